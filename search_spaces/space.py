@@ -1,0 +1,122 @@
+"""Plain data that say what may vary: ranges, scales, published defaults, symbols, sources."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float:
+    """A real hyperparameter in [low, high], placed linearly, or in the logarithm when `log`."""
+
+    low: float
+    high: float
+    default: float
+    symbol: str
+    source: str
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low must be < high, got {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a log range needs low > 0, got {self.low}")
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with `value`, or None."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return f"must be a finite number, got {value!r}"
+        if not self.low <= value <= self.high:
+            return f"must lie in [{self.low:g}, {self.high:g}], got {value:g}"
+        return None
+
+    def at(self, share: float) -> float:
+        """The value at `share` in [0, 1] of the range."""
+        if self.log:
+            return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+        return self.low + share * (self.high - self.low)
+
+    def levels(self, num: int) -> list[float]:
+        """`num` evenly placed levels; the one nearest to the default is replaced by the default."""
+        placed = [float(f"{self.at(i / (num - 1)):.6g}") for i in range(num)] if num > 1 else []
+        return sorted(_through(placed, self.default))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int:
+    """A whole-number hyperparameter in [low, high]."""
+
+    low: int
+    high: int
+    default: int
+    symbol: str
+    source: str
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with `value`, or None."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"must be a whole number, got {value!r}"
+        if not self.low <= value <= self.high:
+            return f"must lie in [{self.low}, {self.high}], got {value}"
+        return None
+
+    def at(self, share: float) -> int:
+        """The value at `share` in [0, 1) of the range."""
+        return min(self.high, self.low + int(share * (self.high - self.low + 1)))
+
+    def levels(self, num: int) -> list[int]:
+        """At most `num` evenly placed whole numbers, through the default."""
+        step = (self.high - self.low) / max(1, num - 1)
+        placed = sorted({round(self.low + i * step) for i in range(num)}) if num > 1 else []
+        return sorted(_through(placed, self.default))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A hyperparameter that takes one of a few named values, without order."""
+
+    options: tuple[Any, ...]
+    default: Any
+    symbol: str
+    source: str
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with `value`, or None."""
+        if value in self.options:
+            return None
+        return f"must be one of {', '.join(map(repr, self.options))}, got {value!r}"
+
+    def at(self, share: float) -> Any:
+        """The option at `share` in [0, 1) of the list."""
+        return self.options[min(len(self.options) - 1, int(share * len(self.options)))]
+
+    def levels(self, num: int) -> list[Any]:
+        """All options, whatever `num` is."""
+        return list(self.options)
+
+
+Parameter = Float | Int | Choice
+
+
+def _through(placed: list, default: Any) -> list:
+    """`placed` with the element nearest to `default` replaced by it, so that the level count is kept."""
+    if not placed:
+        return [default]
+    nearest = min(range(len(placed)), key=lambda i: abs(placed[i] - default))
+    return [*placed[:nearest], default, *placed[nearest + 1 :]]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Hyperparameter name -> range, for one loss. `constants` are fields a study may fix but that have no range."""
+
+    parameters: dict[str, Parameter]
+    constants: dict[str, Any] = field(default_factory=dict)
+
+    def defaults(self) -> dict[str, Any]:
+        """The published value of every field."""
+        return {name: p.default for name, p in self.parameters.items()} | self.constants
+
+    def without(self, names: set[str]) -> "Space":
+        """The space that is left when some hyperparameters are fixed."""
+        return Space({n: p for n, p in self.parameters.items() if n not in names}, self.constants)

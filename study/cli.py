@@ -1,0 +1,81 @@
+"""The command `evenkeel`. Heavy imports happen inside the commands: help answers at once."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from study import __version__
+from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, ClusterError, UserError
+
+COMMANDS = {
+    "presets": "list the studies that come with evenkeel",
+    "plan": "show what a study would run; start nothing",
+    "run": "run what is missing of a study",
+    "status": "count what is recorded",
+    "report": "write the HTML report",
+    "ui": "open MLflow on this study",
+    "doctor": "check this machine",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
+    options = _parser().parse_args(arguments)
+    sys.path.insert(0, str(Path.cwd()))
+    if getattr(options, "study", None) and Path(options.study).suffix in (".yaml", ".yml"):
+        sys.path.insert(0, str(Path(options.study).expanduser().resolve().parent))
+    try:
+        return importlib.import_module(f"study.commands.{options.command}").execute(options)
+    except UserError as error:
+        return _complain(str(error), EXIT_BAD_INPUT)
+    except ClusterError as error:
+        return _complain(str(error), EXIT_CLUSTER)
+    except KeyboardInterrupt:
+        return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stderr.write(f"evenkeel: {text}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evenkeel",
+        description="How steady is a loss when its hyperparameters move?",
+        epilog="STUDY is a study file (*.yaml) or a preset's name. Exit codes: 0 all well, 1 some trials failed, "
+        "2 bad input, 3 cluster trouble, 130 interrupted. Try: evenkeel plan demo",
+    )
+    parser.add_argument("--version", action="version", version=f"evenkeel {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    added = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
+    for name in ("plan", "run", "status", "report", "ui"):
+        _add_study(added[name])
+    added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
+    added["plan"].add_argument("--measure", action="store_true", help="time one pack and estimate the whole")
+    _add_run(added["run"])
+    added["status"].add_argument("--json", action="store_true", help="for scripts")
+    added["report"].add_argument("-o", "--output", metavar="FILE", help="default: report.html in the study's folder")
+    added["report"].add_argument("--from-mlflow", action="store_true", help="read MLflow, not the ledger")
+    for name in ("report", "ui"):
+        added[name].add_argument("--tracking-uri", metavar="URI", help="default: the database in the study's folder")
+    added["ui"].add_argument("--port", type=int, default=5000)
+    return parser
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="a study file (*.yaml) or a preset's name")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key")
+    parser.add_argument("--storage", metavar="DIR", help="folder or URL of the records; default: studies/<name>")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tracking-uri", metavar="URI", help="MLflow; default: a database in the study's folder")
+    parser.add_argument("--track-later", action="store_true", help="run even if MLflow does not answer")
+    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster, for example auto or ray://head:10001")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes; default: all there is room for")
+    parser.add_argument("--serial", action="store_true", help="no Ray: one process, for debugging")
+    parser.add_argument("--accept-changes", action="store_true", help="set trials of the former study file aside")
+    parser.add_argument("--retry-failed", action="store_true", help="run failed trials again")

@@ -1,0 +1,182 @@
+"""Ray Tune runs the packs. The only module that imports ray.
+
+A pack is one Tune trial; a custom searcher hands them out, so that planned and searched packs share one Tune run, and
+class trainables with `reuse_actors` keep one process per worker slot. Tune's own restore is not used: what is missing
+is read from the ledger.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from study.errors import ClusterError
+from study.feed import Feed
+from study.worker import Context, Outcome, execute
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "1000000000",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+}
+os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+T = TypeVar("T")
+OBJECT_STORE_BYTES = 100 * 1024 * 1024
+
+
+class _Packs(tune.Trainable):
+    """A worker slot: each Tune trial is one pack, run in one step."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        pack = self.config["pack"]
+        outcome = execute(pack, self.config["context"])
+        return {"pack": pack.number, "outcome": outcome, "done": True}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None: ...
+
+    def load_checkpoint(self, checkpoint: Any) -> None: ...
+
+
+class _FeedSearcher(Searcher):
+    """The feed, in the words of Tune."""
+
+    def __init__(self, feed: Feed, context: Context) -> None:
+        super().__init__(metric="pack", mode="max")
+        self.feed, self.context = feed, context
+        self.numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        if self.feed.over:
+            return Searcher.FINISHED
+        pack = self.feed.next()
+        if pack is None:
+            return None
+        self.numbers[trial_id] = pack.number
+        return {"pack": pack, "context": self.context}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        number = self.numbers.pop(trial_id)
+        if result and "outcome" in result:
+            self.feed.finished(number, result["outcome"])
+        else:
+            self.feed.finished(number, Outcome({}, {}, error="the worker process died (out of memory, or a lost node)"))
+
+    def save(self, checkpoint_path: str) -> None: ...
+
+    def restore(self, checkpoint_path: str) -> None: ...
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
+
+
+class RayRunner:
+    """Workers on this machine, or on the cluster at `address`."""
+
+    def __init__(self, *, address: str | None, workers: int | None, cpus: float, gpus: float, storage: str) -> None:
+        self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
+        self.wanted = workers
+        self.workers = workers or 1
+
+    def __enter__(self) -> "RayRunner":
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        local: dict[str, Any] = {}
+        if self.address is None:
+            num_cpus = max(self.cpus * self.wanted if self.wanted else os.cpu_count() or 1, self.cpus)
+            local = {"num_cpus": int(-(-num_cpus // 1)), "object_store_memory": OBJECT_STORE_BYTES}
+        try:
+            ray.init(
+                address=self.address,
+                include_dashboard=False if self.address is None else None,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                **local,
+            )
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            raise ClusterError(f"Ray cluster {self.address or 'on this machine'}: cannot be reached ({error})") from error
+        self.workers = self.wanted or self._room()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ray.shutdown()
+
+    def _room(self) -> int:
+        have = ray.cluster_resources()
+        slots = have.get("CPU", 1) // self.cpus
+        if self.gpus:
+            slots = min(slots, have.get("GPU", 0) // self.gpus)
+        if slots < 1:
+            raise ClusterError(
+                f"the cluster has {have.get('CPU', 0):g} CPUs and {have.get('GPU', 0):g} GPUs, a worker needs "
+                f"{self.cpus:g} and {self.gpus:g}; lower resources.cpus or resources.gpus"
+            )
+        return int(slots)
+
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run `function` on a worker, in a process of its own that ends with it."""
+        task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(_caught)
+        result, error = ray.get(task.remote(function, *arguments))
+        if error is not None:
+            raise error
+        return result
+
+    def run(self, feed: Feed, context: Context) -> None:
+        """Drive the feed until it is over, with one Tune run for everything."""
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
+        folder = self._tune_folder()
+        tuner = tune.Tuner(
+            tune.with_resources(_Packs, tune.PlacementGroupFactory([{"CPU": self.cpus, "GPU": self.gpus}])),
+            tune_config=tune.TuneConfig(
+                search_alg=_FeedSearcher(feed, context),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=str,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(name="tune", storage_path=folder, verbose=0),
+        )
+        try:
+            tuner.fit()
+        finally:
+            if "://" not in folder:
+                shutil.rmtree(folder, ignore_errors=True)
+        if not feed.over:
+            raise ClusterError("Ray Tune ended before all packs were run; run the same command again")
+
+    def _tune_folder(self) -> str:
+        """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see."""
+        return tempfile.mkdtemp(prefix="evenkeel-") if self.address is None else f"{self.storage}/.tune"
+
+
+def _caught(function: Callable[..., T], *arguments: object) -> tuple[T | None, Exception | None]:
+    """Bring an exception back as itself: Ray would wrap it."""
+    try:
+        return function(*arguments), None
+    except Exception as error:
+        return None, error
+
+
+def node_summary() -> str:
+    """What `doctor` says of Ray: a local start, timed by nothing but success."""
+    with RayRunner(address=None, workers=1, cpus=1, gpus=0, storage="") as runner:
+        return f"ray {ray.__version__}, a local cluster of {runner.workers} worker starts"
+
+

@@ -1,0 +1,78 @@
+"""`evenkeel plan`: what would run, nothing started."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from study.config import StudyConfig, load_study
+from study.engine import context_of, planner_of, storage_of
+from study.errors import UserError
+from study.feed import divide
+from study.planning import Planner
+from study.worker import Context
+from trainables import Trial, TrainableError
+
+DESIGNS = ("sweep", "sobol", "search", "confirm")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print trials per design and loss, packs, the first three trials, and with --measure an estimate of time."""
+    config = load_study(options.study, options.overrides)
+    planner = planner_of(config)
+    planned = planner.planned()
+    write = sys.stdout.write
+    write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
+    write(_counts(planner, planned))
+    packs = divide(planned, config.resources.pack_size, config.resources.workers or 1)
+    largest = max(map(len, packs), default=0)
+    write(f"\n{len(packs)} packs of at most {largest} trials for sweep and sobol; searched trials join as they come\n")
+    for trial in planned[:3]:
+        settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
+        write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")
+    if options.measure:
+        write(_estimate(config, planner, packs, context_of(config, storage_of(config, options.storage))))
+    return 0
+
+
+def _counts(planner: Planner, planned: list[Trial]) -> str:
+    width = max(len(loss.label) for loss in planner.config.losses)
+    lines = [f"{'':{width}}" + "".join(f"{design:>9}" for design in (*DESIGNS, "total")) + "\n"]
+    totals = dict.fromkeys(DESIGNS, 0)
+    for loss in planner.config.losses:
+        counts = planner.num_search_trials(loss) | {
+            design: sum(t.label == loss.label and t.design == design for t in planned) for design in ("sweep", "sobol")
+        }
+        totals = {design: totals[design] + counts[design] for design in DESIGNS}
+        lines.append(_line(loss.label, counts, width))
+    return "".join([*lines, _line("", totals, width)])
+
+
+def _line(label: str, counts: dict[str, int], width: int) -> str:
+    numbers = [counts[design] for design in DESIGNS]
+    return f"{label:{width}}" + "".join(f"{n:9,}" for n in [*numbers, sum(numbers)]) + "\n"
+
+
+def _estimate(config: StudyConfig, planner: Planner, packs: list[list[Trial]], context: Context) -> str:
+    """Time one pack in this process, twice (the first warms up)."""
+    from trainables.features import prepare
+    from trainables.probe import one_thread, run_pack
+
+    if not packs:
+        return "nothing to measure: the study has no sweep and no sobol design\n"
+    try:
+        features = prepare(context.data, context.trainable, Path(context.cache), context.device)
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+    with one_thread():
+        run_pack(packs[0][:1], features, context.device)
+        started = time.perf_counter()
+        run_pack(packs[0], features, context.device)
+        per_trial = (time.perf_counter() - started) / len(packs[0])
+    total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.losses)
+    workers = config.resources.workers or 1
+    minutes = per_trial * total / workers / 60
+    return (
+        f"\nmeasured: one pack of {len(packs[0])} trials, {1000 * per_trial:.0f} ms a trial on one worker; "
+        f"{total:,} trials on {workers} worker{'s' if workers > 1 else ''}: about {minutes:.1f} min\n"
+    )

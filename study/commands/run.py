@@ -1,0 +1,52 @@
+"""`evenkeel run`: run what is missing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from study import engine
+from study.config import StudyConfig, load_study
+from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
+from study.progress import display, states_text
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run a study to its end; exit code 1 when trials failed."""
+    config = load_study(options.study, options.overrides)
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"--workers {options.workers}: must be at least 1")
+    outcome = engine.run_study(
+        config,
+        engine.Options(
+            storage=options.storage,
+            tracking_uri=options.tracking_uri,
+            track_later=options.track_later,
+            accept_changes=options.accept_changes,
+            retry_failed=options.retry_failed,
+            python_path=tuple(dict.fromkeys(map(str, (Path(sys.path[0]), Path.cwd())))),
+        ),
+        lambda storage: _runner(config, options, storage),
+        display(),
+    )
+    storage = engine.storage_of(config, options.storage)
+    new = f"{outcome.num_new:,} new" if outcome.num_new else "nothing was missing"
+    sys.stdout.write(f"{config.name}: {states_text(outcome.states)} ({new}) in {storage}\n")
+    if outcome.num_untracked:
+        sys.stderr.write(f"{outcome.num_untracked:,} trials are not in MLflow yet; the next run catches up\n")
+    return EXIT_FAILED_TRIALS if outcome.states["failed"] else EXIT_OK
+
+
+def _runner(config: StudyConfig, options: argparse.Namespace, storage: str) -> engine.Runner:
+    if options.serial:
+        from study.serial import SerialRunner
+
+        return SerialRunner()
+    from study.cluster import RayRunner
+
+    return RayRunner(
+        address=options.address,
+        workers=options.workers or config.resources.workers,
+        cpus=config.resources.cpus,
+        gpus=config.resources.gpus,
+        storage=storage,
+    )

@@ -1,0 +1,200 @@
+"""A study from file to complete ledger: check, plan, run what is missing, fill MLflow."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from study.changes import retire_unusable
+from study.config import StudyConfig
+from study.errors import UserError
+from study.feed import Feed
+from study.ledger import Ledger
+from study.planning import Planner
+from study.search import Searches
+from study.table import summary_of
+from study.tracking import Tracker, default_uri
+from study.worker import Context, check_data, default_cache
+from trainables import TrainableError
+from trainables.features import backbone_identity, data_identity
+
+
+class Display(Protocol):
+    """What the engine tells while it works."""
+
+    def say(self, text: str) -> None: ...
+
+    def begin(self, total: int, recorded: Counter[str]) -> None: ...
+
+    def trial(self, state: str) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Runner(Protocol):
+    """Where packs run: `SerialRunner` here, `RayRunner` on a cluster."""
+
+    workers: int
+
+    def __enter__(self) -> "Runner": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def call(self, function: Callable[..., Any], *arguments: object) -> Any: ...
+
+    def run(self, feed: Feed, context: Context) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line adds to a study file."""
+
+    storage: str | None = None
+    tracking_uri: str | None = None
+    track_later: bool = False
+    accept_changes: bool = False
+    retry_failed: bool = False
+    python_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: trials by state, new ones, and trials that MLflow still lacks."""
+
+    states: Counter[str]
+    num_new: int
+    num_untracked: int
+
+
+def storage_of(config: StudyConfig, storage: str | None) -> str:
+    """The study's folder: the option, the file's, or studies/<name>; local ones as absolute paths."""
+    chosen = storage or config.storage or f"studies/{config.name}"
+    return chosen if "://" in chosen else str(Path(chosen).expanduser().resolve())
+
+
+def tracking_uri_of(config: StudyConfig, storage: str, uri: str | None) -> str:
+    """The tracking URI: the option, the file's, or a database in the study's folder."""
+    chosen = uri or config.tracking
+    if chosen is None and "://" in storage:
+        raise UserError(f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri")
+    return chosen or default_uri(storage)
+
+
+def planner_of(config: StudyConfig) -> Planner:
+    """The planner, with data and backbone identified by their contents. Raises UserError for missing files."""
+    try:
+        data = data_identity(config.data.model_dump(mode="json"))
+        backbone = backbone_identity(config.trainable.backbone.model_dump(mode="json"))
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+    return Planner(config, data, backbone)
+
+
+def context_of(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> Context:
+    """What workers need to know."""
+    return Context(
+        study=config.name,
+        storage=storage,
+        cache=default_cache(),
+        data=config.data.model_dump(mode="json"),
+        trainable=config.trainable.model_dump(mode="json"),
+        device="cuda" if config.resources.gpus else "cpu",
+        memory_gib=config.resources.memory_gib,
+        python_path=list(python_path),
+    )
+
+
+def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str], Runner], display: Display) -> Outcome:
+    """Run what is missing of a study. Raises UserError before anything starts when something is wrong."""
+    storage = storage_of(config, options.storage)
+    planner = planner_of(config)
+    planned = planner.planned()
+    ledger = Ledger(storage, config.name)
+    ledger.create()
+    known = _known(ledger, options.retry_failed)
+    known = retire_unusable(ledger, known, planner, planned, accept=options.accept_changes, say=display.say)
+    tracker = _tracker(config, storage, options, display)
+    context = context_of(config, storage, options.python_path)
+    counts = {loss.label: _planned_counts(planner, planned, loss.label) for loss in config.losses}
+    total = sum(sum(designs.values()) for designs in counts.values())
+    with make_runner(storage) as runner:
+        display.say("checking data and features")
+        try:
+            facts = runner.call(check_data, context, config.seeds + config.fresh_seeds)
+        except TrainableError as error:
+            raise UserError(str(error)) from error
+        summary = summary_of(config, facts, counts)
+        ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
+        tracker.start(summary, list(known.values()), ledger.retired_ids())
+        tally: Counter[str] = Counter(record["state"] for record in known.values())
+        display.begin(total, tally)
+        num_new = _run_missing(config, planned, planner, ledger, known, runner, context, tracker, display)
+    display.end()
+    num_untracked = tracker.finish(summary)
+    states: Counter[str] = Counter(record["state"] for record in ledger.read_all().values())
+    return Outcome(states, num_new, num_untracked)
+
+
+def _run_missing(
+    config: StudyConfig,
+    planned: list[Any],
+    planner: Planner,
+    ledger: Ledger,
+    known: dict[str, dict[str, Any]],
+    runner: Runner,
+    context: Context,
+    tracker: Tracker,
+    display: Display,
+) -> int:
+    num_new = 0
+
+    def on_trial(trial_id: str, state: str) -> None:
+        nonlocal num_new
+        num_new += 1
+        tracker.submit(ledger.read(trial_id))
+        display.trial(state)
+
+    feed = Feed(
+        planned,
+        Searches(planner),
+        ledger,
+        known=known,
+        pack_size=config.resources.pack_size,
+        workers=runner.workers,
+        retries=config.resources.retries,
+        on_trial=on_trial,
+    )
+    if not feed.over:
+        runner.run(feed, context)
+    return num_new
+
+
+def _known(ledger: Ledger, retry_failed: bool) -> dict[str, dict[str, Any]]:
+    known = ledger.read_all()
+    for trial_id in [key for key, record in known.items() if retry_failed and record["state"] == "failed"]:
+        ledger.remove(trial_id)
+        del known[trial_id]
+    return known
+
+
+def _tracker(config: StudyConfig, storage: str, options: Options, display: Display) -> Tracker:
+    uri = tracking_uri_of(config, storage, options.tracking_uri)
+
+    def outage(text: str) -> None:
+        display.say(f"MLflow at {uri} does not answer ({text}); trials go on and are tracked later")
+
+    own_database = uri == (None if "://" in storage else default_uri(storage))
+    tracker = Tracker(uri, config.name, artifacts=f"{storage}/artifacts" if own_database else None, on_outage=outage)
+    if not own_database and not options.track_later and (problem := tracker.check()):
+        raise UserError(
+            f"--tracking-uri {uri}: does not answer ({problem}); start the server, correct the URI, or give "
+            "--track-later to run now and let a later run fill MLflow"
+        )
+    return tracker
+
+
+def _planned_counts(planner: Planner, planned: list[Any], label: str) -> dict[str, int]:
+    loss = next(loss for loss in planner.config.losses if loss.label == label)
+    counts = Counter(trial.design for trial in planned if trial.label == label)
+    return {"sweep": counts["sweep"], "sobol": counts["sobol"], **planner.num_search_trials(loss)}

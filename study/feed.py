@@ -1,0 +1,115 @@
+"""What to run next: a plain state machine that every runner drives.
+
+Searched trials go first, since others wait for them; planned packs fill the workers meanwhile. A pack that failed is
+cut in halves until the guilty trial is alone; that one is tried again, then recorded as failed with its text.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from typing import Any
+
+from study.ledger import Ledger
+from study.search import Searches
+from study.worker import Outcome, Pack, failed_record
+from trainables import Trial
+
+
+class Feed:
+    """Packs out (`next`), outcomes in (`finished`). `on_trial(id, state)` is called once per recorded trial."""
+
+    def __init__(
+        self,
+        planned: list[Trial],
+        searches: Searches,
+        ledger: Ledger,
+        *,
+        known: dict[str, dict[str, Any]],
+        pack_size: int,
+        workers: int,
+        retries: int,
+        on_trial: Callable[[str, str], None],
+    ) -> None:
+        self.ledger, self.searches, self.known = ledger, searches, dict(known)
+        self.pack_size, self.retries, self.on_trial = pack_size, retries, on_trial
+        self.planned = deque(divide([t for t in planned if t.id not in known], pack_size, workers))
+        self.urgent: dict[int, list[Trial]] = defaultdict(list)
+        self.again: deque[list[Trial]] = deque()
+        self.attempts: Counter[str] = Counter()
+        self.flying: dict[int, Pack] = {}
+        self.num_packs = 0
+        self._add_urgent(searches.start(self.known))
+
+    def next(self) -> Pack | None:
+        """The next pack, or None when all that is left waits for flying packs (or nothing is left: see `over`)."""
+        trials = self._next_trials()
+        if trials is None:
+            return None
+        self.num_packs += 1
+        pack = Pack(self.num_packs, trials)
+        self.flying[pack.number] = pack
+        return pack
+
+    @property
+    def over(self) -> bool:
+        """Nothing left to give out and nothing flying."""
+        return not (self.flying or self.planned or self.again or any(self.urgent.values()))
+
+    def finished(self, number: int, outcome: Outcome) -> None:
+        """Take the outcome of a pack; trials it did not record go back into the queue or are recorded as failed."""
+        pack = self.flying.pop(number)
+        for trial in pack.trials:
+            if trial.id in outcome.states:
+                self._recorded(trial.id, outcome.states[trial.id], outcome.scores[trial.id])
+        rest = [trial for trial in pack.trials if trial.id not in outcome.states]
+        if rest:
+            self._retry(rest, outcome.error or "the pack ended without a result")
+
+    def _next_trials(self) -> list[Trial] | None:
+        if self.again:
+            return self.again.popleft()
+        for seed, trials in self.urgent.items():
+            if trials:
+                self.urgent[seed] = trials[self.pack_size :]
+                return trials[: self.pack_size]
+        return self.planned.popleft() if self.planned else None
+
+    def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:
+        self.known[trial_id] = {"state": state, "metrics": scores}
+        self.on_trial(trial_id, state)
+        self._add_urgent(self.searches.hear(trial_id, state, scores, self.known))
+
+    def _retry(self, trials: list[Trial], error: str) -> None:
+        recorded = self.ledger.ids()
+        for trial in [t for t in trials if t.id in recorded]:
+            record = self.ledger.read(trial.id)
+            self._recorded(trial.id, record["state"], record["metrics"])
+        trials = [t for t in trials if t.id not in recorded]
+        if len(trials) > 1:
+            half = len(trials) // 2
+            self.again += [trials[:half], trials[half:]]
+            return
+        for trial in trials:
+            self.attempts[trial.id] += 1
+            if self.attempts[trial.id] <= self.retries:
+                self.again.append([trial])
+                continue
+            self.ledger.write(failed_record(self.ledger.study, trial, error))
+            self._recorded(trial.id, "failed", {})
+
+    def _add_urgent(self, trials: list[Trial]) -> None:
+        for trial in trials:
+            self.urgent[trial.seed].append(trial)
+
+
+def divide(trials: list[Trial], pack_size: int, workers: int) -> list[list[Trial]]:
+    """Packs of one seed each, of about equal size, at most `pack_size`, enough of them to occupy all workers."""
+    by_seed: dict[int, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_seed[trial.seed].append(trial)
+    packs = []
+    for members in by_seed.values():
+        members.sort(key=lambda t: (t.loss, t.label, t.id))
+        wanted = max(-(-len(members) // pack_size), -(-workers // len(by_seed)))
+        size = -(-len(members) // wanted)
+        packs += [members[start : start + size] for start in range(0, len(members), size)]
+    return packs

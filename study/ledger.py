@@ -1,0 +1,165 @@
+"""The trial ledger: one small record per trial, written by the worker the moment the trial ends. It is the truth.
+
+A record is written under a temporary name and renamed, so a reader never sees half of one. The folder may lie on a
+local disk, NFS or an object store (anything fsspec opens).
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from study.errors import UserError
+from trainables import Trial
+
+VERSION = 1
+STATES = ("done", "diverged", "failed", "censored")
+REQUIRED = ("version", "id", "study", "trial", "state", "metrics", "started", "ended")
+
+
+class Ledger:
+    """The records of one study under `storage`."""
+
+    def __init__(self, storage: str, study: str) -> None:
+        self.storage = storage
+        self.study = study
+
+    @cached_property
+    def _fs_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        return url_to_fs(self.storage)
+
+    @property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        return self._fs_root[0]
+
+    @property
+    def root(self) -> str:
+        return self._fs_root[1]
+
+    def create(self) -> None:
+        """Make the folder; raises UserError when it cannot be written or belongs to another study."""
+        owner = self.read_study()
+        if owner and owner["config"]["name"] != self.study:
+            raise UserError(
+                f"{self.storage}: this folder holds the study {owner['config']['name']!r}, not {self.study!r}; "
+                "give another --storage, or the right study file"
+            )
+        try:
+            self.fs.makedirs(f"{self.root}/trials", exist_ok=True)
+            probe = f"{self.root}/.write-{os.getpid()}"
+            self.fs.pipe_file(probe, b"")
+            self.fs.rm_file(probe)
+        except OSError as error:
+            raise UserError(f"{self.storage}: cannot be written ({error}); give another --storage") from error
+
+    def read_study(self) -> dict[str, Any] | None:
+        """What was written by `write_study`, or None for a new folder."""
+        path = f"{self.root}/study.json"
+        if not self.fs.exists(path):
+            return None
+        try:
+            return json.loads(self.fs.cat_file(path))
+        except ValueError as error:
+            raise UserError(f"{self.storage}/study.json: not readable ({error}); restore or delete it") from error
+
+    def write_study(self, contents: dict[str, Any]) -> None:
+        """The resolved study, its data facts and spaces, for status and reports."""
+        self._write(f"{self.root}/study.json", contents)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Record a trial. A trial that is already done stays as it is."""
+        path = self._path(record["id"])
+        if self.fs.exists(path) and self.read(record["id"])["state"] == "done":
+            return
+        self._write(path, record)
+
+    def read(self, trial_id: str) -> dict[str, Any]:
+        """One record. Raises UserError for a half-written or foreign one."""
+        path = self._path(trial_id)
+        return self._checked(path, self.fs.cat_file(path))
+
+    def read_all(self) -> dict[str, dict[str, Any]]:
+        """All records by trial id, in the order of their ids."""
+        paths = self._paths()
+        contents = self.fs.cat(paths) if paths else {}
+        contents = {paths[0]: contents} if isinstance(contents, bytes) else contents
+        records = [self._checked(path, contents[path]) for path in paths]
+        return {record["id"]: record for record in records}
+
+    def ids(self) -> set[str]:
+        """Ids of all recorded trials, without reading them."""
+        return self._ids_in("trials")
+
+    def remove(self, trial_id: str) -> None:
+        """Forget a record (a failed trial that is to run again)."""
+        self.fs.rm_file(self._path(trial_id))
+
+    def retire(self, trial_id: str) -> None:
+        """Set a record aside: kept in `retired/`, no longer part of the study."""
+        self.fs.makedirs(f"{self.root}/retired", exist_ok=True)
+        self.fs.mv(self._path(trial_id), f"{self.root}/retired/{trial_id}.json")
+
+    def retired_ids(self) -> set[str]:
+        """Ids of the records set aside."""
+        return self._ids_in("retired") - self.ids()
+
+    def _ids_in(self, folder: str) -> set[str]:
+        return {path.rpartition("/")[2].removesuffix(".json") for path in self._paths(folder)}
+
+    def _paths(self, name: str = "trials") -> list[str]:
+        folder = f"{self.root}/{name}"
+        if not self.fs.exists(folder):
+            return []
+        self.fs.invalidate_cache(folder)
+        return sorted(p for p in self.fs.ls(folder, detail=False) if p.endswith(".json") and "/." not in p)
+
+    def _path(self, trial_id: str) -> str:
+        return f"{self.root}/trials/{trial_id}.json"
+
+    def _write(self, path: str, contents: dict[str, Any]) -> None:
+        folder, _, name = path.rpartition("/")
+        temporary = f"{folder}/.{name}.{os.getpid()}"
+        self.fs.pipe_file(temporary, json.dumps(contents, allow_nan=False).encode())
+        if self.fs.protocol == "file" or "file" in self.fs.protocol:
+            os.replace(temporary, path)
+        else:
+            self.fs.mv(temporary, path)
+
+    def _checked(self, path: str, content: bytes) -> dict[str, Any]:
+        name = path.rpartition("/")[2].removesuffix(".json")
+        way_out = "move the file away and run again: only this trial is repeated"
+        try:
+            record = json.loads(content)
+        except ValueError as error:
+            raise UserError(f"{path}: half-written record ({error}); {way_out}") from error
+        missing = [key for key in REQUIRED if key not in record] if isinstance(record, dict) else list(REQUIRED)
+        if missing:
+            raise UserError(f"{path}: not a trial record (no {', '.join(missing)}); {way_out}")
+        if record["study"] != self.study:
+            raise UserError(f"{path}: this record belongs to the study {record['study']!r}; {way_out}")
+        if record["id"] != name or record["id"] != trial_of(record).id or record["state"] not in STATES:
+            raise UserError(f"{path}: the record does not belong to the trial of its name; {way_out}")
+        return record
+
+
+def make_record(study: str, trial: Trial, **contents: Any) -> dict[str, Any]:
+    """A trial record; floats that are not finite become None."""
+    return _finite({"version": VERSION, "id": trial.id, "study": study, "trial": asdict(trial), **contents})
+
+
+def trial_of(record: dict[str, Any]) -> Trial:
+    """The trial a record is of."""
+    return Trial(**record["trial"])
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,129 @@
+"""Optuna by ask and tell: one study per loss and seed group, in batches, told every state correctly.
+
+Proposals depend only on the sampler's seed and on what was told, in order; so a search that was killed is replayed
+from the ledger and goes on where it stopped. Nothing of it needs to be stored.
+"""
+
+import zlib
+from statistics import fmean
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from search_spaces.optuna_search import distributions, sampler
+from study.config import Loss, Search
+from study.planning import Planner
+from trainables import Trial
+
+
+class LossSearch:
+    """The search of one loss on one seed group: proposals out, scores in, at last the winner on fresh seeds."""
+
+    def __init__(self, planner: Planner, loss: Loss, group: int) -> None:
+        config = planner.config
+        assert config.designs.search
+        self.settings: Search = config.designs.search
+        self.planner, self.loss, self.group = planner, loss, group
+        self.metric = f"val_{config.metric}"
+        width = self.settings.seeds_per_group
+        self.seeds = config.seeds[group * width : (group + 1) * width]
+        seed = zlib.crc32(f"{self.settings.seed} {loss.label} {group}".encode())
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = optuna.create_study(
+            direction="maximize",
+            sampler=sampler(self.settings.sampler, seed=seed, num_startup=min(10, self.settings.trials // 2)),
+        )
+        self.asked: list[tuple[optuna.trial.Trial, list[Trial]]] = []
+        self.results: dict[str, tuple[str, float | None]] = {}
+        self.confirming = False
+
+    def ask(self) -> list[Trial]:
+        """The next trials to run, or none when the search and its confirmation are over."""
+        if self.confirming:
+            return []
+        num = min(self.settings.batch, self.settings.trials - len(self.study.trials))
+        if num <= 0:
+            self.confirming = True
+            return self._confirm()
+        space = distributions(self.loss.space())
+        self.asked = []
+        for _ in range(num):
+            proposal = self.study.ask(space)
+            trials = [
+                self.planner.trial(self.loss, proposal.params, seed, "search", self.group) for seed in self.seeds
+            ]
+            self.asked.append((proposal, trials))
+        return [trial for _, trials in self.asked for trial in trials]
+
+    def tell(self, state: str, score: float | None, trial_id: str) -> bool:
+        """Take one result; True when the batch is complete and Optuna has been told of it, in the order asked."""
+        self.results[trial_id] = (state, score)
+        if any(trial.id not in self.results for _, trials in self.asked for trial in trials):
+            return False
+        for proposal, trials in self.asked:
+            scores = [self.results[trial.id][1] for trial in trials if self.results[trial.id][0] != "failed"]
+            known = [score for score in scores if score is not None]
+            if known:
+                self.study.tell(proposal, fmean(known))
+            else:
+                self.study.tell(proposal, state=TrialState.FAIL)
+        self.asked = []
+        return True
+
+    def _confirm(self) -> list[Trial]:
+        """The winner (chosen on validation) and the default, on seeds that nothing has seen."""
+        complete = [t for t in self.study.trials if t.state == TrialState.COMPLETE]
+        settings: list[dict[str, Any]] = [{}]
+        if complete:
+            settings.append(self.study.best_params)
+        trials = [
+            self.planner.trial(self.loss, setting, seed, "confirm", self.group if setting else None)
+            for setting in settings
+            for seed in self.planner.config.fresh_seeds
+        ]
+        return list({trial.id: trial for trial in trials}.values())
+
+
+class Searches:
+    """All searches of a study. Gives out trials that may run now; takes outcomes; knows when all is over."""
+
+    def __init__(self, planner: Planner) -> None:
+        search = planner.config.designs.search
+        losses = [loss for loss in planner.config.losses if loss.space().parameters] if search else []
+        groups = search.groups if search else 0
+        self.metric = f"val_{planner.config.metric}"
+        self.members = [LossSearch(planner, loss, group) for loss in losses for group in range(groups)]
+        self.waiting: dict[str, LossSearch] = {}
+        self.trials: dict[str, Trial] = {}
+
+    def start(self, known: dict[str, dict[str, Any]]) -> list[Trial]:
+        """Replay from the ledger's records; returns the trials that are missing now."""
+        missing: list[Trial] = []
+        for member in self.members:
+            missing += self._advance(member, known)
+        return missing
+
+    def hear(self, trial_id: str, state: str, scores: dict[str, float | None], known: dict[str, Any]) -> list[Trial]:
+        """Take one result; returns the trials that it sets free."""
+        member = self.waiting.pop(trial_id, None)
+        if member is None or member.confirming:
+            return []
+        return self._advance(member, known) if member.tell(state, scores.get(self.metric), trial_id) else []
+
+    def _advance(self, member: LossSearch, known: dict[str, dict[str, Any]]) -> list[Trial]:
+        while trials := member.ask():
+            self.trials |= {trial.id: trial for trial in trials}
+            missing = [trial for trial in trials if trial.id not in known]
+            for trial in missing:
+                self.waiting[trial.id] = member
+            if member.confirming:
+                return missing
+            complete = False
+            for trial in trials:
+                if trial.id in known:
+                    record = known[trial.id]
+                    complete = member.tell(record["state"], record["metrics"].get(self.metric), trial.id)
+            if not complete:
+                return missing
+        return []

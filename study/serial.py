@@ -1,0 +1,33 @@
+"""The trivial runner: packs one after the other in this process. For tests and for debugging."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from study.feed import Feed
+from study.worker import Context, execute
+
+
+T = TypeVar("T")
+
+
+class SerialRunner:
+    """Same calls as the Ray runner, without Ray."""
+
+    workers = 1
+
+    def __enter__(self) -> "SerialRunner":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run `function` where trials run."""
+        return function(*arguments)
+
+    def run(self, feed: Feed, context: Context) -> None:
+        """Drive the feed until it is over."""
+        while not feed.over:
+            pack = feed.next()
+            if pack is None:
+                raise RuntimeError("the feed has nothing to give out, and nothing is flying")
+            feed.finished(pack.number, execute(pack, context))

@@ -1,0 +1,271 @@
+"""MLflow, filled from the ledger. The only module that imports mlflow.
+
+One experiment a study, one parent run a loss, one child run a trial. Runs are found by trial id, so filling twice
+changes nothing. A server that does not answer never stops a sweep: what is missing is caught up later.
+"""
+
+import json
+import logging
+import math
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_ALEMBIC_LOG_LEVEL", "ERROR")
+
+STATUS = {"done": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "censored": "KILLED"}
+BATCH = {"metrics": 1000, "params": 100}
+PREFIX = "evenkeel."
+STUDY_CHUNK = 4000
+
+
+def default_uri(storage: str) -> str:
+    """A database inside the study's folder, by absolute path (object stores need an explicit tracking URI)."""
+    return f"sqlite:///{Path(storage).resolve()}/mlflow.db"
+
+
+class Tracker:
+    """Fills one MLflow experiment on a thread of its own."""
+
+    def __init__(self, uri: str, study: str, *, artifacts: str | None, on_outage: Callable[[str], None]) -> None:
+        self.uri, self.study, self.artifacts, self.on_outage = uri, study, artifacts, on_outage
+        self.pending: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.missed: list[dict[str, Any]] = []
+        self.runs: dict[str, tuple[str, str]] = {}
+        self.parents: dict[str, str] = {}
+        self.down = False
+        self.thread: threading.Thread | None = None
+
+    def check(self) -> str | None:
+        """None when the server answers, else what it said."""
+        try:
+            _client(self.uri).search_experiments(max_results=1)
+        except Exception as error:
+            return _first_line(error)
+        return None
+
+    def start(self, study: dict[str, Any], backlog: list[dict[str, Any]], retired: set[str]) -> None:
+        """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings.
+
+        Runs of `retired` trials are deleted (MLflow keeps deleted runs until they are purged).
+        """
+
+        def work() -> None:
+            self._try(lambda: self._open(study))
+            self._try(lambda: self._delete(retired))
+            for record in backlog:
+                self._fill(record)
+            while (item := self.pending.get()) is not None:
+                self._fill(item)
+
+        self.thread = threading.Thread(target=work, name="tracking", daemon=True)
+        self.thread.start()
+
+    def submit(self, record: dict[str, Any]) -> None:
+        """Track a record soon; returns at once."""
+        self.pending.put(record)
+
+    def finish(self, study: dict[str, Any]) -> int:
+        """Wait until all is tracked, close the parent runs; returns how many trials are still missing."""
+        self.pending.put(None)
+        assert self.thread is not None
+        self.thread.join()
+        if self.missed or self.down:
+            self.down = False
+            missed, self.missed = self.missed, []
+            self._try(lambda: self._open(study))
+            for record in missed:
+                self._fill(record)
+        if not self.down:
+            self._try(self._close_parents)
+        return len(self.missed)
+
+    def _open(self, study: dict[str, Any]) -> None:
+        self.client = _client(self.uri)
+        found = self.client.get_experiment_by_name(self.study)
+        self.experiment = (
+            found.experiment_id
+            if found
+            else self.client.create_experiment(self.study, artifact_location=self.artifacts)
+        )
+        for key, value in study_tags(study).items():
+            self.client.set_experiment_tag(self.experiment, key, value)
+        self.runs = _known_runs(self.client, self.experiment)
+        parents = self.client.search_runs([self.experiment], f"tags.`{PREFIX}kind` = 'loss'", max_results=1000)
+        self.parents = {run.data.tags[f"{PREFIX}loss"]: run.info.run_id for run in parents}
+        for label in study["losses"]:
+            self._parent(label)
+
+    def _delete(self, retired: set[str]) -> None:
+        for trial_id in retired & self.runs.keys():
+            self.client.delete_run(self.runs.pop(trial_id)[0])
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        """Run an action unless the server is known to be down; True when it went well."""
+        if self.down:
+            return False
+        try:
+            action()
+        except Exception as error:
+            self.down = True
+            self.on_outage(_first_line(error))
+            return False
+        return True
+
+    def _fill(self, record: dict[str, Any]) -> None:
+        if not self._try(lambda: self._log(record)):
+            self.missed.append(record)
+
+    def _log(self, record: dict[str, Any]) -> None:
+        """Find or create the trial's run, log everything once, close it. Times come from the record: repeatable."""
+        run_id, status = self.runs.get(record["id"], (None, ""))
+        if status == STATUS[record["state"]]:
+            return
+        started, ended = int(record["started"] * 1000), int(record["ended"] * 1000)
+        if run_id is None:
+            run = self.client.create_run(
+                self.experiment,
+                start_time=started,
+                run_name=_run_name(record),
+                tags=trial_tags(record) | {"mlflow.parentRunId": self._parent(record["trial"]["label"])},
+            )
+            run_id = run.info.run_id
+        elif status:
+            self._retag(run_id, record)
+        metrics, params = _metrics(record, ended), _params(record)
+        while metrics or params:
+            self.client.log_batch(run_id, metrics=metrics[: BATCH["metrics"]], params=params[: BATCH["params"]])
+            metrics, params = metrics[BATCH["metrics"] :], params[BATCH["params"] :]
+        self.client.set_terminated(run_id, STATUS[record["state"]], end_time=ended)
+        self.runs[record["id"]] = (run_id, STATUS[record["state"]])
+
+    def _retag(self, run_id: str, record: dict[str, Any]) -> None:
+        for key, value in trial_tags(record).items():
+            self.client.set_tag(run_id, key, value)
+
+    def _parent(self, label: str) -> str:
+        if label not in self.parents:
+            tags = {f"{PREFIX}kind": "loss", f"{PREFIX}loss": label}
+            self.parents[label] = self.client.create_run(self.experiment, run_name=label, tags=tags).info.run_id
+        return self.parents[label]
+
+    def _close_parents(self) -> None:
+        for run_id in self.parents.values():
+            self.client.set_terminated(run_id, "FINISHED")
+
+
+def study_tags(study: dict[str, Any]) -> dict[str, str]:
+    """The resolved study as experiment tags (in pieces: a tag has a limited length), so a report needs MLflow alone."""
+    text = json.dumps(study)
+    pieces = [text[i : i + STUDY_CHUNK] for i in range(0, len(text), STUDY_CHUNK)]
+    return {f"{PREFIX}study.{i:02d}": piece for i, piece in enumerate(pieces)} | {
+        f"{PREFIX}study.pieces": str(len(pieces))
+    }
+
+
+def trial_tags(record: dict[str, Any]) -> dict[str, str]:
+    """Trial id, loss, design, seed, group, state, versions, host."""
+    trial = record["trial"]
+    tags = {
+        "kind": "trial",
+        "trial_id": record["id"],
+        "loss": trial["label"],
+        "loss_name": trial["loss"],
+        "design": trial["design"],
+        "seed": trial["seed"],
+        "group": "" if trial["group"] is None else trial["group"],
+        "state": record["state"],
+        "host": record["host"],
+        "wall_s": repr(record["wall_s"]),
+        "epochs_done": record["epochs_done"],
+        "note": record["note"] or "",
+    }
+    versions = {f"version.{name}": number for name, number in record["versions"].items()}
+    return {f"{PREFIX}{key}": str(value) for key, value in (tags | versions).items()}
+
+
+def read_experiment(uri: str, study: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(study, one flat dictionary a trial) from an MLflow experiment alone. Raises LookupError when there is none."""
+    client = _client(uri)
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None:
+        raise LookupError(f"{uri}: no MLflow experiment {study!r}")
+    num = int(experiment.tags[f"{PREFIX}study.pieces"])
+    contents = json.loads("".join(experiment.tags[f"{PREFIX}study.{i:02d}"] for i in range(num)))
+    return contents, [_flat(run) for run in _search(client, experiment.experiment_id)]
+
+
+def _flat(run: Any) -> dict[str, Any]:
+    tags = {key.removeprefix(PREFIX): value for key, value in run.data.tags.items() if key.startswith(PREFIX)}
+    return {
+        "tags": tags,
+        "hyperparameters": {key: json.loads(value) for key, value in run.data.params.items()},
+        "metrics": {k: v for k, v in run.data.metrics.items() if not k.startswith("curve_")},
+    }
+
+
+def _client(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _search(client: Any, experiment: str) -> Iterable[Any]:
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment], f"tags.`{PREFIX}kind` = 'trial'", max_results=1000, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _known_runs(client: Any, experiment: str) -> dict[str, tuple[str, str]]:
+    return {
+        run.data.tags[f"{PREFIX}trial_id"]: (run.info.run_id, run.info.status) for run in _search(client, experiment)
+    }
+
+
+def _metrics(record: dict[str, Any], timestamp: int) -> list[Any]:
+    from mlflow.entities import Metric
+
+    values = [
+        Metric(key, value, timestamp, 0) for key, value in record["metrics"].items() if _is_finite(value)
+    ]
+    for name, curve in record["curves"].items():
+        values += [
+            Metric(f"curve_{name}", value, timestamp, epoch)
+            for epoch, value in enumerate(curve, start=1)
+            if _is_finite(value)
+        ]
+    return values
+
+
+def _params(record: dict[str, Any]) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(name, json.dumps(value)) for name, value in record["trial"]["hyperparameters"].items()]
+
+
+def _run_name(record: dict[str, Any]) -> str:
+    trial = record["trial"]
+    return f"{trial['label']} {trial['design']} seed {trial['seed']} {record['id'][:6]}"
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

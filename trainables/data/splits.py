@@ -1,0 +1,42 @@
+"""Splitting with rare classes in mind: rows of one group stay together, no class loses its last training row."""
+
+import numpy as np
+
+
+def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Choose about `fraction` of the rows, class by class from the rarest on. Returns a boolean mask [N].
+
+    targets [N, C] 0/1, group [N] or None. Every class keeps at least one row outside. Rows without labels are drawn
+    at the same rate.
+    """
+    units = np.arange(len(targets)) if group is None else np.unique(group, return_inverse=True)[1]
+    num_units = int(units.max()) + 1
+    counts = np.zeros((num_units, targets.shape[1]), dtype=np.int64)
+    np.add.at(counts, units, targets)
+    sizes = np.bincount(units, minlength=num_units)
+    total = counts.sum(0)
+    chosen = np.zeros(num_units, dtype=bool)
+    taken = np.zeros_like(total)
+    num_rows, wanted_rows = 0, round(fraction * len(targets))
+    order = rng.permutation(num_units)
+
+    def take(unit: int) -> bool:
+        nonlocal num_rows
+        if chosen[unit] or np.any((counts[unit] > 0) & (taken + counts[unit] >= total)):
+            return False
+        chosen[unit] = True
+        taken[:] += counts[unit]
+        num_rows += sizes[unit]
+        return True
+
+    for c in np.argsort(total, kind="stable"):
+        wanted = round(fraction * total[c])
+        for unit in order[counts[order, c] > 0]:
+            if taken[c] >= wanted or num_rows >= wanted_rows:
+                break
+            take(unit)
+    for unit in order:
+        if num_rows >= wanted_rows:
+            break
+        take(unit)
+    return chosen[units]

@@ -1,0 +1,76 @@
+"""Heads of a whole pack: K heads over one batch of features, one matrix product. Letters: K, B rows, D, H, C."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Head(Protocol):
+    """A stack of K heads; parameters carry the pack along their last or first axis."""
+
+    def parameters(self) -> list[Tensor]: ...
+
+    def logits(self, features_BD: Tensor) -> Tensor:
+        """[K, B, C]"""
+        ...
+
+
+@dataclass
+class LinearHead:
+    """weight [D, K * C], bias [K * C]: the pack shares its features, so K heads are one wide matrix product."""
+
+    weight: Tensor
+    bias: Tensor
+    num_trials: int
+
+    def parameters(self) -> list[Tensor]:
+        return [self.weight, self.bias]
+
+    def logits(self, features_BD: Tensor) -> Tensor:
+        wide = torch.addmm(self.bias, features_BD, self.weight)
+        return wide.view(len(features_BD), self.num_trials, -1).transpose(0, 1)
+
+
+@dataclass
+class HiddenHead:
+    """One hidden layer of H rectified units: weight_in [D, K * H], bias_in, weight_out [K, H, C], bias_out [K, 1, C]."""
+
+    weight_in: Tensor
+    bias_in: Tensor
+    weight_out: Tensor
+    bias_out: Tensor
+
+    def parameters(self) -> list[Tensor]:
+        return [self.weight_in, self.bias_in, self.weight_out, self.bias_out]
+
+    def logits(self, features_BD: Tensor) -> Tensor:
+        num_trials = len(self.weight_out)
+        hidden = torch.addmm(self.bias_in, features_BD, self.weight_in).relu()
+        hidden_KBH = hidden.view(len(features_BD), num_trials, -1).transpose(0, 1)
+        return torch.baddbmm(self.bias_out, hidden_KBH, self.weight_out)
+
+
+def make_head(
+    *, dimension: int, num_classes: int, num_trials: int, hidden: int, seed: int, dtype: torch.dtype, device: str
+) -> Head:
+    """K equal heads, initialised from `seed` alone: every trial of a seed starts at the same point."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(rows: int, columns: int, scale: float) -> Tensor:
+        drawn = torch.randn(rows, columns, generator=generator, dtype=torch.float64) * scale
+        return drawn.to(device, dtype)
+
+    def leaf(tensor: Tensor) -> Tensor:
+        return tensor.contiguous().requires_grad_()
+
+    def zeros(*shape: int) -> Tensor:
+        return leaf(torch.zeros(*shape, dtype=dtype, device=device))
+
+    if not hidden:
+        weight = normal(dimension, num_classes, 0.01).repeat(1, num_trials)
+        return LinearHead(leaf(weight), zeros(num_trials * num_classes), num_trials)
+    weight_in = normal(dimension, hidden, (2 / dimension) ** 0.5).repeat(1, num_trials)
+    weight_out = normal(hidden, num_classes, 0.01).repeat(num_trials, 1, 1)
+    return HiddenHead(leaf(weight_in), zeros(num_trials * hidden), leaf(weight_out), zeros(num_trials, 1, num_classes))

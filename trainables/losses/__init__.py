@@ -1,0 +1,43 @@
+"""Losses for long-tailed multi-label classification, as the authors publish them and as the papers print them.
+
+A loss is a frozen dataclass whose fields are its hyperparameters; calling it on logits and 0/1 targets, both
+[..., B, C], returns the loss of each entry, [..., B, C]. The mean over entries is taken by the trainable.
+"""
+
+from trainables.losses.apl import Apl
+from trainables.losses.apl_eq5 import AplEq5
+from trainables.losses.asl import Asl
+from trainables.losses.bal import Bal
+from trainables.losses.bal_eq4 import BalEq4
+from trainables.losses.bce import Bce
+from trainables.losses.focal import Focal
+from trainables.losses.hill import Hill
+from trainables.losses.ral import Ral
+from trainables.losses.ral_eq6 import RalEq6
+
+LOSSES = {
+    "bce": Bce,
+    "focal": Focal,
+    "asl": Asl,
+    "hill": Hill,
+    "apl": Apl,
+    "apl-eq5": AplEq5,
+    "ral": Ral,
+    "ral-eq6": RalEq6,
+    "bal": Bal,
+    "bal-eq4": BalEq4,
+}
+
+__all__ = [
+    "LOSSES",
+    "Apl",
+    "AplEq5",
+    "Asl",
+    "Bal",
+    "BalEq4",
+    "Bce",
+    "Focal",
+    "Hill",
+    "Ral",
+    "RalEq6",
+]

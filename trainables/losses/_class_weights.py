@@ -1,0 +1,26 @@
+"""Class weights of the balanced asymmetric loss."""
+
+import torch
+from torch import Tensor
+
+from trainables.losses._entries import Number
+
+
+def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:
+    """w_c = (n_min / n_c)^s, shape [..., 1, C]: 1 for the rarest class, all ones for s = 0.
+
+    Source: LM-CLIP paper, eq. 5 (the number of images cancels). Raises ValueError for a count below 1.
+    """
+    if min(counts) < 1:
+        raise ValueError(f"counts must be >= 1, got {min(counts)}: drop classes without positives")
+    log_counts = torch.tensor(counts, dtype=like.dtype, device=like.device).log()
+    return torch.exp(s * (log_counts.min() - log_counts))
+
+
+def resolve_weights(
+    counts: tuple[int, ...] | None, weights: tuple[float, ...] | None, s: Number, like: Tensor
+) -> Tensor | None:
+    """Weights given directly, or from counts and s, or None for an unweighted loss."""
+    if weights is not None:
+        return torch.tensor(weights, dtype=like.dtype, device=like.device)
+    return None if counts is None else class_weights(counts, s, like)

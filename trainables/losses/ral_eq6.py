@@ -1,0 +1,54 @@
+"""Robust asymmetric loss, as the RAL paper prints it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from trainables.losses._entries import (
+    Number,
+    Side,
+    check,
+    entrywise,
+    focus_negative,
+    focus_positive,
+    shift,
+    sigmoid,
+)
+from trainables.losses._polynomial import negative_terms, positive_terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class RalEq6:
+    """The printed APL with its negative part multiplied by psi = lambda - p.
+
+    `terms` is M = N of the two sums (None: the full series). Source: RAL paper, eq. 6.
+    """
+
+    gamma_neg: Number = 4.0
+    gamma_pos: Number = 0.0
+    clip: Number = 0.05
+    alpha1: Number = 0.0
+    alpha2: Number = 1.75
+    beta1: Number = 1.0
+    hill_lambda: Number = 1.5
+    terms: int | None = None
+    focusing: str = "full"
+
+    def __post_init__(self) -> None:
+        check(self, at_least_zero=("gamma_neg", "gamma_pos"), unit=("clip",))
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
+        return entrywise(self, logits, targets)
+
+    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
+        s = sigmoid(x)
+        shifted = shift(s, self.clip)
+        positive = positive_terms(s, self.alpha1, self.alpha2, self.terms)
+        apl = negative_terms(s, shifted, self.beta1, self.terms)
+        psi = self.hill_lambda - s.p
+        negative = Side(apl.value * psi, apl.slope * psi - apl.value * s.p * s.q)
+        return (
+            focus_positive(s, self.gamma_pos, positive, self.focusing),
+            focus_negative(shifted, self.gamma_neg, negative, self.focusing),
+        )

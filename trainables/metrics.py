@@ -1,0 +1,119 @@
+"""Multi-label metrics of a whole pack at once. Letters: K trials, N rows, C classes.
+
+Scores are probabilities in [0, 1]. A class is predicted where its score is at least the threshold. A class without
+positives in a split is undefined there: it is left out of that split's means.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+METRICS = ("f1", "f1_tuned", "map", "mauc")
+"""Macro F1 at 0.5, macro F1 at per-class thresholds chosen on validation, mean AP, mean ROC-AUC."""
+
+CHUNK_ELEMENTS = 4_000_000
+
+
+class PerClass(NamedTuple):
+    """Each [K, C]; NaN where undefined."""
+
+    f1: Tensor
+    f1_tuned: Tensor
+    map: Tensor
+    mauc: Tensor
+
+
+def f1_at(scores_KNC: Tensor, targets_NC: Tensor, thresholds: Tensor | float) -> Tensor:
+    """F1 of each class, [K, C]; thresholds a number or [K, C]. Equal to scikit-learn's with zero_division=0."""
+    if isinstance(thresholds, Tensor):
+        thresholds = thresholds.unsqueeze(-2)
+    predicted = scores_KNC >= thresholds
+    positive = targets_NC > 0.5
+    hits = (predicted & positive).sum(-2).double()
+    return _defined(2 * hits / (predicted.sum(-2) + positive.sum(-2)).clamp_min(1), positive)
+
+
+def best_thresholds(scores_KNC: Tensor, targets_NC: Tensor) -> Tensor:
+    """Per class the score that, as threshold, gives the highest F1, [K, C]; the highest such score on ties.
+
+    0.5 for a class without positives. Choose on validation, never on test.
+    """
+    r = _ranked(scores_KNC, targets_NC)
+    num_predicted = torch.arange(1, r.scores.shape[-1] + 1, device=r.scores.device)
+    f1 = 2 * r.hits / (num_predicted + r.num_positive.unsqueeze(-1)).double()
+    best = torch.where(r.ends, f1, -1.0).argmax(-1, keepdim=True)
+    chosen = r.scores.gather(-1, best).squeeze(-1)
+    return torch.where(r.num_positive > 0, chosen, 0.5)
+
+
+def average_precision(scores_KNC: Tensor, targets_NC: Tensor) -> Tensor:
+    """Non-interpolated average precision of each class, [K, C]; tied scores form one step, as in scikit-learn."""
+    return _ap_and_auc(scores_KNC, targets_NC)[0]
+
+
+def roc_auc(scores_KNC: Tensor, targets_NC: Tensor) -> Tensor:
+    """Area under the ROC curve of each class, [K, C]; ties count one half."""
+    return _ap_and_auc(scores_KNC, targets_NC)[1]
+
+
+def per_class(scores_KNC: Tensor, targets_NC: Tensor, thresholds_KC: Tensor) -> PerClass:
+    """All metrics of each class; `thresholds_KC` from `best_thresholds` on validation."""
+    ap, auc = _ap_and_auc(scores_KNC, targets_NC)
+    return PerClass(
+        f1_at(scores_KNC, targets_NC, 0.5), f1_at(scores_KNC, targets_NC, thresholds_KC), ap, auc
+    )
+
+
+def in_chunks(scores_KNC: Tensor, other_KNC: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Both tensors cut along K, so that ranking needs a bounded amount of memory."""
+    size = max(1, CHUNK_ELEMENTS // max(scores_KNC[0].numel(), other_KNC[0].numel()))
+    return list(zip(scores_KNC.split(size), other_KNC.split(size), strict=True))
+
+
+class _Ranked(NamedTuple):
+    scores: Tensor  # [K, C, N] descending
+    labels: Tensor  # [K, C, N] bool, in that order
+    hits: Tensor  # [K, C, N] positives among the first n, in double
+    ends: Tensor  # [K, C, N] whether the next score differs
+    num_positive: Tensor  # [C]
+
+
+def _ranked(scores_KNC: Tensor, targets_NC: Tensor) -> _Ranked:
+    scores, order = scores_KNC.transpose(-1, -2).sort(dim=-1, descending=True)
+    labels = (targets_NC.T > 0.5).expand_as(order).gather(-1, order)
+    ends = torch.ones_like(labels)
+    ends[..., :-1] = scores[..., 1:] != scores[..., :-1]
+    return _Ranked(scores, labels, labels.cumsum(-1, dtype=torch.float64), ends, (targets_NC > 0.5).sum(0))
+
+
+def _ap_and_auc(scores_KNC: Tensor, targets_NC: Tensor) -> tuple[Tensor, Tensor]:
+    r = _ranked(scores_KNC, targets_NC)
+    num_rows = r.scores.shape[-1]
+    position = torch.arange(num_rows, device=r.scores.device).expand_as(r.ends)
+    # The last position of each group of ties, for every member of the group.
+    last = torch.where(r.ends, position, num_rows).flip(-1).cummin(-1).values.flip(-1)
+    hits = r.hits.gather(-1, last)
+    positive = targets_NC > 0.5
+    num_positive, num_negative = r.num_positive, num_rows - r.num_positive
+    ap = (r.labels * hits / (last + 1)).sum(-1) / num_positive.clamp_min(1)
+    # Per negative: positives ranked above it, ties half. `before` counts the positives above its group of ties.
+    first = torch.where(r.ends.roll(1, -1) | (position == 0), position, 0).cummax(-1).values
+    before = r.hits.gather(-1, first) - r.labels.gather(-1, first).double()
+    above = torch.where(r.labels, 0, (hits + before) / 2).sum(-1)
+    auc = above / (num_positive * num_negative).clamp_min(1)
+    return _defined(ap, positive), _defined(auc, positive & (num_negative > 0))
+
+
+def _defined(values: Tensor, positive: Tensor) -> Tensor:
+    return torch.where(positive.any(0), values, torch.nan)
+
+
+def summary(values: PerClass, groups: dict[str, list[int]]) -> dict[str, Tensor]:
+    """Means over the defined classes, in total and by group: name -> [K]; NaN where no class is defined."""
+    result = {}
+    for metric, scores_KC in zip(METRICS, values, strict=True):
+        result[metric] = scores_KC.nanmean(-1)
+        for group, members in groups.items():
+            result[f"{metric}_{group}"] = scores_KC[:, members].nanmean(-1)
+    return result

@@ -1,0 +1,43 @@
+"""The unit of work: one loss setting trained once with one seed."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+DESIGNS = ("sweep", "sobol", "search", "confirm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One loss setting, one seed, one data set, one trainable.
+
+    `hyperparameters` holds every field of the loss, defaults included, so that a changed default is another trial.
+    `label` is the name under which the study shows the loss (a loss may enter twice, with other fixed fields).
+    `group` is the seed group of a search (None elsewhere).
+    """
+
+    loss: str
+    hyperparameters: dict[str, Any]
+    seed: int
+    data: dict[str, Any]
+    trainable: dict[str, Any]
+    design: str
+    label: str
+    group: int | None = None
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits: a hash of all that decides the result, and of the design.
+
+        The design counts because a searched point was chosen by its outcome: it must never stand in for a planned one.
+        Label and group are names only and do not count.
+        """
+        contents = asdict(self)
+        del contents["label"], contents["group"]
+        canonical = json.dumps(contents, sort_keys=True, separators=(",", ":"), default=_refuse)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _refuse(value: object) -> str:
+    raise TypeError(f"a trial holds numbers, strings, lists and None only, got {value!r}")
