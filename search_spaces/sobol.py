@@ -26,9 +26,7 @@ def sobol_points(space: Space, axes: list[str], *, m: int, seed: int) -> list[di
         return [{}]
     sampler = qmc.Sobol(d=len(axes), scramble=True, rng=np.random.default_rng([seed, _stream("sobol")]))
     unit = sampler.random_base2(m)
-    return [
-        {name: _plain(p.at(float(row[axes.index(name)]))) for name, p in space.parameters.items()} for row in unit
-    ]
+    return [{name: _plain(p.at(float(row[axes.index(name)]))) for name, p in space.parameters.items()} for row in unit]
 
 
 def _stream(name: str) -> int:

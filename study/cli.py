@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", metavar="STUDY", help="a study file (*.yaml) or a preset's name")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key"
+    )
     parser.add_argument("--storage", metavar="DIR", help="folder or URL of the records; default: studies/<name>")
 
 

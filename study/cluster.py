@@ -65,6 +65,13 @@ class _FeedSearcher(Searcher):
         self.feed, self.context = feed, context
         self.numbers: dict[str, int] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for a restore that is never used; the feed holds open connections."""
+        return {}
+
+    def __deepcopy__(self, memo: object) -> "_FeedSearcher":
+        return self
+
     def suggest(self, trial_id: str) -> Any:
         if self.feed.over:
             return Searcher.FINISHED
@@ -111,7 +118,9 @@ class RayRunner:
                 **local,
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise ClusterError(f"Ray cluster {self.address or 'on this machine'}: cannot be reached ({error})") from error
+            raise ClusterError(
+                f"Ray cluster {self.address or 'on this machine'}: cannot be reached ({error})"
+            ) from error
         self.workers = self.wanted or self._room()
         return self
 
@@ -178,5 +187,3 @@ def node_summary() -> str:
     """What `doctor` says of Ray: a local start, timed by nothing but success."""
     with RayRunner(address=None, workers=1, cpus=1, gpus=0, storage="") as runner:
         return f"ray {ray.__version__}, a local cluster of {runner.workers} worker starts"
-
-

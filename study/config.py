@@ -111,6 +111,7 @@ class Probe(_Strict):
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     hidden: int = Field(0, ge=0, description="0: a linear head; else the units of one hidden layer")
+    bias: Literal["prior", "zero"] = Field("prior", description="where the heads' biases start")
     precision: Literal["float32", "float64"] = "float32"
     head_min: int = Field(100, description="a head class has at least so many training positives")
     tail_below: int = Field(20, description="a tail class has fewer training positives")
@@ -348,7 +349,9 @@ def _where(problem: Any) -> str:
 def _what(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
-    return message if isinstance(given, dict | list) or problem["type"] == "value_error" else f"{message}, got {given!r}"
+    return (
+        message if isinstance(given, dict | list) or problem["type"] == "value_error" else f"{message}, got {given!r}"
+    )
 
 
 __all__ = ["LOSS_NAMES", "METRICS", "PRESETS", "StudyConfig", "find_study", "load_study", "merge"]

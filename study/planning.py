@@ -72,4 +72,7 @@ class Planner:
 
 def _typed(setting: dict[str, Any]) -> dict[str, Any]:
     """Whole numbers written for real hyperparameters become real, so that 4 and 4.0 are one trial."""
-    return {k: float(v) if isinstance(v, int) and not isinstance(v, bool) and k != "terms" else v for k, v in setting.items()}
+    return {
+        k: float(v) if isinstance(v, int) and not isinstance(v, bool) and k != "terms" else v
+        for k, v in setting.items()
+    }

@@ -50,9 +50,7 @@ class LossSearch:
         self.asked = []
         for _ in range(num):
             proposal = self.study.ask(space)
-            trials = [
-                self.planner.trial(self.loss, proposal.params, seed, "search", self.group) for seed in self.seeds
-            ]
+            trials = [self.planner.trial(self.loss, proposal.params, seed, "search", self.group) for seed in self.seeds]
             self.asked.append((proposal, trials))
         return [trial for _, trials in self.asked for trial in trials]
 

@@ -6,7 +6,6 @@ from typing import TypeVar
 from study.feed import Feed
 from study.worker import Context, execute
 
-
 T = TypeVar("T")
 
 

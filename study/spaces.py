@@ -17,7 +17,9 @@ def space_of(loss: str) -> Space:
         except ImportError as error:
             raise ValueError(f"cannot import {module!r} ({error}); check the module path") from error
         except AttributeError as error:
-            raise ValueError(f"{module!r} has no SPACE; put a search_spaces.Space of that name beside the loss") from error
+            raise ValueError(
+                f"{module!r} has no SPACE; put a search_spaces.Space of that name beside the loss"
+            ) from error
     if loss not in SPACES:
         raise ValueError(f"unknown loss {loss!r}; {nearest(loss, SPACES)}")
     return SPACES[loss]

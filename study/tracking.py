@@ -221,9 +221,7 @@ def _client(uri: str) -> Any:
 def _search(client: Any, experiment: str) -> Iterable[Any]:
     token = None
     while True:
-        page = client.search_runs(
-            [experiment], f"tags.`{PREFIX}kind` = 'trial'", max_results=1000, page_token=token
-        )
+        page = client.search_runs([experiment], f"tags.`{PREFIX}kind` = 'trial'", max_results=1000, page_token=token)
         yield from page
         token = page.token
         if not token:
@@ -239,9 +237,7 @@ def _known_runs(client: Any, experiment: str) -> dict[str, tuple[str, str]]:
 def _metrics(record: dict[str, Any], timestamp: int) -> list[Any]:
     from mlflow.entities import Metric
 
-    values = [
-        Metric(key, value, timestamp, 0) for key, value in record["metrics"].items() if _is_finite(value)
-    ]
+    values = [Metric(key, value, timestamp, 0) for key, value in record["metrics"].items() if _is_finite(value)]
     for name, curve in record["curves"].items():
         values += [
             Metric(f"curve_{name}", value, timestamp, epoch)

@@ -63,7 +63,9 @@ def _timm(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any, Any]
 
     name, weights = settings["name"], settings.get("weights")
     if not timm.is_model(name):
-        raise TrainableError(f"trainable.backbone.name: timm has no model {name!r}; {nearest(name, timm.list_models())}")
+        raise TrainableError(
+            f"trainable.backbone.name: timm has no model {name!r}; {nearest(name, timm.list_models())}"
+        )
     model = timm.create_model(
         name,
         pretrained=bool(settings.get("pretrained")),
@@ -95,7 +97,9 @@ def _open_clip(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any,
 
 def _load(model: nn.Module, path: Path) -> None:
     if not path.is_file():
-        raise TrainableError(f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file")
+        raise TrainableError(
+            f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -125,7 +129,7 @@ _LIBRARIES: list[Any] = []
 
 
 def _prepare(images: np.ndarray, mean: Tensor, std: Tensor, device: torch.device) -> Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).to(device, torch.float32)
+    pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device, torch.float32)
     return (pixels / 255 - mean.to(device)) / std.to(device)
 
 

@@ -35,7 +35,9 @@ def backbone_identity(settings: dict[str, Any]) -> dict[str, Any]:
         return settings
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise TrainableError(f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file")
+        raise TrainableError(
+            f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
+        )
     return settings | {"weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16]}
 
 
@@ -96,9 +98,7 @@ def prepare(data: dict[str, Any], trainable: dict[str, Any], cache: Path, device
     return Features(folder)
 
 
-def describe(
-    features: Features, data: dict[str, Any], trainable: dict[str, Any], seeds: list[int]
-) -> dict[str, Any]:
+def describe(features: Features, data: dict[str, Any], trainable: dict[str, Any], seeds: list[int]) -> dict[str, Any]:
     """The facts of a data set as a study splits it: classes, groups, rows, classes undefined in val or test.
 
     Raises TrainableError for features that are not finite or a seed whose split lacks validation rows.

@@ -52,25 +52,32 @@ class HiddenHead:
         return torch.baddbmm(self.bias_out, hidden_KBH, self.weight_out)
 
 
-def make_head(
-    *, dimension: int, num_classes: int, num_trials: int, hidden: int, seed: int, dtype: torch.dtype, device: str
-) -> Head:
-    """K equal heads, initialised from `seed` alone: every trial of a seed starts at the same point."""
+def prior_logits(counts: list[int], num_rows: int) -> Tensor:
+    """Logits of the training frequencies, [C] float64: heads that start there need not first unlearn p = 1/2."""
+    share = torch.tensor(counts, dtype=torch.float64).clamp(0.5, num_rows - 0.5) / num_rows
+    return share.logit()
+
+
+def make_head(*, dimension: int, bias: Tensor, num_trials: int, hidden: int, seed: int, like: Tensor) -> Head:
+    """K equal heads, initialised from `seed` and `bias` [C] alone: every trial of a seed starts at the same point.
+
+    Parameters get the type and device of `like`.
+    """
     generator = torch.Generator().manual_seed(seed)
+    num_classes = len(bias)
 
     def normal(rows: int, columns: int, scale: float) -> Tensor:
         drawn = torch.randn(rows, columns, generator=generator, dtype=torch.float64) * scale
-        return drawn.to(device, dtype)
+        return drawn.to(like)
 
     def leaf(tensor: Tensor) -> Tensor:
         return tensor.contiguous().requires_grad_()
 
-    def zeros(*shape: int) -> Tensor:
-        return leaf(torch.zeros(*shape, dtype=dtype, device=device))
-
+    start = bias.to(like)
     if not hidden:
         weight = normal(dimension, num_classes, 0.01).repeat(1, num_trials)
-        return LinearHead(leaf(weight), zeros(num_trials * num_classes), num_trials)
+        return LinearHead(leaf(weight), leaf(start.repeat(num_trials)), num_trials)
     weight_in = normal(dimension, hidden, (2 / dimension) ** 0.5).repeat(1, num_trials)
     weight_out = normal(hidden, num_classes, 0.01).repeat(num_trials, 1, 1)
-    return HiddenHead(leaf(weight_in), zeros(num_trials * hidden), leaf(weight_out), zeros(num_trials, 1, num_classes))
+    bias_in = leaf(torch.zeros_like(weight_in[0]))
+    return HiddenHead(leaf(weight_in), bias_in, leaf(weight_out), leaf(start.repeat(num_trials, 1, 1)))

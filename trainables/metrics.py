@@ -60,9 +60,7 @@ def roc_auc(scores_KNC: Tensor, targets_NC: Tensor) -> Tensor:
 def per_class(scores_KNC: Tensor, targets_NC: Tensor, thresholds_KC: Tensor) -> PerClass:
     """All metrics of each class; `thresholds_KC` from `best_thresholds` on validation."""
     ap, auc = _ap_and_auc(scores_KNC, targets_NC)
-    return PerClass(
-        f1_at(scores_KNC, targets_NC, 0.5), f1_at(scores_KNC, targets_NC, thresholds_KC), ap, auc
-    )
+    return PerClass(f1_at(scores_KNC, targets_NC, 0.5), f1_at(scores_KNC, targets_NC, thresholds_KC), ap, auc)
 
 
 def in_chunks(scores_KNC: Tensor, other_KNC: Tensor) -> list[tuple[Tensor, Tensor]]:

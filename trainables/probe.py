@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from trainables.features import Features, class_groups
-from trainables.heads import Head, make_head
+from trainables.heads import Head, make_head, prior_logits
 from trainables.metrics import (
     METRICS,
     PerClass,
@@ -94,19 +94,18 @@ def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Re
     split = _split(features, _freeze(trials[0].data.get("validation")), seed, settings["precision"], device)
     counts = split.targets["train"].sum(0).int().tolist()
     losses = stack_losses(trials, tuple(counts), split.dtype, device)
+    x = split.features["train"]
+    prior = prior_logits(counts, len(x))
     head = make_head(
-        dimension=features.facts["dimension"],
-        num_classes=len(counts),
+        dimension=x.shape[1],
+        bias=prior if settings["bias"] == "prior" else torch.zeros_like(prior),
         num_trials=len(trials),
         hidden=settings["hidden"],
         seed=seed,
-        dtype=split.dtype,
-        device=device,
+        like=x,
     )
     curves = _train(head, losses, split, settings, seed)
-    groups = class_groups(
-        features.facts["train_counts"], settings["head_min"], settings["tail_below"]
-    )
+    groups = class_groups(features.facts["train_counts"], settings["head_min"], settings["tail_below"])
     with torch.inference_mode():
         scores = {name: _scores(head, split.features[name]) for name in EVALUATED}
         values = _evaluate(scores, split)
@@ -148,9 +147,7 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, device: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype)
 
 
-def _train(
-    head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: dict[str, Any], seed: int
-) -> _Curves:
+def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: dict[str, Any], seed: int) -> _Curves:
     x, y = split.features["train"], split.targets["train"]
     optimiser = torch.optim.AdamW(
         head.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True

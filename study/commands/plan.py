@@ -11,7 +11,7 @@ from study.errors import UserError
 from study.feed import divide
 from study.planning import Planner
 from study.worker import Context
-from trainables import Trial, TrainableError
+from trainables import TrainableError, Trial
 
 DESIGNS = ("sweep", "sobol", "search", "confirm")
 

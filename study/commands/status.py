@@ -38,5 +38,7 @@ def _row(tally: Counter[str], planned: int) -> dict[str, int]:
 def _print(rows: dict[str, dict[str, int]], total: dict[str, int]) -> None:
     width = max(map(len, rows), default=0)
     lines = [f"{'':{width}}" + "".join(f"{key:>10}" for key in total)]
-    lines += [f"{label:{width}}" + "".join(f"{n:10,}" for n in row.values()) for label, row in [*rows.items(), ("", total)]]
+    lines += [
+        f"{label:{width}}" + "".join(f"{n:10,}" for n in row.values()) for label, row in [*rows.items(), ("", total)]
+    ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -86,6 +86,4 @@ def _check_classes(data: ImageSet, drop_empty: bool) -> ImageSet:
             f"{', ...' if len(empty) > 5 else ''}); add images, or set data.drop_empty_classes: true"
         )
     keep = np.flatnonzero(counts > 0)
-    return ImageSet(
-        data.images, data.targets[:, keep], data.split, data.group, [data.classes[i] for i in keep]
-    )
+    return ImageSet(data.images, data.targets[:, keep], data.split, data.group, [data.classes[i] for i in keep])

@@ -14,13 +14,13 @@ def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:
     if min(counts) < 1:
         raise ValueError(f"counts must be >= 1, got {min(counts)}: drop classes without positives")
     log_counts = torch.tensor(counts, dtype=like.dtype, device=like.device).log()
-    return torch.exp(s * (log_counts.min() - log_counts))
+    return torch.exp(s * (log_counts.min() - log_counts).view(1, -1))
 
 
 def resolve_weights(
     counts: tuple[int, ...] | None, weights: tuple[float, ...] | None, s: Number, like: Tensor
 ) -> Tensor | None:
-    """Weights given directly, or from counts and s, or None for an unweighted loss."""
+    """Weights [..., 1, C] given directly, or from counts and s; None for an unweighted loss."""
     if weights is not None:
-        return torch.tensor(weights, dtype=like.dtype, device=like.device)
+        return torch.tensor(weights, dtype=like.dtype, device=like.device).view(1, -1)
     return None if counts is None else class_weights(counts, s, like)

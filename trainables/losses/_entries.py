@@ -1,11 +1,12 @@
 """Shared mathematics of the sigmoid losses: stable probabilities, closed-form slopes, one autograd function.
 
 Letters: x logit, p = sigmoid(x), q = 1 - p, m the shift ("clip"), P = max(p - m, 0).
-Every loss here computes value and derivative together, in one pass without an autograd graph;
-only the derivative is kept for the backward pass.
+Every loss here computes value and derivative together, in one pass without an autograd graph; only the derivative is
+kept for the backward pass. In long-tailed multi-label data few entries are positive, so the negative side is computed
+everywhere and the positive side only where a target is 1.
 """
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -15,30 +16,9 @@ Number = float | Tensor
 """A hyperparameter: a number, or a tensor that broadcasts against [..., B, C] (a pack: [K, 1, 1])."""
 
 FOCUSING = ("full", "held")
-
-
-class Sigmoid(NamedTuple):
-    """sigmoid(x), its complement and both negative logarithms, none of which loses digits in a tail."""
-
-    p: Tensor
-    q: Tensor
-    neg_log_p: Tensor
-    neg_log_q: Tensor
-
-
-def sigmoid(x: Tensor) -> Sigmoid:
-    """All four from one exponential, one logarithm and one division."""
-    e = torch.exp(-x.abs())
-    log1p_e = torch.log1p(e)
-    large = 1 / (1 + e)
-    small = e * large
-    positive = x >= 0
-    return Sigmoid(
-        p=torch.where(positive, large, small),
-        q=torch.where(positive, small, large),
-        neg_log_p=log1p_e + torch.relu(-x),
-        neg_log_q=log1p_e + torch.relu(x),
-    )
+SMALL_CLIP = 1e-3
+LOG_ZERO = -1e30
+"""Stands for log(0): times an exponent > 0 it still gives exp(...) = 0, times 0 it gives 1."""
 
 
 class Side(NamedTuple):
@@ -48,10 +28,24 @@ class Side(NamedTuple):
     slope: Tensor
 
 
-class EntryLoss(Protocol):
-    """What `entrywise` needs of a loss: both sides, given logits in float32 or float64."""
+@dataclass(frozen=True)
+class Places:
+    """Which classes the entries handed to `_positive` belong to: all [..., B, C], or a list of M as [..., M, 1]."""
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]: ...
+    num_classes: int
+    columns: Tensor | None = None
+
+    def per_class(self, values: Tensor) -> Tensor:
+        """Values of each class, [..., 1, C], laid beside the entries."""
+        return values if self.columns is None else values[..., self.columns].transpose(-1, -2)
+
+
+class EntryLoss(Protocol):
+    """What `entrywise` needs of a loss: its two sides, given logits in float32 or float64."""
+
+    def _positive(self, x: Tensor, places: Places) -> Side: ...
+
+    def _negative(self, x: Tensor, places: Places) -> Side: ...
 
 
 class _Entries(torch.autograd.Function):
@@ -59,22 +53,45 @@ class _Entries(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, targets: Tensor, loss: EntryLoss) -> tuple[Tensor, Tensor]:
-        positive, negative = loss._sides(x, targets)
-        is_positive = targets > 0.5
-        return (
-            torch.where(is_positive, positive.value, negative.value),
-            torch.where(is_positive, positive.slope, negative.slope),
-        )
+        everywhere = Places(x.shape[-1])
+        negative = loss._negative(x, everywhere)
+        if not _one_target_matrix(x, targets, loss):
+            positive, is_positive = loss._positive(x, everywhere), targets > 0.5
+            return (
+                torch.where(is_positive, positive.value, negative.value),
+                torch.where(is_positive, positive.slope, negative.slope),
+            )
+        rows, columns = targets.nonzero(as_tuple=True)
+        positive = loss._positive(x[..., rows, columns].unsqueeze(-1), Places(x.shape[-1], columns))
+        return tuple(_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
         ctx.save_for_backward(output[1])
         ctx.mark_non_differentiable(output[1])
+        ctx.shape = inputs[0].shape
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
-        return grads[0] * slope, None, None
+        return (grads[0] * slope).sum_to_size(ctx.shape), None, None
+
+
+def _one_target_matrix(x: Tensor, targets: Tensor, loss: EntryLoss) -> bool:
+    """Whether positives can be picked by row and column: one [B, C] for the whole pack, no per-entry hyperparameter."""
+    if targets.dim() != 2 or torch._C._functorch.is_batchedtensor(targets) or torch._C._functorch.is_batchedtensor(x):
+        return False
+    tensors = [value for field in fields(loss) if isinstance(value := getattr(loss, field.name), Tensor)]  # type: ignore[arg-type]
+    return all(tensor.dim() == 0 or tensor.shape[-2:] == (1, 1) for tensor in tensors)
+
+
+def _with(everywhere: Tensor, rows: Tensor, columns: Tensor, picked: Tensor) -> Tensor:
+    """`everywhere` [..., B, C] with the entries at (rows, columns) replaced by `picked` [..., M, 1], in place."""
+    lead = torch.broadcast_shapes(everywhere.shape[:-2], picked.shape[:-2])
+    if lead != everywhere.shape[:-2]:
+        everywhere = everywhere.expand(*lead, *everywhere.shape[-2:]).clone()
+    everywhere[..., rows, columns] = picked.squeeze(-1)
+    return everywhere
 
 
 def entrywise(loss: EntryLoss, logits: Tensor, targets: Tensor) -> Tensor:
@@ -85,11 +102,6 @@ def entrywise(loss: EntryLoss, logits: Tensor, targets: Tensor) -> Tensor:
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     return _Entries.apply(logits, targets, loss)[0]
-
-
-def is_zero(value: Number) -> bool:
-    """True when the hyperparameter is 0 for the whole pack, so that its factor can be skipped."""
-    return bool((value == 0).all()) if isinstance(value, Tensor) else value == 0
 
 
 def check(loss: Any, *, at_least_zero: tuple[str, ...] = (), unit: tuple[str, ...] = ()) -> None:
@@ -106,40 +118,58 @@ def check(loss: Any, *, at_least_zero: tuple[str, ...] = (), unit: tuple[str, ..
             raise ValueError(f"{field.name} must lie in [0, 1), got {value}")
 
 
-def powers(base: Tensor, exponent: Number) -> Tensor | float:
-    """base ** exponent for base >= 0, with 0 ** 0 = 1; the plain number 1 when the exponent is 0 throughout."""
-    return 1.0 if is_zero(exponent) else torch.pow(base, exponent)
+def is_zero(value: Number) -> bool:
+    """True when the hyperparameter is 0 for the whole pack, so that its factor can be skipped."""
+    return bool((value == 0).all()) if isinstance(value, Tensor) else value == 0
 
 
-def focus_positive(s: Sigmoid, gamma: Number, bracket: Side, focusing: str) -> Side:
+def softplus(x: Tensor) -> Tensor:
+    """-log(sigmoid(-x)), without losing digits in either tail."""
+    return torch.relu(x) + torch.log1p(torch.exp(-x.abs()))
+
+
+def power(base: Tensor, exponent: Number) -> Tensor:
+    """base ** exponent for base >= 0, exponent >= 0, with 0 ** 0 = 1. Twice as fast as torch.pow."""
+    return torch.exp(exponent * base.log().clamp_min_(LOG_ZERO))
+
+
+def focus_positive(x: Tensor, gamma: Number, bracket: Side, focusing: str) -> Side:
     """q^gamma times a bracket; with focusing "held" the weight is a constant for the gradient."""
-    weight = powers(s.q, gamma)
-    slope = weight * bracket.slope
-    if focusing == "full" and not is_zero(gamma):
-        slope = slope - gamma * s.p * weight * bracket.value
-    return Side(weight * bracket.value, slope)
+    if is_zero(gamma):
+        return bracket
+    weight = torch.exp(-gamma * softplus(x))
+    slope = bracket.slope
+    if focusing == "full":
+        slope = slope - gamma * torch.sigmoid(x) * bracket.value
+    return Side(weight * bracket.value, weight * slope)
 
 
 class Shifted(NamedTuple):
-    """The shifted probability P of a negative entry, -log(1 - P), and dP/dx (0 on clipped entries)."""
+    """The shifted probability of negative entries and what follows from it. On clipped entries all but p, q are 0."""
 
+    p: Tensor
+    q: Tensor
     P: Tensor
-    neg_log: Tensor
-    complement: Tensor
-    dP: Tensor
+    neg_log: Tensor  # -log(1 - P)
+    log_slope: Tensor  # its derivative by x
+    dP: Tensor  # dP/dx
 
 
-def shift(s: Sigmoid, clip: Number) -> Shifted:
+def shift(x: Tensor, clip: Number) -> Shifted:
     """P = max(p - clip, 0). Never forms log(q + m) near P = 0, where its digits are lost."""
-    dp = s.p * s.q
+    p, q = torch.sigmoid(x), torch.sigmoid(-x)
     if is_zero(clip):
-        return Shifted(s.p, s.neg_log_q, s.q, dp)
-    P = torch.relu(s.p - clip)
-    # -log(1 - P) <= -log(1 - p): the minimum only bites where 1 - P has lost all its digits.
-    neg_log = torch.minimum(-torch.log1p(-P), s.neg_log_q)
-    if isinstance(clip, Tensor):
-        neg_log = torch.where(clip > 0, neg_log, s.neg_log_q)
-    return Shifted(P, neg_log, (s.q + clip).clamp_max(1), torch.where(P > 0, dp, 0))
+        return Shifted(p, q, p, softplus(x), p.clone(), p * q)
+    P = torch.relu(p - clip)
+    unclipped = torch.sign(P)
+    neg_log = torch.log1p(-P).neg_()
+    if bool(torch.as_tensor(clip).min() < SMALL_CLIP):
+        # -log(1 - P) <= -log(1 - p): the minimum only bites where 1 - P has lost all its digits.
+        exact = softplus(x)
+        neg_log = torch.where(torch.as_tensor(clip, device=x.device) > 0, torch.minimum(neg_log, exact), exact)
+    tiny = torch.finfo(x.dtype).tiny
+    ratio = q.clamp_min(tiny) / (q + clip).clamp_min_(tiny)
+    return Shifted(p, q, P, neg_log, ratio.mul_(p).mul_(unclipped), unclipped.mul_(p).mul_(q))
 
 
 def focus_negative(shifted: Shifted, gamma: Number, bracket: Side, focusing: str) -> Side:
@@ -148,17 +178,11 @@ def focus_negative(shifted: Shifted, gamma: Number, bracket: Side, focusing: str
     The derivative of P^gamma is written gamma P^gamma (bracket / P), which is finite for 0 < gamma < 1 too; clipped
     entries have gradient 0 there, where the published code yields infinity times 0 = NaN.
     """
-    weight = powers(shifted.P, gamma)
-    slope = weight * bracket.slope
-    if focusing == "full" and not is_zero(gamma):
-        tiny = torch.finfo(shifted.P.dtype).tiny
-        moving = gamma * weight * (bracket.value / shifted.P.clamp_min(tiny)) * shifted.dP
-        slope = slope + torch.where(shifted.dP > 0, moving, 0)
-    return Side(weight * bracket.value, slope)
-
-
-def log_slope(s: Sigmoid, shifted: Shifted) -> Tensor:
-    """d/dx of -log(1 - P), = dP / (1 - P), written so that 0/0 does not occur when q underflows."""
-    tiny = torch.finfo(s.q.dtype).tiny
-    ratio = s.p * (s.q.clamp_min(tiny) / shifted.complement.clamp_min(tiny))
-    return torch.where(shifted.P > 0, ratio, 0)
+    if is_zero(gamma):
+        return bracket
+    weight = power(shifted.P, gamma)
+    slope = bracket.slope
+    if focusing == "full":
+        floor = 1e4 * torch.finfo(weight.dtype).tiny
+        slope = slope + (bracket.value / shifted.P.clamp_min(floor)).mul_(gamma).mul_(shifted.dP)
+    return Side(weight * bracket.value, weight * slope)

@@ -6,27 +6,32 @@
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, Shifted, Side, Sigmoid, log_slope
+from trainables.losses._entries import Number, Shifted, Side, softplus
 
 
-def positive_bracket(s: Sigmoid, alpha1: Number, alpha2: Number) -> Side:
-    """-log p + (alpha1 - 1) q + (alpha2 - 1/2) q^2, the full series.
+def positive_terms(x: Tensor, alpha1: Number, alpha2: Number, terms: int | None) -> Side:
+    """SUM_{m=1..terms} alpha_m q^m, alpha_m = 1/m from m = 3.
 
-    Written alpha1 q + alpha2 q^2 + tail(q): with alpha1 = 0 the direct form cancels for small q.
+    None: the full series, -log p + (alpha1 - 1) q + (alpha2 - 1/2) q^2, written alpha1 q + alpha2 q^2 + tail(q),
+    since with alpha1 = 0 the direct form cancels for small q.
     """
-    q, q2 = s.q, s.q * s.q
+    p, q = torch.sigmoid(x), torch.sigmoid(-x)
+    if terms is not None:
+        value, by_q = _truncated(q, [alpha1, alpha2], terms)
+        return Side(value, -p * q * by_q)
+    q2 = q * q
     series = q * q2 * (1 / 3 + q * (1 / 4 + q * (1 / 5 + q * (1 / 6 + q * (1 / 7 + q / 8)))))
-    tail = torch.where(q < 0.02, series, s.neg_log_p - q - q2 / 2)
-    value = alpha1 * q + alpha2 * q2 + tail
-    return Side(value, -s.p * q * (alpha1 + 2 * alpha2 * q) - q * q2)
+    tail = torch.where(q < 0.02, series, softplus(-x) - q - q2 / 2)
+    return Side(alpha1 * q + alpha2 * q2 + tail, -p * q * (alpha1 + 2 * alpha2 * q) - q * q2)
 
 
-def negative_bracket(s: Sigmoid, shifted: Shifted, beta0: Number, beta1: Number) -> Side:
-    """-log(1 - P) + (beta1 - 1) P + beta0, the full series."""
+def negative_terms(shifted: Shifted, beta0: Number, beta1: Number, terms: int | None) -> Side:
+    """beta0 + SUM_{n=1..terms} beta_n P^n, beta_n = 1/n from n = 2; None: the full series."""
+    if terms is not None:
+        value, by_P = _truncated(shifted.P, [beta1], terms)
+        return Side(value + beta0, by_P * shifted.dP)
     moved = beta1 - 1
-    return Side(
-        shifted.neg_log + moved * shifted.P + beta0, log_slope(s, shifted) + moved * shifted.dP
-    )
+    return Side(shifted.neg_log + moved * shifted.P + beta0, shifted.log_slope + moved * shifted.dP)
 
 
 def _truncated(u: Tensor, first: list[Number], terms: int) -> tuple[Tensor, Tensor]:
@@ -37,19 +42,3 @@ def _truncated(u: Tensor, first: list[Number], terms: int) -> tuple[Tensor, Tens
         value = (value + c) * u
         derivative = derivative * u + n * c
     return value, derivative
-
-
-def positive_terms(s: Sigmoid, alpha1: Number, alpha2: Number, terms: int | None) -> Side:
-    """SUM_{m=1..terms} alpha_m q^m, alpha_m = 1/m from m = 3; None means the full series."""
-    if terms is None:
-        return positive_bracket(s, alpha1, alpha2)
-    value, by_q = _truncated(s.q, [alpha1, alpha2], terms)
-    return Side(value, -s.p * s.q * by_q)
-
-
-def negative_terms(s: Sigmoid, shifted: Shifted, beta1: Number, terms: int | None) -> Side:
-    """SUM_{n=1..terms} beta_n P^n, beta_n = 1/n from n = 2; None means the full series."""
-    if terms is None:
-        return negative_bracket(s, shifted, 0.0, beta1)
-    value, by_P = _truncated(shifted.P, [beta1], terms)
-    return Side(value, by_P * shifted.dP)

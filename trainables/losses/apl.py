@@ -4,17 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trainables.losses._entries import (
-    Number,
-    Side,
-    check,
-    entrywise,
-    focus_negative,
-    focus_positive,
-    shift,
-    sigmoid,
-)
-from trainables.losses._polynomial import negative_bracket, positive_bracket
+from trainables.losses._entries import Number, Places, Side, check, entrywise, focus_negative, focus_positive, shift
+from trainables.losses._polynomial import negative_terms, positive_terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +37,11 @@ class Apl:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x)
-        shifted = shift(s, self.clip)
-        positive = positive_bracket(s, self.alpha1, self.alpha2)
-        negative = negative_bracket(s, shifted, self.beta0, self.beta1)
-        return (
-            focus_positive(s, self.gamma_pos, positive, self.focusing),
-            focus_negative(shifted, self.gamma_neg, negative, self.focusing),
-        )
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        bracket = positive_terms(x, self.alpha1, self.alpha2, terms=None)
+        return focus_positive(x, self.gamma_pos, bracket, self.focusing)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        shifted = shift(x, self.clip)
+        bracket = negative_terms(shifted, self.beta0, self.beta1, terms=None)
+        return focus_negative(shifted, self.gamma_neg, bracket, self.focusing)

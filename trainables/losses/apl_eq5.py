@@ -4,16 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trainables.losses._entries import (
-    Number,
-    Side,
-    check,
-    entrywise,
-    focus_negative,
-    focus_positive,
-    shift,
-    sigmoid,
-)
+from trainables.losses._entries import Number, Places, Side, check, entrywise, focus_negative, focus_positive, shift
 from trainables.losses._polynomial import negative_terms, positive_terms
 
 
@@ -42,12 +33,11 @@ class AplEq5:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x)
-        shifted = shift(s, self.clip)
-        positive = positive_terms(s, self.alpha1, self.alpha2, self.terms)
-        negative = negative_terms(s, shifted, self.beta1, self.terms)
-        return (
-            focus_positive(s, self.gamma_pos, positive, self.focusing),
-            focus_negative(shifted, self.gamma_neg, negative, self.focusing),
-        )
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        bracket = positive_terms(x, self.alpha1, self.alpha2, terms=self.terms)
+        return focus_positive(x, self.gamma_pos, bracket, self.focusing)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        shifted = shift(x, self.clip)
+        bracket = negative_terms(shifted, 0.0, self.beta1, terms=self.terms)
+        return focus_negative(shifted, self.gamma_neg, bracket, self.focusing)

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from trainables.losses._entries import (
     Number,
+    Places,
     Side,
     check,
     entrywise,
     focus_negative,
     focus_positive,
-    log_slope,
     shift,
-    sigmoid,
+    softplus,
 )
 
 
@@ -38,11 +39,9 @@ class Asl:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x)
-        shifted = shift(s, self.clip)
-        negative = Side(shifted.neg_log, log_slope(s, shifted))
-        return (
-            focus_positive(s, self.gamma_pos, Side(s.neg_log_p, -s.q), self.focusing),
-            focus_negative(shifted, self.gamma_neg, negative, self.focusing),
-        )
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        return focus_positive(x, self.gamma_pos, Side(softplus(-x), -torch.sigmoid(-x)), self.focusing)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        shifted = shift(x, self.clip)
+        return focus_negative(shifted, self.gamma_neg, Side(shifted.neg_log, shifted.log_slope), self.focusing)

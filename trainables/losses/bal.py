@@ -6,16 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.losses._class_weights import resolve_weights
-from trainables.losses._entries import (
-    Number,
-    Side,
-    check,
-    entrywise,
-    powers,
-    shift,
-    sigmoid,
-)
-from trainables.losses._entries import log_slope as shifted_log_slope
+from trainables.losses._entries import Number, Places, Side, check, entrywise, power, shift, softplus
 
 LOGIT_FLOOR = 1e-3
 """The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""
@@ -50,34 +41,33 @@ class Bal:
         largest = x.amax(dim=(-2, -1), keepdim=True).clamp_min(LOGIT_FLOOR)
         return entrywise(self, x / largest, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x)
-        shifted = shift(s, self.clip)
-        t0 = self.smoothing / x.shape[-1]
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        p, q = torch.sigmoid(x), torch.sigmoid(-x)
+        t0 = self.smoothing / places.num_classes
         t1 = 1 - self.smoothing + t0
+        scale = self._scale(x, places)
+        term = Side(t1 * scale * softplus(-x), -t1 * scale * q)
+        return self._focused(1 - t1 * p, -t1 * p * q, self.gamma_pos * t1, term)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        shifted = shift(x, self.clip)
+        t0 = self.smoothing / places.num_classes
+        smoothed = t0 * self._scale(x, places)
+        term = Side(smoothed * softplus(-x) + shifted.neg_log, shifted.log_slope - smoothed * shifted.q)
+        base = torch.relu(shifted.P - t0 * shifted.p)
+        d_base = shifted.dP - t0 * shifted.p * shifted.q
+        return self._focused(base, d_base, self.gamma_neg + self.gamma_pos * t0, term)
+
+    def _scale(self, x: Tensor, places: Places) -> Number:
+        """w_c + 1, or 1 without weights."""
         weights = resolve_weights(self.counts, self.weights, self.s, x)
-        scale = 1.0 if weights is None else 1 + weights
-        dp, tiny = s.p * s.q, torch.finfo(x.dtype).tiny
+        return 1.0 if weights is None else places.per_class(1 + weights)
 
-        def focused(base: Tensor, d_base: Tensor, gamma: Number, term: Side) -> Side:
-            weight = powers(base, gamma)
-            slope = weight * term.slope
-            if self.focusing == "full":
-                moving = gamma * weight / base.clamp_min(tiny) * d_base * term.value
-                slope = slope + torch.where(base > 0, moving, 0)
-            return Side(weight * term.value, slope)
-
-        positive = focused(
-            1 - t1 * s.p,
-            -t1 * dp,
-            self.gamma_pos * t1,
-            Side(t1 * scale * s.neg_log_p, -t1 * scale * s.q),
-        )
-        log_slope = shifted_log_slope(s, shifted)
-        negative = focused(
-            torch.relu(shifted.P - t0 * s.p),
-            shifted.dP - t0 * dp,
-            self.gamma_neg + self.gamma_pos * t0,
-            Side(t0 * scale * s.neg_log_p + shifted.neg_log, log_slope - t0 * scale * s.q),
-        )
-        return positive, negative
+    def _focused(self, base: Tensor, d_base: Tensor, gamma: Number, term: Side) -> Side:
+        """base^gamma times a term; where the base is floored its gradient is 0."""
+        weight = power(base, gamma)
+        slope = term.slope
+        if self.focusing == "full":
+            floor = 1e4 * torch.finfo(base.dtype).tiny
+            slope = slope + gamma * (term.value / base.clamp_min(floor)) * d_base * torch.sign(base)
+        return Side(weight * term.value, weight * slope)

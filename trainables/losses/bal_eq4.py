@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from trainables.losses._class_weights import resolve_weights
 from trainables.losses._entries import (
     Number,
+    Places,
     Side,
     check,
     entrywise,
     focus_negative,
     focus_positive,
-    log_slope,
+    is_zero,
     shift,
-    sigmoid,
+    softplus,
 )
 
 
@@ -46,22 +48,25 @@ class BalEq4:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x / self.temperature)
-        shifted = shift(s, self.clip)
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        x = x / self.temperature
+        log_p = self._weighted_log_p(x, places)
+        share = 1 - self.smoothing + self.smoothing / places.num_classes
+        return Side(share * log_p.value, share * log_p.slope / self.temperature)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        x = x / self.temperature
+        shifted = shift(x, self.clip)
+        hard = focus_negative(shifted, self.gamma_neg, Side(shifted.neg_log, shifted.log_slope), self.focusing)
+        if is_zero(self.smoothing):
+            return Side(hard.value, hard.slope / self.temperature)
+        log_p = self._weighted_log_p(x, places)
+        share = self.smoothing / places.num_classes
+        return Side(share * log_p.value + hard.value, (share * log_p.slope + hard.slope) / self.temperature)
+
+    def _weighted_log_p(self, x: Tensor, places: Places) -> Side:
+        """-w_c q^gamma_pos log p."""
         weights = resolve_weights(self.counts, self.weights, self.s, x)
-        scale = 1.0 if weights is None else weights
-        spread = self.smoothing / x.shape[-1]
-        log_p = Side(scale * s.neg_log_p, -scale * s.q)
-        smoothed = focus_positive(s, self.gamma_pos, log_p, self.focusing)
-        hard = focus_negative(
-            shifted, self.gamma_neg, Side(shifted.neg_log, log_slope(s, shifted)), self.focusing
-        )
-        share = 1 - self.smoothing + spread
-        return (
-            Side(share * smoothed.value, share * smoothed.slope / self.temperature),
-            Side(
-                spread * smoothed.value + hard.value,
-                (spread * smoothed.slope + hard.slope) / self.temperature,
-            ),
-        )
+        scale: Number = 1.0 if weights is None else places.per_class(weights)
+        bracket = Side(scale * softplus(-x), -scale * torch.sigmoid(-x))
+        return focus_positive(x, self.gamma_pos, bracket, self.focusing)

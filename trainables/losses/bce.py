@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from trainables.losses._entries import Side, entrywise, sigmoid
+from trainables.losses._entries import Places, Side, entrywise, softplus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class Bce:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x)
-        return Side(s.neg_log_p, -s.q), Side(s.neg_log_q, s.p)
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        return Side(softplus(-x), -torch.sigmoid(-x))
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        return Side(softplus(x), torch.sigmoid(x))

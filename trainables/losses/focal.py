@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from trainables.losses._entries import (
     Number,
-    Shifted,
+    Places,
     Side,
     check,
     entrywise,
     focus_negative,
     focus_positive,
-    sigmoid,
+    shift,
+    softplus,
 )
 
 
@@ -34,15 +36,13 @@ class Focal:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s = sigmoid(x)
-        positive = focus_positive(s, self.gamma, Side(s.neg_log_p, -s.q), "full")
-        unshifted = Shifted(s.p, s.neg_log_q, s.q, s.p * s.q)
-        negative = focus_negative(unshifted, self.gamma, Side(s.neg_log_q, s.p), "full")
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        side = focus_positive(x, self.gamma, Side(softplus(-x), -torch.sigmoid(-x)), "full")
+        return side if self.alpha is None else Side(self.alpha * side.value, self.alpha * side.slope)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        shifted = shift(x, 0.0)
+        side = focus_negative(shifted, self.gamma, Side(shifted.neg_log, shifted.log_slope), "full")
         if self.alpha is None:
-            return positive, negative
-        rest = 1 - self.alpha
-        return (
-            Side(self.alpha * positive.value, self.alpha * positive.slope),
-            Side(rest * negative.value, rest * negative.slope),
-        )
+            return side
+        return Side((1 - self.alpha) * side.value, (1 - self.alpha) * side.slope)

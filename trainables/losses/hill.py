@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, Side, check, entrywise, focus_positive, sigmoid
+from trainables.losses._entries import Number, Places, Side, check, entrywise, focus_positive, softplus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,11 @@ class Hill:
         """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
         return entrywise(self, logits, targets)
 
-    def _sides(self, x: Tensor, targets: Tensor) -> tuple[Side, Side]:
-        s, moved = sigmoid(x), sigmoid(x - self.margin)
-        positive = focus_positive(moved, self.gamma, Side(moved.neg_log_p, -moved.q), "full")
-        squared = s.p * s.p
-        slope = squared * s.q * (2 * self.hill_lambda - 3 * s.p)
-        return positive, Side((self.hill_lambda - s.p) * squared, slope)
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        moved = x - self.margin
+        return focus_positive(moved, self.gamma, Side(softplus(-moved), -torch.sigmoid(-moved)), "full")
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        p, q = torch.sigmoid(x), torch.sigmoid(-x)
+        squared = p * p
+        return Side((self.hill_lambda - p) * squared, squared * q * (2 * self.hill_lambda - 3 * p))
