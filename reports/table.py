@@ -32,8 +32,16 @@ IDENTITY = {
     "epochs_done": "int64",
     "host": "str",
     "note": "str",
+    "versions": "str",
 }
 """Column -> type. Hyperparameters follow as `hp.<name>` (object), metrics as `<split>_<metric>[_<group>]` (float64)."""
+
+
+class StudyFacts(dict[str, Any]):
+    """What is known of the study. pandas deep-copies `attrs` with every operation; this is never changed, so shared."""
+
+    def __deepcopy__(self, memo: object) -> "StudyFacts":
+        return self
 
 
 def metric_columns() -> list[str]:
@@ -63,5 +71,5 @@ def trial_table(rows: Iterable[dict[str, Any]], study: dict[str, Any]) -> pd.Dat
     for name in metric_columns():
         columns[name] = pd.Series([row["metrics"].get(name) for row in rows], dtype="float64")
     table = pd.DataFrame(columns)
-    table.attrs["study"] = study
+    table.attrs["study"] = StudyFacts(study)
     return table

@@ -72,6 +72,7 @@ def _row_of_record(record: dict[str, Any]) -> dict[str, Any]:
         "epochs_done": record["epochs_done"],
         "host": record["host"],
         "note": record["note"] or "",
+        "versions": _versions(record["versions"]),
         "hyperparameters": trial["hyperparameters"],
         "metrics": record["metrics"],
     }
@@ -81,6 +82,7 @@ def _row_of_run(run: dict[str, Any]) -> dict[str, Any]:
     tags = run["tags"]
     return {
         **{key: tags[key] for key in ("trial_id", "loss", "loss_name", "design", "state", "host", "note")},
+        "versions": _versions({k.removeprefix("version."): v for k, v in tags.items() if k.startswith("version.")}),
         "seed": int(tags["seed"]),
         "group": int(tags["group"]) if tags["group"] else None,
         "wall_s": float(tags["wall_s"]),
@@ -88,3 +90,7 @@ def _row_of_run(run: dict[str, Any]) -> dict[str, Any]:
         "hyperparameters": run["hyperparameters"],
         "metrics": run["metrics"],
     }
+
+
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))

@@ -35,7 +35,7 @@ class LinearHead:
 
 @dataclass
 class HiddenHead:
-    """One hidden layer of H rectified units: weight_in [D, K * H], bias_in, weight_out [K, H, C], bias_out [K, 1, C]."""
+    """A hidden layer of H rectified units: weight_in [D, K * H], bias_in, weight_out [K, H, C], bias_out [K, 1, C]."""
 
     weight_in: Tensor
     bias_in: Tensor

@@ -1,0 +1,123 @@
+"""The page: an ordered list of sections, for every metric, in one self-contained HTML file."""
+
+import json
+import zlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.io
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from plotly.offline import get_plotlyjs
+
+from reports.designs import swept, with_metric
+from reports.sections.base import Section
+from reports.sections.contrasts import Contrasts
+from reports.sections.failures import Failures
+from reports.sections.profile import Profiles
+from reports.sections.sensitivity import Sensitivity
+from reports.sections.tolerance import Tolerances
+from reports.sections.tuned import Tuned
+from reports.sections.verdicts import Verdicts
+from reports.statistics import SENSITIVE, STEADY, UNCLEAR
+from reports.table import DESIGNS, METRICS, STATES
+
+LONG_TABLE = 30
+
+
+def sections(table: pd.DataFrame) -> list[Section]:
+    """The page, in order: verdicts, one section a swept hyperparameter, then what joins them."""
+    curves: list[Section] = [Sensitivity(name) for name in swept(table)]
+    return [Verdicts(), *curves, Contrasts(), Tolerances(), Profiles(), Tuned(), Failures()]
+
+
+def write_report(table: pd.DataFrame, path: Path, *, seed: int = 0) -> None:
+    """Write the report of a trial table. The same table and seed give the same bytes."""
+    path.write_text(render(table, seed=seed), encoding="utf-8")
+
+
+def render(table: pd.DataFrame, *, seed: int = 0) -> str:
+    """The whole page as text."""
+    environment = Environment(
+        loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
+    )
+    environment.filters["cell"] = _cell
+    parts = [_part(section, table, seed) for section in sections(table)]
+    return environment.get_template("page.html").render(
+        study=table.attrs["study"],
+        header=_header(table),
+        metrics=METRICS,
+        parts=parts,
+        figures=_script(json.dumps({p["key"]: p["figures"] for p in parts if p["figures"]}, sort_keys=True)),
+        csv=_script(table.to_csv(index=False, float_format="%.6g")),
+        style=files("reports").joinpath("page.css").read_text(encoding="utf-8"),
+        script=files("reports").joinpath("page.js").read_text(encoding="utf-8"),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _part(section: Section, table: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """A section under every metric: the reader switches, nothing is computed in the browser."""
+    figures, answers, tables = {}, {}, {}
+    for metric in METRICS:
+        rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
+        info = section.compute(with_metric(table, metric), rng)
+        drawn, rows = section.draw(info), section.rows(info)
+        if drawn is not None:
+            figures[metric] = json.loads(plotly.io.to_json(drawn))
+        answers[metric] = section.answer(info)
+        tables[metric] = rows
+    return {
+        "key": section.key,
+        "title": section.title,
+        "question": section.question,
+        "figures": figures,
+        "answers": answers,
+        "tables": tables,
+        "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
+    }
+
+
+def _header(table: pd.DataFrame) -> dict[str, Any]:
+    """What ran: counts of every state and design, seeds, data, versions."""
+    study = table.attrs["study"]
+    data, planned = study["data"], sum(sum(d.values()) for d in study["planned"].values())
+    rows = data.get("rows", {})
+    groups = data.get("groups", {})
+    counts = {state: int((table.state == state).sum()) for state in STATES}
+    return {
+        "counts": counts | {"missing": max(0, planned - len(table))},
+        "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
+        "seeds": len(study["seeds"]),
+        "data": f"{data['name']}: {len(data.get('classes', []))} classes, "
+        + ", ".join(f"{num:,} {name}" for name, num in rows.items()),
+        "groups": ", ".join(f"{len(members)} {name}" for name, members in groups.items()),
+        "undefined": {name: classes for name, classes in data.get("undefined", {}).items() if classes},
+        "backbone": study["trainable"]["backbone"]["name"],
+        "training": f"{study['trainable']['epochs']} epochs, batch {study['trainable']['batch']}, "
+        f"lr {study['trainable']['lr']:g}, {study['reduction']} reduction",
+        "fixed": {label: facts["fixed"] for label, facts in study["losses"].items() if facts["fixed"]},
+        "hours": float(table.wall_s.sum()) / 3600,
+        "versions": sorted(set(table.versions)),
+    }
+
+
+def _script(text: str) -> str:
+    """Text that may stand inside a script element."""
+    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+
+
+def _cell(value: object) -> dict[str, Any]:
+    """A table cell: the first of `verdict|text|text` colours it; a verdict alone is coloured text."""
+    first, *rest = str(value).split("|")
+    coloured = first in VERDICTS
+    return {
+        "kind": first if coloured else "",
+        "lines": rest if coloured and rest else [str(value)],
+        "headed": bool(rest),
+    }
+
+
+VERDICTS = (STEADY, SENSITIVE, UNCLEAR)

@@ -1,0 +1,34 @@
+"""What a section of the report is: one question, its numbers, one figure, one table, one sentence of answer."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+
+class Section(Protocol):
+    """All numbers come from `compute`, which is tested; `draw`, `rows` and `answer` only show them."""
+
+    @property
+    def key(self) -> str:
+        """Short and unique: part of the page's anchors."""
+        ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def question(self) -> str: ...
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Any: ...
+
+    def draw(self, info: Any) -> go.Figure | None:
+        """None when there is nothing to draw."""
+        ...
+
+    def rows(self, info: Any) -> pd.DataFrame | None:
+        """None when there is nothing to list."""
+        ...
+
+    def answer(self, info: Any) -> str: ...

@@ -1,0 +1,68 @@
+"""Divergences are results, failures are gaps: how many of each, and why. R17."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reports.designs import losses_of
+from reports.statistics import Interval, wilson
+from reports.words import PERCENT, with_interval
+
+
+class Count(NamedTuple):
+    """Trials of one loss by state, and the rate of divergence among those that ended."""
+
+    loss: str
+    done: int
+    diverged: int
+    failed: int
+    censored: int
+    rate: Interval
+
+
+class Info(NamedTuple):
+    counts: list[Count]
+    notes: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Counts of every state; diverged trials stand in all statistics at the floor score."""
+
+    key: str = "failures"
+    title: str = "Divergences and failures"
+    question: str = "How often did training break, and why?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        counts = []
+        for loss in losses_of(table):
+            states = table[table.loss == loss].state.value_counts()
+            done, diverged, failed, censored = (
+                int(states.get(s, 0)) for s in ("done", "diverged", "failed", "censored")
+            )
+            counts.append(Count(loss, done, diverged, failed, censored, wilson(diverged, done + diverged)))
+        noted = table[(table.state != "done") & (table.note != "")]
+        return Info(counts, [(row.trial_id, str(row.note).splitlines()[-1]) for row in noted.head(20).itertuples()])
+
+    def draw(self, info: Info) -> None:
+        return None
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.counts:
+            return None
+        frame = pd.DataFrame([c._asdict() for c in info.counts])
+        return frame.assign(rate=[with_interval(c.rate, PERCENT) for c in info.counts]).rename(
+            columns={"rate": "divergence rate (Wilson)"}
+        )
+
+    def answer(self, info: Info) -> str:
+        diverged, failed = sum(c.diverged for c in info.counts), sum(c.failed for c in info.counts)
+        if not diverged and not failed:
+            return "No trial diverged and none failed."
+        first = f" First of the notes: trial {info.notes[0][0]}, {info.notes[0][1]}." if info.notes else ""
+        return (
+            f"{diverged} trials diverged (they count, at the score of the constant predictor), {failed} failed (they "
+            f"are missing, never a bad score).{first}"
+        )

@@ -1,0 +1,107 @@
+"""How good is a setting drawn at random? R8 and R9, from the Sobol points alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.designs import cloud_of, losses_of, metric_of
+from reports.statistics import Interval, bca_interval, nan_mean, resampled
+from reports.style import figure, looks
+from reports.table import METRICS
+from reports.words import with_interval
+
+WORST_SHARE = 0.1
+
+
+class Profile(NamedTuple):
+    """One loss: the seed means of its settings, sorted, with quantiles."""
+
+    loss: str
+    means: np.ndarray
+    median: Interval
+    low_quantile: Interval
+    worst_mean: Interval
+    colour: str
+    dash: str
+
+
+class Info(NamedTuple):
+    metric: str
+    losses: list[Profile]
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Performance profiles: the share of settings that reach a score."""
+
+    key: str = "profile"
+    title: str = "Performance profile"
+    question: str = "What score does a random setting reach, without any reference?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        look = looks(table.attrs["study"]["losses"])
+        profiles = []
+        for loss in losses_of(table):
+            if cloud := cloud_of(table, loss):
+                profiles.append(_profile(loss, cloud.test_HS, look[loss], rng))
+        return Info(metric_of(table), profiles)
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.losses:
+            return None
+        drawn = figure(x_title=METRICS[info.metric], y_title="share of settings that reach it")
+        drawn.update_yaxes(tickformat=".0%", range=[0, 1.02])
+        lowest = min(p.means[0] for p in info.losses) - 0.01
+        for p in info.losses:
+            shares = 1 - np.arange(len(p.means)) / len(p.means)
+            drawn.add_scatter(
+                x=[round(lowest, 5), *p.means.round(5).tolist(), round(float(p.means[-1]), 5)],
+                y=[1.0, *shares.round(5).tolist(), 0.0],
+                mode="lines",
+                line={"color": p.colour, "width": 2.5, "shape": "vh", "dash": p.dash},
+                name=p.loss,
+                hovertemplate=f"{p.loss}: %{{y:.0%}} reach %{{x:.3f}}<extra></extra>",
+            )
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.losses:
+            return None
+        return pd.DataFrame(
+            {
+                "loss": [p.loss for p in info.losses],
+                "settings": [len(p.means) for p in info.losses],
+                "median": [with_interval(p.median) for p in info.losses],
+                "10% quantile": [with_interval(p.low_quantile) for p in info.losses],
+                "mean of the worst 10%": [with_interval(p.worst_mean) for p in info.losses],
+            }
+        )
+
+    def answer(self, info: Info) -> str:
+        tuned = [p for p in info.losses if len(p.means) > 1]
+        if not tuned:
+            return "There are no Sobol points of a loss with hyperparameters."
+        order = sorted(tuned, key=lambda p: -p.low_quantile.value)
+        parts = [f"{p.low_quantile.value:.3f} for {p.loss}" for p in order]
+        return f"Nine of ten random settings reach at least {', '.join(parts)} (intervals by BCa over seeds)."
+
+
+def _profile(loss: str, test_HS: np.ndarray, look: tuple[str, str], rng: np.random.Generator) -> Profile:
+    def means(rows: np.ndarray) -> np.ndarray:
+        """Seed means of the settings, sorted, for each row of seed numbers: [R, H]; settings never scored come last."""
+        return np.sort(nan_mean(resampled(test_HS, rows)), axis=-1)
+
+    num_seeds = test_HS.shape[1]
+    num_worst = max(1, round(WORST_SHARE * len(test_HS)))
+    ordered = means(np.arange(num_seeds)[None])[0]
+    return Profile(
+        loss,
+        ordered[np.isfinite(ordered)],
+        bca_interval(lambda rows: np.nanmedian(means(rows), axis=-1), num_seeds, rng),
+        bca_interval(lambda rows: np.nanquantile(means(rows), WORST_SHARE, axis=-1), num_seeds, rng),
+        bca_interval(lambda rows: nan_mean(means(rows)[:, :num_worst]), num_seeds, rng),
+        *look,
+    )

@@ -1,0 +1,195 @@
+"""One hyperparameter: how far does the score move away from the published default?"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.designs import Sweep, losses_of, metric_of, sweep_of
+from reports.statistics import (
+    MIN_SEEDS,
+    Interval,
+    flat_null_p,
+    naive_curve,
+    nan_mean,
+    seed_noise,
+    t_interval,
+    verdict,
+    worst_drop,
+)
+from reports.style import FAINT, MARGIN, faded, figure, looks
+from reports.table import METRICS
+from reports.words import SIGNED, level, number, p_value, with_interval
+
+
+class Curve(NamedTuple):
+    """One loss: the reference curve R2 with intervals, the naive curve R1, and what the table shows."""
+
+    sweep: Sweep
+    reference: list[Interval]
+    naive: np.ndarray
+    drop: Interval
+    span: float
+    noise: float
+    null_p: float
+    verdict: str
+    colour: str
+    dash: str
+
+
+class Info(NamedTuple):
+    name: str
+    symbol: str
+    metric: str
+    margin: float
+    log: bool
+    curves: list[Curve]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The curves of one hyperparameter, all losses that have it in one frame."""
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"sensitivity-{self.name}"
+
+    @property
+    def title(self) -> str:
+        return f"Sensitivity to {self.name}"
+
+    @property
+    def question(self) -> str:
+        return f"How far does the score move when {self.name} leaves its published default?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        study = table.attrs["study"]
+        parameters = [f["space"][self.name] for f in study["losses"].values() if self.name in f["space"]]
+        look = looks(study["losses"])
+        curves = []
+        for loss in losses_of(table):
+            if sweep := sweep_of(table, loss, self.name):
+                curves.append(_curve(sweep, study["margin"], look[loss], rng))
+        first: dict[str, Any] = parameters[0] if parameters else {"symbol": ""}
+        return Info(self.name, first["symbol"], metric_of(table), study["margin"], bool(first.get("log")), curves)
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.curves:
+            return None
+        drawn = figure(
+            x_title=f"{info.name} ({info.symbol})", y_title=f"difference in {METRICS[info.metric]}<br>from the default"
+        )
+        drawn.add_hrect(y0=-info.margin, y1=info.margin, fillcolor=MARGIN, line_width=0, layer="below")
+        drawn.add_hline(y=0, line={"color": FAINT, "width": 1})
+        if info.log:
+            drawn.update_xaxes(type="log")
+        if any(not isinstance(v, int | float) for c in info.curves for v in c.sweep.levels):
+            drawn.update_xaxes(type="category")
+        for i, curve in enumerate(info.curves):
+            _add(drawn, curve, first=i == 0)
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.curves:
+            return None
+        return pd.DataFrame(
+            {
+                "loss": [c.sweep.loss for c in info.curves],
+                "default": [level(c.sweep.levels[c.sweep.default]) for c in info.curves],
+                "levels": [", ".join(map(level, c.sweep.levels)) for c in info.curves],
+                "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in info.curves],
+                "worst drop": [with_interval(c.drop, SIGNED) for c in info.curves],
+                "span": [number(c.span) for c in info.curves],
+                "seed noise": [number(c.noise) for c in info.curves],
+                "p (flat)": [p_value(c.null_p) for c in info.curves],
+                "seeds": [c.drop.n for c in info.curves],
+                "verdict": [c.verdict for c in info.curves],
+            }
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.curves:
+            return f"No loss has a finished sweep of {info.name}."
+        return "\n".join(_sentence(curve) for curve in info.curves)
+
+
+def _curve(sweep: Sweep, margin: float, look: tuple[str, str], rng: np.random.Generator) -> Curve:
+    reference = [t_interval(row) for row in sweep.differences_LS]
+    drop = worst_drop(sweep.moved_LS)
+    means = [interval.value for interval in reference if interval.n]
+    return Curve(
+        sweep,
+        reference,
+        naive_curve(sweep.scores_LS),
+        drop,
+        max(means) - min(means) if means else np.nan,
+        seed_noise(sweep.scores_LS),
+        flat_null_p(sweep.scores_LS, rng),
+        verdict(drop, margin),
+        *look,
+    )
+
+
+def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
+    loss, levels = curve.sweep.loss, curve.sweep.levels
+    x = [value if isinstance(value, int | float) else str(value) for value in levels]
+    for seed, scores in zip(curve.sweep.seeds, curve.sweep.differences_LS.T, strict=True):
+        drawn.add_scatter(
+            x=x,
+            y=_plain(scores),
+            mode="markers",
+            marker={"color": faded(curve.colour, 0.28), "size": 5},
+            legendgroup=loss,
+            showlegend=False,
+            hovertemplate=f"{loss}, seed {seed}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+        )
+    drawn.add_scatter(
+        x=x,
+        y=_plain(curve.naive),
+        mode="lines",
+        line={"color": faded(curve.colour, 0.55), "width": 1, "dash": "dash"},
+        name="naive (RAL Fig. 4): difference from own best",
+        legendgroup="naive",
+        showlegend=first,
+        hovertemplate=f"{loss}, naive<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+    )
+    ends = [(i.high - i.value, i.value - i.low) for i in curve.reference]
+    drawn.add_scatter(
+        x=x,
+        y=_plain(np.array([i.value for i in curve.reference])),
+        error_y={
+            "type": "data",
+            "array": _plain(np.array([up for up, _ in ends])),
+            "arrayminus": _plain(np.array([down for _, down in ends])),
+            "thickness": 1.5,
+            "width": 4,
+        },
+        mode="lines+markers",
+        line={"color": curve.colour, "width": 2.5, "dash": curve.dash},
+        marker={
+            "color": curve.colour,
+            "size": [11 if k == curve.sweep.default else 7 for k in range(len(levels))],
+            "symbol": ["diamond" if k == curve.sweep.default else "circle" for k in range(len(levels))],
+        },
+        name=loss,
+        legendgroup=loss,
+        hovertemplate=f"{loss}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+    )
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
+
+
+def _sentence(curve: Curve) -> str:
+    loss, drop = curve.sweep.loss, curve.drop
+    if drop.n < MIN_SEEDS:
+        return f"{loss}: worst drop {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n})."
+    measured = f"worst drop {with_interval(drop, SIGNED)}, n = {drop.n}"
+    if curve.verdict == "unclear":
+        return f"{loss} gives no evidence either way ({measured})."
+    return f"{loss} is {curve.verdict} ({measured})."

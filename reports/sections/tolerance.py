@@ -1,0 +1,151 @@
+"""What share of all settings is good enough? R7, from the Sobol points alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.designs import Cloud, cloud_of, losses_of, metric_of
+from reports.statistics import Interval, bca_interval, cross_fitted_best, nan_mean, resampled
+from reports.style import FAINT, figure, looks
+from reports.table import METRICS
+from reports.words import PERCENT, number, with_interval
+
+NUM_DELTAS = 61
+WIDEST = 0.15
+
+
+class Tolerance(NamedTuple):
+    """One loss: shares [delta] of settings within delta of its own best and of the best of all losses."""
+
+    loss: str
+    own_best: float
+    share_of_own: np.ndarray
+    share_of_overall: np.ndarray
+    at_margin_own: Interval
+    at_margin_overall: Interval
+    num_settings: int
+    colour: str
+    dash: str
+
+
+class Info(NamedTuple):
+    metric: str
+    margin: float
+    deltas: np.ndarray
+    overall_best: float
+    losses: list[Tolerance]
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Tolerance curves against two references: each loss's own best, and the best over all losses."""
+
+    key: str = "tolerance"
+    title: str = "Tolerance"
+    question: str = "If hyperparameters are set blindly within their ranges, how often is the result good enough?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        study = table.attrs["study"]
+        clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
+        deltas = np.linspace(0, WIDEST, NUM_DELTAS)
+        if not clouds:
+            return Info(metric_of(table), study["margin"], deltas, np.nan, [])
+        overall = _Pool(clouds)
+        look = looks(study["losses"])
+        return Info(
+            metric_of(table),
+            study["margin"],
+            deltas,
+            float(overall.best(np.arange(overall.num_seeds)[None])[0]),
+            [_tolerance(cloud, overall, deltas, study["margin"], look[cloud.loss], rng) for cloud in clouds],
+        )
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.losses:
+            return None
+        drawn = figure(x_title=f"tolerated difference in {METRICS[info.metric]}", y_title="share of settings")
+        drawn.update_yaxes(tickformat=".0%", range=[0, 1.02])
+        drawn.add_vline(x=info.margin, line={"color": FAINT, "width": 1, "dash": "dot"}, annotation_text="margin")
+        for t in info.losses:
+            common = {"x": info.deltas.round(5).tolist(), "mode": "lines", "legendgroup": t.loss}
+            drawn.add_scatter(
+                **common,
+                y=t.share_of_overall.round(5).tolist(),
+                line={"color": t.colour, "width": 2.5, "shape": "hv", "dash": t.dash},
+                name=t.loss,
+                hovertemplate=f"{t.loss}: %{{y:.0%}} within %{{x:.3f}} of the best of all<extra></extra>",
+            )
+            drawn.add_scatter(
+                **common,
+                y=t.share_of_own.round(5).tolist(),
+                line={"color": t.colour, "width": 1, "shape": "hv", "dash": "dash"},
+                showlegend=False,
+                hovertemplate=f"{t.loss}: %{{y:.0%}} within %{{x:.3f}} of its own best<extra></extra>",
+            )
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.losses:
+            return None
+        return pd.DataFrame(
+            {
+                "loss": [t.loss for t in info.losses],
+                "settings": [t.num_settings for t in info.losses],
+                "own best (cross-fitted)": [number(t.own_best) for t in info.losses],
+                f"within {info.margin:g} of own best": [with_interval(t.at_margin_own, PERCENT) for t in info.losses],
+                f"within {info.margin:g} of the best of all": [
+                    with_interval(t.at_margin_overall, PERCENT) for t in info.losses
+                ],
+            }
+        )
+
+    def answer(self, info: Info) -> str:
+        tuned = [t for t in info.losses if t.num_settings > 1]
+        if not tuned:
+            return "There are no Sobol points of a loss with hyperparameters."
+        order = sorted(tuned, key=lambda t: -t.at_margin_overall.value)
+        parts = [f"{with_interval(t.at_margin_overall, PERCENT)} for {t.loss}" for t in order]
+        return (
+            f"Share of settings within {info.margin:g} of the best of all losses ({info.overall_best:.3f}, "
+            f"cross-fitted): {', '.join(parts)}. Thick lines: against the best of all; thin dashed lines: against each "
+            "loss's own best."
+        )
+
+
+class _Pool:
+    """All settings of all losses in one array: the reference is chosen among them on validation, on other seeds."""
+
+    def __init__(self, clouds: list[Cloud]) -> None:
+        self.test = np.concatenate([cloud.test_HS for cloud in clouds])
+        self.val = np.concatenate([cloud.val_HS for cloud in clouds])
+        self.num_seeds = self.test.shape[1]
+
+    def best(self, rows: np.ndarray) -> np.ndarray:
+        """The reference for each row of seed numbers [R, S]: [R]."""
+        return cross_fitted_best(resampled(self.test, rows), resampled(self.val, rows))
+
+
+def _tolerance(
+    cloud: Cloud, overall: _Pool, deltas: np.ndarray, margin: float, look: tuple[str, str], rng: np.random.Generator
+) -> Tolerance:
+    own, num_seeds = _Pool([cloud]), cloud.test_HS.shape[1]
+    all_seeds = np.arange(num_seeds)[None]
+
+    def share(rows: np.ndarray, pool: _Pool, delta: float) -> np.ndarray:
+        means = nan_mean(resampled(cloud.test_HS, rows))
+        enough = np.where(np.isfinite(means), means >= pool.best(rows)[:, None] - delta, np.nan)
+        return nan_mean(enough)
+
+    return Tolerance(
+        cloud.loss,
+        float(own.best(all_seeds)[0]),
+        np.array([share(all_seeds, own, delta)[0] for delta in deltas]),
+        np.array([share(all_seeds, overall, delta)[0] for delta in deltas]),
+        bca_interval(lambda rows: share(rows, own, margin), num_seeds, rng),
+        bca_interval(lambda rows: share(rows, overall, margin), num_seeds, rng),
+        len(cloud.test_HS),
+        *look,
+    )

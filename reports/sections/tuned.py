@@ -1,0 +1,142 @@
+"""How good does each loss get when it is tuned? R10 and R20: chosen on validation, shown on test, on fresh seeds."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.designs import COUNTED, losses_of, metric_of
+from reports.statistics import Interval, t_interval
+from reports.style import figure, looks
+from reports.table import METRICS
+from reports.words import SIGNED, level, number, with_interval
+
+
+class Winner(NamedTuple):
+    """The winner of one search: setting, its validation score in the search, test scores on fresh seeds."""
+
+    loss: str
+    group: int
+    budget: int
+    setting: dict[str, Any]
+    searched_val: float
+    tuned: Interval
+    default: Interval
+    gain: Interval
+    gap: float
+    colour: str
+
+
+class Info(NamedTuple):
+    metric: str
+    winners: list[Winner]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Search results, with equal budgets; searched points appear nowhere else in this report."""
+
+    key: str = "tuned"
+    title: str = "When tuned"
+    question: str = "How good does each loss get with the same budget of search, and what does tuning bring?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        look = looks(table.attrs["study"]["losses"])
+        winners = []
+        for loss in losses_of(table):
+            rows = table[(table.loss == loss) & table.state.isin(COUNTED)]
+            for group in sorted(rows[rows.design == "search"].group.dropna().unique()):
+                if winner := _winner(table, rows, loss, int(group), look[loss][0]):
+                    winners.append(winner)
+        return Info(metric_of(table), winners)
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.winners:
+            return None
+        drawn = figure(x_title="", y_title=f"{METRICS[info.metric]} on test,<br>fresh seeds")
+        names = [_name(w) for w in info.winners]
+        for part, symbol in (("default", "circle-open"), ("tuned", "diamond")):
+            scores = [getattr(w, part) for w in info.winners]
+            drawn.add_scatter(
+                x=names,
+                y=[_plain(s.value) for s in scores],
+                error_y={
+                    "type": "data",
+                    "array": [_plain(s.high - s.value) for s in scores],
+                    "arrayminus": [_plain(s.value - s.low) for s in scores],
+                },
+                mode="markers",
+                marker={"symbol": symbol, "size": 11, "color": [w.colour for w in info.winners]},
+                name=f"{part} setting",
+            )
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.winners:
+            return None
+        return pd.DataFrame(
+            {
+                "loss": [_name(w) for w in info.winners],
+                "proposals": [w.budget for w in info.winners],
+                "winner": [", ".join(f"{k} {level(_short(v))}" for k, v in w.setting.items()) for w in info.winners],
+                "validation, in the search": [number(w.searched_val) for w in info.winners],
+                "test, fresh seeds": [with_interval(w.tuned) for w in info.winners],
+                "default, same seeds": [with_interval(w.default) for w in info.winners],
+                "gain": [with_interval(w.gain, SIGNED) for w in info.winners],
+                "validation minus test": [number(w.gap, SIGNED) for w in info.winners],
+            }
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.winners:
+            return "The study has no finished search."
+        best = max(info.winners, key=lambda w: w.tuned.value)
+        gains = [f"{_name(w)} {with_interval(w.gain, SIGNED)}" for w in info.winners]
+        return (
+            f"Tuned, {_name(best)} is highest on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
+            f"Gain over the default: {'; '.join(gains)}."
+        )
+
+
+def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colour: str) -> Winner | None:
+    facts = table.attrs["study"]["losses"][loss]
+    primary = table.attrs["study"].get("chosen_by", metric_of(table))
+    keys = [f"hp.{name}" for name in facts["space"]]
+    searched = rows[(rows.design == "search") & (rows.group == group)]
+    confirmed = rows[(rows.design == "confirm") & (rows.group == group)]
+    default = rows[(rows.design == "confirm") & rows.group.isna()]
+    if confirmed.empty:
+        return None
+    setting = {key: confirmed.iloc[0][key] for key in keys}
+    same = np.all([[value == setting[key] for value in searched[key]] for key in keys], axis=0)
+    column = f"test_{metric_of(table)}"
+    tuned = confirmed.set_index("seed")[column]
+    gain = (tuned - default.set_index("seed")[column]).dropna().to_numpy()
+    searched_val = float(searched.loc[same, f"val_{primary}"].mean()) if same.any() else np.nan
+    score = t_interval(tuned.to_numpy())
+    return Winner(
+        loss,
+        group,
+        len(searched[keys].drop_duplicates()),
+        {key.removeprefix("hp."): value for key, value in setting.items()},
+        searched_val,
+        score,
+        t_interval(default[column].to_numpy()),
+        t_interval(gain),
+        searched_val - score.value,
+        colour,
+    )
+
+
+def _name(winner: Winner) -> str:
+    return winner.loss if winner.group == 0 else f"{winner.loss} (group {winner.group})"
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _plain(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None

@@ -1,0 +1,59 @@
+"""One look for all figures: a colour a loss, the same in every figure, readable in print and by the colour-blind."""
+
+import plotly.graph_objects as go
+
+COLOURS = {
+    "bce": "#6b7280",
+    "focal": "#a16207",
+    "asl": "#e69f00",
+    "hill": "#8c564b",
+    "apl": "#0072b2",
+    "ral": "#d55e00",
+    "bal": "#009e73",
+}
+"""By family: a loss and its printed form share a colour and differ in the dash. After Okabe and Ito."""
+
+SPARE = ("#cc79a7", "#56b4e9", "#7c3aed", "#111827")
+DASHES = ("solid", "dot", "dashdot", "longdash")
+INK, FAINT, GRID, MARGIN = "#1f2937", "#6b7280", "#e5e7eb", "rgba(16, 122, 87, 0.08)"
+HEIGHT = 380
+
+
+def looks(losses: dict[str, dict]) -> dict[str, tuple[str, str]]:
+    """label -> (colour, dash): the family decides the colour, its members in order the dash."""
+    seen: dict[str, int] = {}
+    spare = iter(SPARE * (1 + len(losses)))
+    chosen: dict[str, str] = {}
+    result = {}
+    for label, facts in losses.items():
+        family = facts["loss"].split("-")[0]
+        colour = COLOURS.get(family) or chosen.setdefault(family, next(spare))
+        result[label] = (colour, DASHES[seen.get(family, 0) % len(DASHES)])
+        seen[family] = seen.get(family, 0) + 1
+    return result
+
+
+def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
+    """An empty figure in the report's style."""
+    drawn = go.Figure()
+    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": FAINT, "ticks": "outside", "tickcolor": GRID}
+    drawn.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 90, "r": 20, "t": 20, "b": 55},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},
+        font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**axis, "title": {"text": x_title}},
+        yaxis={**axis, "title": {"text": y_title, "standoff": 12}},
+    )
+    return drawn
+
+
+def faded(colour: str, opacity: float) -> str:
+    """`#rrggbb` as rgba."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
