@@ -1,6 +1,6 @@
 """The space of every loss: ranges and defaults with their sources (RAL paper, LM-CLIP paper, published code)."""
 
-from search_spaces.space import Choice, Float, Space
+from search_spaces.space import Choice, Float, Parameter, Space
 
 GAMMA_NEG = Float(
     low=0.0, high=12.0, default=4.0, symbol="γ−", source="ASL code: 4; LM-CLIP sec. IV.C searches 2 to 12"
@@ -16,10 +16,10 @@ BETA1 = Float(low=0.0, high=2.0, default=1.0, symbol="β₁", source="APL code: 
 HILL_LAMBDA = Float(low=1.0, high=4.5, default=1.5, symbol="λ (Hill)", source="RAL Fig. 6b sweeps 1.0 to 4.5")
 TERMS = Choice(options=(None, 1, 2, 4, 8), default=None, symbol="M = N", source="RAL eq. 5, no value printed")
 
-_ASL = {"gamma_neg": GAMMA_NEG, "gamma_pos": GAMMA_POS, "clip": CLIP}
-_APL_PRINTED = {**_ASL, "alpha1": ALPHA1, "alpha2": ALPHA2, "beta1": BETA1}
-_APL = {**_ASL, "alpha1": ALPHA1, "alpha2": ALPHA2, "beta0": BETA0, "beta1": BETA1}
-_BAL = {
+_ASL: dict[str, Parameter] = {"gamma_neg": GAMMA_NEG, "gamma_pos": GAMMA_POS, "clip": CLIP}
+_APL_PRINTED: dict[str, Parameter] = {**_ASL, "alpha1": ALPHA1, "alpha2": ALPHA2, "beta1": BETA1}
+_APL: dict[str, Parameter] = {**_ASL, "alpha1": ALPHA1, "alpha2": ALPHA2, "beta0": BETA0, "beta1": BETA1}
+_BAL: dict[str, Parameter] = {
     "gamma_neg": Float(low=0.0, high=12.0, default=9.8, symbol="γ−", source="LM-CLIP Table 3; searched 2 to 12"),
     "gamma_pos": GAMMA_POS,
     "clip": CLIP,

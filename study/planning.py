@@ -32,7 +32,7 @@ class Planner:
 
     def planned(self) -> list[Trial]:
         """All sweep and Sobol trials, each id once."""
-        trials = {}
+        trials: dict[str, Trial] = {}
         for design, settings in (("sweep", self._sweep), ("sobol", self._sobol)):
             for loss in self.config.losses:
                 for setting in settings(loss):

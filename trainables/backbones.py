@@ -66,12 +66,11 @@ def _timm(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any, Any]
         raise TrainableError(
             f"trainable.backbone.name: timm has no model {name!r}; {nearest(name, timm.list_models())}"
         )
-    model = timm.create_model(
+    model: Any = timm.create_model(
         name,
         pretrained=bool(settings.get("pretrained")),
         in_chans=channels,
-        **({} if weights else {"num_classes": 0}),
-        **settings.get("model_args", {}),
+        **({} if weights else {"num_classes": 0}) | settings.get("model_args", {}),
     )
     if weights:
         _load(model, Path(weights))
@@ -104,7 +103,7 @@ def _load(model: nn.Module, path: Path) -> None:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            state = load_file(path)
+            state: dict[str, Any] = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state.get("state_dict", state))

@@ -20,6 +20,7 @@ from reports.statistics import (
 from reports.words import SIGNED, p_value, with_interval
 
 ALPHA = 0.05
+NUM_SHOWN = 3
 
 
 class Area(NamedTuple):
@@ -90,25 +91,32 @@ class Contrasts:
         if not info.contrasts:
             return "No two losses share a swept hyperparameter."
         clear = [c for c in info.contrasts if c.p_holm < ALPHA]
-        explained = "Area: mean over levels of the loss of score against the default; intervals by BCa over seeds."
-        if not clear:
-            weakest = min(c.difference.n for c in info.contrasts)
-            return (
-                f"After Holm's correction over the hyperparameters no pair differs (n = {weakest}); with six seeds the "
-                f"exact test cannot go below p = 0.031, so a correction over several hyperparameters needs more seeds. "
-                f"{explained}"
-            )
-        return " ".join(_sentence(c) for c in clear) + f" {explained}"
+        explained = "Area: mean over levels of what is lost against the default; intervals by BCa over seeds."
+        if clear:
+            return "\n".join([*map(_sentence, clear), explained])
+        apart = [c for c in info.contrasts if c.difference.low > 0 or c.difference.high < 0]
+        apart.sort(key=lambda c: -abs(c.difference.value))
+        shown = "; ".join(f"{c.first} − {c.second} in {c.name} {_signed(c)}" for c in apart[:NUM_SHOWN])
+        return (
+            "By the exact test with Holm's correction over hyperparameters no pair differs (n = "
+            f"{min(c.difference.n for c in info.contrasts)}; six seeds cannot go below p = 0.031 even before it). "
+            + (f"By their t-intervals the largest differences are {shown}. " if shown else "")
+            + explained
+        )
+
+
+def _signed(c: Contrast) -> str:
+    return with_interval(c.difference, SIGNED)
 
 
 def _area(sweep: Sweep, rng: np.random.Generator) -> Interval:
-    moved = sweep.moved_LS
-    return bca_interval(lambda rows: area_under_sensitivity(resampled(moved, rows)), moved.shape[1], rng)
+    curve = sweep.differences_LS
+    return bca_interval(lambda rows: area_under_sensitivity(resampled(curve, rows)), curve.shape[1], rng)
 
 
 def _per_seed(sweep: Sweep) -> np.ndarray:
     """A_{l,r}: the area of each seed's own curve, [S]; NaN for a seed without its default."""
-    return area_under_sensitivity(sweep.moved_LS.T[..., None])
+    return area_under_sensitivity(sweep.differences_LS.T[..., None])
 
 
 def _contrast(a: Sweep, b: Sweep) -> Contrast:

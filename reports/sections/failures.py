@@ -10,6 +10,8 @@ from reports.designs import losses_of
 from reports.statistics import Interval, wilson
 from reports.words import PERCENT, with_interval
 
+NUM_NOTES = 20
+
 
 class Count(NamedTuple):
     """Trials of one loss by state, and the rate of divergence among those that ended."""
@@ -44,7 +46,8 @@ class Failures:
             )
             counts.append(Count(loss, done, diverged, failed, censored, wilson(diverged, done + diverged)))
         noted = table[(table.state != "done") & (table.note != "")]
-        return Info(counts, [(row.trial_id, str(row.note).splitlines()[-1]) for row in noted.head(20).itertuples()])
+        notes = zip(noted.trial_id.head(NUM_NOTES), noted.note.head(NUM_NOTES), strict=True)
+        return Info(counts, [(trial_id, note.splitlines()[-1]) for trial_id, note in notes])
 
     def draw(self, info: Info) -> None:
         return None

@@ -1,5 +1,6 @@
 """What every data set gives: images as bytes, multi-hot targets, a split per row."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,7 +45,10 @@ def source_of(settings: dict[str, Any]) -> Source:
     from trainables.data.digits import DigitsMlt
     from trainables.data.table import LabelTable
 
-    makers = {"digits-mlt": DigitsMlt.from_settings, "csv": LabelTable.from_settings}
+    makers: dict[str, Callable[[dict[str, Any]], Source]] = {
+        "digits-mlt": DigitsMlt.from_settings,
+        "csv": LabelTable.from_settings,
+    }
     name = settings["name"]
     if name not in makers:
         raise TrainableError(f"data.name: unknown data set {name!r}; {nearest(name, makers)}")

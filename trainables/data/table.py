@@ -127,7 +127,7 @@ class LabelTable:
         if not spec:
             classes = sorted({label for labels in lists for label in labels})
             return {name: i for i, name in enumerate(classes)}, classes
-        table = pd.read_csv(self._classes_path(), dtype=str, keep_default_na=False)
+        table = pd.read_csv(self._path(spec["file"], "classes_table.file"), dtype=str, keep_default_na=False)
         for key in ("label", "name"):
             if spec[key] not in table.columns:
                 hint = nearest(spec[key], table.columns)
@@ -184,7 +184,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.archive = zipfile.ZipFile(path) if path.is_file() else None
-        self.members = set(self.archive.namelist()) if self.archive else None
+        self.members = set(self.archive.namelist()) if self.archive else set()
 
     def read(self, name: str) -> tuple[str, bytes] | None:
         for suffix in SUFFIXES:

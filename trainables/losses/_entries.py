@@ -63,7 +63,8 @@ class _Entries(torch.autograd.Function):
             )
         rows, columns = targets.nonzero(as_tuple=True)
         positive = loss._positive(x[..., rows, columns].unsqueeze(-1), Places(x.shape[-1], columns))
-        return tuple(_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True))
+        value, slope = (_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True))
+        return value, slope
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:

@@ -1,0 +1,37 @@
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-long lint bench clean
+
+demo: $(READY)  ## install, run the demo study, write its report
+	$(BIN)/evenkeel run demo
+	$(BIN)/evenkeel report demo
+
+test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(READY)
+	$(BIN)/python -m pytest -m long
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/trials_per_minute.py
+
+clean:
+	rm -rf $(VENV) studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip install --python $(BIN)/python -c constraints.txt -e ".[dev]"; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"; \
+	fi
+	@touch $(READY)

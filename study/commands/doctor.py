@@ -1,0 +1,96 @@
+"""`evenkeel doctor`: one line for each thing a study needs."""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from study.errors import EXIT_OK, UserError
+
+PACKAGES = ("torch", "timm", "open_clip_torch", "optuna", "ray", "mlflow", "pandas", "plotly")
+LEAST_PYTHON = (3, 11)
+EXIT_NOT_WELL = 1
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Check everything; exit code 1 when something is missing."""
+    checks: dict[str, Callable[[], str]] = {
+        "python": _python,
+        "packages": _packages,
+        "gpu": _gpu,
+        "data": _data,
+        "write access": _write_access,
+        "mlflow": _mlflow,
+        "ray": _ray,
+    }
+    well = [_line(name, check) for name, check in checks.items()]
+    return EXIT_OK if all(well) else EXIT_NOT_WELL
+
+
+def _line(name: str, check: Callable[[], str]) -> bool:
+    try:
+        text, well = check(), True
+    except Exception as error:
+        text, well = str(error).splitlines()[0] if str(error) else type(error).__name__, False
+    sys.stdout.write(f"{'ok' if well else 'NO':3} {name:13} {text}\n")
+    sys.stdout.flush()
+    return well
+
+
+def _python() -> str:
+    if sys.version_info < LEAST_PYTHON:
+        raise UserError(f"{platform.python_version()} is too old; install Python 3.11 or later")
+    return f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} CPUs"
+
+
+def _packages() -> str:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError as error:
+            raise UserError(f"{name} is not installed; pip install evenkeel brings it") from error
+    return ", ".join(found)
+
+
+def _gpu() -> str:
+    from trainables.probe import gpu_summary
+
+    return gpu_summary() or "none; studies run on the CPU (resources.gpus: 0)"
+
+
+def _data() -> str:
+    from trainables.data import load
+
+    digits = load({"name": "digits-mlt"}, 32, Path())
+    return f"digits-mlt: {len(digits.images):,} scenes composed"
+
+
+def _write_access() -> str:
+    from study.worker import default_cache
+
+    for folder in (Path("studies"), Path(default_cache())):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    return f"studies/ and {default_cache()}"
+
+
+def _mlflow() -> str:
+    from study.tracking import Tracker, default_uri
+
+    with tempfile.TemporaryDirectory() as folder:
+        tracker = Tracker(default_uri(folder), "doctor", artifacts=folder, on_outage=lambda text: None)
+        if problem := tracker.check():
+            raise UserError(problem)
+    return f"mlflow {version('mlflow')}, a database can be made"
+
+
+def _ray() -> str:
+    from study.cluster import node_summary
+
+    return node_summary()
