@@ -70,11 +70,11 @@ def _timm(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any, Any]
         name,
         pretrained=bool(settings.get("pretrained")),
         in_chans=channels,
-        **({} if weights else {"num_classes": 0}) | settings.get("model_args", {}),
+        num_classes=0,
+        **settings.get("model_args", {}),
     )
     if weights:
-        _load(model, Path(weights))
-        model.reset_classifier(0)
+        _load(model, Path(weights), head=str(model.pretrained_cfg.get("classifier", "")))
     config = timm.data.resolve_model_data_config(model)
     return model, config["mean"], config["std"]
 
@@ -94,11 +94,10 @@ def _open_clip(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any,
     return model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 
 
-def _load(model: nn.Module, path: Path) -> None:
+def _load(model: nn.Module, path: Path, *, head: str) -> None:
+    """Load a local file; the weights of its classifier (`head`) are left out, everything else must fit."""
     if not path.is_file():
-        raise TrainableError(
-            f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
-        )
+        raise TrainableError(f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -106,10 +105,11 @@ def _load(model: nn.Module, path: Path) -> None:
             state: dict[str, Any] = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state.get("state_dict", state))
+        state = state.get("state_dict", state)
+        model.load_state_dict({key: value for key, value in state.items() if key.rpartition(".")[0] != head})
     except Exception as error:
-        first = str(error).splitlines()[0]
-        raise TrainableError(f"trainable.backbone.weights: {path} does not fit the model ({first})") from error
+        reason = " ".join(str(error).split())[:200]
+        raise TrainableError(f"trainable.backbone.weights: {path} does not fit the model ({reason})") from error
 
 
 def _declare_torchvision_operators() -> None:

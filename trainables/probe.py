@@ -83,6 +83,14 @@ def bytes_per_trial(features: Features, settings: dict[str, Any]) -> int:
     return size * (weights + batch) + 2 * 8 * (rows["val"] + rows["test"]) * num_classes
 
 
+def gpu_summary() -> str | None:
+    """Name and memory of the first GPU, or None without one."""
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(0)
+    return f"{torch.cuda.device_count()} x {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+
+
 def free_device_bytes() -> int:
     """Free memory of the GPU this process sees."""
     return torch.cuda.mem_get_info()[0]

@@ -35,8 +35,11 @@ def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng
             if taken[c] >= wanted or num_rows >= wanted_rows:
                 break
             take(unit)
-    for unit in order:
-        if num_rows >= wanted_rows:
-            break
-        take(unit)
+    quota = np.ceil(fraction * total)
+    for over_quota in (False, True):
+        for unit in order:
+            if num_rows >= wanted_rows:
+                break
+            if over_quota or not np.any((counts[unit] > 0) & (taken + counts[unit] > quota)):
+                take(unit)
     return chosen[units]

@@ -116,10 +116,11 @@ class LabelTable:
                     f"data.label_columns: the table has no column {name!r}; {nearest(name, frame.columns)}"
                 )
         values = frame[classes]
-        wrong = values[~values.isin(["0", "1", "0.0", "1.0"])].stack()
+        wrong = np.argwhere(~values.isin(["0", "1", "0.0", "1.0"]).to_numpy())
         if len(wrong):
-            (row, column), value = next(iter(wrong.items()))
-            raise TrainableError(f"data.label_columns: {column}, row {row + 1} is {value!r}; must be 0 or 1")
+            row, c = wrong[0]
+            value = values.iat[row, c]
+            raise TrainableError(f"data.label_columns: {classes[c]}, row {row + 1} is {value!r}; must be 0 or 1")
         return self._keep(list(classes), values.astype(float).to_numpy(np.uint8), frame)
 
     def _class_list(self, lists: list[list[str]]) -> tuple[dict[str, int], list[str]]:

@@ -1,0 +1,155 @@
+"""Where losses meet: settings at which one equals another, and the facts the papers' figures rest on."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.losses.test_contract import COUNTS, examples, slope
+from trainables.losses import Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6
+from trainables.losses._class_weights import class_weights
+
+X = torch.linspace(-12, 12, 97, dtype=torch.float64).view(-1, 1)
+POSITIVE, NEGATIVE = torch.ones_like(X), torch.zeros_like(X)
+gammas = st.floats(0, 8)
+clips = st.floats(0, 0.25)
+unit = st.floats(0, 1)
+
+
+def same(a, b, targets, rtol=1e-10):
+    torch.testing.assert_close(a(X, targets), b(X, targets), rtol=rtol, atol=1e-14)
+    torch.testing.assert_close(slope(a, X, targets), slope(b, X, targets), rtol=rtol, atol=1e-14)
+
+
+@pytest.mark.parametrize("targets", [POSITIVE, NEGATIVE])
+class TestNeutralSettings:
+    def test_asl_without_focus_and_shift_is_bce(self, targets):
+        same(Asl(gamma_neg=0.0, gamma_pos=0.0, clip=0.0), Bce(), targets)
+
+    @given(gamma=gammas)
+    def test_asl_with_equal_gammas_is_focal(self, targets, gamma):
+        same(Asl(gamma_neg=gamma, gamma_pos=gamma, clip=0.0, focusing="full"), Focal(gamma=gamma), targets)
+
+    def test_focal_zero_is_bce(self, targets):
+        same(Focal(gamma=0.0), Bce(), targets)
+
+    @given(gamma_neg=gammas, gamma_pos=gammas, clip=clips, focusing=st.sampled_from(["full", "held"]))
+    def test_apl_with_taylor_coefficients_is_asl(self, targets, gamma_neg, gamma_pos, clip, focusing):
+        common = {"gamma_neg": gamma_neg, "gamma_pos": gamma_pos, "clip": clip, "focusing": focusing}
+        same(Apl(alpha1=1.0, alpha2=0.5, beta0=0.0, beta1=1.0, **common), Asl(**common), targets, rtol=1e-8)
+
+    @given(gamma_neg=gammas, clip=clips)
+    def test_printed_bal_without_weights_and_smoothing_is_asl(self, targets, gamma_neg, clip):
+        common = {"gamma_neg": gamma_neg, "clip": clip, "focusing": "full"}
+        same(BalEq4(s=0.0, smoothing=0.0, counts=(9,), **common), Asl(**common), targets)
+
+    def test_full_series_of_the_printed_form_is_the_published_form(self, targets):
+        same(AplEq5(), Apl(), targets)
+
+
+@given(gamma=gammas, clip=clips)
+def test_clipped_negatives_have_no_loss_and_no_gradient(gamma, clip):
+    clipped = torch.sigmoid(X) <= clip
+    loss = Asl(gamma_neg=gamma, clip=clip, focusing="full")
+    assert (loss(X, NEGATIVE)[clipped] == 0).all()
+    assert (slope(loss, X, NEGATIVE)[clipped] == 0).all()
+
+
+@given(clip=st.floats(0.01, 0.25), gamma=gammas)
+def test_shifted_negatives_are_bounded(clip, gamma):
+    assert (Asl(gamma_neg=gamma, clip=clip)(X, NEGATIVE) < -np.log(clip)).all()
+
+
+def test_held_and_full_agree_in_value_only():
+    held, full = Asl(focusing="held"), Asl(focusing="full")
+    assert torch.equal(held(X, NEGATIVE), full(X, NEGATIVE))
+    assert not torch.allclose(slope(held, X, NEGATIVE), slope(full, X, NEGATIVE))
+
+
+def test_gradients_of_the_two_modes_at_one_half():
+    at_half, zero = torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    assert slope(Asl(focusing="held"), at_half, zero).item() == pytest.approx(0.0186, abs=5e-5)
+    assert slope(Asl(focusing="full"), at_half, zero).item() == pytest.approx(0.0731, abs=5e-5)
+
+
+def test_hill_gradient_peaks_at_zero():
+    gradient = slope(Hill(), X, NEGATIVE)
+    assert X[gradient.argmax()].item() == 0
+    assert gradient.max().item() == pytest.approx(3 / 16)
+
+
+@given(hill_lambda=st.floats(0.5, 5))
+def test_ral_positives_are_apl_positives(hill_lambda):
+    same(Ral(hill_lambda=hill_lambda, focusing="full"), Apl(focusing="full"), POSITIVE)
+
+
+@pytest.mark.parametrize(
+    ("hill_lambda", "largest", "at_99"),
+    [(0.5, 0.000, -0.076), (1.0, 0.048, -0.017), (1.5, 0.558, 0.170), (3.0, 4.53, 1.51), (4.5, 11.95, 4.02)],
+)
+def test_ral_gradients_by_lambda(hill_lambda, largest, at_99):
+    """The table of the mathematics page, section 6."""
+    dense = torch.linspace(-12, 12, 20001, dtype=torch.float64).view(-1, 1)
+    loss = Ral(hill_lambda=hill_lambda)
+    assert slope(loss, dense, torch.zeros_like(dense)).max().item() == pytest.approx(largest, abs=0.006)
+    x = torch.tensor([[np.log(99)]])
+    assert slope(loss, x, torch.zeros_like(x)).item() == pytest.approx(at_99, abs=0.015)
+
+
+def test_ral_negatives_are_quadratic_in_lambda_and_the_printed_form_affine():
+    values = [Ral(hill_lambda=v)(X, NEGATIVE) for v in (1.0, 2.0, 3.0, 4.0)]
+    third = values[3] - 3 * values[2] + 3 * values[1] - values[0]
+    assert third.abs().max() < 1e-12
+    printed = [RalEq6(hill_lambda=v)(X, NEGATIVE) for v in (1.0, 2.0, 3.0)]
+    assert (printed[2] - 2 * printed[1] + printed[0]).abs().max() < 1e-12
+
+
+def test_printed_ral_times_the_missing_factor_is_the_published_one():
+    p = torch.sigmoid(X)
+    factor = p**2 * (1.5 - 1 + torch.relu(p - 0.05))
+    torch.testing.assert_close(RalEq6()(X, NEGATIVE) * factor, Ral()(X, NEGATIVE), rtol=1e-10, atol=1e-15)
+
+
+def test_printed_sums_grow_towards_the_series():
+    values = [AplEq5(alpha1=1.0, alpha2=0.5, terms=n)(X, POSITIVE) for n in (1, 2, 4, 8)]
+    values.append(AplEq5(alpha1=1.0, alpha2=0.5)(X, POSITIVE))
+    assert all((b >= a - 1e-14).all() for a, b in zip(values, values[1:], strict=False))
+
+
+@given(s1=unit, s2=unit)
+def test_class_weights(s1, s2):
+    like = torch.zeros(1, dtype=torch.float64)
+    w = class_weights(COUNTS, s1, like)
+    assert w.max() == 1 and (w.squeeze().diff() >= 0).all()
+    torch.testing.assert_close(class_weights(COUNTS, s1 + s2, like), w * class_weights(COUNTS, s2, like))
+    torch.testing.assert_close(class_weights(tuple(10 * n for n in COUNTS), s1, like), w)
+
+
+def test_class_weights_refuse_an_empty_class():
+    with pytest.raises(ValueError, match="counts must be >= 1"):
+        class_weights((3, 0), 1.0, torch.zeros(1))
+
+
+class TestPublishedBal:
+    def test_is_invariant_to_scale(self, rng):
+        x, y = examples(rng)
+        loss = Bal(counts=COUNTS)
+        torch.testing.assert_close(loss(3.7 * x, y), loss(x, y))
+        assert (x * slope(loss, x, y)).sum().abs() < 1e-12
+
+    def test_couples_the_rows_of_a_batch(self, rng):
+        x, y = examples(rng)
+        other = x.clone()
+        other[0, 0] *= 2
+        assert not torch.allclose(Bal()(x, y)[1:], Bal()(other, y)[1:])
+
+    def test_without_weights_and_smoothing_is_asl_of_the_scaled_logits(self, rng):
+        x, y = examples(rng)
+        scaled = Asl(gamma_neg=9.8, focusing="full")(x / x.max(), y)
+        torch.testing.assert_close(Bal(smoothing=0.0)(x, y), scaled)
+        torch.testing.assert_close(Bal(smoothing=0.0, weights=(1.0,) * 4)(x, y), (1 + y) * scaled)
+
+    def test_is_finite_where_the_maximum_is_not_positive(self):
+        x = torch.tensor([[-3.0, -1.0]])
+        assert Bal()(x, torch.tensor([[1.0, 0.0]])).isfinite().all()

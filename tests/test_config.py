@@ -1,0 +1,132 @@
+"""Study files: what is accepted, and one clear message for everything else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from study.commands.presets import schema
+from study.config import METRICS, PRESETS, load_study
+from study.errors import UserError
+from study.planning import Planner
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("preset", [p.stem for p in PRESETS.glob("*.yaml")])
+def test_presets_are_valid(preset):
+    assert load_study(preset).name == preset
+
+
+def test_extends_lays_changes_over_a_preset_or_a_file(tmp_path):
+    base = write(tmp_path / "base.yaml", "extends: demo\nname: base\nseeds: 3\ntrainable: {epochs: 2}\n")
+    study = load_study(write(tmp_path / "child.yaml", f"extends: {Path(base).name}\nname: child\nmargin: 0.02\n"))
+    assert (study.name, study.seeds, study.margin, study.trainable.epochs) == ("child", [0, 1, 2], 0.02, 2)
+    assert study.trainable.lr == load_study("demo").trainable.lr
+
+
+def test_extending_itself_is_named(tmp_path):
+    with pytest.raises(UserError, match="extends itself"):
+        load_study(write(tmp_path / "a.yaml", "extends: a.yaml\nname: a\n"))
+
+
+def test_overrides_reach_any_key():
+    study = load_study("demo", ["trainable.epochs=4", "seeds=[3, 5]", "designs.search=null"])
+    assert (study.trainable.epochs, study.seeds, study.designs.search) == (4, [3, 5], None)
+    with pytest.raises(UserError, match="must be key=value"):
+        load_study("demo", ["seeds"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("seed: 3", "unknown key 'seed'; did you mean 'seeds'"),
+        ("trainable: {epoch: 3}", "trainable: unknown key 'epoch'; did you mean 'epochs'"),
+        ("losses: [asll]", "unknown loss 'asll'; did you mean 'asl'"),
+        ("losses: [{loss: ral, fixed: {lambda: 1}}]", "ral has no hyperparameter 'lambda'; did you mean 'hill_lambda'"),
+        ("losses: [{loss: ral, levels: {clip: [0.1, 0.5]}}]", r"levels.clip must lie in \[0, 0.25\], got 0.5"),
+        ("losses: [{loss: ral, fixed: {gamma_neg: -1}}]", r"fixed.gamma_neg must lie in \[0, 12\], got -1"),
+        ("losses: [ral, ral]", "'ral' appears twice; give each entry its own label"),
+        ("losses: ['no_such_module:Loss']", "cannot import 'no_such_module'"),
+        ("metric: f2", "unknown metric 'f2'; did you mean 'f1'"),
+        ("data: {name: digits}", "unknown data set 'digits'; did you mean 'digits-mlt'"),
+        ("seeds: 0", "seeds: must be at least one seed"),
+        ("seeds: []", "seeds: must be at least one seed"),
+        ("seeds: [1, 1]", "seeds: must be at least one seed, each once"),
+        ("designs: null", "designs"),
+        ("designs: {sweep: null, sobol: null, search: null}", "designs: nothing to run"),
+        ("designs: {sweep: {hyperparameters: [gama]}}", "no loss has 'gama'; did you mean 'gamma_neg'|'gama'"),
+        ("designs: {search: {groups: 9}}", "9 groups of 1 seeds need 9 seeds, the study has 6"),
+        ("designs: {search: {sampler: tpee}}", "designs.search.sampler"),
+        ("margin: -1", "margin: Input should be greater than 0, got -1"),
+        ("name: 'a b'", "name: "),
+        ("trainable: {epochs: many}", "trainable.epochs: .*got 'many'"),
+    ],
+)
+def test_bad_studies_die_with_file_and_key(tmp_path, changes, message):
+    path = write(tmp_path / "bad.yaml", f"extends: demo\n{changes}\n")
+    with pytest.raises(UserError, match=message) as error:
+        load_study(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("demmo", "neither a study file .* nor a preset; did you mean 'demo'"), ("no.yaml", "no such study file")],
+)
+def test_unknown_studies_are_named(name, message):
+    with pytest.raises(UserError, match=message):
+        load_study(name)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "\x00"])
+def test_broken_yaml_is_named(tmp_path, text):
+    with pytest.raises(UserError, match=r"bad.yaml: "):
+        load_study(write(tmp_path / "bad.yaml", text))
+
+
+def test_schema_describes_every_key():
+    described = json.loads(schema())
+    assert set(described["properties"]) >= {"name", "data", "losses", "designs", "seeds", "margin"}
+    assert described["additionalProperties"] is False
+
+
+def test_metrics_are_those_of_the_probe_and_of_the_report():
+    from reports.table import METRICS as REPORTED
+    from trainables.metrics import METRICS as MEASURED
+
+    assert METRICS == MEASURED == tuple(REPORTED)
+
+
+class TestPlan:
+    def planner(self, *overrides):
+        return Planner(load_study("demo", list(overrides)), {"name": "digits-mlt"}, {"name": "x"})
+
+    def test_is_pure_and_has_each_id_once(self):
+        one, again = self.planner().planned(), self.planner().planned()
+        assert one == again and len({t.id for t in one}) == len(one)
+
+    def test_sweep_moves_one_hyperparameter_at_a_time(self):
+        planner = self.planner()
+        for loss in planner.config.losses:
+            default = loss.setting()
+            for trial in planner.planned():
+                if trial.label == loss.label and trial.design == "sweep":
+                    assert sum(trial.hyperparameters[k] != v for k, v in default.items()) <= 1
+
+    def test_all_losses_get_the_same_seeds_and_sobol_points(self):
+        trials = [t for t in self.planner().planned() if t.design == "sobol"]
+        points = {
+            label: {(t.hyperparameters["gamma_neg"], t.hyperparameters["clip"]) for t in trials if t.label == label}
+            for label in ("apl", "ral")
+        }
+        assert points["apl"] == points["ral"] and len(points["apl"]) == 16
+        assert {t.seed for t in trials} == set(range(6))
+
+    def test_whole_numbers_and_reals_are_one_trial(self):
+        whole = self.planner("losses=[{loss: asl, levels: {gamma_neg: [4, 8]}}]").planned()
+        real = self.planner("losses=[{loss: asl, levels: {gamma_neg: [4.0, 8.0]}}]").planned()
+        assert [t.id for t in whole] == [t.id for t in real]

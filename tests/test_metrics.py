@@ -1,0 +1,79 @@
+"""Every metric equals scikit-learn's, for a whole pack, with ties."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as reference
+
+from trainables.features import class_groups
+from trainables.metrics import average_precision, best_thresholds, f1_at, in_chunks, per_class, roc_auc, summary
+
+K, N, C = 3, 80, 6
+
+
+@pytest.fixture(params=["smooth", "tied", "constant"])
+def case(request, rng):
+    scores = rng.random((K, N, C))
+    if request.param == "tied":
+        scores = np.round(scores, 1)
+    if request.param == "constant":
+        scores[:] = 0.3
+    targets = (rng.random((N, C)) < [0.5, 0.3, 0.2, 0.1, 0.05, 0.0]).astype(float)
+    targets[0, :5] = 1
+    return torch.tensor(scores), torch.tensor(targets)
+
+
+def by_class(function, scores, targets):
+    return [
+        [function(targets[:, c].numpy(), scores[k, :, c].numpy()) if targets[:, c].any() else np.nan for c in range(C)]
+        for k in range(K)
+    ]
+
+
+def test_average_precision(case):
+    expected = by_class(reference.average_precision_score, *case)
+    np.testing.assert_allclose(average_precision(*case), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_roc_auc(case):
+    np.testing.assert_allclose(roc_auc(*case), by_class(reference.roc_auc_score, *case), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3, 0.0])
+def test_f1(case, threshold):
+    expected = by_class(lambda y, s: reference.f1_score(y, s >= threshold, zero_division=0), *case)
+    np.testing.assert_allclose(f1_at(*case, threshold), expected, rtol=1e-9)
+
+
+def test_best_thresholds_reach_the_highest_f1_of_all_thresholds(case):
+    scores, targets = case
+    chosen = best_thresholds(scores, targets)
+    reached = f1_at(scores, targets, chosen)
+    for k in range(K):
+        for c in range(C - 1):
+            y, s = targets[:, c].numpy(), scores[k, :, c].numpy()
+            best = max(reference.f1_score(y, s >= t, zero_division=0) for t in np.unique(s))
+            assert reached[k, c].item() == pytest.approx(best, abs=1e-12)
+    assert (chosen[:, -1] == 0.5).all()
+
+
+def test_a_class_without_positives_is_left_out_of_the_means(case):
+    scores, targets = case
+    values = per_class(scores, targets, best_thresholds(scores, targets))
+    assert all(column[:, -1].isnan().all() and not column[:, :-1].isnan().any() for column in values)
+    means = summary(values, {"head": [0, 1], "medium": [2, 3], "tail": [5]})
+    torch.testing.assert_close(means["map"], values.map[:, :5].mean(-1))
+    torch.testing.assert_close(means["f1_head"], values.f1[:, :2].mean(-1))
+    assert means["mauc_tail"].isnan().all()
+
+
+def test_chunks_cover_the_pack(monkeypatch):
+    monkeypatch.setattr("trainables.metrics.CHUNK_ELEMENTS", 10)
+    a, b = torch.arange(5 * 4.0).view(5, 2, 2), torch.arange(5 * 6.0).view(5, 3, 2)
+    parts = in_chunks(a, b)
+    assert len(parts) == 5
+    assert torch.equal(torch.cat([p for p, _ in parts]), a) and torch.equal(torch.cat([p for _, p in parts]), b)
+
+
+def test_groups_follow_the_counts_of_the_benchmarks():
+    assert class_groups([100, 99, 20, 19], 100, 20) == {"head": [0], "medium": [1, 2], "tail": [3]}

@@ -1,0 +1,225 @@
+"""A trial's numbers: independent of its pack, equal to a plain training loop, honest about divergence."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from search_spaces import SPACES
+from tests.losses.plain import PLAIN
+from trainables import Trial, TrainableError
+from trainables.features import Features, describe, prepare
+from trainables.probe import bytes_per_trial, run_pack
+
+SETTINGS = {
+    "name": "probe",
+    "image_size": 32,
+    "backbone": {"library": "timm", "name": "test_resnet"},
+    "epochs": 3,
+    "batch": 256,
+    "lr": 0.005,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+    "hidden": 0,
+    "bias": "prior",
+    "precision": "float64",
+    "head_min": 100,
+    "tail_below": 50,
+}
+DATA = {"name": "digits-mlt"}
+
+
+@pytest.fixture(scope="module")
+def features(shared_cache):
+    return prepare(DATA, SETTINGS, shared_cache)
+
+
+def trial(loss="ral", seed=0, settings=None, **moved):
+    return Trial(
+        loss=loss,
+        hyperparameters=SPACES[loss].defaults() | moved,
+        seed=seed,
+        data=DATA,
+        trainable=SETTINGS | (settings or {}),
+        design="sweep",
+        label=loss,
+    )
+
+
+PACK = [
+    trial(gamma_neg=2.0),
+    trial("bce"),
+    trial(clip=0.0),
+    trial("apl", focusing="full"),
+    trial("apl"),
+    trial("bal-eq4", s=1.0),
+    trial("ral-eq6", terms=4),
+    trial(hill_lambda=3.0),
+]
+
+
+def assert_same(one, other, tolerance):
+    assert one.state == other.state
+    for key, value in one.metrics.items():
+        assert value == pytest.approx(other.metrics[key], abs=tolerance), key
+    assert one.curves["train_loss"] == pytest.approx(other.curves["train_loss"], rel=max(tolerance, 1e-9))
+
+
+def test_numbers_do_not_depend_on_the_pack(features):
+    together = run_pack(PACK, features)
+    for member, result in zip(PACK, together, strict=True):
+        assert_same(run_pack([member], features)[0], result, 1e-9)
+    backwards = run_pack(PACK[::-1], features)[::-1]
+    for one, other in zip(together, backwards, strict=True):
+        assert_same(one, other, 1e-9)
+
+
+def test_float32_differs_from_float64_only_by_rounding(features):
+    pack = [replace(t, trainable=t.trainable | {"precision": "float32"}) for t in PACK]
+    for one, other in zip(run_pack(pack, features), run_pack(PACK, features), strict=True):
+        assert_same(one, other, 5e-3)
+
+
+def test_equals_a_plain_training_loop(features):
+    """Adam, batches, prior bias and cosine written out, with the plain loss and scikit-learn's F1."""
+    from sklearn.metrics import average_precision_score, f1_score
+
+    result = run_pack([PACK[0]], features)[0]
+    rows = features.rows(None, 0)
+    part = {s: torch.tensor(features.features[at]).double() for s, at in rows.items()}
+    label = {s: torch.tensor(features.targets[at]).double() for s, at in rows.items()}
+    x, y = part["train"], label["train"]
+    share = y.mean(0)
+    weight = torch.randn(96, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01
+    weight.requires_grad_()
+    bias = torch.log(share / (1 - share)).requires_grad_()
+    optimiser = torch.optim.AdamW([weight, bias], lr=0.005, weight_decay=1e-4)
+    order = torch.Generator().manual_seed(1_000_003)
+    steps, step = 3 * math.ceil(len(x) / 256), 0
+    for _ in range(3):
+        for batch in torch.randperm(len(x), generator=order).split(256):
+            optimiser.param_groups[0]["lr"] = 0.005 * 0.5 * (1 + math.cos(math.pi * step / steps))
+            optimiser.zero_grad()
+            PLAIN["ral"](x[batch] @ weight + bias, y[batch], gamma_neg=2.0).mean().backward()
+            optimiser.step()
+            step += 1
+    scores = torch.sigmoid(part["test"] @ weight + bias).detach().numpy()
+    truth = label["test"].numpy()
+    assert result.metrics["test_f1"] == pytest.approx(f1_score(truth, scores >= 0.5, average="macro"), abs=1e-9)
+    assert result.metrics["test_map"] == pytest.approx(
+        average_precision_score(truth, scores, average="macro"), abs=1e-9
+    )
+
+
+def test_seeds_matter_and_repeat(features):
+    one, again, other = (run_pack([trial(seed=s)], features)[0] for s in (1, 1, 2))
+    assert one.metrics == again.metrics and one.metrics != other.metrics
+
+
+def test_a_hidden_layer_trains_in_packs_too(features):
+    pack = [replace(t, trainable=t.trainable | {"hidden": 8}) for t in PACK[:3]]
+    together = run_pack(pack, features)
+    for member, result in zip(pack, together, strict=True):
+        assert_same(run_pack([member], features)[0], result, 1e-9)
+
+
+def test_divergence_ends_at_the_floor_and_spares_the_pack_mates(features):
+    """A huge negative weight in float32 overflows; the floor is the score of the constant prior predictor."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    fine = replace(PACK[0], trainable=SETTINGS | {"precision": "float32"})
+    broken = replace(fine, hyperparameters=fine.hyperparameters | {"hill_lambda": 1e25})
+    done, diverged = run_pack([fine, broken], features)
+    assert_same(done, run_pack([fine], features)[0], 1e-6)
+    assert diverged.state == "diverged" and diverged.epochs_done < 3 and "not finite" in diverged.note
+    rows = features.rows(None, 0)["test"]
+    truth = features.targets[rows]
+    constant = np.full(len(rows), 0.3)
+    expected = np.mean([average_precision_score(truth[:, c], constant) for c in range(10)])
+    assert diverged.metrics["test_map"] == pytest.approx(expected)
+    assert diverged.metrics["test_mauc"] == pytest.approx(roc_auc_score(truth[:, 0], constant))
+
+
+def test_a_pack_shares_its_seed(features):
+    with pytest.raises(ValueError, match="must share"):
+        run_pack([trial(seed=0), trial(seed=1)], features)
+
+
+def test_groups_and_classes_are_reported(features):
+    result = run_pack([trial()], features)[0]
+    assert {"test_f1", "val_map_tail", "test_mauc_head", "test_f1_tuned_medium"} <= set(result.metrics)
+    per_class = [v for v in result.per_class["test_f1"] if v is not None]
+    assert result.metrics["test_f1"] == pytest.approx(np.mean(per_class))
+    assert bytes_per_trial(features, SETTINGS) > 4 * 96 * 10
+
+
+class TestFeatures:
+    def test_are_standardised_on_train_and_cached(self, features, shared_cache):
+        train = features.features[features.rows(None, 0)["train"]]
+        np.testing.assert_allclose(train.mean(0), 0, atol=1e-4)
+        assert prepare(DATA, SETTINGS, shared_cache).folder == features.folder
+
+    def test_nan_is_refused(self, features, tmp_path):
+        import shutil
+
+        shutil.copytree(features.folder, tmp_path / "copy")
+        broken = np.load(tmp_path / "copy" / "features.npy")
+        broken[3, 5] = np.nan
+        np.save(tmp_path / "copy" / "features.npy", broken)
+        with pytest.raises(TrainableError, match=r"1 rows of the features are not finite \(first: row 3\)"):
+            describe(Features(tmp_path / "copy"), DATA, SETTINGS, [0])
+
+    def test_validation_is_carved_by_seed(self, features):
+        per_seed, fixed = {"fraction": 0.2, "per_seed": True}, {"fraction": 0.2, "per_seed": False}
+        assert not np.array_equal(features.rows(per_seed, 0)["val"], features.rows(per_seed, 1)["val"])
+        assert np.array_equal(features.rows(fixed, 0)["val"], features.rows(fixed, 1)["val"])
+        assert np.array_equal(features.rows(per_seed, 0)["test"], features.rows(None, 0)["test"])
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"name": "test_resnt"}, "timm has no model 'test_resnt'; did you mean 'test_resnet"),
+            ({"weights": "nowhere.safetensors"}, "nowhere.safetensors does not exist"),
+            ({"library": "open_clip", "name": "ViT-B-23"}, "open_clip has no model 'ViT-B-23'; did you mean 'ViT-B-"),
+        ],
+    )
+    def test_bad_backbones_are_named(self, tmp_path, change, message):
+        settings = SETTINGS | {"backbone": SETTINGS["backbone"] | change}
+        with pytest.raises(TrainableError, match=message):
+            prepare(DATA, settings, tmp_path)
+
+    def test_local_weights_load_and_misfits_are_named(self, tmp_path):
+        import timm
+        from safetensors.torch import save_file
+
+        model = timm.create_model("test_resnet", in_chans=1, num_classes=10)
+        save_file(model.state_dict(), tmp_path / "fits.safetensors")
+        save_file({"other": torch.zeros(1)}, tmp_path / "misfit.safetensors")
+        fits = SETTINGS | {"backbone": SETTINGS["backbone"] | {"weights": str(tmp_path / "fits.safetensors")}}
+        assert prepare(DATA, fits, tmp_path / "cache").features.shape == (7000, 96)
+        misfit = SETTINGS | {"backbone": SETTINGS["backbone"] | {"weights": str(tmp_path / "misfit.safetensors")}}
+        with pytest.raises(TrainableError, match="misfit.safetensors does not fit the model"):
+            prepare(DATA, misfit, tmp_path / "cache")
+
+    def test_a_real_clip_tower_gives_features(self):
+        from trainables.backbones import extract
+
+        images = np.zeros((2, 224, 224, 3), dtype=np.uint8)
+        settings = {"library": "open_clip", "name": "ViT-S-32-alt"}
+        assert extract(images, np.ones((2, 1)), np.array([0]), settings, "cpu").shape == (2, 256)
+
+
+def test_trial_ids_follow_what_decides_the_result():
+    base = trial()
+    assert base.id == trial().id and len(base.id) == 16
+    assert replace(base, label="other", group=3).id == base.id
+    for change in ({"seed": 1}, {"design": "search"}, {"loss": "apl"}, {"hyperparameters": {}}, {"trainable": {}}):
+        assert replace(base, **change).id != base.id
+
+
+def test_a_trial_holds_plain_values_only():
+    with pytest.raises(TypeError, match="numbers, strings"):
+        _ = replace(trial(), data={"path": Path("x")}).id

@@ -1,0 +1,93 @@
+"""Spaces, Sobol points, and what Optuna sees of them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import qmc
+
+from search_spaces import SPACES, Choice, Float, Int, Space
+from search_spaces.optuna_search import SAMPLERS, distributions, sampler
+from search_spaces.sobol import shared_axes, sobol_points
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("num", [2, 5, 7])
+def test_levels_lie_inside_and_hold_the_default(name, num):
+    for parameter in SPACES[name].parameters.values():
+        levels = parameter.levels(num)
+        assert parameter.default in levels
+        assert all(parameter.problem(level) is None for level in levels)
+        assert isinstance(parameter, Choice) or (len(levels) == num and levels == sorted(set(levels)))
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_every_share_of_a_range_lies_inside(share):
+    wanted = [
+        Float(low=1e-3, high=10, default=1, symbol="x", source="-", log=True),
+        Int(low=1, high=8, default=2, symbol="x", source="-"),
+        Choice(options=("a", "b"), default="a", symbol="x", source="-"),
+    ]
+    assert all(parameter.problem(parameter.at(share)) is None for parameter in wanted)
+
+
+def test_log_levels_are_evenly_placed_in_the_logarithm():
+    levels = Float(low=0.01, high=100, default=1, symbol="x", source="-", log=True).levels(5)
+    assert np.log10(levels) == pytest.approx([-2, -1, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(13.0, "must lie in"), (float("nan"), "finite number"), ("4", "finite number"), (True, "finite")],
+)
+def test_problems_are_named(value, message):
+    assert message in SPACES["asl"].parameters["gamma_neg"].problem(value)
+
+
+def test_ranges_are_checked():
+    with pytest.raises(ValueError, match="low must be < high"):
+        Float(low=1, high=1, default=1, symbol="x", source="-")
+    with pytest.raises(ValueError, match="log range needs low > 0"):
+        Float(low=0, high=1, default=1, symbol="x", source="-", log=True)
+
+
+def test_losses_share_sobol_points_where_they_share_a_hyperparameter():
+    axes = shared_axes(SPACES.values())
+    apl, ral = (sobol_points(SPACES[name], axes, m=4, seed=3) for name in ("apl", "ral"))
+    assert len(apl) == 16
+    assert all(a[key] == r[key] for a, r in zip(apl, ral, strict=True) for key in a if key != "focusing")
+
+
+def test_sobol_points_are_seeded_and_even():
+    space = Space({k: v for k, v in SPACES["ral"].parameters.items() if isinstance(v, Float)})
+    axes = shared_axes([space])
+    points = sobol_points(space, axes, m=6, seed=1)
+    assert points == sobol_points(space, axes, m=6, seed=1)
+    assert points != sobol_points(space, axes, m=6, seed=2)
+    unit = np.array([[(p[k] - v.low) / (v.high - v.low) for k, v in space.parameters.items()] for p in points])
+    random = np.random.default_rng(0).random(unit.shape)
+    assert qmc.discrepancy(unit) < qmc.discrepancy(random)
+    assert (np.histogram(unit[:, 0], bins=8, range=(0, 1))[0] == 8).all()
+
+
+def test_a_space_without_hyperparameters_has_one_setting():
+    assert sobol_points(SPACES["bce"], ["clip"], m=5, seed=0) == [{}]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_are_seeded_and_stay_inside(name):
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space = SPACES["ral"].without({"focusing"})
+
+    def proposals(seed):
+        study = optuna.create_study(direction="maximize", sampler=sampler(name, seed=seed, num_startup=2))
+        for _ in range(4):
+            trial = study.ask(distributions(space))
+            study.tell(trial, -sum((v - 1) ** 2 for v in trial.params.values()))
+        return [trial.params for trial in study.trials]
+
+    found = proposals(1)
+    assert found == proposals(1) and found != proposals(2)
+    assert all(space.parameters[key].problem(value) is None for setting in found for key, value in setting.items())
