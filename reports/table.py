@@ -66,7 +66,8 @@ def trial_table(rows: Iterable[dict[str, Any]], study: dict[str, Any]) -> pd.Dat
     columns: dict[str, Any] = {
         name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in IDENTITY.items()
     }
-    for name in sorted({name for row in rows for name in row["hyperparameters"]}):
+    spaces = {name for loss in study["losses"].values() for name in loss["space"]}
+    for name in sorted(spaces.union(*(row["hyperparameters"] for row in rows))):
         columns[f"hp.{name}"] = pd.Series([row["hyperparameters"].get(name) for row in rows], dtype=object)
     for name in metric_columns():
         columns[name] = pd.Series([row["metrics"].get(name) for row in rows], dtype="float64")

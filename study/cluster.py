@@ -8,6 +8,7 @@ is read from the ledger.
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 T = TypeVar("T")
+CONNECT_TIMEOUT_S = 10
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 
@@ -105,6 +107,7 @@ class RayRunner:
 
     def __enter__(self) -> "RayRunner":
         logging.getLogger("ray").setLevel(logging.CRITICAL)
+        _check_reachable(self.address)
         local: dict[str, Any] = {}
         if self.address is None:
             num_cpus = max(self.cpus * self.wanted if self.wanted else os.cpu_count() or 1, self.cpus)
@@ -173,6 +176,17 @@ class RayRunner:
     def _tune_folder(self) -> str:
         """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see."""
         return tempfile.mkdtemp(prefix="evenkeel-") if self.address is None else f"{self.storage}/.tune"
+
+
+def _check_reachable(address: str | None) -> None:
+    """Ray itself tries for minutes to reach a head node that is not there."""
+    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterError(f"Ray cluster {address}: cannot be reached ({error}); is the head node up?") from error
 
 
 def _caught(function: Callable[..., T], *arguments: object) -> tuple[T | None, Exception | None]:

@@ -112,28 +112,32 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
     planned = planner.planned()
     ledger = Ledger(storage, config.name)
     ledger.create()
-    known = _known(ledger, options.retry_failed)
-    known = retire_unusable(ledger, known, planner, planned, accept=options.accept_changes, say=display.say)
-    tracker = _tracker(config, storage, options, display)
-    context = context_of(config, storage, options.python_path)
-    counts = {loss.label: _planned_counts(planner, planned, loss.label) for loss in config.losses}
-    total = sum(sum(designs.values()) for designs in counts.values())
-    with make_runner(storage) as runner:
-        display.say("checking data and features")
-        try:
-            facts = runner.call(check_data, context, config.seeds + config.fresh_seeds)
-        except TrainableError as error:
-            raise UserError(str(error)) from error
-        summary = summary_of(config, facts, counts)
-        ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
-        tracker.start(summary, list(known.values()), ledger.retired_ids())
-        tally: Counter[str] = Counter(record["state"] for record in known.values())
-        display.begin(total, tally)
-        num_new = _run_missing(config, planned, planner, ledger, known, runner, context, tracker, display)
-    display.end()
-    num_untracked = tracker.finish(summary)
-    states: Counter[str] = Counter(record["state"] for record in ledger.read_all().values())
-    return Outcome(states, num_new, num_untracked)
+    with ledger.alone():
+        known = _known(ledger, options.retry_failed)
+        known = retire_unusable(ledger, known, planner, planned, accept=options.accept_changes, say=display.say)
+        tracker = _tracker(config, storage, options, display)
+        context = context_of(config, storage, options.python_path)
+        counts = {loss.label: _planned_counts(planner, planned, loss.label) for loss in config.losses}
+        with make_runner(storage) as runner, tracker:
+            display.say("checking data and features")
+            try:
+                facts = runner.call(check_data, context, config.seeds + config.fresh_seeds)
+            except TrainableError as error:
+                raise UserError(str(error)) from error
+            summary = summary_of(config, facts, counts)
+            ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
+            tracker.start(summary, list(known.values()), ledger.retired_ids())
+            display.begin(_total(counts), Counter(record["state"] for record in known.values()))
+            try:
+                num_new = _run_missing(config, planned, planner, ledger, known, runner, context, tracker, display)
+            finally:
+                display.end()
+            num_untracked = tracker.finish(summary)
+        return Outcome(Counter(record["state"] for record in ledger.read_all().values()), num_new, num_untracked)
+
+
+def _total(counts: dict[str, dict[str, int]]) -> int:
+    return sum(sum(designs.values()) for designs in counts.values())
 
 
 def _run_missing(

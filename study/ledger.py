@@ -7,11 +7,14 @@ local disk, NFS or an object store (anything fsspec opens).
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import fsspec
+from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 
 from study.errors import UserError
@@ -56,6 +59,26 @@ class Ledger:
             self.fs.rm_file(probe)
         except OSError as error:
             raise UserError(f"{self.storage}: cannot be written ({error}); give another --storage") from error
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second run off a local folder; the lock dies with its process, however that ends."""
+        if not self._is_local:
+            yield
+            return
+        lock = FileLock(f"{self.root}/.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError(f"{self.storage}: another run of this study is going on; wait for it or stop it") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def _is_local(self) -> bool:
+        return "file" in self.fs.protocol or self.fs.protocol == "file"
 
     def read_study(self) -> dict[str, Any] | None:
         """What was written by `write_study`, or None for a new folder."""
@@ -125,7 +148,7 @@ class Ledger:
         folder, _, name = path.rpartition("/")
         temporary = f"{folder}/.{name}.{os.getpid()}"
         self.fs.pipe_file(temporary, json.dumps(contents, allow_nan=False).encode())
-        if self.fs.protocol == "file" or "file" in self.fs.protocol:
+        if self._is_local:
             os.replace(temporary, path)
         else:
             self.fs.mv(temporary, path)

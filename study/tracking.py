@@ -71,6 +71,16 @@ class Tracker:
         """Track a record soon; returns at once."""
         self.pending.put(record)
 
+    def __enter__(self) -> "Tracker":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """After an error: stop filling; the next run catches up from the ledger."""
+        if error is not None and self.thread is not None:
+            self.down = True
+            self.pending.put(None)
+            self.thread.join(timeout=10)
+
     def finish(self, study: dict[str, Any]) -> int:
         """Wait until all is tracked, close the parent runs; returns how many trials are still missing."""
         self.pending.put(None)

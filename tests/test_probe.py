@@ -10,7 +10,7 @@ import torch
 
 from search_spaces import SPACES
 from tests.losses.plain import PLAIN
-from trainables import Trial, TrainableError
+from trainables import TrainableError, Trial
 from trainables.features import Features, describe, prepare
 from trainables.probe import bytes_per_trial, run_pack
 

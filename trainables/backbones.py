@@ -97,7 +97,9 @@ def _open_clip(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any,
 def _load(model: nn.Module, path: Path, *, head: str) -> None:
     """Load a local file; the weights of its classifier (`head`) are left out, everything else must fit."""
     if not path.is_file():
-        raise TrainableError(f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file")
+        raise TrainableError(
+            f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -53,7 +53,7 @@ def _packages() -> str:
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError as error:
-            raise UserError(f"{name} is not installed; pip install evenkeel brings it") from error
+            raise UserError(f"{name} is not installed; install it again with: make clean demo") from error
     return ", ".join(found)
 
 

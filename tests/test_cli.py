@@ -1,0 +1,155 @@
+"""The command as a person or a script meets it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from study.cli import COMMANDS, main
+from study.engine import storage_of
+from study.errors import EXIT_BAD_INPUT, EXIT_OK
+
+
+def evenkeel(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "study", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def test_help_names_every_command_without_heavy_imports(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in COMMANDS)
+    code = (
+        "import sys\nfrom study.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'pydantic'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0 and COMMANDS[command] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "demmo"], "did you mean 'demo'"),
+        (["plan", "demo", "--set", "seeds=0"], "must be at least one seed"),
+        (["run", "demo", "--workers", "0"], "--workers 0: must be at least 1"),
+        (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
+        (["report", "demo", "--storage", "nowhere"], "no study here yet"),
+        (["ui", "demo", "--storage", "nowhere"], "no MLflow database yet"),
+    ],
+)
+def test_mistakes_get_one_message_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == EXIT_BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("evenkeel: ") and "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_presets_and_schema(capsys):
+    assert main(["presets"]) == EXIT_OK
+    assert {"demo", "corel5k"} <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert main(["presets", "--schema"]) == EXIT_OK
+    assert json.loads(capsys.readouterr().out)["title"] == "StudyConfig"
+
+
+def test_plan_counts_what_run_runs_and_starts_nothing(tiny, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    assert main(["plan", str(tiny)]) == EXIT_OK
+    shown = capsys.readouterr().out
+    total = shown.split("\n\n")[1].splitlines()[-1].split()
+    assert total == ["28", "10", "8", "8", "54"]
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_plan_measures_a_pack(tiny, capsys):
+    assert main(["plan", str(tiny), "--measure"]) == EXIT_OK
+    assert "ms a trial on one worker" in capsys.readouterr().out
+
+
+def test_run_status_report(tiny, tmp_path, capsys):
+    storage = ["--storage", str(tmp_path / "st")]
+    small = ["--set", "designs.search=null", "--set", "designs.sweep=null"]
+    assert main(["run", str(tiny), "--serial", *storage, *small]) == EXIT_OK
+    shown = capsys.readouterr()
+    assert "tiny: 10 done, 0 diverged, 0 failed (10 new)" in shown.out and "10 trials, 0 already" in shown.err
+    assert main(["status", str(tiny), "--json", *storage]) == EXIT_OK
+    status = json.loads(capsys.readouterr().out)
+    assert status["total"] == {"done": 10, "diverged": 0, "failed": 0, "censored": 0, "missing": 0}
+    assert main(["status", str(tiny), *storage]) == EXIT_OK
+    assert capsys.readouterr().out.splitlines()[1].split() == ["bce", "2", "0", "0", "0", "0"]
+    assert main(["report", str(tiny), *storage]) == EXIT_OK
+    first = Path(capsys.readouterr().out.strip()).read_bytes()
+    assert main(["report", str(tiny), *storage, "--from-mlflow", "-o", str(tmp_path / "other.html")]) == EXIT_OK
+    assert (tmp_path / "other.html").read_bytes() == first
+
+
+@pytest.mark.slow
+def test_ui_serves_the_study(tiny, tmp_path):
+    small = ["--set", "designs.search=null", "--set", "designs.sweep=null", "--storage", tmp_path]
+    assert evenkeel("run", tiny, "--serial", *small).returncode == EXIT_OK
+    port = 20000 + os.getpid() % 20000
+    server = subprocess.Popen(
+        [sys.executable, "-m", "study", "ui", str(tiny), "--storage", str(tmp_path), "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(120):
+            time.sleep(0.5)
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+                    assert answer.status == 200
+                    return
+            except OSError:
+                continue
+        pytest.fail("the UI did not start")
+    finally:
+        os.killpg(server.pid, 15)
+
+
+def test_doctor_checks_everything(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("study.commands.doctor._ray", lambda: "checked elsewhere")
+    assert main(["doctor"]) == EXIT_OK
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["python", "packages", "gpu", "data", "write", "mlflow", "ray"]
+    assert all(line.startswith("ok") for line in lines)
+
+
+def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def broken():
+        raise ConnectionError("no Ray today")
+
+    for name in ("_packages", "_gpu", "_data", "_mlflow"):
+        monkeypatch.setattr(f"study.commands.doctor.{name}", lambda: "fine")
+    monkeypatch.setattr("study.commands.doctor._ray", broken)
+    assert main(["doctor"]) == 1
+    assert "NO  ray           no Ray today" in capsys.readouterr().out
+
+
+def test_storage_may_be_anywhere(tmp_path, monkeypatch):
+    from study.config import load_study
+
+    monkeypatch.chdir(tmp_path)
+    study = load_study("demo")
+    assert storage_of(study, None) == str(tmp_path / "studies" / "demo")
+    assert storage_of(study, "s3://bucket/study") == "s3://bucket/study"

@@ -1,0 +1,214 @@
+"""A whole study in this process, with real training and a real MLflow database."""
+
+import json
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from study import engine
+from study.config import load_study
+from study.errors import UserError
+from study.ledger import Ledger
+from study.serial import SerialRunner
+from study.table import table_from_ledger, table_from_mlflow
+from study.tracking import default_uri
+
+
+class Silent:
+    """A display that remembers what was said."""
+
+    def __init__(self):
+        self.said, self.states = [], Counter()
+
+    def say(self, text):
+        self.said.append(text)
+
+    def begin(self, total, recorded):
+        self.total, self.recorded = total, sum(recorded.values())
+
+    def trial(self, state):
+        self.states[state] += 1
+
+    def end(self): ...
+
+
+def run(study, storage, *overrides, runner=SerialRunner, **options):
+    display = Silent()
+    config = load_study(str(study), list(overrides))
+    outcome = engine.run_study(config, engine.Options(storage=str(storage), **options), lambda s: runner(), display)
+    return outcome, display
+
+
+class Killed(SerialRunner):
+    """Dies in the middle, as a driver that is killed does: nothing after the second pack is heard of."""
+
+    def run(self, feed, context):
+        from study.worker import execute
+
+        first = feed.next()
+        feed.finished(first.number, execute(first, context))
+        execute(feed.next(), context)
+        raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The tiny study, run once."""
+    from tests.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY)
+    outcome, display = run(folder / "tiny.yaml", folder / "storage")
+    return folder, outcome, display
+
+
+def ledger_of(storage):
+    return Ledger(str(storage), "tiny")
+
+
+def same_numbers(one: pd.DataFrame, other: pd.DataFrame, tolerance=0.0):
+    drop = ["wall_s", "host", "versions"]
+    pd.testing.assert_frame_equal(one.drop(columns=drop), other.drop(columns=drop), rtol=tolerance, atol=tolerance)
+
+
+def test_everything_planned_and_searched_is_done(finished):
+    folder, outcome, display = finished
+    table = table_from_ledger(ledger_of(folder / "storage"))
+    assert outcome.num_untracked == 0 and outcome.states == {"done": len(table)} == dict(display.states)
+    assert display.total == len(table)
+    assert set(table.design) == {"sweep", "sobol", "search", "confirm"}
+    confirmed = table[table.design == "confirm"]
+    assert set(confirmed.seed) == {2, 3} and not set(confirmed.seed) & set(table[table.design == "sweep"].seed)
+
+
+def test_running_again_runs_nothing(finished):
+    folder, outcome, _ = finished
+    again, display = run(folder / "tiny.yaml", folder / "storage")
+    assert again.num_new == 0 and again.states == outcome.states and display.recorded == display.total
+
+
+def test_mlflow_alone_gives_the_same_table(finished):
+    folder, *_ = finished
+    from_ledger = table_from_ledger(ledger_of(folder / "storage"))
+    from_mlflow = table_from_mlflow(default_uri(str(folder / "storage")), "tiny")
+    pd.testing.assert_frame_equal(from_ledger, from_mlflow)
+    assert json.loads(json.dumps(from_ledger.attrs["study"])) == from_mlflow.attrs["study"]
+
+
+def test_a_killed_study_goes_on_and_ends_the_same(finished, tmp_path):
+    folder, *_ = finished
+    with pytest.raises(KeyboardInterrupt):
+        run(folder / "tiny.yaml", tmp_path, runner=Killed)
+    recorded = ledger_of(tmp_path).ids()
+    outcome, _ = run(folder / "tiny.yaml", tmp_path)
+    whole = table_from_ledger(ledger_of(folder / "storage"))
+    assert outcome.num_new == len(whole) - len(recorded) and 0 < len(recorded) < len(whole)
+    same_numbers(table_from_ledger(ledger_of(tmp_path)), whole, 1e-6)
+    same_numbers(table_from_mlflow(default_uri(str(tmp_path)), "tiny"), whole, 1e-6)
+
+
+def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, monkeypatch):
+    folder, *_ = finished
+    from trainables import probe
+
+    working = probe.run_pack
+
+    def breaks(trials, *rest):
+        if any(t.design == "sobol" and t.loss == "bce" for t in trials):
+            raise ArithmeticError("a bad day")
+        return working(trials, *rest)
+
+    small = ("designs.search=null", "designs.sweep=null", "resources.retries=0")
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "run_pack", breaks)
+        outcome, _ = run(folder / "tiny.yaml", tmp_path, *small)
+    assert outcome.states["failed"] == 2 and outcome.states["done"] == 8
+    failed = [r for r in ledger_of(tmp_path).read_all().values() if r["state"] == "failed"]
+    assert all("ArithmeticError: a bad day" in r["note"] for r in failed)
+    assert run(folder / "tiny.yaml", tmp_path, *small)[0].num_new == 0
+    outcome, _ = run(folder / "tiny.yaml", tmp_path, *small, retry_failed=True)
+    assert outcome.num_new == 2 and outcome.states == {"done": 10}
+
+
+def test_a_pack_that_does_not_fit_is_halved(finished, tmp_path, monkeypatch):
+    folder, *_ = finished
+    from trainables import probe
+
+    working, sizes = probe.run_pack, []
+
+    def hungry(trials, *rest):
+        sizes.append(len(trials))
+        if len(trials) > 2:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
+        return working(trials, *rest)
+
+    monkeypatch.setattr(probe, "run_pack", hungry)
+    small = ("designs.search=null", "designs.sweep=null")
+    outcome, _ = run(folder / "tiny.yaml", tmp_path, *small)
+    assert outcome.states == {"done": 10} and max(sizes) > 2 and {1, 2} & set(sizes)
+    monkeypatch.setattr(probe, "run_pack", working)
+    sizes.clear()
+    run(folder / "tiny.yaml", tmp_path / "declared", *small, "resources.memory_gib=0.002")
+
+
+class TestChanges:
+    @pytest.fixture
+    def storage(self, finished, tmp_path):
+        import shutil
+
+        shutil.copytree(finished[0] / "storage", tmp_path / "storage")
+        return tmp_path / "storage"
+
+    def test_an_extension_goes_on(self, finished, storage):
+        more = "designs.sweep.hyperparameters=[clip, gamma_neg, hill_lambda, beta1]"
+        outcome, display = run(finished[0] / "tiny.yaml", storage, more)
+        assert outcome.num_new > 0 and any("extended" in text for text in display.said)
+
+    def test_a_change_says_what_changed_and_what_is_usable(self, finished, storage):
+        before = ledger_of(storage).ids()
+        with pytest.raises(UserError, match=r"trainable.epochs. 0 of \d+ recorded trials are still usable"):
+            run(finished[0] / "tiny.yaml", storage, "trainable.epochs=2")
+        assert ledger_of(storage).ids() == before
+
+    def test_an_accepted_change_sets_trials_aside(self, finished, storage):
+        before = ledger_of(storage).ids()
+        run(finished[0] / "tiny.yaml", storage, "trainable.epochs=2", "designs.search=null", accept_changes=True)
+        ledger = ledger_of(storage)
+        assert ledger.retired_ids() == before and not ledger.ids() & before
+        table = table_from_mlflow(default_uri(str(storage)), "tiny")
+        assert set(table.trial_id) == ledger.ids() and (table.epochs_done == 2).all()
+
+    def test_margin_and_resources_may_change(self, finished, storage):
+        outcome, _ = run(finished[0] / "tiny.yaml", storage, "margin=0.02", "resources.pack_size=3")
+        assert outcome.num_new == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainable.backbone.name=test_resnt"], "did you mean 'test_resnet"),
+        (["trainable.image_size=64"], "digits-mlt is 32 pixels wide, got 64"),
+        (["tracking=http://127.0.0.1:9"], "--tracking-uri http://127.0.0.1:9: does not answer"),
+    ],
+)
+def test_bad_input_starts_nothing(finished, tmp_path, overrides, message):
+    with pytest.raises(UserError, match=message):
+        run(finished[0] / "tiny.yaml", tmp_path, *overrides)
+    assert ledger_of(tmp_path).ids() == set()
+
+
+def test_a_silent_server_may_be_accepted(finished, tmp_path):
+    small = ("designs.search=null", "designs.sweep=null")
+    server = "tracking=http://127.0.0.1:9"
+    outcome, display = run(finished[0] / "tiny.yaml", tmp_path, *small, server, track_later=True)
+    assert outcome.states == {"done": 10} and outcome.num_untracked == 10
+    assert any("does not answer" in text for text in display.said)
+    outcome, _ = run(finished[0] / "tiny.yaml", tmp_path, *small)
+    assert outcome.num_new == outcome.num_untracked == 0
+    assert len(table_from_mlflow(default_uri(str(tmp_path)), "tiny")) == 10
+
+
+def test_two_runs_of_a_study_keep_off_each_other(finished, tmp_path):
+    with ledger_of(finished[0] / "storage").alone(), pytest.raises(UserError, match="another run of this study"):
+        run(finished[0] / "tiny.yaml", finished[0] / "storage")

@@ -1,0 +1,106 @@
+"""Real Ray: the same numbers as in one process, workers that die, a driver that is killed at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from study.ledger import Ledger
+from study.table import table_from_ledger, table_from_mlflow
+from study.tracking import default_uri
+
+pytestmark = pytest.mark.slow
+
+
+def start(tiny, storage, *more):
+    command = [sys.executable, "-m", "study", "run", str(tiny), "--storage", str(storage), "--workers", "2", *more]
+    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    out, error = process.communicate(timeout=300)
+    assert "Traceback" not in error, error
+    return process.returncode, out, error
+
+
+def numbers(table):
+    return table.drop(columns=["wall_s", "host", "versions"])
+
+
+def table_of(storage):
+    return table_from_ledger(Ledger(str(storage), "tiny"))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    from tests.conftest import TINY
+
+    path = tmp_path_factory.mktemp("ray") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(study, tmp_path_factory):
+    """The undisturbed study, without Ray."""
+    storage = tmp_path_factory.mktemp("whole")
+    assert finish(start(study, storage, "--serial"))[0] == 0
+    return table_of(storage)
+
+
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(study, whole, tmp_path):
+    """kill -9 of the driver, twice, then the same command: the same table as undisturbed, in ledger and MLflow."""
+    for at_least in (1, 20):
+        process = start(study, tmp_path)
+        deadline = time.time() + 120
+        while len(list((tmp_path / "trials").glob("*.json"))) < at_least and time.time() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    recorded = Ledger(str(tmp_path), "tiny").ids()
+    assert 20 <= len(recorded) < len(whole)
+    code, out, error = finish(start(study, tmp_path))
+    assert code == 0 and f"{len(whole) - len(recorded)} new" in out
+    pd.testing.assert_frame_equal(numbers(table_of(tmp_path)), numbers(whole), rtol=1e-6, atol=1e-6)
+    tracked = table_from_mlflow(default_uri(str(tmp_path)), "tiny")
+    pd.testing.assert_frame_equal(tracked, table_of(tmp_path))
+    assert len(error.splitlines()) < 12, error
+
+
+def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
+    """A user's loss that ends its process: pack mates are done, the guilty trial is recorded with what happened."""
+    (tmp_path / "deadly.py").write_text(
+        "import os\nfrom dataclasses import dataclass\nfrom search_spaces import Float, Space\n"
+        "from trainables.losses import Bce\n"
+        "SPACE = Space({'weight': Float(low=0.0, high=2.0, default=1.0, symbol='w', source='-')})\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Deadly:\n    weight: float = 1.0\n"
+        "    def __call__(self, logits, targets):\n"
+        "        values = self.weight if isinstance(self.weight, float) else self.weight.max().item()\n"
+        "        if values == 2.0: os._exit(1)\n"
+        "        return self.weight * Bce()(logits, targets)\n"
+    )
+    (tmp_path / "tiny.yaml").write_text(
+        "extends: demo\nname: tiny\ntrainable: {backbone: {warm_start: null}, epochs: 2, batch: 1024}\n"
+        "losses: [bce, {loss: 'deadly:Deadly', label: deadly}]\n"
+        "designs: {sweep: {levels: 3}, sobol: null, search: null}\nseeds: 1\nresources: {retries: 0}\n"
+    )
+    code, out, error = finish(start(tmp_path / "tiny.yaml", tmp_path / "storage", "--workers", "1"))
+    assert code == 1 and "3 done, 0 diverged, 1 failed" in out, error
+    records = Ledger(str(tmp_path / "storage"), "tiny").read_all().values()
+    (failed,) = [r for r in records if r["state"] == "failed"]
+    assert failed["trial"]["hyperparameters"] == {"weight": 2.0} and "worker process died" in failed["note"]
+    status = subprocess.run(
+        [sys.executable, "-m", "study", "status", str(tmp_path / "tiny.yaml"), "--json", "--storage",
+         str(tmp_path / "storage")], capture_output=True, text=True, check=False)  # fmt: skip
+    assert status.returncode == 1 and json.loads(status.stdout)["total"]["failed"] == 1
+
+
+def test_an_unreachable_cluster_is_one_message(study, tmp_path):
+    code, _, error = finish(start(study, tmp_path, "--address", "127.0.0.1:1"))
+    assert code == 3 and "Ray cluster 127.0.0.1:1: cannot be reached" in error
+    assert Ledger(str(tmp_path), "tiny").ids() == set()

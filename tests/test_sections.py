@@ -1,0 +1,187 @@
+"""Every section on studies with a known truth, and on studies that are empty, tiny or broken."""
+
+import numpy as np
+import pytest
+from plotly.offline import get_plotlyjs
+
+from reports.designs import cloud_of, sweep_of, swept, with_metric
+from reports.page import render, sections
+from reports.sections.contrasts import Contrasts
+from reports.sections.failures import Failures
+from reports.sections.profile import Profiles
+from reports.sections.sensitivity import Sensitivity
+from reports.sections.tolerance import Tolerances
+from reports.sections.tuned import Tuned
+from reports.sections.verdicts import Verdicts
+from reports.table import STATES, trial_table
+from tests.synthetic import row, study, table
+
+
+def flat(label, setting):
+    return 0.5
+
+
+def sharp(label, setting):
+    """RAL loses 0.02 per unit of gamma_neg away from 4; nothing else matters."""
+    return 0.5 - (0.02 * abs(setting["gamma_neg"] - 4) if label == "ral" else 0.0)
+
+
+def diverge(r):
+    """Everything RAL does at gamma_neg 12 diverges, at the floor."""
+    if r["loss"] == "ral" and r["hyperparameters"]["gamma_neg"] == 12:
+        return r | {"state": "diverged", "note": "the loss was not finite", "metrics": dict.fromkeys(r["metrics"], 0.1)}
+    return r
+
+
+def only(state):
+    return lambda r: r | {"state": state, "note": state, "metrics": {} if state == "failed" else r["metrics"]}
+
+
+STUDIES = {
+    "whole": lambda rng: table(rng, sharp),
+    "empty": lambda rng: trial_table([], study()),
+    "one trial": lambda rng: trial_table([row(0, "bce", "sweep", 0, {}, 0.5)], study()),
+    "all diverged": lambda rng: table(rng, flat, change=only("diverged")),
+    "all failed": lambda rng: table(rng, flat, change=only("failed")),
+    "one loss only": lambda rng: table(rng, sharp, change=lambda r: r if r["loss"] == "ral" else None),
+    "missing seeds": lambda rng: table(rng, sharp, change=lambda r: None if r["trial_id"].endswith("7") else r),
+    "one seed": lambda rng: table(rng, sharp, num_seeds=1),
+    "sweep only": lambda rng: table(rng, sharp, designs=("sweep",)),
+    "search only": lambda rng: table(rng, sharp, designs=("search",)),
+    "some diverged": lambda rng: table(rng, flat, change=diverge),
+}
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_every_section_says_something_sensible(kind, rng):
+    trials = STUDIES[kind](rng)
+    for section in sections(trials):
+        info = section.compute(trials, rng)
+        answer = section.answer(info)
+        assert answer.strip() and "nan" not in answer.lower()
+        drawn, rows = section.draw(info), section.rows(info)
+        assert drawn is None or drawn.data
+        assert rows is None or "nan" not in rows.to_csv().lower()
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_every_page_renders(kind, rng):
+    page = render(STUDIES[kind](rng)).replace(get_plotlyjs(), "")
+    assert page.count("Plotly.react") == 1
+    assert "src=" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_the_same_table_and_seed_give_the_same_bytes():
+    one, again = (render(table(np.random.default_rng(3), sharp)) for _ in range(2))
+    assert one == again
+
+
+def test_text_of_the_study_cannot_break_the_page(rng):
+    page = render(table(rng, flat))
+    assert "a &lt;b&gt;known&lt;/b&gt; truth &lt;/script&gt;" in page
+
+
+class TestVerdicts:
+    def test_a_sharp_landscape_is_found(self, rng):
+        info = Verdicts().compute(table(rng, sharp), rng)
+        assert info.cells["ral", "gamma_neg"].verdict == "sensitive"
+        assert info.cells["ral", "gamma_neg"].drop.value == pytest.approx(-0.16, abs=0.01)
+        assert info.cells["apl", "gamma_neg"].verdict == info.cells["ral", "clip"].verdict == "steady"
+        assert "ral is steady in clip and hill_lambda and is sensitive in gamma_neg" in Verdicts().answer(info)
+
+    def test_a_noisy_flat_landscape_gives_no_evidence(self, rng):
+        info = Verdicts().compute(table(rng, flat, noise=0.03), rng)
+        assert {cell.verdict for cell in info.cells.values()} == {"unclear"}
+        assert "no evidence either way" in Verdicts().answer(info)
+
+    def test_few_seeds_give_no_verdict(self, rng):
+        info = Verdicts().compute(table(rng, sharp, num_seeds=3), rng)
+        assert "With 3 seeds no interval can be trusted" in Verdicts().answer(info)
+
+    def test_divergence_counts_at_the_floor(self, rng):
+        info = Verdicts().compute(table(rng, flat, change=diverge), rng)
+        assert info.cells["ral", "gamma_neg"].drop.value == pytest.approx(-0.4, abs=0.02)
+
+
+class TestSensitivity:
+    def test_the_reference_curve_is_paired_by_seed(self, rng):
+        trials = table(rng, sharp, noise=0.0)
+        info = Sensitivity("gamma_neg").compute(trials, rng)
+        ral = next(c for c in info.curves if c.sweep.loss == "ral")
+        expected = [-0.02 * abs(level - 4) for level in ral.sweep.levels]
+        assert [i.value for i in ral.reference] == pytest.approx(expected)
+        assert ral.noise > 0.005  # seed effects are large, yet the paired intervals are points
+        assert all(i.high - i.low < 1e-9 for i in ral.reference)
+        assert ral.naive == pytest.approx(expected)
+
+    def test_one_colour_a_loss_all_losses_in_one_frame(self, rng):
+        section = Sensitivity("clip")
+        drawn = section.draw(section.compute(table(rng, sharp), rng))
+        colours = {t.name: t.line.color for t in drawn.data if t.name in ("apl", "ral")}
+        assert len(set(colours.values())) == 2
+        assert sum("naive" in (t.name or "") and t.showlegend is not False for t in drawn.data) == 1
+
+    def test_search_points_never_enter(self, rng):
+        trials = table(rng, sharp, designs=("search",))
+        assert swept(trials) == [] and cloud_of(trials, "ral") is None
+
+    def test_a_failed_default_leaves_its_seed_out(self, rng):
+        trials = table(rng, sharp)
+        default = (trials.loss == "ral") & (trials.design == "sweep") & (trials.seed == 0)
+        trials.loc[default & (trials["hp.gamma_neg"] == 4) & (trials["hp.clip"] == 0.05), "state"] = "failed"
+        assert {i.n for i in Sensitivity("clip").compute(trials, rng).curves[1].reference} == {5}
+
+    def test_metrics_switch(self, rng):
+        trials = table(rng, sharp)
+        trials["test_map"] = 0.7
+        sweep = sweep_of(with_metric(trials, "map"), "ral", "gamma_neg")
+        assert (sweep.scores_LS == 0.7).all()
+
+
+class TestJoint:
+    def test_contrasts_by_seed_pairs(self, rng):
+        info = Contrasts().compute(table(rng, sharp), rng)
+        gamma = next(c for c in info.contrasts if c.name == "gamma_neg")
+        assert (gamma.first, gamma.second, gamma.p) == ("apl", "ral", pytest.approx(2 / 64))
+        assert gamma.difference.high < 0 and gamma.p_holm == pytest.approx(4 / 64)
+        assert "apl − ral in gamma_neg" in Contrasts().answer(info)
+
+    def test_more_seeds_let_a_contrast_pass_holm(self, rng):
+        info = Contrasts().compute(table(rng, sharp, num_seeds=8), rng)
+        assert "apl is steadier than ral in gamma_neg (Holm p = 0.016)." in Contrasts().answer(info)
+
+    def test_tolerance_of_a_flat_and_of_a_sharp_loss(self, rng):
+        info = Tolerances().compute(table(rng, sharp, noise=1e-4), rng)
+        by = {t.loss: t for t in info.losses}
+        assert by["apl"].at_margin_overall.value == 1
+        assert by["ral"].at_margin_overall.value < 0.5
+        assert info.overall_best == pytest.approx(0.5 + 0.02 * np.mean(np.sin(range(6))), abs=1e-3)
+        assert (np.diff(by["ral"].share_of_own) >= 0).all()
+
+    def test_profiles_and_quantiles(self, rng):
+        trials = table(rng, sharp, noise=1e-4)
+        info = Profiles().compute(trials, rng)
+        means = cloud_of(trials, "ral").test_HS.mean(1)
+        ral = next(p for p in info.losses if p.loss == "ral")
+        assert ral.median.value == pytest.approx(np.median(means))
+        assert ral.low_quantile.value == pytest.approx(np.quantile(means, 0.1))
+        assert ral.worst_mean.value == pytest.approx(means.min())
+
+    def test_tuned_shows_test_scores_of_fresh_seeds(self, rng):
+        info = Tuned().compute(table(rng, sharp), rng)
+        assert [w.loss for w in info.winners] == ["apl", "ral"]
+        assert all(w.tuned.n == 5 and w.budget == 8 for w in info.winners)
+        assert info.winners[1].gain.value < 0.01  # the default is the truth's best
+
+    def test_failures_are_counted_with_their_notes(self, rng):
+        trials = table(rng, flat, change=diverge)
+        info = Failures().compute(trials, rng)
+        ral = next(c for c in info.counts if c.loss == "ral")
+        assert ral.diverged == 6 and ral.rate.value == pytest.approx(6 / (ral.done + 6))
+        assert "6 trials diverged" in Failures().answer(info) and "not finite" in Failures().answer(info)
+
+
+def test_unknown_states_are_refused():
+    with pytest.raises(ValueError, match="unknown state 'lost'"):
+        trial_table([row(0, "bce", "sweep", 0, {}, 0.5, state="lost")], study())
+    assert "done" in STATES

@@ -1,0 +1,128 @@
+"""MLflow with a real database: filled from the ledger, once, whatever was interrupted."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from study.tracking import Tracker, default_uri, read_experiment, study_tags
+from tests.test_ledger import record
+
+STUDY = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
+
+
+def tracker(folder: Path, uri: str | None = None) -> tuple[Tracker, list[str]]:
+    said: list[str] = []
+    return Tracker(
+        uri or default_uri(str(folder)), "tiny", artifacts=str(folder / "artifacts"), on_outage=said.append
+    ), said
+
+
+def fill(folder, records, *, backlog=(), retired=frozenset()):
+    made, said = tracker(folder)
+    made.start(STUDY, list(backlog), set(retired))
+    for item in records:
+        made.submit(item)
+    assert made.finish(STUDY) == 0 and said == []
+
+
+def runs(folder):
+    client = MlflowClient(default_uri(str(folder)))
+    experiment = client.get_experiment_by_name("tiny")
+    return client, client.search_runs([experiment.experiment_id], "tags.`evenkeel.kind` = 'trial'")
+
+
+@pytest.fixture(scope="module")
+def records():
+    curves = {"train_loss": [0.5, 0.4, None], "val_f1": [0.1, 0.2, 0.3]}
+    return [
+        record(seed=0, curves=curves, metrics={"test_f1": 0.25, "test_map": None}),
+        record("diverged", seed=1, note="not finite"),
+        record("failed", seed=2, metrics={}, note="Traceback: it broke"),
+    ]
+
+
+def test_each_trial_is_one_closed_child_of_its_loss(tmp_path, records):
+    fill(tmp_path, records[:2], backlog=records[2:])
+    client, found = runs(tmp_path)
+    assert {r.data.tags["evenkeel.trial_id"]: r.info.status for r in found} == {
+        records[0]["id"]: "FINISHED",
+        records[1]["id"]: "FINISHED",
+        records[2]["id"]: "FAILED",
+    }
+    (parent,) = {r.data.tags["mlflow.parentRunId"] for r in found}
+    assert client.get_run(parent).info.status == "FINISHED"
+    first = next(r for r in found if r.data.tags["evenkeel.trial_id"] == records[0]["id"])
+    assert first.data.metrics["test_f1"] == 0.25 and "test_map" not in first.data.metrics
+    assert first.data.params["gamma_neg"] == "4.0"
+    curve = client.get_metric_history(first.info.run_id, "curve_train_loss")
+    assert [(m.step, m.value) for m in curve] == [(1, 0.5), (2, 0.4)]
+
+
+def test_filling_again_changes_nothing(tmp_path, records):
+    fill(tmp_path, records)
+    before = {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]}
+    fill(tmp_path, records, backlog=records)
+    assert {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]} == before
+
+
+def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
+    fill(tmp_path, [])
+    client = MlflowClient(default_uri(str(tmp_path)))
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    tags = {"evenkeel.kind": "trial", "evenkeel.trial_id": records[0]["id"]}
+    client.create_run(experiment, tags=tags)
+    fill(tmp_path, [], backlog=records[:1])
+    (run,) = runs(tmp_path)[1]
+    assert run.info.status == "FINISHED" and run.data.tags["evenkeel.state"] == "done"
+
+
+def test_a_failed_trial_that_was_repeated_becomes_done(tmp_path, records):
+    fill(tmp_path, [record("failed", seed=0, metrics={})])
+    fill(tmp_path, [records[0]])
+    (run,) = runs(tmp_path)[1]
+    assert run.info.status == "FINISHED" and run.data.metrics["test_f1"] == 0.25
+
+
+def test_retired_trials_leave(tmp_path, records):
+    fill(tmp_path, records)
+    fill(tmp_path, [], backlog=records[1:], retired={records[0]["id"]})
+    assert len(runs(tmp_path)[1]) == 2
+
+
+def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
+    made, said = tracker(tmp_path)
+    working = Tracker._log
+    broken = {"down": True}
+
+    def log(self, item):
+        if broken["down"]:
+            raise ConnectionError("no route")
+        working(self, item)
+
+    monkeypatch.setattr(Tracker, "_log", log)
+    made.start(STUDY, [], set())
+    for item in records:
+        made.submit(item)
+    assert made.finish(STUDY) == 3 and said == ["no route", "no route"]
+    broken["down"] = False
+    fill(tmp_path, [], backlog=records)
+    assert len(runs(tmp_path)[1]) == 3
+
+
+def test_a_server_that_does_not_answer_is_noticed(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made, _ = tracker(tmp_path, f"http://127.0.0.1:{port}")
+    assert made.check()
+
+
+def test_a_long_study_comes_back_whole(tmp_path, records):
+    fill(tmp_path, records)
+    study, found = read_experiment(default_uri(str(tmp_path)), "tiny")
+    assert study == STUDY and len(found) == 3
+    assert all(len(value) <= 5000 for value in study_tags(STUDY).values())
+    with pytest.raises(LookupError, match="no MLflow experiment 'other'"):
+        read_experiment(default_uri(str(tmp_path)), "other")
