@@ -73,7 +73,7 @@ def test_plan_counts_what_run_runs_and_starts_nothing(tiny, capsys, tmp_path, mo
     assert main(["plan", str(tiny)]) == EXIT_OK
     shown = capsys.readouterr().out
     total = shown.split("\n\n")[1].splitlines()[-1].split()
-    assert total == ["28", "10", "8", "8", "54"]
+    assert total == ["26", "10", "8", "8", "52"]
     assert set(tmp_path.rglob("*")) == before
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(study, whole, tmp_path)
     recorded = Ledger(str(tmp_path), "tiny").ids()
     assert 20 <= len(recorded) < len(whole)
     code, out, error = finish(start(study, tmp_path))
-    assert code == 0 and f"{len(whole) - len(recorded)} new" in out
+    # Workers outlive their driver for a moment and may still finish a pack: what they record counts.
+    assert code == 0 and 0 < int(re.search(r"\((\d+) new\)", out)[1]) <= len(whole) - len(recorded)
     pd.testing.assert_frame_equal(numbers(table_of(tmp_path)), numbers(whole), rtol=1e-6, atol=1e-6)
     tracked = table_from_mlflow(default_uri(str(tmp_path)), "tiny")
     pd.testing.assert_frame_equal(tracked, table_of(tmp_path))
