@@ -1,13 +1,14 @@
 """What a user would write from the documentation of Ray Tune, Optuna and MLflow: the rival of trials_per_minute.py.
 
-Arguments: features folder, number of trials, working folder. Each trial trains one RAL head as evenkeel does and reports
-loss and validation F1 every epoch, test metrics at the end.
+Arguments: features folder, number of trials, working folder, address of the Ray cluster. Each trial trains one RAL head as evenkeel does; it
+reports loss and validation F1 every epoch, test metrics at the end.
 """
 
 import json
 import sys
 from pathlib import Path
 
+import ray
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
@@ -53,7 +54,8 @@ def train(config: dict) -> None:
         tune.report(report)
 
 
-def main(folder: str, num_trials: int, work: str) -> None:
+def main(folder: str, num_trials: int, work: str, address: str) -> None:
+    ray.init(address=address)
     space = {
         "folder": folder,
         "gamma_neg": tune.uniform(0, 12),
@@ -82,4 +84,4 @@ def main(folder: str, num_trials: int, work: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])

@@ -1,6 +1,7 @@
 """How many trials a minute, and how does that compare with what a user would otherwise write?
 
-The same 64 RAL trials on the same digits-mlt features, each as a whole command from start to exit:
+The same 64 RAL trials on the same digits-mlt features, on the same Ray cluster of one node that is up before and
+serves both, each timed as a whole command from start to exit:
 (a) a Ray Tune script after Ray's documentation: function trainable, one configuration a trial, OptunaSearch,
     MLflowLoggerCallback, sqlite (benchmarks/ray_script.py);
 (b) `evenkeel run`, ledger and MLflow included.
@@ -9,10 +10,14 @@ Features are computed before, for both. Run: make bench  (about five minutes on 
 
 import argparse
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from study.config import load_study
@@ -21,6 +26,7 @@ from study.ledger import Ledger
 from trainables.features import prepare
 
 NUM_TRIALS = 64
+START_S = 15
 STUDY = """
 extends: demo
 name: bench
@@ -39,8 +45,11 @@ def main() -> None:
         study.write_text(STUDY)
         context = context_of(load_study(str(study)), folder)
         features = prepare(context.data, context.trainable, Path(context.cache)).folder
-        ours, share = min(_evenkeel(study, Path(folder) / f"run{i}") for i in range(options.repeats))
-        theirs = _timed([str(Path(__file__).with_name("ray_script.py")), str(features), str(NUM_TRIALS), folder])
+        script = str(Path(__file__).with_name("ray_script.py"))
+        with _cluster() as address:
+            runs = [_evenkeel(study, Path(folder) / f"run{i}", address) for i in range(options.repeats)]
+            ours, share = min(runs)
+            theirs = _timed([script, str(features), str(NUM_TRIALS), folder, address])
     print(f"{'':28}{'wall s':>9}{'trials/min':>12}")
     for name, wall in (("(a) Ray Tune script", theirs), ("(b) evenkeel run", ours)):
         print(f"{name:28}{wall:9.1f}{60 * NUM_TRIALS / wall:12.0f}")
@@ -48,9 +57,28 @@ def main() -> None:
     print(f"ratio arithmetic-share-of-wall/evenkeel {share:.2f}")
 
 
-def _evenkeel(study: Path, storage: Path) -> tuple[float, float]:
+@contextmanager
+def _cluster() -> Iterator[str]:
+    """A Ray head node with all cores, stopped with its whole process group."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = str(Path(sys.executable).with_name("ray"))
+    options = ["--head", "--block", f"--port={port}", "--include-dashboard=false", "--disable-usage-stats"]
+    head = subprocess.Popen(
+        [ray, "start", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        time.sleep(START_S)
+        yield f"127.0.0.1:{port}"
+    finally:
+        os.killpg(head.pid, signal.SIGTERM)
+        head.wait(timeout=60)
+
+
+def _evenkeel(study: Path, storage: Path, address: str) -> tuple[float, float]:
     """Wall time of the command, and the share of it that is training and evaluation on both workers."""
-    wall = _timed(["-m", "study", "run", str(study), "--storage", str(storage)])
+    wall = _timed(["-m", "study", "run", str(study), "--storage", str(storage), "--address", address])
     records = Ledger(str(storage), "bench").read_all().values()
     assert len(records) == NUM_TRIALS and all(r["state"] == "done" for r in records)
     return wall, sum(r["wall_s"] for r in records) / (os.cpu_count() or 1) / wall

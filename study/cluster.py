@@ -6,16 +6,21 @@ is read from the ledger.
 """
 
 import logging
+import math
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Callable
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from study.errors import ClusterError
-from study.feed import Feed
 from study.worker import Context, Outcome, execute
+
+if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
+    from study.feed import Feed
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -31,87 +36,110 @@ QUIET = {
 os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
 
 import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
 
 T = TypeVar("T")
 CONNECT_TIMEOUT_S = 10
+WORKER_DIED = "the worker process died (out of memory, or a lost node)"
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 
-class _Packs(tune.Trainable):
-    """A worker slot: each Tune trial is one pack, run in one step."""
+@cache
+def _tune_classes() -> tuple[Any, type, type]:
+    """Ray Tune and our two classes for it. Imported late: Ray itself starts meanwhile."""
+    from ray import tune
+    from ray.tune.search import Searcher
 
-    def setup(self, config: dict[str, Any]) -> None:
-        self.config = config
+    class Packs(tune.Trainable):
+        """A worker slot: each Tune trial is one pack, run in one step."""
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.config = new_config
-        return True
+        def setup(self, config: dict[str, Any]) -> None:
+            self.config = config
 
-    def step(self) -> dict[str, Any]:
-        pack = self.config["pack"]
-        outcome = execute(pack, self.config["context"])
-        return {"pack": pack.number, "outcome": outcome, "done": True}
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.config = new_config
+            return True
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None: ...
+        def step(self) -> dict[str, Any]:
+            pack = self.config["pack"]
+            outcome = execute(pack, self.config["context"])
+            return {"pack": pack.number, "outcome": outcome, "done": True}
 
-    def load_checkpoint(self, checkpoint: Any) -> None: ...
+        def save_checkpoint(self, checkpoint_dir: str) -> None: ...
 
+        def load_checkpoint(self, checkpoint: Any) -> None: ...
 
-class _FeedSearcher(Searcher):
-    """The feed, in the words of Tune."""
+    class FeedSearcher(Searcher):
+        """The feed, in the words of Tune."""
 
-    def __init__(self, feed: Feed, context: Context) -> None:
-        super().__init__(metric="pack", mode="max")
-        self.feed, self.context = feed, context
-        self.numbers: dict[str, int] = {}
+        def __init__(self, feed: "Feed", context: Context) -> None:
+            super().__init__(metric="pack", mode="max")
+            self.feed, self.context = feed, context
+            self.numbers: dict[str, int] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher for a restore that is never used; the feed holds open connections."""
-        return {}
+        def __getstate__(self) -> dict[str, Any]:
+            """Tune pickles its searcher for a restore that is never used; the feed holds open connections."""
+            return {}
 
-    def __deepcopy__(self, memo: object) -> "_FeedSearcher":
-        return self
+        def __deepcopy__(self, memo: object) -> "FeedSearcher":
+            return self
 
-    def suggest(self, trial_id: str) -> Any:
-        if self.feed.over:
-            return Searcher.FINISHED
-        pack = self.feed.next()
-        if pack is None:
-            return None
-        self.numbers[trial_id] = pack.number
-        return {"pack": pack, "context": self.context}
+        def suggest(self, trial_id: str) -> Any:
+            if self.feed.over:
+                return Searcher.FINISHED
+            pack = self.feed.next()
+            if pack is None:
+                return None
+            self.numbers[trial_id] = pack.number
+            return {"pack": pack, "context": self.context}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        number = self.numbers.pop(trial_id)
-        if result and "outcome" in result:
-            self.feed.finished(number, result["outcome"])
-        else:
-            self.feed.finished(number, Outcome({}, {}, error="the worker process died (out of memory, or a lost node)"))
+        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+            number = self.numbers.pop(trial_id)
+            if result and "outcome" in result:
+                self.feed.finished(number, result["outcome"])
+            else:
+                self.feed.finished(number, Outcome({}, {}, error=WORKER_DIED))
 
-    def save(self, checkpoint_path: str) -> None: ...
+        def save(self, checkpoint_path: str) -> None: ...
 
-    def restore(self, checkpoint_path: str) -> None: ...
+        def restore(self, checkpoint_path: str) -> None: ...
 
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
+        def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
+
+    return tune, Packs, FeedSearcher
 
 
 class RayRunner:
-    """Workers on this machine, or on the cluster at `address`."""
+    """Workers on this machine, or on the cluster at `address`. Ray starts on a thread while the driver gets ready."""
 
     def __init__(self, *, address: str | None, workers: int | None, cpus: float, gpus: float, storage: str) -> None:
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
         self.wanted = workers
-        self.workers = workers or 1
+        self.starter = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "RayRunner":
-        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        self.started: Future[int] = self.starter.submit(self._start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the workers back; a local Ray ends."""
+        self.starter.shutdown(wait=True)
+        ray.shutdown()
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes there will be; waits for Ray. Raises ClusterError."""
+        return self.started.result()
+
+    def _start(self) -> int:
         _check_reachable(self.address)
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
         local: dict[str, Any] = {}
         if self.address is None:
             num_cpus = max(self.cpus * self.wanted if self.wanted else os.cpu_count() or 1, self.cpus)
-            local = {"num_cpus": int(-(-num_cpus // 1)), "object_store_memory": OBJECT_STORE_BYTES}
+            local = {"num_cpus": math.ceil(num_cpus), "object_store_memory": OBJECT_STORE_BYTES}
         try:
             ray.init(
                 address=self.address,
@@ -121,14 +149,9 @@ class RayRunner:
                 **local,
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise ClusterError(
-                f"Ray cluster {self.address or 'on this machine'}: cannot be reached ({error})"
-            ) from error
-        self.workers = self.wanted or self._room()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        ray.shutdown()
+            where = self.address or "on this machine"
+            raise ClusterError(f"Ray cluster {where}: cannot be reached ({error})") from error
+        return self.wanted or self._room()
 
     def _room(self) -> int:
         have = ray.cluster_resources()
@@ -144,20 +167,22 @@ class RayRunner:
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` on a worker, in a process of its own that ends with it."""
+        self.started.result()
         task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(_caught)
         result, error = ray.get(task.remote(function, *arguments))
         if error is not None:
             raise error
         return result
 
-    def run(self, feed: Feed, context: Context) -> None:
+    def run(self, feed: "Feed", context: Context) -> None:
         """Drive the feed until it is over, with one Tune run for everything."""
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
+        tune, packs, searcher = _tune_classes()
         folder = self._tune_folder()
         tuner = tune.Tuner(
-            tune.with_resources(_Packs, tune.PlacementGroupFactory([{"CPU": self.cpus, "GPU": self.gpus}])),
+            tune.with_resources(packs, tune.PlacementGroupFactory([{"CPU": self.cpus, "GPU": self.gpus}])),
             tune_config=tune.TuneConfig(
-                search_alg=_FeedSearcher(feed, context),
+                search_alg=searcher(feed, context),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=str,

@@ -13,11 +13,11 @@ from study.feed import Feed
 from study.ledger import Ledger
 from study.planning import Planner
 from study.search import Searches
-from study.table import summary_of
+from study.summary import summary_of
 from study.tracking import Tracker, default_uri
 from study.worker import Context, check_data, default_cache
 from trainables import TrainableError
-from trainables.features import backbone_identity, data_identity
+from trainables.features import backbone_identity, data_identity, locate
 
 
 class Display(Protocol):
@@ -35,7 +35,8 @@ class Display(Protocol):
 class Runner(Protocol):
     """Where packs run: `SerialRunner` here, `RayRunner` on a cluster."""
 
-    workers: int
+    @property
+    def workers(self) -> int: ...
 
     def __enter__(self) -> "Runner": ...
 
@@ -44,6 +45,8 @@ class Runner(Protocol):
     def call(self, function: Callable[..., Any], *arguments: object) -> Any: ...
 
     def run(self, feed: Feed, context: Context) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
         counts = {loss.label: _planned_counts(planner, planned, loss.label) for loss in config.losses}
         with make_runner(storage) as runner, tracker:
             display.say("checking data and features")
-            try:
-                facts = runner.call(check_data, context, config.seeds + config.fresh_seeds)
-            except TrainableError as error:
-                raise UserError(str(error)) from error
+            facts = _facts(config, context, runner)
             summary = summary_of(config, facts, counts)
             ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
             tracker.start(summary, list(known.values()), ledger.retired_ids())
@@ -132,8 +132,20 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
                 num_new = _run_missing(config, planned, planner, ledger, known, runner, context, tracker, display)
             finally:
                 display.end()
+            runner.close()
             num_untracked = tracker.finish(summary)
         return Outcome(Counter(record["state"] for record in ledger.read_all().values()), num_new, num_untracked)
+
+
+def _facts(config: StudyConfig, context: Context, runner: Runner) -> dict[str, Any]:
+    """Check data and features: where trials run if they are still to be made, else at once."""
+    seeds = config.seeds + config.fresh_seeds
+    try:
+        if locate(context.data, context.trainable, Path(context.cache)).exists():
+            return check_data(context, seeds)
+        return runner.call(check_data, context, seeds)
+    except TrainableError as error:
+        raise UserError(str(error)) from error
 
 
 def _total(counts: dict[str, dict[str, int]]) -> int:
@@ -189,7 +201,13 @@ def _tracker(config: StudyConfig, storage: str, options: Options, display: Displ
         display.say(f"MLflow at {uri} does not answer ({text}); trials go on and are tracked later")
 
     own_database = uri == (None if "://" in storage else default_uri(storage))
-    tracker = Tracker(uri, config.name, artifacts=f"{storage}/artifacts" if own_database else None, on_outage=outage)
+    tracker = Tracker(
+        uri,
+        config.name,
+        artifacts=f"{storage}/artifacts" if own_database else None,
+        templates=Path(default_cache()),
+        on_outage=outage,
+    )
     if not own_database and not options.track_later and (problem := tracker.check()):
         raise UserError(
             f"--tracking-uri {uri}: does not answer ({problem}); start the server, correct the URI, or give "

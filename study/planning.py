@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.sobol import shared_axes, sobol_points
 from study.config import Loss, StudyConfig
 from trainables import Trial
 
@@ -56,6 +55,8 @@ class Planner:
         sobol = self.config.designs.sobol
         if sobol is None:
             return []
+        from search_spaces.sobol import shared_axes, sobol_points
+
         axes = shared_axes(other.space() for other in self.config.losses)
         return sobol_points(loss.space(), axes, m=sobol.m, seed=sobol.seed)
 

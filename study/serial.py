@@ -19,6 +19,8 @@ class SerialRunner:
 
     def __exit__(self, *_: object) -> None: ...
 
+    def close(self) -> None: ...
+
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` where trials run."""
         return function(*arguments)

@@ -1,13 +1,11 @@
 """From the ledger, or from MLflow alone, to the trial table. Both give the same one."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from reports.table import trial_table
 from study import tracking
-from study.config import StudyConfig
 from study.errors import UserError
 from study.ledger import Ledger
 
@@ -29,35 +27,6 @@ def table_from_mlflow(uri: str, name: str) -> pd.DataFrame:
     return trial_table(map(_row_of_run, runs), summary)
 
 
-def summary_of(config: StudyConfig, facts: dict[str, Any], planned: dict[str, dict[str, int]]) -> dict[str, Any]:
-    """What a report needs to know of the study besides its trials; plain JSON."""
-    return {
-        "name": config.name,
-        "description": config.description,
-        "metric": config.metric,
-        "margin": config.margin,
-        "reduction": config.reduction,
-        "seeds": config.seeds,
-        "fresh_seeds": config.fresh_seeds,
-        "data": {"name": config.data.name, **facts},
-        "trainable": config.trainable.model_dump(mode="json"),
-        "designs": config.designs.model_dump(mode="json"),
-        "planned": planned,
-        "losses": {
-            loss.label: {
-                "loss": loss.loss,
-                "fixed": loss.fixed,
-                "defaults": loss.setting(),
-                "space": {
-                    name: asdict(parameter) | {"kind": type(parameter).__name__.lower()}
-                    for name, parameter in loss.space().parameters.items()
-                },
-            }
-            for loss in config.losses
-        },
-    }
-
-
 def _row_of_record(record: dict[str, Any]) -> dict[str, Any]:
     trial = record["trial"]
     return {
@@ -72,7 +41,7 @@ def _row_of_record(record: dict[str, Any]) -> dict[str, Any]:
         "epochs_done": record["epochs_done"],
         "host": record["host"],
         "note": record["note"] or "",
-        "versions": _versions(record["versions"]),
+        "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
         "hyperparameters": trial["hyperparameters"],
         "metrics": record["metrics"],
     }
@@ -81,8 +50,7 @@ def _row_of_record(record: dict[str, Any]) -> dict[str, Any]:
 def _row_of_run(run: dict[str, Any]) -> dict[str, Any]:
     tags = run["tags"]
     return {
-        **{key: tags[key] for key in ("trial_id", "loss", "loss_name", "design", "state", "host", "note")},
-        "versions": _versions({k.removeprefix("version."): v for k, v in tags.items() if k.startswith("version.")}),
+        **{key: tags[key] for key in ("trial_id", "loss", "loss_name", "design", "state", "host", "note", "versions")},
         "seed": int(tags["seed"]),
         "group": int(tags["group"]) if tags["group"] else None,
         "wall_s": float(tags["wall_s"]),
@@ -90,7 +58,3 @@ def _row_of_run(run: dict[str, Any]) -> dict[str, Any]:
         "hyperparameters": run["hyperparameters"],
         "metrics": run["metrics"],
     }
-
-
-def _versions(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))

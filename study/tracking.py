@@ -9,10 +9,13 @@ import logging
 import math
 import os
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -23,6 +26,8 @@ STATUS = {"done": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "censo
 BATCH = {"metrics": 1000, "params": 100}
 PREFIX = "evenkeel."
 STUDY_CHUNK = 4000
+MAX_CURVE_POINTS = 10
+"""MLflow spends a millisecond on every two metrics; the ledger keeps every epoch, MLflow each n-th and the last."""
 
 
 def default_uri(storage: str) -> str:
@@ -33,7 +38,10 @@ def default_uri(storage: str) -> str:
 class Tracker:
     """Fills one MLflow experiment on a thread of its own."""
 
-    def __init__(self, uri: str, study: str, *, artifacts: str | None, on_outage: Callable[[str], None]) -> None:
+    def __init__(
+        self, uri: str, study: str, *, artifacts: str | None, templates: Path, on_outage: Callable[[str], None]
+    ) -> None:
+        self.templates = templates
         self.uri, self.study, self.artifacts, self.on_outage = uri, study, artifacts, on_outage
         self.pending: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.missed: list[dict[str, Any]] = []
@@ -97,6 +105,7 @@ class Tracker:
         return len(self.missed)
 
     def _open(self, study: dict[str, Any]) -> None:
+        _database_from_template(self.uri, self.templates)
         self.client = _client(self.uri)
         found = self.client.get_experiment_by_name(self.study)
         self.experiment = (
@@ -195,9 +204,9 @@ def trial_tags(record: dict[str, Any]) -> dict[str, str]:
         "wall_s": repr(record["wall_s"]),
         "epochs_done": record["epochs_done"],
         "note": record["note"] or "",
+        "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
     }
-    versions = {f"version.{name}": number for name, number in record["versions"].items()}
-    return {f"{PREFIX}{key}": str(value) for key, value in (tags | versions).items()}
+    return {f"{PREFIX}{key}": str(value) for key, value in tags.items()}
 
 
 def read_experiment(uri: str, study: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -218,6 +227,26 @@ def _flat(run: Any) -> dict[str, Any]:
         "hyperparameters": {key: json.loads(value) for key, value in run.data.params.items()},
         "metrics": {k: v for k, v in run.data.metrics.items() if not k.startswith("curve_")},
     }
+
+
+def _database_from_template(uri: str, templates: Path) -> None:
+    """A new sqlite database as a copy of an empty one: MLflow needs seconds to make its tables, once per version."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    from mlflow.version import VERSION
+
+    templates.mkdir(parents=True, exist_ok=True)
+    template = templates / f"mlflow-{VERSION}.db"
+    with FileLock(f"{template}.lock"):
+        if not template.exists():
+            made = templates / f".{template.name}.{os.getpid()}"
+            _client(f"sqlite:///{made}").search_experiments(max_results=1)
+            made.replace(template)
+    copied = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(template, copied)
+    copied.replace(path)
 
 
 def _client(uri: str) -> Any:
@@ -249,10 +278,11 @@ def _metrics(record: dict[str, Any], timestamp: int) -> list[Any]:
 
     values = [Metric(key, value, timestamp, 0) for key, value in record["metrics"].items() if _is_finite(value)]
     for name, curve in record["curves"].items():
+        stride = math.ceil(len(curve) / MAX_CURVE_POINTS)
         values += [
             Metric(f"curve_{name}", value, timestamp, epoch)
             for epoch, value in enumerate(curve, start=1)
-            if _is_finite(value)
+            if _is_finite(value) and (len(curve) - epoch) % stride == 0
         ]
     return values
 

@@ -37,7 +37,7 @@ def row(number, label, design, seed, setting, score, state="done", group=None):
 
 
 def table(rng, truth, *, num_seeds=6, noise=0.002, designs=("sweep", "sobol", "search"), change=None):
-    """A whole study: `truth(label, setting)` plus seed effects and noise. `change(row)` edits a row or drops it (None)."""
+    """A whole study: `truth(label, setting)` plus seed effects and noise. `change(row)` edits or drops (None) a row."""
     facts = study(num_seeds)
     rows = []
 

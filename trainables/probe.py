@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.adamw import AdamW
 from trainables.features import Features, class_groups
 from trainables.heads import Head, make_head, prior_logits
 from trainables.metrics import (
@@ -157,9 +158,7 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, device: str) -> Tensor:
 
 def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: dict[str, Any], seed: int) -> _Curves:
     x, y = split.features["train"], split.targets["train"]
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=settings["lr"], weight_decay=settings["weight_decay"], fused=True
-    )
+    optimiser = AdamW(head.parameters(), weight_decay=settings["weight_decay"])
     sizes = [size for _, size in losses]
     order = torch.Generator().manual_seed(seed + 1_000_003)
     curves = _Curves(sum(sizes))
@@ -169,15 +168,12 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
         shuffled = torch.randperm(len(x), generator=order).to(x.device)
         for step, rows in enumerate(shuffled.split(settings["batch"])):
             rate = _rate(settings, (epoch * steps_per_epoch + step) / (settings["epochs"] * steps_per_epoch))
-            for parameters in optimiser.param_groups:
-                parameters["lr"] = rate
             targets = y[rows]
             logits = head.logits(x[rows])
             entries = [loss(part, targets) for (loss, _), part in zip(losses, logits.split(sizes), strict=True)]
             means_K = torch.cat([entry.mean((-2, -1)) for entry in entries])
-            optimiser.zero_grad()
             means_K.sum().backward()
-            optimiser.step()
+            optimiser.step(rate)
             total += means_K.detach()
         curves.loss.append((total / steps_per_epoch).cpu())
         curves.val_f1.append(_val_f1(head, split).cpu())

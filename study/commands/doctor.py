@@ -84,10 +84,13 @@ def _mlflow() -> str:
     from study.tracking import Tracker, default_uri
 
     with tempfile.TemporaryDirectory() as folder:
-        tracker = Tracker(default_uri(folder), "doctor", artifacts=folder, on_outage=lambda text: None)
+        tracker = Tracker(default_uri(folder), "doctor", artifacts=folder, templates=Path(folder), on_outage=_ignore)
         if problem := tracker.check():
             raise UserError(problem)
     return f"mlflow {version('mlflow')}, a database can be made"
+
+
+def _ignore(text: str) -> None: ...
 
 
 def _ray() -> str:

@@ -88,8 +88,8 @@ def _one_target_matrix(x: Tensor, targets: Tensor, loss: EntryLoss) -> bool:
 
 def _with(everywhere: Tensor, rows: Tensor, columns: Tensor, picked: Tensor) -> Tensor:
     """`everywhere` [..., B, C] with the entries at (rows, columns) replaced by `picked` [..., M, 1], in place."""
-    lead = torch.broadcast_shapes(everywhere.shape[:-2], picked.shape[:-2])
-    if lead != everywhere.shape[:-2]:
+    if picked.shape[:-2] != everywhere.shape[:-2]:
+        lead = torch.broadcast_shapes(everywhere.shape[:-2], picked.shape[:-2])
         everywhere = everywhere.expand(*lead, *everywhere.shape[-2:]).clone()
     everywhere[..., rows, columns] = picked.squeeze(-1)
     return everywhere
