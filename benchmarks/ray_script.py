@@ -1,7 +1,7 @@
 """What a user would write from the documentation of Ray Tune, Optuna and MLflow: the rival of trials_per_minute.py.
 
-Arguments: features folder, number of trials, working folder, address of the Ray cluster. Each trial trains one RAL head as evenkeel does; it
-reports loss and validation F1 every epoch, test metrics at the end.
+Arguments: features folder, number of trials, working folder, address of the Ray cluster. Each trial trains one RAL head
+as evenkeel does; it reports loss and validation F1 every epoch, test metrics at the end.
 """
 
 import json

@@ -92,6 +92,16 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
     return Sweep(loss, name, levels, levels.index(default), seeds, scores)
 
 
+def default_scores(table: pd.DataFrame, loss: str) -> np.ndarray:
+    """Test scores of a loss at its default, by seed [S], from the sweep (or the one Sobol point of a plain loss)."""
+    facts = table.attrs["study"]["losses"][loss]
+    rows = table[(table.loss == loss) & table.design.isin(("sweep", "sobol")) & table.state.isin(COUNTED)]
+    moved = [_differs(rows[f"hp.{key}"], facts["defaults"][key]) for key in facts["space"]]
+    rows = rows[~np.any(moved, axis=0)] if moved else rows
+    by_seed = dict(zip(rows.seed, rows[f"test_{metric_of(table)}"], strict=True))
+    return np.array([by_seed.get(seed, np.nan) for seed in table.attrs["study"]["seeds"]], dtype=float)
+
+
 def _differs(column: pd.Series, default: Any) -> np.ndarray:
     return np.array([value != default for value in column], dtype=bool)
 

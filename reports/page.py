@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from reports.designs import swept, with_metric
 from reports.sections.base import Section
 from reports.sections.contrasts import Contrasts
+from reports.sections.defaults import Defaults
 from reports.sections.failures import Failures
 from reports.sections.profile import Profiles
 from reports.sections.sensitivity import Sensitivity
@@ -30,7 +31,7 @@ LONG_TABLE = 30
 def sections(table: pd.DataFrame) -> list[Section]:
     """The page, in order: verdicts, one section a swept hyperparameter, then what joins them."""
     curves: list[Section] = [Sensitivity(name) for name in swept(table)]
-    return [Verdicts(), *curves, Contrasts(), Tolerances(), Profiles(), Tuned(), Failures()]
+    return [Verdicts(), Defaults(), *curves, Contrasts(), Tolerances(), Profiles(), Tuned(), Failures()]
 
 
 def write_report(table: pd.DataFrame, path: Path, *, seed: int = 0) -> None:

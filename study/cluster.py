@@ -150,7 +150,10 @@ class RayRunner:
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             where = self.address or "on this machine"
-            raise ClusterError(f"Ray cluster {where}: cannot be reached ({error})") from error
+            raise ClusterError(
+                f"Ray cluster {where}: cannot be reached ({error}); check the address, and its token if it wants one "
+                "(--address auto finds both on a node of the cluster)"
+            ) from error
         return self.wanted or self._room()
 
     def _room(self) -> int:

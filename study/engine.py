@@ -12,7 +12,6 @@ from study.errors import UserError
 from study.feed import Feed
 from study.ledger import Ledger
 from study.planning import Planner
-from study.search import Searches
 from study.summary import summary_of
 from study.tracking import Tracker, default_uri
 from study.worker import Context, check_data, default_cache
@@ -137,6 +136,14 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
         return Outcome(Counter(record["state"] for record in ledger.read_all().values()), num_new, num_untracked)
 
 
+def _searches(planner: Planner) -> Any:
+    if planner.config.designs.search is None:
+        return None
+    from study.search import Searches
+
+    return Searches(planner)
+
+
 def _facts(config: StudyConfig, context: Context, runner: Runner) -> dict[str, Any]:
     """Check data and features: where trials run if they are still to be made, else at once."""
     seeds = config.seeds + config.fresh_seeds
@@ -173,7 +180,7 @@ def _run_missing(
 
     feed = Feed(
         planned,
-        Searches(planner),
+        _searches(planner),
         ledger,
         known=known,
         pack_size=config.resources.pack_size,

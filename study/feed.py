@@ -6,12 +6,14 @@ cut in halves until the guilty trial is alone; that one is tried again, then rec
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.ledger import Ledger
-from study.search import Searches
 from study.worker import Outcome, Pack, failed_record
 from trainables import Trial
+
+if TYPE_CHECKING:  # Optuna is imported only by a study that searches
+    from study.search import Searches
 
 
 class Feed:
@@ -20,7 +22,7 @@ class Feed:
     def __init__(
         self,
         planned: list[Trial],
-        searches: Searches,
+        searches: "Searches | None",
         ledger: Ledger,
         *,
         known: dict[str, dict[str, Any]],
@@ -37,7 +39,8 @@ class Feed:
         self.attempts: Counter[str] = Counter()
         self.flying: dict[int, Pack] = {}
         self.num_packs = 0
-        self._add_urgent(searches.start(self.known))
+        if searches:
+            self._add_urgent(searches.start(self.known))
 
     def next(self) -> Pack | None:
         """The next pack, or None when all that is left waits for flying packs (or nothing is left: see `over`)."""
@@ -76,7 +79,8 @@ class Feed:
     def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:
         self.known[trial_id] = {"state": state, "metrics": scores}
         self.on_trial(trial_id, state)
-        self._add_urgent(self.searches.hear(trial_id, state, scores, self.known))
+        if self.searches:
+            self._add_urgent(self.searches.hear(trial_id, state, scores, self.known))
 
     def _retry(self, trials: list[Trial], error: str) -> None:
         recorded = self.ledger.ids()

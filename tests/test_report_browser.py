@@ -36,7 +36,7 @@ def browse(tmp_path: Path, html: str, *more: str) -> str:
 def test_figures_are_drawn_and_sentences_shown(page, tmp_path):
     dom = browse(tmp_path, page, "--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND")
     holders = re.findall(r'class="figure js-plotly-plot"', dom)
-    assert len(holders) == 6  # three hyperparameters, tolerance, profile, tuned
+    assert len(holders) == 7  # defaults, three hyperparameters, tolerance, profile, tuned
     assert dom.count("main-svg") >= len(holders)
     assert "ral is steady in clip and hill_lambda and is sensitive in gamma_neg" in dom
 
@@ -50,7 +50,7 @@ def test_the_metric_switch_redraws(page, tmp_path):
         document.querySelector("[data-figure]").layout.yaxis.title.text;
     })</script></body>"""
     dom = browse(tmp_path, page.replace("</body>", probe), "--dump-dom")
-    assert re.search(r"<title>map 9 1 difference in mAP", dom)
+    assert re.search(r"<title>map 10 1 mAP", dom)
 
 
 def test_a_screenshot_and_a_print_are_made(page, tmp_path):

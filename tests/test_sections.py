@@ -7,6 +7,7 @@ from plotly.offline import get_plotlyjs
 from reports.designs import cloud_of, sweep_of, swept, with_metric
 from reports.page import render, sections
 from reports.sections.contrasts import Contrasts
+from reports.sections.defaults import Defaults
 from reports.sections.failures import Failures
 from reports.sections.profile import Profiles
 from reports.sections.sensitivity import Sensitivity
@@ -101,6 +102,17 @@ class TestVerdicts:
     def test_divergence_counts_at_the_floor(self, rng):
         info = Verdicts().compute(table(rng, flat, change=diverge), rng)
         assert info.cells["ral", "gamma_neg"].drop.value == pytest.approx(-0.4, abs=0.02)
+
+
+def test_defaults_are_paired_with_the_first_loss(rng):
+    trials = table(rng, lambda label, setting: 0.5 + 0.1 * (label == "bce"), noise=0.0)
+    info = Defaults().compute(trials, rng)
+    by = {level.loss: level for level in info.levels}
+    assert by["bce"].score.value == pytest.approx(0.6 + 0.02 * np.mean(np.sin(range(6))))
+    assert by["ral"].against_first == pytest.approx(
+        (by["ral"].score.value - info.levels[0].score.value,) * 3 + (6,), abs=1e-9
+    )
+    assert "bce 0.5" in Defaults().answer(info) or "bce 0.6" in Defaults().answer(info)
 
 
 class TestSensitivity:

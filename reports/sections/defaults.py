@@ -1,0 +1,86 @@
+"""What does each loss score at its published default? The level beside which every drop is read."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.designs import default_scores, losses_of, metric_of
+from reports.statistics import Interval, t_interval
+from reports.style import figure, looks
+from reports.table import METRICS
+from reports.words import SIGNED, number, with_interval
+
+
+class Level(NamedTuple):
+    """One loss at its default: mean over seeds, and the difference from the study's first loss, paired by seed."""
+
+    loss: str
+    score: Interval
+    against_first: Interval
+    scores_S: np.ndarray
+    colour: str
+
+
+class Info(NamedTuple):
+    metric: str
+    levels: list[Level]
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Scores at the published defaults."""
+
+    key: str = "defaults"
+    title: str = "At the published defaults"
+    question: str = "What does each loss score where its authors left it?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        look = looks(table.attrs["study"]["losses"])
+        scores = {loss: default_scores(table, loss) for loss in losses_of(table)}
+        known = {loss: row for loss, row in scores.items() if np.isfinite(row).any()}
+        first = next(iter(known.values()), np.array([]))
+        return Info(
+            metric_of(table),
+            [Level(loss, t_interval(row), t_interval(row - first), row, look[loss][0]) for loss, row in known.items()],
+        )
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.levels:
+            return None
+        drawn = figure(x_title="", y_title=f"{METRICS[info.metric]} on test", height=320)
+        drawn.update_layout(showlegend=False)
+        for level in info.levels:
+            points = level.scores_S[np.isfinite(level.scores_S)]
+            drawn.add_scatter(
+                x=[level.loss] * len(points),
+                y=points.round(6).tolist(),
+                mode="markers",
+                marker={"color": level.colour, "size": 9, "opacity": 0.55},
+                hovertemplate=f"{level.loss}: %{{y:.3f}}<extra></extra>",
+            )
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.levels:
+            return None
+        return pd.DataFrame(
+            {
+                "loss": [level.loss for level in info.levels],
+                "score": [with_interval(level.score) for level in info.levels],
+                f"minus {info.levels[0].loss}, paired": [
+                    "" if i == 0 else with_interval(level.against_first, SIGNED) for i, level in enumerate(info.levels)
+                ],
+                "seeds": [level.score.n for level in info.levels],
+            }
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.levels:
+            return "No loss was run at its default."
+        order = sorted(info.levels, key=lambda level: -level.score.value)
+        return f"{METRICS[info.metric]}, mean over seeds: " + ", ".join(
+            f"{level.loss} {number(level.score.value)}" for level in order
+        ) + "."  # fmt: skip
