@@ -1,0 +1,82 @@
+"""What the documents show is true: commands parse, study files load, links lead somewhere, the example loss runs."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from study.cli import COMMANDS, _parser
+from study.config import StudyConfig, load_study
+from study.ledger import Ledger
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), flags=re.S | re.M)
+    return [text for written, text in found if written == language]
+
+
+def shown_commands() -> list[str]:
+    lines = [line.split("#")[0].strip() for page in PAGES for block in blocks(page, "") for line in block.splitlines()]
+    inline = [code for page in PAGES for code in re.findall(r"`(evenkeel [^`]+)`", page.read_text())]
+    return [c for c in [*lines, *inline] if c.startswith("evenkeel ") and "," not in c]
+
+
+@pytest.mark.parametrize("command", sorted(set(shown_commands())))
+def test_shown_commands_parse(command):
+    words = shlex.split(command)[1:]
+    assert _parser().parse_args(words if len(words) > 1 or words[0] in ("presets", "doctor") else [*words, "demo"])
+
+
+def test_every_command_is_shown():
+    shown = {command.split()[1] for command in shown_commands()}
+    assert shown == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text())) - {"are"} <= targets
+
+
+def test_study_files_describes_every_key():
+    text = (ROOT / "docs" / "study_files.md").read_text()
+    missing = [key for key in StudyConfig.model_fields if key not in text and key not in ("description", "reduction")]
+    assert not missing
+
+
+def test_the_readme_study_and_loss_run_as_shown(tmp_path):
+    """The YAML and the Python of the README, literally, through plan, run, status and report."""
+    (study,) = blocks(ROOT / "README.md", "yaml")
+    (loss,) = blocks(ROOT / "README.md", "python")
+    (tmp_path / "my-study.yaml").write_text(study)
+    assert load_study(str(tmp_path / "my-study.yaml")).name == "my-study"
+    (tmp_path / "my_losses.py").write_text(loss)
+    own = yaml.safe_load(study) | {"losses": ["bce", {"loss": "my_losses:MyLoss", "label": "mine"}], "seeds": 2}
+    own["designs"] |= {"sweep": {"levels": 3}}
+    own["trainable"] = {"epochs": 2, "backbone": {"warm_start": None}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    for words in (["plan"], ["run", "--serial"], ["status"], ["report"]):
+        command = [sys.executable, "-m", "study", words[0], "own.yaml", *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    records = Ledger(str(tmp_path / "studies" / "my-study"), "my-study").read_all().values()
+    assert {r["trial"]["label"] for r in records} == {"bce", "mine"} and len(records) == 8
+    assert "mine" in (tmp_path / "studies" / "my-study" / "report.html").read_text()
+
+
+def test_the_schema_for_editors_is_current():
+    from study.commands.presets import schema
+
+    assert (ROOT / "study" / "study.schema.json").read_text() == schema()
