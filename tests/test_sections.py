@@ -79,6 +79,7 @@ def test_the_same_table_and_seed_give_the_same_bytes():
 
 def test_text_of_the_study_cannot_break_the_page(rng):
     page = render(table(rng, flat))
+    assert "1 class has no positive in val and is left out of its means: b." in page
     assert "a &lt;b&gt;known&lt;/b&gt; truth &lt;/script&gt;" in page
 
 

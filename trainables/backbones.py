@@ -61,14 +61,16 @@ def _timm(settings: dict[str, Any], channels: int) -> tuple[nn.Module, Any, Any]
     _declare_torchvision_operators()
     import timm
 
-    name, weights = settings["name"], settings.get("weights")
+    name, weights, pretrained = settings["name"], settings.get("weights"), settings.get("pretrained")
+    if isinstance(pretrained, str):
+        name = f"{name}.{pretrained}"
     if not timm.is_model(name):
         raise TrainableError(
             f"trainable.backbone.name: timm has no model {name!r}; {nearest(name, timm.list_models())}"
         )
     model: Any = timm.create_model(
         name,
-        pretrained=bool(settings.get("pretrained")),
+        pretrained=bool(pretrained),
         in_chans=channels,
         num_classes=0,
         **settings.get("model_args", {}),
