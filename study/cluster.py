@@ -142,7 +142,7 @@ class RayRunner:
             local = {"num_cpus": math.ceil(num_cpus), "object_store_memory": OBJECT_STORE_BYTES}
         try:
             ray.init(
-                address=self.address,
+                address=self.address or "local",  # None would join any cluster that happens to run here
                 include_dashboard=False if self.address is None else None,
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
