@@ -13,7 +13,6 @@ from study.ledger import Ledger
 def execute(options: argparse.Namespace) -> int:
     """Write the report from the ledger, or from MLflow alone."""
     from reports.page import write_report
-
     from study.table import table_from_ledger, table_from_mlflow
 
     config = load_study(options.study, options.overrides)
