@@ -8,11 +8,14 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from study.cli import COMMANDS, main
 from study.engine import storage_of
 from study.errors import EXIT_BAD_INPUT, EXIT_OK
+from study.ledger import Ledger
+from study.table import table_from_ledger, table_from_mlflow
 
 
 def evenkeel(*arguments, **options):
@@ -100,9 +103,9 @@ def test_run_status_report(tiny, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_ui_serves_the_study(tiny, tmp_path):
-    small = ["--set", "designs.search=null", "--set", "designs.sweep=null", "--storage", tmp_path]
-    assert evenkeel("run", tiny, "--serial", *small).returncode == EXIT_OK
+def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
+    small = ["--serial", "--set", "designs.search=null", "--set", "designs.sweep=null"]
+    assert evenkeel("run", tiny, *small, "--storage", tmp_path).returncode == EXIT_OK
     port = 20000 + os.getpid() % 20000
     server = subprocess.Popen(
         [sys.executable, "-m", "study", "ui", str(tiny), "--storage", str(tmp_path), "--port", str(port)],
@@ -116,10 +119,15 @@ def test_ui_serves_the_study(tiny, tmp_path):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
                     assert answer.status == 200
-                    return
+                    break
             except OSError:
                 continue
-        pytest.fail("the UI did not start")
+        else:
+            pytest.fail("the UI did not start")
+        uri, other = f"http://127.0.0.1:{port}", tmp_path / "other"
+        tracked = evenkeel("run", tiny, *small, "--set", "name=other", "--storage", other, "--tracking-uri", uri)
+        assert tracked.returncode == EXIT_OK, tracked.stderr
+        pd.testing.assert_frame_equal(table_from_mlflow(uri, "other"), table_from_ledger(Ledger(str(other), "other")))
     finally:
         os.killpg(server.pid, 15)
 

@@ -15,7 +15,11 @@ STUDY = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
 def tracker(folder: Path, uri: str | None = None) -> tuple[Tracker, list[str]]:
     said: list[str] = []
     return Tracker(
-        uri or default_uri(str(folder)), "tiny", artifacts=str(folder / "artifacts"), on_outage=said.append
+        uri or default_uri(str(folder)),
+        "tiny",
+        artifacts=str(folder / "artifacts"),
+        templates=folder,
+        on_outage=said.append,
     ), said
 
 
