@@ -3,17 +3,14 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-long lint bench clean
+.PHONY: demo test lint bench clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
 	$(BIN)/evenkeel report demo
 
 test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
-	$(BIN)/python -m pytest -m "not long"
-
-test-long: $(READY)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .

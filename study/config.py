@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from search_spaces import Space
 from study.errors import UserError
-from study.spaces import LOSS_NAMES, space_of
+from study.spaces import space_of
 from trainables.errors import nearest
 
 METRICS = ("f1", "f1_tuned", "map", "mauc")
@@ -352,6 +352,3 @@ def _what(problem: Any) -> str:
     return (
         message if isinstance(given, dict | list) or problem["type"] == "value_error" else f"{message}, got {given!r}"
     )
-
-
-__all__ = ["LOSS_NAMES", "METRICS", "PRESETS", "StudyConfig", "find_study", "load_study", "merge"]

@@ -5,8 +5,6 @@ import importlib
 from search_spaces import SPACES, Space
 from trainables.errors import nearest
 
-LOSS_NAMES = tuple(SPACES)
-
 
 def space_of(loss: str) -> Space:
     """Raises ValueError for an unknown loss or a user's module without a space."""
