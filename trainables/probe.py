@@ -52,13 +52,52 @@ class _Curves:
     """Training loss and validation F1 (at 0.5) of each trial, epoch by epoch, and who left the finite numbers."""
 
     num_trials: int
-    loss: list[Tensor] = field(default_factory=list)
+    train_loss: list[Tensor] = field(default_factory=list)
     val_f1: list[Tensor] = field(default_factory=list)
 
     def diverged_epoch(self) -> list[int | None]:
         """Per trial the first epoch (from 1) with a non-finite loss, or None."""
-        finite = torch.stack(self.loss).isfinite() if self.loss else torch.ones(0, self.num_trials)
+        finite = torch.stack(self.train_loss).isfinite() if self.train_loss else torch.ones(0, self.num_trials)
         return [int((~column.bool()).nonzero()[0]) + 1 if not column.all() else None for column in finite.T]
+
+    def of_trial(self, k: int) -> dict[str, list[float | None]]:
+        """The curves of trial `k`, by column name."""
+        return {name: [_number(epoch[k]) for epoch in getattr(self, name)] for name in ("train_loss", "val_f1")}
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What K sets of probabilities are worth on each split: per class, and summed up by groups of classes."""
+
+    values: dict[str, PerClass]
+    totals: dict[str, dict[str, Tensor]]
+
+    @classmethod
+    def of(cls, scores: dict[str, Tensor], split: "_Split", groups: dict[str, list[int]]) -> "_Scores":
+        """Thresholds are chosen on validation, for both splits."""
+        parts: dict[str, list[PerClass]] = {name: [] for name in EVALUATED}
+        for val, test in in_chunks(scores["val"], scores["test"]):
+            val, test = val.nan_to_num(0.0), test.nan_to_num(0.0)
+            thresholds = best_thresholds(val, split.targets["val"])
+            parts["val"].append(per_class(val, split.targets["val"], thresholds))
+            parts["test"].append(per_class(test, split.targets["test"], thresholds))
+        values = {name: PerClass(*map(torch.cat, zip(*chunks, strict=True))) for name, chunks in parts.items()}
+        return cls(values, {name: summary(value, groups) for name, value in values.items()})
+
+    def of_trial(self, k: int) -> dict[str, Any]:
+        """`metrics` and `per_class` of a trial's result."""
+        return {
+            "metrics": {
+                f"{name}_{key}": _number(column[k])
+                for name, table in self.totals.items()
+                for key, column in table.items()
+            },
+            "per_class": {
+                f"{name}_{metric}": [_number(v) for v in getattr(value, metric)[k]]
+                for name, value in self.values.items()
+                for metric in METRICS
+            },
+        }
 
 
 def run_pack(trials: list[Trial], features: Features, device: str = "cpu") -> list[Result]:
@@ -115,17 +154,21 @@ def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Re
     )
     curves = _train(head, losses, split, settings, seed)
     groups = class_groups(features.facts["train_counts"], settings["head_min"], settings["tail_below"])
-    with torch.inference_mode():
-        scores = {name: _scores(head, split.features[name]) for name in EVALUATED}
-        values = _evaluate(scores, split)
-        floor = _evaluate(_prior_scores(split), split)
-    wall_s = (time.perf_counter() - started) / len(trials)
     diverged = curves.diverged_epoch()
-    totals = {name: summary(v, groups) for name, v in values.items()}
-    floor_totals = {name: summary(v, groups) for name, v in floor.items()}
+    with torch.inference_mode():
+        scores = _Scores.of({name: _scores(head, split.features[name]) for name in EVALUATED}, split, groups)
+        floor = _Scores.of(_prior_scores(split), split, groups) if any(diverged) else scores
+    wall_s = (time.perf_counter() - started) / len(trials)
     return [
-        _result(k, diverged[k], values, totals, floor, floor_totals, curves, settings["epochs"], wall_s)
-        for k in range(len(trials))
+        Result(
+            state="done" if epoch is None else "diverged",
+            **(scores.of_trial(k) if epoch is None else floor.of_trial(0)),
+            curves=curves.of_trial(k),
+            epochs_done=settings["epochs"] if epoch is None else epoch - 1,
+            wall_s=wall_s,
+            note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
+        )
+        for k, epoch in enumerate(diverged)
     ]
 
 
@@ -175,7 +218,7 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
             means_K.sum().backward()
             optimiser.step(rate)
             total += means_K.detach()
-        curves.loss.append((total / steps_per_epoch).cpu())
+        curves.train_loss.append((total / steps_per_epoch).cpu())
         curves.val_f1.append(_val_f1(head, split).cpu())
     return curves
 
@@ -202,48 +245,6 @@ def _prior_scores(split: _Split) -> dict[str, Tensor]:
     """The constant predictor: every row gets the training frequencies. A diverged trial enters at its score."""
     prior = split.targets["train"].double().mean(0)
     return {name: prior.expand(1, len(split.targets[name]), -1) for name in EVALUATED}
-
-
-def _evaluate(scores: dict[str, Tensor], split: _Split) -> dict[str, PerClass]:
-    parts: dict[str, list[PerClass]] = {name: [] for name in EVALUATED}
-    for val, test in in_chunks(scores["val"], scores["test"]):
-        val, test = val.nan_to_num(0.0), test.nan_to_num(0.0)
-        thresholds = best_thresholds(val, split.targets["val"])
-        parts["val"].append(per_class(val, split.targets["val"], thresholds))
-        parts["test"].append(per_class(test, split.targets["test"], thresholds))
-    return {name: PerClass(*map(torch.cat, zip(*chunks, strict=True))) for name, chunks in parts.items()}
-
-
-def _result(
-    k: int,
-    diverged: int | None,
-    values: dict[str, PerClass],
-    totals: dict[str, dict[str, Tensor]],
-    floor: dict[str, PerClass],
-    floor_totals: dict[str, dict[str, Tensor]],
-    curves: _Curves,
-    epochs: int,
-    wall_s: float,
-) -> Result:
-    source, summaries, row = (values, totals, k) if diverged is None else (floor, floor_totals, 0)
-    return Result(
-        state="done" if diverged is None else "diverged",
-        metrics={
-            f"{name}_{key}": _number(column[row]) for name, table in summaries.items() for key, column in table.items()
-        },
-        per_class={
-            f"{name}_{metric}": [_number(v) for v in getattr(source[name], metric)[row]]
-            for name in EVALUATED
-            for metric in METRICS
-        },
-        curves={
-            "train_loss": [_number(epoch[k]) for epoch in curves.loss],
-            "val_f1": [_number(epoch[k]) for epoch in curves.val_f1],
-        },
-        epochs_done=epochs if diverged is None else diverged - 1,
-        wall_s=wall_s,
-        note=None if diverged is None else f"the loss was not finite in epoch {diverged}; scored at the floor",
-    )
 
 
 def _number(value: Tensor) -> float | None:
