@@ -1,7 +1,7 @@
 """Plain data that say what may vary: ranges, scales, published defaults, symbols, sources."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -108,10 +108,14 @@ def _through(placed: list, default: Any) -> list:
 
 @dataclass(frozen=True)
 class Space:
-    """Hyperparameter name -> range, for one loss. `constants` are fields a study may fix but that have no range."""
+    """Hyperparameter name -> range, for one loss. `constants` are fields a study may fix but that have no range.
+
+    `one_label`: the loss is made for data with exactly one label an image.
+    """
 
     parameters: dict[str, Parameter]
     constants: dict[str, Any] = field(default_factory=dict)
+    one_label: bool = False
 
     def defaults(self) -> dict[str, Any]:
         """The published value of every field."""
@@ -119,4 +123,4 @@ class Space:
 
     def without(self, names: set[str]) -> "Space":
         """The space that is left when some hyperparameters are fixed."""
-        return Space({n: p for n, p in self.parameters.items() if n not in names}, self.constants)
+        return replace(self, parameters={n: p for n, p in self.parameters.items() if n not in names})

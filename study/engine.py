@@ -13,7 +13,7 @@ from study.feed import Feed
 from study.ledger import Ledger
 from study.planning import Planner
 from study.summary import summary_of
-from study.tracking import Tracker, default_uri
+from study.tracker import Tracker, default_uri
 from study.worker import Context, check_data, default_cache
 from trainables import TrainableError
 from trainables.features import backbone_identity, data_identity, locate
@@ -111,18 +111,18 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
     """Run what is missing of a study. Raises UserError before anything starts when something is wrong."""
     storage = storage_of(config, options.storage)
     planner = planner_of(config)
-    planned = planner.planned()
     ledger = Ledger(storage, config.name)
     ledger.create()
-    with ledger.alone():
+    with ledger.alone(), _tracker(config, storage, options, display) as tracker:
+        planned = planner.planned()
         known = _known(ledger, options.retry_failed)
         known = retire_unusable(ledger, known, planner, planned, accept=options.accept_changes, say=display.say)
-        tracker = _tracker(config, storage, options, display)
         context = context_of(config, storage, options.python_path)
         counts = {loss.label: _planned_counts(planner, planned, loss.label) for loss in config.losses}
-        with make_runner(storage) as runner, tracker:
+        with make_runner(storage) as runner:
             display.say("checking data and features")
             facts = _facts(config, context, runner)
+            _refuse_several_labels(config, facts)
             summary = summary_of(config, facts, counts)
             ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
             tracker.start(summary, list(known.values()), ledger.retired_ids())
@@ -153,6 +153,17 @@ def _facts(config: StudyConfig, context: Context, runner: Runner) -> dict[str, A
         return runner.call(check_data, context, seeds)
     except TrainableError as error:
         raise UserError(str(error)) from error
+
+
+def _refuse_several_labels(config: StudyConfig, facts: dict[str, Any]) -> None:
+    """A softmax loss needs exactly one label an image. Raises UserError."""
+    several = [n for n in facts["labels_per_image"] if n != 1]
+    for loss in config.losses:
+        if several and loss.space().one_label:
+            raise UserError(
+                f"losses: {loss.label} is made for one label an image, this data set has images with {several[0]}; "
+                "take one of the multi-label losses, or other data"
+            )
 
 
 def _total(counts: dict[str, dict[str, int]]) -> int:
@@ -216,6 +227,7 @@ def _tracker(config: StudyConfig, storage: str, options: Options, display: Displ
         on_outage=outage,
     )
     if not own_database and not options.track_later and (problem := tracker.check()):
+        tracker.close()
         raise UserError(
             f"--tracking-uri {uri}: does not answer ({problem}); start the server, correct the URI, or give "
             "--track-later to run now and let a later run fill MLflow"

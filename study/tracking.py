@@ -2,6 +2,9 @@
 
 One experiment a study, one parent run a loss, one child run a trial. Runs are found by trial id, so filling twice
 changes nothing. A server that does not answer never stops a sweep: what is missing is caught up later.
+
+A run fills from a process of its own (`python -m study.tracking`, driven by study.tracker over its standard streams,
+one JSON object a line): MLflow takes seconds to import and tens of milliseconds a trial, which the driver has not.
 """
 
 import json
@@ -10,12 +13,15 @@ import math
 import os
 import queue
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+from study.tags import PREFIX, run_name, study_tags, trial_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -24,31 +30,27 @@ os.environ.setdefault("MLFLOW_ALEMBIC_LOG_LEVEL", "ERROR")
 
 STATUS = {"done": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "censored": "KILLED"}
 BATCH = {"metrics": 1000, "params": 100}
-PREFIX = "evenkeel."
-STUDY_CHUNK = 4000
 MAX_CURVE_POINTS = 10
 """MLflow spends a millisecond on every two metrics; the ledger keeps every epoch, MLflow each n-th and the last."""
 
 
-def default_uri(storage: str) -> str:
-    """A database inside the study's folder, by absolute path (object stores need an explicit tracking URI)."""
-    return f"sqlite:///{Path(storage).resolve()}/mlflow.db"
-
-
-class Tracker:
-    """Fills one MLflow experiment on a thread of its own."""
+class Filler:
+    """Fills one MLflow experiment, a record after the other."""
 
     def __init__(
         self, uri: str, study: str, *, artifacts: str | None, templates: Path, on_outage: Callable[[str], None]
     ) -> None:
         self.templates = templates
         self.uri, self.study, self.artifacts, self.on_outage = uri, study, artifacts, on_outage
-        self.pending: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.missed: list[dict[str, Any]] = []
         self.runs: dict[str, tuple[str, str]] = {}
         self.parents: dict[str, str] = {}
         self.down = False
-        self.thread: threading.Thread | None = None
+
+    def warm(self) -> None:
+        """Do what takes seconds and needs no study yet: import MLflow, let it build its tables and queries."""
+        if self.uri.startswith("sqlite:///"):
+            _client(f"sqlite:///{_template(self.templates)}").search_experiments(max_results=1)
 
     def check(self) -> str | None:
         """None when the server answers, else what it said."""
@@ -58,48 +60,24 @@ class Tracker:
             return _first_line(error)
         return None
 
-    def start(self, study: dict[str, Any], backlog: list[dict[str, Any]], retired: set[str]) -> None:
-        """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings.
+    def start(self, study: dict[str, Any], retired: set[str]) -> None:
+        """Open the experiment; runs of `retired` trials are deleted (MLflow keeps them until they are purged)."""
+        self._try(lambda: self._open(study))
+        self._try(lambda: self._delete(retired))
 
-        Runs of `retired` trials are deleted (MLflow keeps deleted runs until they are purged).
-        """
-
-        def work() -> None:
-            self._try(lambda: self._open(study))
-            self._try(lambda: self._delete(retired))
-            for record in backlog:
-                self._fill(record)
-            while (item := self.pending.get()) is not None:
-                self._fill(item)
-
-        self.thread = threading.Thread(target=work, name="tracking", daemon=True)
-        self.thread.start()
-
-    def submit(self, record: dict[str, Any]) -> None:
-        """Track a record soon; returns at once."""
-        self.pending.put(record)
-
-    def __enter__(self) -> "Tracker":
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """After an error: stop filling; the next run catches up from the ledger."""
-        if error is not None and self.thread is not None:
-            self.down = True
-            self.pending.put(None)
-            self.thread.join(timeout=10)
+    def fill(self, record: dict[str, Any]) -> None:
+        """Track a record, unless the server is down."""
+        if not self._try(lambda: self._log(record)):
+            self.missed.append(record)
 
     def finish(self, study: dict[str, Any]) -> int:
-        """Wait until all is tracked, close the parent runs; returns how many trials are still missing."""
-        self.pending.put(None)
-        assert self.thread is not None
-        self.thread.join()
+        """Try again what was missed, close the parent runs; returns how many trials are still missing."""
         if self.missed or self.down:
             self.down = False
             missed, self.missed = self.missed, []
             self._try(lambda: self._open(study))
             for record in missed:
-                self._fill(record)
+                self.fill(record)
         if not self.down:
             self._try(self._close_parents)
         return len(self.missed)
@@ -137,10 +115,6 @@ class Tracker:
             return False
         return True
 
-    def _fill(self, record: dict[str, Any]) -> None:
-        if not self._try(lambda: self._log(record)):
-            self.missed.append(record)
-
     def _log(self, record: dict[str, Any]) -> None:
         """Find or create the trial's run, log everything once, close it. Times come from the record: repeatable."""
         run_id, status = self.runs.get(record["id"], (None, ""))
@@ -151,7 +125,7 @@ class Tracker:
             run = self.client.create_run(
                 self.experiment,
                 start_time=started,
-                run_name=_run_name(record),
+                run_name=run_name(record),
                 tags=trial_tags(record) | {"mlflow.parentRunId": self._parent(record["trial"]["label"])},
             )
             run_id = run.info.run_id
@@ -179,36 +153,6 @@ class Tracker:
             self.client.set_terminated(run_id, "FINISHED")
 
 
-def study_tags(study: dict[str, Any]) -> dict[str, str]:
-    """The resolved study as experiment tags (in pieces: a tag has a limited length), so a report needs MLflow alone."""
-    text = json.dumps(study)
-    pieces = [text[i : i + STUDY_CHUNK] for i in range(0, len(text), STUDY_CHUNK)]
-    return {f"{PREFIX}study.{i:02d}": piece for i, piece in enumerate(pieces)} | {
-        f"{PREFIX}study.pieces": str(len(pieces))
-    }
-
-
-def trial_tags(record: dict[str, Any]) -> dict[str, str]:
-    """Trial id, loss, design, seed, group, state, versions, host."""
-    trial = record["trial"]
-    tags = {
-        "kind": "trial",
-        "trial_id": record["id"],
-        "loss": trial["label"],
-        "loss_name": trial["loss"],
-        "design": trial["design"],
-        "seed": trial["seed"],
-        "group": "" if trial["group"] is None else trial["group"],
-        "state": record["state"],
-        "host": record["host"],
-        "wall_s": repr(record["wall_s"]),
-        "epochs_done": record["epochs_done"],
-        "note": record["note"] or "",
-        "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
-    }
-    return {f"{PREFIX}{key}": str(value) for key, value in tags.items()}
-
-
 def read_experiment(uri: str, study: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """(study, one flat dictionary a trial) from an MLflow experiment alone. Raises LookupError when there is none."""
     client = _client(uri)
@@ -234,6 +178,13 @@ def _database_from_template(uri: str, templates: Path) -> None:
     path = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or path.exists():
         return
+    copied = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_template(templates), copied)
+    copied.replace(path)
+
+
+def _template(templates: Path) -> Path:
     from mlflow.version import VERSION
 
     templates.mkdir(parents=True, exist_ok=True)
@@ -243,10 +194,7 @@ def _database_from_template(uri: str, templates: Path) -> None:
             made = templates / f".{template.name}.{os.getpid()}"
             _client(f"sqlite:///{made}").search_experiments(max_results=1)
             made.replace(template)
-    copied = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(template, copied)
-    copied.replace(path)
+    return template
 
 
 def _client(uri: str) -> Any:
@@ -293,11 +241,6 @@ def _params(record: dict[str, Any]) -> list[Any]:
     return [Param(name, json.dumps(value)) for name, value in record["trial"]["hyperparameters"].items()]
 
 
-def _run_name(record: dict[str, Any]) -> str:
-    trial = record["trial"]
-    return f"{trial['label']} {trial['design']} seed {trial['seed']} {record['id'][:6]}"
-
-
 def _is_finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
@@ -305,3 +248,39 @@ def _is_finite(value: float | None) -> bool:
 def _first_line(error: Exception) -> str:
     lines = str(error).splitlines()
     return lines[0][:200] if lines else type(error).__name__
+
+
+def serve() -> None:
+    """Do what the lines on standard input say, until they end; then leave at once, whatever is still waiting."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what MLflow prints must not pass for an answer
+
+    def answer(**message: Any) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            waiting.put(json.loads(line))
+        os._exit(0)  # the driver is gone: the ledger has everything, and the next run may already be filling
+
+    threading.Thread(target=read, daemon=True).start()
+    setup = waiting.get()
+    filler = Filler(**setup | {"templates": Path(setup["templates"])}, on_outage=lambda text: answer(outage=text))
+    filler.warm()
+    while True:
+        match waiting.get():
+            case {"check": _}:
+                answer(problem=filler.check())
+            case {"start": study, "retired": retired}:
+                filler.start(study, set(retired))
+            case {"record": record}:
+                filler.fill(record)
+            case {"finish": study}:
+                answer(missing=filler.finish(study))
+
+
+if __name__ == "__main__":
+    serve()

@@ -12,7 +12,7 @@ from study.errors import UserError
 from study.ledger import Ledger
 from study.serial import SerialRunner
 from study.table import table_from_ledger, table_from_mlflow
-from study.tracking import default_uri
+from study.tracker import default_uri
 
 
 class Silent:

@@ -13,7 +13,7 @@ import pytest
 
 from study.ledger import Ledger
 from study.table import table_from_ledger, table_from_mlflow
-from study.tracking import default_uri
+from study.tracker import default_uri
 
 pytestmark = pytest.mark.slow
 

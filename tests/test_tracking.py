@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from study.tracking import Tracker, default_uri, read_experiment, study_tags
+from study.tags import study_tags
+from study.tracker import Tracker, default_uri
+from study.tracking import Filler, read_experiment
 from tests.test_ledger import record
 
 STUDY = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
 
 
-def tracker(folder: Path, uri: str | None = None) -> tuple[Tracker, list[str]]:
+def connect(kind: type, folder: Path, uri: str | None = None) -> tuple[Tracker | Filler, list[str]]:
     said: list[str] = []
-    return Tracker(
+    return kind(
         uri or default_uri(str(folder)),
         "tiny",
         artifacts=str(folder / "artifacts"),
@@ -24,11 +26,13 @@ def tracker(folder: Path, uri: str | None = None) -> tuple[Tracker, list[str]]:
 
 
 def fill(folder, records, *, backlog=(), retired=frozenset()):
-    made, said = tracker(folder)
-    made.start(STUDY, list(backlog), set(retired))
-    for item in records:
-        made.submit(item)
-    assert made.finish(STUDY) == 0 and said == []
+    """Through the process that fills MLflow, as a run does."""
+    tracker, said = connect(Tracker, folder)
+    with tracker:
+        tracker.start(STUDY, list(backlog), set(retired))
+        for item in records:
+            tracker.submit(item)
+        assert tracker.finish(STUDY) == 0 and said == []
 
 
 def runs(folder):
@@ -96,8 +100,8 @@ def test_retired_trials_leave(tmp_path, records):
 
 
 def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
-    made, said = tracker(tmp_path)
-    working = Tracker._log
+    filler, said = connect(Filler, tmp_path)
+    working = Filler._log
     broken = {"down": True}
 
     def log(self, item):
@@ -105,12 +109,24 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
             raise ConnectionError("no route")
         working(self, item)
 
-    monkeypatch.setattr(Tracker, "_log", log)
-    made.start(STUDY, [], set())
+    monkeypatch.setattr(Filler, "_log", log)
+    filler.start(STUDY, set())
     for item in records:
-        made.submit(item)
-    assert made.finish(STUDY) == 3 and said == ["no route", "no route"]
+        filler.fill(item)
+    assert filler.finish(STUDY) == 3 and said == ["no route", "no route"]
     broken["down"] = False
+    fill(tmp_path, [], backlog=records)
+    assert len(runs(tmp_path)[1]) == 3
+
+
+def test_a_filling_process_that_dies_is_said_and_caught_up(tmp_path, records):
+    tracker, said = connect(Tracker, tmp_path)
+    with tracker:
+        tracker.start(STUDY, records[:1], set())
+        tracker.process.kill()
+        tracker.process.wait()
+        tracker.submit(records[1])
+        assert tracker.finish(STUDY) == 2 and said == ["its process ended"]
     fill(tmp_path, [], backlog=records)
     assert len(runs(tmp_path)[1]) == 3
 
@@ -119,8 +135,9 @@ def test_a_server_that_does_not_answer_is_noticed(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made, _ = tracker(tmp_path, f"http://127.0.0.1:{port}")
-    assert made.check()
+    tracker, _ = connect(Tracker, tmp_path, f"http://127.0.0.1:{port}")
+    with tracker:
+        assert tracker.check()
 
 
 def test_a_long_study_comes_back_whole(tmp_path, records):

@@ -113,6 +113,7 @@ def describe(features: Features, data: dict[str, Any], trainable: dict[str, Any]
     rows = [features.rows(data.get("validation"), seed) for seed in seeds][0]
     facts["groups"] = class_groups(facts["train_counts"], trainable["head_min"], trainable["tail_below"])
     facts["rows"] = {name: len(at) for name, at in rows.items()}
+    facts["labels_per_image"] = sorted(set(features.targets.sum(1).astype(int).tolist()))
     facts["undefined"] = {
         name: [c for n, c in zip(features.targets[at].sum(0), facts["classes"], strict=True) if n == 0]
         for name, at in rows.items()

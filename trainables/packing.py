@@ -35,26 +35,26 @@ def signature(trial: Trial) -> str:
     return f"{trial.loss} {sorted(static.items())}"
 
 
-def stack_losses(
-    trials: list[Trial], counts: tuple[int, ...], dtype: torch.dtype, device: str
-) -> list[tuple[Loss, int]]:
-    """One (loss, number of trials) per run of equal signatures; trials must be sorted by `signature`."""
+def stack_losses(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, device: str) -> list[tuple[Loss, int]]:
+    """One (loss, number of trials) per run of equal signatures; trials must be sorted by `signature`.
+
+    `facts` of the training split (`counts` of each class, `total` images) go to the losses that have such fields.
+    """
     stacked = []
     for _, run in groupby(trials, key=signature):
         members = list(run)
-        stacked.append((_stack(members, counts, dtype, device), len(members)))
+        stacked.append((_stack(members, facts, dtype, device), len(members)))
     return stacked
 
 
-def _stack(trials: list[Trial], counts: tuple[int, ...], dtype: torch.dtype, device: str) -> Loss:
+def _stack(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, device: str) -> Loss:
     maker = loss_class(trials[0].loss)
     arguments: dict[str, Any] = {
         name: _column([trial.hyperparameters[name] for trial in trials], dtype, device)
         for name in trials[0].hyperparameters
     }
-    if any(field.name == "counts" for field in fields(maker)):
-        arguments["counts"] = counts
-    return maker(**arguments)
+    wanted = {field.name for field in fields(maker)}
+    return maker(**arguments, **{name: fact for name, fact in facts.items() if name in wanted})
 
 
 def _column(values: list[Any], dtype: torch.dtype, device: str) -> Any:

@@ -141,8 +141,8 @@ def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Re
     settings, seed = trials[0].trainable, trials[0].seed
     split = _split(features, _freeze(trials[0].data.get("validation")), seed, settings["precision"], device)
     counts = split.targets["train"].sum(0).int().tolist()
-    losses = stack_losses(trials, tuple(counts), split.dtype, device)
     x = split.features["train"]
+    losses = stack_losses(trials, {"counts": tuple(counts), "total": len(x)}, split.dtype, device)
     prior = prior_logits(counts, len(x))
     head = make_head(
         dimension=x.shape[1],
@@ -156,7 +156,7 @@ def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Re
     groups = class_groups(features.facts["train_counts"], settings["head_min"], settings["tail_below"])
     diverged = curves.diverged_epoch()
     with torch.inference_mode():
-        scores = _Scores.of({name: _scores(head, split.features[name]) for name in EVALUATED}, split, groups)
+        scores = _Scores.of({name: _scores(head, losses, split.features[name]) for name in EVALUATED}, split, groups)
         floor = _Scores.of(_prior_scores(split), split, groups) if any(diverged) else scores
     wall_s = (time.perf_counter() - started) / len(trials)
     return [
@@ -207,19 +207,20 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
     curves = _Curves(sum(sizes))
     steps_per_epoch = math.ceil(len(x) / settings["batch"])
     for epoch in range(settings["epochs"]):
+        current = [_at(loss, epoch / settings["epochs"]) for loss, _ in losses]
         total = torch.zeros(sum(sizes), dtype=torch.float64, device=x.device)
         shuffled = torch.randperm(len(x), generator=order).to(x.device)
         for step, rows in enumerate(shuffled.split(settings["batch"])):
             rate = _rate(settings, (epoch * steps_per_epoch + step) / (settings["epochs"] * steps_per_epoch))
             targets = y[rows]
             logits = head.logits(x[rows])
-            entries = [loss(part, targets) for (loss, _), part in zip(losses, logits.split(sizes), strict=True)]
+            entries = [loss(part, targets) for loss, part in zip(current, logits.split(sizes), strict=True)]
             means_K = torch.cat([entry.mean((-2, -1)) for entry in entries])
             means_K.sum().backward()
             optimiser.step(rate)
             total += means_K.detach()
         curves.train_loss.append((total / steps_per_epoch).cpu())
-        curves.val_f1.append(_val_f1(head, split).cpu())
+        curves.val_f1.append(_val_f1(head, losses, split).cpu())
     return curves
 
 
@@ -230,15 +231,28 @@ def _rate(settings: dict[str, Any], progress: float) -> float:
     return settings["lr"] * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def _at(loss: Loss, progress: float) -> Loss:
+    """The loss at `progress` in [0, 1) of the training; most do not change."""
+    return loss.at(progress) if hasattr(loss, "at") else loss
+
+
 @torch.inference_mode()
-def _val_f1(head: Head, split: _Split) -> Tensor:
-    logits = head.logits(split.features["val"])
-    return f1_at(logits, split.targets["val"], 0.0).nanmean(-1)
+def _val_f1(head: Head, losses: list[tuple[Loss, int]], split: _Split) -> Tensor:
+    log_odds = _log_odds(losses, head.logits(split.features["val"]))
+    return f1_at(log_odds, split.targets["val"], 0.0).nanmean(-1)
 
 
-def _scores(head: Head, features: Tensor) -> Tensor:
+def _scores(head: Head, losses: list[tuple[Loss, int]], features: Tensor) -> Tensor:
     """Probabilities [K, N, C] in float64, so that scores near 1 keep their order."""
-    return torch.sigmoid(head.logits(features).double())
+    return torch.sigmoid(_log_odds(losses, head.logits(features).double()))
+
+
+def _log_odds(losses: list[tuple[Loss, int]], logits: Tensor) -> Tensor:
+    """Logits whose sigmoid is the probability each trial's loss trains; a softmax loss says how."""
+    if not any(hasattr(loss, "log_odds") for loss, _ in losses):
+        return logits
+    parts = zip(losses, logits.split([size for _, size in losses]), strict=True)
+    return torch.cat([loss.log_odds(part) if hasattr(loss, "log_odds") else part for (loss, _), part in parts])
 
 
 def _prior_scores(split: _Split) -> dict[str, Tensor]:

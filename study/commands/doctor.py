@@ -81,11 +81,12 @@ def _write_access() -> str:
 
 
 def _mlflow() -> str:
-    from study.tracking import Tracker, default_uri
+    from study.tracker import default_uri
+    from study.tracking import Filler
 
     with tempfile.TemporaryDirectory() as folder:
-        tracker = Tracker(default_uri(folder), "doctor", artifacts=folder, templates=Path(folder), on_outage=_ignore)
-        if problem := tracker.check():
+        filler = Filler(default_uri(folder), "doctor", artifacts=folder, templates=Path(folder), on_outage=_ignore)
+        if problem := filler.check():
             raise UserError(problem)
     return f"mlflow {version('mlflow')}, a database can be made"
 

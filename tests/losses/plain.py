@@ -109,6 +109,77 @@ def bal_eq4(x, y, gamma_neg=9.8, gamma_pos=0.0, clip=0.05, s=1.35, smoothing=0.1
     return positive - (1 - y) * _weight(P, gamma_neg, focusing) * torch.log(1 - P)
 
 
+def _effective(n, beta):
+    return (1 - beta) / (1 - beta**n)
+
+
+def cb(x, y, counts, cb_beta=0.9, weighing="by_class", gamma=2.0):
+    n = torch.tensor(counts, dtype=torch.float64)
+    rows = []
+    for row in y:
+        of_row = n[row > 0.5] if (row > 0.5).any() else n
+        rows.append(
+            {
+                "by_class": _effective(n, cb_beta),
+                "average_n": _effective(of_row.mean(), cb_beta).expand(len(n)),
+                "average_w": _effective(of_row, cb_beta).mean().expand(len(n)),
+                "min_n": _effective(of_row.min(), cb_beta).expand(len(n)),
+            }[weighing]
+        )
+    return torch.stack(rows) * focal(x, y, gamma)
+
+
+def db(x, y, counts, total, map_alpha=0.1, map_beta=10.0, map_mu=0.3, init_bias=0.05, neg_scale=5.0, gamma=2.0,
+       balance=2.0):  # fmt: skip
+    n = torch.tensor(counts, dtype=torch.float64)
+    rarity = (1 / n) / (y / n).sum(-1, keepdim=True)
+    weight = map_alpha + torch.sigmoid(map_beta * (rarity - map_mu))
+    moved = x - init_bias * torch.log(total / n - 1) / neg_scale
+    scaled = torch.where(y > 0.5, moved, moved * neg_scale)
+    entropy = torch.where(y > 0.5, -torch.log(torch.sigmoid(scaled)), -torch.log(1 - torch.sigmoid(scaled)))
+    weight = torch.where(y > 0.5, weight, weight / neg_scale)
+    return balance * (1 - torch.exp(-entropy)) ** gamma * entropy * weight
+
+
+def r_bce_focal(x, y, counts, map_alpha=0.1, map_beta=10.0, map_mu=0.3, gamma=2.0, balance=2.0):
+    return db(x, y, counts, 10**6, map_alpha, map_beta, map_mu, 0.0, 1.0, gamma, balance)
+
+
+def ce(x, y):
+    return -y * torch.log(torch.softmax(x, -1))
+
+
+def focal_softmax(x, y, gamma=2.0):
+    P = torch.softmax(x, -1)
+    return -y * (1 - P) ** gamma * torch.log(P)
+
+
+def asl_softmax(x, y, gamma_neg=4.0, gamma_pos=0.0, smoothing=0.1):
+    P = torch.softmax(x, -1)
+    base = 1 - y * P - (1 - y) * (1 - P)
+    weight = base ** (y * gamma_pos + (1 - y) * gamma_neg)
+    return -((1 - smoothing) * y + smoothing / x.shape[-1]) * weight * torch.log(P)
+
+
+def ral_softmax(x, y, gamma_neg=4.0, gamma_pos=0.0, smoothing=0.1, alpha1=0.0, alpha2=1.75, beta0=0.0, beta1=1.0,
+                hill_lambda=1.5):  # fmt: skip
+    """In the published names; their single eps_neg is split into its zeroth and first coefficient."""
+    eps_pos, eps_pow = 1 - alpha1, 1 - 2 * alpha2
+    P = torch.softmax(x, -1)
+    N = 1 - P
+    c = lambda u: u.clamp(min=smoothing)  # noqa: E731
+    A = P * (torch.log(c(P)) + eps_pos * (1 - c(P)) + eps_pow / 2 * (1 - c(P)) ** 2) * torch.log(P)
+    bracket = torch.log(c(N)) - (beta1 - 1) * (1 - c(N)) - beta0
+    B = -(1 - A) * bracket * (hill_lambda - N) * N**2
+    weight = (1 - A - B) ** (y * gamma_pos + (1 - y) * gamma_neg)
+    return -((1 - smoothing) * y + smoothing / x.shape[-1]) * weight * torch.log(P)
+
+
+def ldam(x, y, counts, max_margin=0.5, scale=30.0, drw=False):
+    n = torch.tensor(counts, dtype=torch.float64) ** -0.25
+    return ce(scale * (x - y * max_margin * n / n.max()), y)
+
+
 PLAIN = {
     "bce": bce,
     "focal": focal,
@@ -120,4 +191,12 @@ PLAIN = {
     "ral-eq6": ral_eq6,
     "bal": bal,
     "bal-eq4": bal_eq4,
+    "cb": cb,
+    "db": db,
+    "r-bce-focal": r_bce_focal,
+    "ce": ce,
+    "focal-softmax": focal_softmax,
+    "asl-softmax": asl_softmax,
+    "ral-softmax": ral_softmax,
+    "ldam": ldam,
 }

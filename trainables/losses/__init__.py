@@ -1,19 +1,28 @@
 """Losses for long-tailed multi-label classification, as the authors publish them and as the papers print them.
 
 A loss is a frozen dataclass whose fields are its hyperparameters; calling it on logits and 0/1 targets, both
-[..., B, C], returns the loss of each entry, [..., B, C]. The mean over entries is taken by the trainable.
+[..., B, C], returns the loss of each entry, [..., B, C]. The mean over entries is taken by the trainable. The
+softmax losses want one-hot targets. `counts` are the training positives of each class, `total` the training images.
 """
 
 from trainables.losses.apl import Apl
 from trainables.losses.apl_eq5 import AplEq5
 from trainables.losses.asl import Asl
+from trainables.losses.asl_softmax import AslSoftmax
 from trainables.losses.bal import Bal
 from trainables.losses.bal_eq4 import BalEq4
 from trainables.losses.bce import Bce
+from trainables.losses.cb import Cb
+from trainables.losses.ce import Ce
+from trainables.losses.db import Db
 from trainables.losses.focal import Focal
+from trainables.losses.focal_softmax import FocalSoftmax
 from trainables.losses.hill import Hill
+from trainables.losses.ldam import Ldam
+from trainables.losses.r_bce_focal import RBceFocal
 from trainables.losses.ral import Ral
 from trainables.losses.ral_eq6 import RalEq6
+from trainables.losses.ral_softmax import RalSoftmax
 
 LOSSES = {
     "bce": Bce,
@@ -26,6 +35,14 @@ LOSSES = {
     "ral-eq6": RalEq6,
     "bal": Bal,
     "bal-eq4": BalEq4,
+    "cb": Cb,
+    "db": Db,
+    "r-bce-focal": RBceFocal,
+    "ce": Ce,
+    "focal-softmax": FocalSoftmax,
+    "asl-softmax": AslSoftmax,
+    "ral-softmax": RalSoftmax,
+    "ldam": Ldam,
 }
 
 __all__ = [
@@ -33,11 +50,19 @@ __all__ = [
     "Apl",
     "AplEq5",
     "Asl",
+    "AslSoftmax",
     "Bal",
     "BalEq4",
     "Bce",
+    "Cb",
+    "Ce",
+    "Db",
     "Focal",
+    "FocalSoftmax",
     "Hill",
+    "Ldam",
+    "RBceFocal",
     "Ral",
     "RalEq6",
+    "RalSoftmax",
 ]

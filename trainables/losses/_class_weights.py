@@ -24,3 +24,12 @@ def resolve_weights(
     if weights is not None:
         return torch.tensor(weights, dtype=like.dtype, device=like.device).view(1, -1)
     return None if counts is None else class_weights(counts, s, like)
+
+
+def effective_weights(counts: Tensor, beta: Number) -> Tensor:
+    """(1 - beta) / (1 - beta^n), the inverse effective number: 1 for beta = 0, towards 1/n as beta nears 1.
+
+    Source: Cui et al. 2019. Written with expm1, since 1 - beta^n loses its digits for beta near 1.
+    """
+    log_beta = torch.as_tensor(beta, dtype=counts.dtype, device=counts.device).log()
+    return torch.expm1(log_beta) / torch.expm1(counts * log_beta)

@@ -41,7 +41,11 @@ class Places:
 
 
 class EntryLoss(Protocol):
-    """What `entrywise` needs of a loss: its two sides, given logits in float32 or float64."""
+    """What `entrywise` needs of a loss: its two sides, given logits in float32 or float64.
+
+    A loss may also have `_weights(x, targets)`: factors of its entries that broadcast to [..., B, C], constant for the
+    gradient.
+    """
 
     def _positive(self, x: Tensor, places: Places) -> Side: ...
 
@@ -53,17 +57,8 @@ class _Entries(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, targets: Tensor, loss: EntryLoss) -> tuple[Tensor, Tensor]:
-        everywhere = Places(x.shape[-1])
-        negative = loss._negative(x, everywhere)
-        if not _one_target_matrix(x, targets, loss):
-            positive, is_positive = loss._positive(x, everywhere), targets > 0.5
-            return (
-                torch.where(is_positive, positive.value, negative.value),
-                torch.where(is_positive, positive.slope, negative.slope),
-            )
-        rows, columns = targets.nonzero(as_tuple=True)
-        positive = loss._positive(x[..., rows, columns].unsqueeze(-1), Places(x.shape[-1], columns))
-        value, slope = (_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True))
+        sides = sparse_sides if _one_target_matrix(x, targets, loss) else dense_sides
+        value, slope = sides(loss, x, targets)
         return value, slope
 
     @staticmethod
@@ -76,6 +71,26 @@ class _Entries(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
         return (grads[0] * slope).sum_to_size(ctx.shape), None, None
+
+
+def dense_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
+    """Value and slope of every entry, both sides computed everywhere: no step depends on the data."""
+    everywhere, is_positive = Places(x.shape[-1]), targets > 0.5
+    sides = zip(loss._positive(x, everywhere), loss._negative(x, everywhere), strict=True)
+    return _weighed(loss, x, targets, Side(*(torch.where(is_positive, p, n) for p, n in sides)))
+
+
+def sparse_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
+    """The same for one matrix of targets: the positive side is computed only where a target is 1."""
+    rows, columns = targets.nonzero(as_tuple=True)
+    positive = loss._positive(x[..., rows, columns].unsqueeze(-1), Places(x.shape[-1], columns))
+    negative = loss._negative(x, Places(x.shape[-1]))
+    both = Side(*(_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True)))
+    return _weighed(loss, x, targets, both)
+
+
+def _weighed(loss: EntryLoss, x: Tensor, targets: Tensor, side: Side) -> Side:
+    return scaled(side, loss._weights(x, targets)) if hasattr(loss, "_weights") else side
 
 
 def _one_target_matrix(x: Tensor, targets: Tensor, loss: EntryLoss) -> bool:
@@ -98,11 +113,28 @@ def _with(everywhere: Tensor, rows: Tensor, columns: Tensor, picked: Tensor) -> 
 def entrywise(loss: EntryLoss, logits: Tensor, targets: Tensor) -> Tensor:
     """Loss of each entry, [..., B, C], differentiable by the logits (first order).
 
-    Half-precision logits are computed in float32: a clamp of 1e-8 is 0 in float16 and yields NaN (D35).
+    Half-precision logits are computed in float32: a clamp of 1e-8 is 0 in float16 and yields NaN (D35). A NaN logit
+    gives a NaN loss, never a finite one. Raises ValueError for an empty batch and for shapes that do not fit.
     """
+    check_batch(logits, targets)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     return _Entries.apply(logits, targets, loss)[0]
+
+
+def check_batch(logits: Tensor, targets: Tensor) -> None:
+    """Raise ValueError unless logits and targets are non-empty and both end in [B, C]."""
+    if logits.dim() < 2 or logits.shape[-2:] != targets.shape[-2:]:
+        raise ValueError(
+            f"logits and targets must both end in [B, C], got {tuple(logits.shape)} and {tuple(targets.shape)}"
+        )
+    if logits.numel() == 0:
+        raise ValueError(f"logits must not be empty, got shape {tuple(logits.shape)}; skip empty batches")
+
+
+def scaled(side: Side, factor: Number) -> Side:
+    """A side times a factor that does not depend on the logits."""
+    return Side(factor * side.value, factor * side.slope)
 
 
 def check(loss: Any, *, at_least_zero: tuple[str, ...] = (), unit: tuple[str, ...] = ()) -> None:

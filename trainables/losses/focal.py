@@ -11,9 +11,8 @@ from trainables.losses._entries import (
     Side,
     check,
     entrywise,
-    focus_negative,
     focus_positive,
-    shift,
+    scaled,
     softplus,
 )
 
@@ -37,12 +36,20 @@ class Focal:
         return entrywise(self, logits, targets)
 
     def _positive(self, x: Tensor, places: Places) -> Side:
-        side = focus_positive(x, self.gamma, Side(softplus(-x), -torch.sigmoid(-x)), "full")
-        return side if self.alpha is None else Side(self.alpha * side.value, self.alpha * side.slope)
+        side = focal_positive(x, self.gamma)
+        return side if self.alpha is None else scaled(side, self.alpha)
 
     def _negative(self, x: Tensor, places: Places) -> Side:
-        shifted = shift(x, 0.0)
-        side = focus_negative(shifted, self.gamma, Side(shifted.neg_log, shifted.log_slope), "full")
-        if self.alpha is None:
-            return side
-        return Side((1 - self.alpha) * side.value, (1 - self.alpha) * side.slope)
+        side = focal_negative(x, self.gamma)
+        return side if self.alpha is None else scaled(side, 1 - self.alpha)
+
+
+def focal_positive(x: Tensor, gamma: Number) -> Side:
+    """-q^gamma log p."""
+    return focus_positive(x, gamma, Side(softplus(-x), -torch.sigmoid(-x)), "full")
+
+
+def focal_negative(x: Tensor, gamma: Number) -> Side:
+    """-p^gamma log(1 - p): the positive side of the mirrored logit."""
+    value, slope = focal_positive(-x, gamma)
+    return Side(value, -slope)

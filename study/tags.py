@@ -1,0 +1,43 @@
+"""What MLflow is told of a study and a trial in words: experiment tags, run tags, run names."""
+
+import json
+from typing import Any
+
+PREFIX = "evenkeel."
+STUDY_CHUNK = 4000
+
+
+def study_tags(study: dict[str, Any]) -> dict[str, str]:
+    """The resolved study as experiment tags (in pieces: a tag has a limited length), so a report needs MLflow alone."""
+    text = json.dumps(study)
+    pieces = [text[i : i + STUDY_CHUNK] for i in range(0, len(text), STUDY_CHUNK)]
+    return {f"{PREFIX}study.{i:02d}": piece for i, piece in enumerate(pieces)} | {
+        f"{PREFIX}study.pieces": str(len(pieces))
+    }
+
+
+def trial_tags(record: dict[str, Any]) -> dict[str, str]:
+    """Trial id, loss, design, seed, group, state, versions, host."""
+    trial = record["trial"]
+    tags = {
+        "kind": "trial",
+        "trial_id": record["id"],
+        "loss": trial["label"],
+        "loss_name": trial["loss"],
+        "design": trial["design"],
+        "seed": trial["seed"],
+        "group": "" if trial["group"] is None else trial["group"],
+        "state": record["state"],
+        "host": record["host"],
+        "wall_s": repr(record["wall_s"]),
+        "epochs_done": record["epochs_done"],
+        "note": record["note"] or "",
+        "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
+    }
+    return {f"{PREFIX}{key}": str(value) for key, value in tags.items()}
+
+
+def run_name(record: dict[str, Any]) -> str:
+    """Loss, design, seed and the beginning of the trial id."""
+    trial = record["trial"]
+    return f"{trial['label']} {trial['design']} seed {trial['seed']} {record['id'][:6]}"

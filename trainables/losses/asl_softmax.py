@@ -1,0 +1,31 @@
+"""Asymmetric loss for one label an image."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.losses._entries import Number, check
+from trainables.losses._softmax import OneLabel, complement, log_probabilities, power, smoothed
+
+
+@dataclass(frozen=True, kw_only=True)
+class AslSoftmax(OneLabel):
+    """-s_j w_j log P_j, s the smoothed target; w is (1 - P)^gamma_pos on the label and P^gamma_neg elsewhere.
+
+    Without smoothing and with gamma_pos 0 it is cross-entropy whatever gamma_neg is: the negatives act only through
+    the smoothed mass. The weights are differentiated. Source: ASL authors' published single-label code.
+    """
+
+    gamma_neg: Number = 4.0
+    gamma_pos: Number = 0.0
+    smoothing: Number = 0.1
+
+    def __post_init__(self) -> None:
+        check(self, at_least_zero=("gamma_neg", "gamma_pos"), unit=("smoothing",))
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
+        log_P = log_probabilities(logits, targets)
+        weight = torch.where(targets > 0.5, power(complement(log_P), self.gamma_pos), torch.exp(self.gamma_neg * log_P))
+        return -smoothed(targets, self.smoothing) * weight * log_P

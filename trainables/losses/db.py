@@ -1,0 +1,58 @@
+"""Distribution-balanced loss."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.losses._entries import Number, Places, Side, check, entrywise, scaled
+from trainables.losses._rebalancing import rebalancing_weights
+from trainables.losses.focal import focal_negative, focal_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Db:
+    """Re-balanced focal loss with negative-tolerant logits.
+
+    Logits move by nu_c = -init_bias log(N / n_c - 1) / neg_scale; negatives see neg_scale (x + nu_c) and weigh
+    W / neg_scale. The published code divides nu by neg_scale, the paper does not (D33): for the paper's form multiply
+    init_bias by neg_scale. A class that every one of the `total` = N images has, where nu is infinite in the published
+    code, counts half an image less. gamma 0 with balance 1 is the loss without focal.
+    Source: Wu et al. 2020, published code, VOC-MLT configuration.
+    """
+
+    map_alpha: Number = 0.1
+    map_beta: Number = 10.0
+    map_mu: Number = 0.3
+    init_bias: Number = 0.05
+    neg_scale: Number = 5.0
+    gamma: Number = 2.0
+    balance: Number = 2.0
+    counts: tuple[int, ...]
+    total: int
+
+    def __post_init__(self) -> None:
+        check(self, at_least_zero=("gamma", "balance", "map_alpha"))
+        if max(self.counts) > self.total:
+            raise ValueError(f"total must be >= every count, got {self.total} images and {max(self.counts)} positives")
+        if not isinstance(self.neg_scale, Tensor) and not self.neg_scale > 0:
+            raise ValueError(f"neg_scale must be > 0, got {self.neg_scale}")
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
+        return entrywise(self, logits, targets)
+
+    def _positive(self, x: Tensor, places: Places) -> Side:
+        return scaled(focal_positive(x + places.per_class(self._moved(x)), self.gamma), self.balance)
+
+    def _negative(self, x: Tensor, places: Places) -> Side:
+        value, slope = focal_negative(self.neg_scale * (x + places.per_class(self._moved(x))), self.gamma)
+        return scaled(Side(value / self.neg_scale, slope), self.balance)
+
+    def _weights(self, x: Tensor, targets: Tensor) -> Tensor:
+        return rebalancing_weights(targets, self.counts, self.map_alpha, self.map_beta, self.map_mu, x)
+
+    def _moved(self, x: Tensor) -> Tensor:
+        """nu_c, [..., 1, C]."""
+        counts = torch.tensor(self.counts, dtype=x.dtype, device=x.device).clamp_max(self.total - 0.5)
+        return -self.init_bias / self.neg_scale * torch.log(self.total / counts - 1).view(1, -1)

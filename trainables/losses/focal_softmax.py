@@ -1,0 +1,26 @@
+"""Focal loss for one label an image."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from trainables.losses._entries import Number, check
+from trainables.losses._softmax import OneLabel, complement, log_probabilities, power
+
+
+@dataclass(frozen=True, kw_only=True)
+class FocalSoftmax(OneLabel):
+    """-y (1 - P)^gamma log P, P = softmax(x). gamma 0 is cross-entropy.
+
+    Source: RAL paper, eq. 3, with the softmax probability.
+    """
+
+    gamma: Number = 2.0
+
+    def __post_init__(self) -> None:
+        check(self, at_least_zero=("gamma",))
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
+        log_P = log_probabilities(logits, targets)
+        return -targets * power(complement(log_P), self.gamma) * log_P

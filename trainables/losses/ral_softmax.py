@@ -1,0 +1,50 @@
+"""Robust asymmetric loss for one label an image."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainables.losses._entries import Number, check
+from trainables.losses._softmax import OneLabel, log_probabilities, power, smoothed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RalSoftmax(OneLabel):
+    """-s_j (1 - A_j - B_j)^gamma log P_j, gamma = gamma_pos on the label and gamma_neg elsewhere, N = 1 - P.
+
+    A = -P [-log c(P) + (alpha1 - 1)(1 - c(P)) + (alpha2 - 1/2)(1 - c(P))^2] log P;
+    B = (1 - A) [-log c(N) + (beta1 - 1)(1 - c(N)) + beta0] (lambda - N) N^2; c(u) = max(u, smoothing).
+    The amount of smoothing is also the clamp of the logarithms (D8), and neither part is masked by the target. Without
+    smoothing and with gamma_pos 0 it is cross-entropy whatever the rest is. Where the published code is not finite (P
+    underflows; a negative base under a broken power) P log P is 0 and the base is floored at 0.
+    Source: RAL authors' published single-label code; the paper does not print it.
+    """
+
+    gamma_neg: Number = 4.0
+    gamma_pos: Number = 0.0
+    smoothing: Number = 0.1
+    alpha1: Number = 0.0
+    alpha2: Number = 1.75
+    beta0: Number = 0.0
+    beta1: Number = 1.0
+    hill_lambda: Number = 1.5
+
+    def __post_init__(self) -> None:
+        check(self, at_least_zero=("gamma_neg", "gamma_pos"), unit=("smoothing",))
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
+        log_P = log_probabilities(logits, targets)
+        P, N = log_P.exp(), -torch.expm1(log_P)
+        clamp = torch.as_tensor(self.smoothing, dtype=P.dtype, device=P.device)
+        clamp = clamp.clamp_min(torch.finfo(P.dtype).tiny)
+        miss = 1 - torch.maximum(P, clamp)
+        A = -P * log_P * (
+            -torch.maximum(log_P, clamp.log()) + (self.alpha1 - 1) * miss + (self.alpha2 - 0.5) * miss * miss
+        )  # fmt: skip
+        kept = torch.maximum(N, clamp)
+        B = (1 - A) * (-kept.log() + (self.beta1 - 1) * (1 - kept) + self.beta0) * (self.hill_lambda - N) * N * N
+        base = 1 - A - B
+        weight = torch.where(targets > 0.5, power(base, self.gamma_pos), power(base, self.gamma_neg))
+        return -smoothed(targets, self.smoothing) * weight * log_P
