@@ -31,6 +31,7 @@ def trial_tags(record: dict[str, Any]) -> dict[str, str]:
         "host": record["host"],
         "wall_s": repr(record["wall_s"]),
         "epochs_done": record["epochs_done"],
+        "loss_path": record.get("loss_path", ""),
         "note": record["note"] or "",
         "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
     }

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainables.errors import TrainableError, nearest
 from trainables.losses import LOSSES
+from trainables.losses.fused import fuse
 from trainables.trial import Trial
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -54,7 +55,8 @@ def _stack(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, devic
         for name in trials[0].hyperparameters
     }
     wanted = {field.name for field in fields(maker)}
-    return maker(**arguments, **{name: fact for name, fact in facts.items() if name in wanted})
+    loss = maker(**arguments, **{name: fact for name, fact in facts.items() if name in wanted})
+    return fuse(loss) if dtype == torch.float32 and device == "cpu" else loss
 
 
 def _column(values: list[Any], dtype: torch.dtype, device: str) -> Any:

@@ -19,6 +19,7 @@ from torch import Tensor
 from trainables.adamw import AdamW
 from trainables.features import Features, class_groups
 from trainables.heads import Head, make_head, prior_logits
+from trainables.losses.fused import means, path_of
 from trainables.metrics import (
     METRICS,
     PerClass,
@@ -36,7 +37,7 @@ EVALUATED = ("val", "test")
 
 @dataclass(frozen=True)
 class Result:
-    """What one trial gave: state, metrics by column name, per-class values, curves by epoch."""
+    """What one trial gave: state, metrics by column name, per-class values, curves by epoch, path of its loss."""
 
     state: str
     metrics: dict[str, float | None]
@@ -44,6 +45,7 @@ class Result:
     curves: dict[str, list[float | None]]
     epochs_done: int
     wall_s: float
+    loss_path: str
     note: str | None = None
 
 
@@ -159,6 +161,7 @@ def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Re
         scores = _Scores.of({name: _scores(head, losses, split.features[name]) for name in EVALUATED}, split, groups)
         floor = _Scores.of(_prior_scores(split), split, groups) if any(diverged) else scores
     wall_s = (time.perf_counter() - started) / len(trials)
+    paths = [path_of(loss) for loss, size in losses for _ in range(size)]
     return [
         Result(
             state="done" if epoch is None else "diverged",
@@ -166,6 +169,7 @@ def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Re
             curves=curves.of_trial(k),
             epochs_done=settings["epochs"] if epoch is None else epoch - 1,
             wall_s=wall_s,
+            loss_path=paths[k],
             note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
         )
         for k, epoch in enumerate(diverged)
@@ -214,8 +218,8 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
             rate = _rate(settings, (epoch * steps_per_epoch + step) / (settings["epochs"] * steps_per_epoch))
             targets = y[rows]
             logits = head.logits(x[rows])
-            entries = [loss(part, targets) for loss, part in zip(current, logits.split(sizes), strict=True)]
-            means_K = torch.cat([entry.mean((-2, -1)) for entry in entries])
+            parts = zip(current, logits.split(sizes), strict=True)
+            means_K = torch.cat([means(loss, part, targets) for loss, part in parts])
             means_K.sum().backward()
             optimiser.step(rate)
             total += means_K.detach()

@@ -17,6 +17,7 @@ Number = float | Tensor
 
 FOCUSING = ("full", "held")
 SMALL_CLIP = 1e-3
+LARGEST_WHOLE = 16
 LOG_ZERO = -1e30
 """Stands for log(0): times an exponent > 0 it still gives exp(...) = 0, times 0 it gives 1."""
 
@@ -43,8 +44,9 @@ class Places:
 class EntryLoss(Protocol):
     """What `entrywise` needs of a loss: its two sides, given logits in float32 or float64.
 
-    A loss may also have `_weights(x, targets)`: factors of its entries that broadcast to [..., B, C], constant for the
-    gradient.
+    A loss may also have `_weights(like, row)`: factors of its entries that broadcast to [..., B, C], constant for the
+    gradient; with `_needs_row`, `row` is what its `_row(like, targets)` finds out of each row, [..., B, 1]. With
+    `_scale(x)` the entries are those of x / scale.
     """
 
     def _positive(self, x: Tensor, places: Places) -> Side: ...
@@ -90,7 +92,9 @@ def sparse_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
 
 
 def _weighed(loss: EntryLoss, x: Tensor, targets: Tensor, side: Side) -> Side:
-    return scaled(side, loss._weights(x, targets)) if hasattr(loss, "_weights") else side
+    if not hasattr(loss, "_weights"):
+        return side
+    return scaled(side, loss._weights(x, loss._row(x, targets) if loss._needs_row else None))  # type: ignore[attr-defined]
 
 
 def _one_target_matrix(x: Tensor, targets: Tensor, loss: EntryLoss) -> bool:
@@ -156,13 +160,29 @@ def is_zero(value: Number) -> bool:
     return bool((value == 0).all()) if isinstance(value, Tensor) else value == 0
 
 
+def least(value: Any) -> float:
+    """The smallest value of a hyperparameter over the pack."""
+    return float(value.min()) if isinstance(value, Tensor) else getattr(value, "least", value)
+
+
 def softplus(x: Tensor) -> Tensor:
     """-log(sigmoid(-x)), without losing digits in either tail."""
     return torch.relu(x) + torch.log1p(torch.exp(-x.abs()))
 
 
+def is_whole(exponent: Any) -> bool:
+    """True for a plain number 1, 2, ... small enough that multiplying is faster than exp and log."""
+    return isinstance(exponent, int | float) and float(exponent).is_integer() and 1 <= exponent <= LARGEST_WHOLE
+
+
 def power(base: Tensor, exponent: Number) -> Tensor:
-    """base ** exponent for base >= 0, exponent >= 0, with 0 ** 0 = 1. Twice as fast as torch.pow."""
+    """base ** exponent for base >= 0, exponent >= 0, with 0 ** 0 = 1. Faster than torch.pow."""
+    if is_whole(exponent):
+        half = power(base, exponent // 2) if exponent > 1 else None
+        square = base if half is None else half * half
+        return square * base if half is not None and exponent % 2 else square
+    if is_zero(exponent):
+        return base * 0 + 1
     return torch.exp(exponent * base.log().clamp_min_(LOG_ZERO))
 
 
@@ -170,7 +190,7 @@ def focus_positive(x: Tensor, gamma: Number, bracket: Side, focusing: str) -> Si
     """q^gamma times a bracket; with focusing "held" the weight is a constant for the gradient."""
     if is_zero(gamma):
         return bracket
-    weight = torch.exp(-gamma * softplus(x))
+    weight = power(torch.sigmoid(-x), gamma) if is_whole(gamma) else torch.exp(-gamma * softplus(x))
     slope = bracket.slope
     if focusing == "full":
         slope = slope - gamma * torch.sigmoid(x) * bracket.value
@@ -196,10 +216,11 @@ def shift(x: Tensor, clip: Number) -> Shifted:
     P = torch.relu(p - clip)
     unclipped = torch.sign(P)
     neg_log = torch.log1p(-P).neg_()
-    if bool(torch.as_tensor(clip).min() < SMALL_CLIP):
+    if least(clip) < SMALL_CLIP:
         # -log(1 - P) <= -log(1 - p): the minimum only bites where 1 - P has lost all its digits.
         exact = softplus(x)
-        neg_log = torch.where(torch.as_tensor(clip, device=x.device) > 0, torch.minimum(neg_log, exact), exact)
+        neg_log = torch.minimum(neg_log, exact)
+        neg_log = neg_log if isinstance(clip, float | int) else torch.where(clip > 0, neg_log, exact)
     tiny = torch.finfo(x.dtype).tiny
     ratio = q.clamp_min(tiny) / (q + clip).clamp_min_(tiny)
     return Shifted(p, q, P, neg_log, ratio.mul_(p).mul_(unclipped), unclipped.mul_(p).mul_(q))
@@ -213,9 +234,22 @@ def focus_negative(shifted: Shifted, gamma: Number, bracket: Side, focusing: str
     """
     if is_zero(gamma):
         return bracket
-    weight = power(shifted.P, gamma)
+    return focus(shifted.P, shifted.dP, gamma, bracket, focusing)
+
+
+def focus(base: Tensor, d_base: Tensor, gamma: Number, bracket: Side, focusing: str) -> Side:
+    """base^gamma times a bracket; `d_base` is the derivative of the base by the logit, 0 where the base is floored."""
+    if is_whole(gamma):
+        lower = power(base, gamma - 1) if gamma > 1 else None
+        weight = base if lower is None else lower * base
+        slope = weight * bracket.slope
+        if focusing == "full":
+            moved = bracket.value * d_base
+            slope = slope + gamma * (moved if lower is None else lower * moved)
+        return Side(weight * bracket.value, slope)
+    weight = power(base, gamma)
     slope = bracket.slope
     if focusing == "full":
-        floor = 1e4 * torch.finfo(weight.dtype).tiny
-        slope = slope + (bracket.value / shifted.P.clamp_min(floor)).mul_(gamma).mul_(shifted.dP)
+        floor = 1e4 * torch.finfo(base.dtype).tiny
+        slope = slope + (bracket.value / base.clamp_min(floor)).mul_(gamma).mul_(d_base)
     return Side(weight * bracket.value, weight * slope)

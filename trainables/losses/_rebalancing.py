@@ -6,13 +6,26 @@ from torch import Tensor
 from trainables.losses._entries import Number
 
 
-def rebalancing_weights(
-    targets: Tensor, counts: tuple[int, ...], alpha: Number, beta: Number, mu: Number, like: Tensor
-) -> Tensor:
-    """W = alpha + sigmoid(beta (r - mu)), [..., B, C], r_kc = (1 / n_c) / SUM over positives j of row k of 1 / n_j.
+class Rebalanced:
+    """Weighs entries by W = map_alpha + sigmoid(map_beta (r - map_mu)), r_kc = (1 / n_c) / SUM_j (1 / n_j).
 
-    A row without positives has r so large that its weight is alpha + 1. Source: Wu et al. 2020.
+    The sum runs over the positives j of row k; without any, r is so large that W is map_alpha + 1.
+    Source: Wu et al. 2020.
     """
-    rarity = 1 / torch.tensor(counts, dtype=like.dtype, device=like.device)
-    total = (targets.to(like.dtype) * rarity).sum(-1, keepdim=True)
-    return alpha + torch.sigmoid(beta * (rarity / total.clamp_min(torch.finfo(like.dtype).tiny) - mu))
+
+    map_alpha: Number
+    map_beta: Number
+    map_mu: Number
+    counts: tuple[int, ...]
+    _needs_row = True
+
+    def _row(self, like: Tensor, targets: Tensor) -> Tensor:
+        """1 / SUM_j (1 / n_j)."""
+        total = torch.mv(targets.to(like.dtype).reshape(-1, targets.shape[-1]), self._rarity(like))
+        return total.clamp_min_(torch.finfo(like.dtype).tiny).reciprocal_().view(*targets.shape[:-1], 1)
+
+    def _weights(self, like: Tensor, row: Tensor) -> Tensor:
+        return self.map_alpha + torch.sigmoid(self.map_beta * (self._rarity(like) * row - self.map_mu))
+
+    def _rarity(self, like: Tensor) -> Tensor:
+        return 1 / torch.tensor(self.counts, dtype=like.dtype, device=like.device)

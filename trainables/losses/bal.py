@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.losses._class_weights import resolve_weights
-from trainables.losses._entries import Number, Places, Side, check, entrywise, power, shift, softplus
+from trainables.losses._entries import Number, Places, Side, check, check_batch, entrywise, focus, shift, softplus
 
 LOGIT_FLOOR = 1e-3
 """The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""
@@ -37,37 +37,32 @@ class Bal:
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C]; the last two axes of the logits form the batch of the maximum."""
+        check_batch(logits, targets)
         x = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-        largest = x.amax(dim=(-2, -1), keepdim=True).clamp_min(LOGIT_FLOOR)
-        return entrywise(self, x / largest, targets)
+        return entrywise(self, x / self._scale(x), targets)
+
+    def _scale(self, x: Tensor) -> Tensor:
+        """The batch maximum, [..., 1, 1]."""
+        return x.amax(dim=(-2, -1), keepdim=True).clamp_min(LOGIT_FLOOR)
 
     def _positive(self, x: Tensor, places: Places) -> Side:
         p, q = torch.sigmoid(x), torch.sigmoid(-x)
         t0 = self.smoothing / places.num_classes
         t1 = 1 - self.smoothing + t0
-        scale = self._scale(x, places)
+        scale = self._weight(x, places)
         term = Side(t1 * scale * softplus(-x), -t1 * scale * q)
-        return self._focused(1 - t1 * p, -t1 * p * q, self.gamma_pos * t1, term)
+        return focus(1 - t1 * p, -t1 * p * q, self.gamma_pos * t1, term, self.focusing)
 
     def _negative(self, x: Tensor, places: Places) -> Side:
         shifted = shift(x, self.clip)
         t0 = self.smoothing / places.num_classes
-        smoothed = t0 * self._scale(x, places)
+        smoothed = t0 * self._weight(x, places)
         term = Side(smoothed * softplus(-x) + shifted.neg_log, shifted.log_slope - smoothed * shifted.q)
         base = torch.relu(shifted.P - t0 * shifted.p)
-        d_base = shifted.dP - t0 * shifted.p * shifted.q
-        return self._focused(base, d_base, self.gamma_neg + self.gamma_pos * t0, term)
+        d_base = (shifted.dP - t0 * shifted.p * shifted.q) * torch.sign(base)
+        return focus(base, d_base, self.gamma_neg + self.gamma_pos * t0, term, self.focusing)
 
-    def _scale(self, x: Tensor, places: Places) -> Number:
+    def _weight(self, x: Tensor, places: Places) -> Number:
         """w_c + 1, or 1 without weights."""
         weights = resolve_weights(self.counts, self.weights, self.s, x)
         return 1.0 if weights is None else places.per_class(1 + weights)
-
-    def _focused(self, base: Tensor, d_base: Tensor, gamma: Number, term: Side) -> Side:
-        """base^gamma times a term; where the base is floored its gradient is 0."""
-        weight = power(base, gamma)
-        slope = term.slope
-        if self.focusing == "full":
-            floor = 1e4 * torch.finfo(base.dtype).tiny
-            slope = slope + gamma * (term.value / base.clamp_min(floor)) * d_base * torch.sign(base)
-        return Side(weight * term.value, weight * slope)

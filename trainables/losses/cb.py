@@ -43,11 +43,13 @@ class Cb:
     def _negative(self, x: Tensor, places: Places) -> Side:
         return focal_negative(x, self.gamma)
 
-    def _weights(self, x: Tensor, targets: Tensor) -> Tensor:
-        counts = torch.tensor(self.counts, dtype=x.dtype, device=x.device)
-        if self.weighing == "by_class":
-            return effective_weights(counts, self.cb_beta)
-        present = targets.to(x.dtype)
+    @property
+    def _needs_row(self) -> bool:
+        return self.weighing != "by_class"
+
+    def _row(self, like: Tensor, targets: Tensor) -> Tensor:
+        counts = torch.tensor(self.counts, dtype=like.dtype, device=like.device)
+        present = targets.to(like.dtype)
         present = torch.where(present.sum(-1, keepdim=True) > 0, present, 1.0)
         if self.weighing == "min_n":
             rarest = torch.where(present > 0, counts, torch.inf).amin(-1, keepdim=True)
@@ -56,3 +58,8 @@ class Cb:
         if self.weighing == "average_n":
             return effective_weights((share * counts).sum(-1, keepdim=True), self.cb_beta)
         return (share * effective_weights(counts, self.cb_beta)).sum(-1, keepdim=True)
+
+    def _weights(self, like: Tensor, row: Tensor | None) -> Tensor:
+        if row is not None:
+            return row
+        return effective_weights(torch.tensor(self.counts, dtype=like.dtype, device=like.device), self.cb_beta)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from trainables.losses._entries import Number, Places, Side, check, entrywise, scaled
-from trainables.losses._rebalancing import rebalancing_weights
+from trainables.losses._rebalancing import Rebalanced
 from trainables.losses.focal import focal_negative, focal_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class Db:
+class Db(Rebalanced):
     """Re-balanced focal loss with negative-tolerant logits.
 
     Logits move by nu_c = -init_bias log(N / n_c - 1) / neg_scale; negatives see neg_scale (x + nu_c) and weigh
@@ -43,16 +43,14 @@ class Db:
         return entrywise(self, logits, targets)
 
     def _positive(self, x: Tensor, places: Places) -> Side:
-        return scaled(focal_positive(x + places.per_class(self._moved(x)), self.gamma), self.balance)
+        return scaled(focal_positive(self._moved(x, places), self.gamma), self.balance)
 
     def _negative(self, x: Tensor, places: Places) -> Side:
-        value, slope = focal_negative(self.neg_scale * (x + places.per_class(self._moved(x))), self.gamma)
+        value, slope = focal_negative(self.neg_scale * self._moved(x, places), self.gamma)
         return scaled(Side(value / self.neg_scale, slope), self.balance)
 
-    def _weights(self, x: Tensor, targets: Tensor) -> Tensor:
-        return rebalancing_weights(targets, self.counts, self.map_alpha, self.map_beta, self.map_mu, x)
-
-    def _moved(self, x: Tensor) -> Tensor:
-        """nu_c, [..., 1, C]."""
+    def _moved(self, x: Tensor, places: Places) -> Tensor:
+        """x + nu_c."""
         counts = torch.tensor(self.counts, dtype=x.dtype, device=x.device).clamp_max(self.total - 0.5)
-        return -self.init_bias / self.neg_scale * torch.log(self.total / counts - 1).view(1, -1)
+        log_odds = torch.log(self.total / counts - 1).view(1, -1)
+        return x - self.init_bias / self.neg_scale * places.per_class(log_odds)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from trainables.losses._entries import Number, Places, Side, check, entrywise, scaled
-from trainables.losses._rebalancing import rebalancing_weights
+from trainables.losses._rebalancing import Rebalanced
 from trainables.losses.focal import focal_negative, focal_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class RBceFocal:
+class RBceFocal(Rebalanced):
     """`balance` times focal loss, times W = map_alpha + sigmoid(map_beta (r - map_mu)) of the re-balancing.
 
     Positives and negatives of a row are weighed alike by r_kc = (1/n_c) / SUM_j (1/n_j) over the row's positives.
@@ -37,6 +37,3 @@ class RBceFocal:
 
     def _negative(self, x: Tensor, places: Places) -> Side:
         return scaled(focal_negative(x, self.gamma), self.balance)
-
-    def _weights(self, x: Tensor, targets: Tensor) -> Tensor:
-        return rebalancing_weights(targets, self.counts, self.map_alpha, self.map_beta, self.map_mu, x)

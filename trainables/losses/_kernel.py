@@ -1,0 +1,130 @@
+"""From a recorded formula to a compiled kernel: C source, the system's compiler, a file in the cache, ctypes.
+
+torch.compile would do the same in half a minute a loss, and needs seconds of imports in every worker; this takes a
+second once a machine, and milliseconds afterwards.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from trainables.losses._trace import Formula, Symbol
+
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+COMPILE_TIMEOUT_S = 120
+INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
+PATTERNS = {
+    "neg": "-{0}",
+    "exp": "ek_exp({0})",
+    "log": "ek_log({0})",
+    "log1p": "ek_log1p({0})",
+    "abs": "fabsf({0})",
+    "relu": "{0} < 0.f ? 0.f : {0}",  # comparisons are written so that NaN stays NaN
+    "sign": "{0} > 0.f ? 1.f : {0} < 0.f ? -1.f : {0}",
+    "clamp_min": "{0} < {1} ? {1} : {0}",
+    "clamp_max": "{0} > {1} ? {1} : {0}",
+    "minimum": "{1} < {0} ? {1} : {0}",
+    "where": "{0} ? {1} : {2}",
+    "logit": "x[i]",
+    "literal": "{raw!r}f",
+    "num_classes": "num_classes",
+    "input": "in{raw}[i]",
+    "parameter": "parameters[{raw}]",
+} | {name: "{0} " + sign + " {1}" for name, sign in INFIX.items()}
+
+
+class NoCompiler(Exception):
+    """There is no C compiler here, or it refuses the kernel."""
+
+
+def source(formula: Formula) -> str:
+    """The kernel as C."""
+    num = len(formula.graph.inputs)
+    nodes = [formula.graph.nodes[number] for number in formula.used(formula.positive)]
+    uses = {args[0] for op, *args in nodes if op == "input"}
+    flags = ", ".join(str(int(j in uses)) for j in range(num + 1))
+    template = Path(__file__).with_name("_kernel.c").read_text()
+    return (
+        f"#define NUM_INPUTS {num}\n"
+        f"static const int POSITIVE_USES[NUM_INPUTS + 1] = {{{flags}}};\n"
+        f"{template}\n{_side('negative', formula, formula.negative)}\n{_side('positive', formula, formula.positive)}"
+    )
+
+
+def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
+    lines, arrays = [], []
+    for number in formula.used(results):
+        op, *args = formula.graph.nodes[number]
+        kind = "int" if op in ("gt", "lt", "ge", "le") else "float"
+        raw = args[0] if op in ("literal", "input", "parameter") else None
+        text = PATTERNS[op].format(*(f"v{a}" for a in args), raw=raw)
+        lines.append(f"    const {kind} v{number} = {text};\n")
+        if op == "input":
+            arrays.append(f"  const float *restrict in{raw} = in[{raw}];\n")
+    value, slope = (symbol.number for symbol in results)
+    return (
+        f"static void {name}(long n, const float *restrict x, const float *const *in, const float *parameters,\n"
+        "                     float num_classes, float *restrict value, float *restrict slope) {\n"
+        + "".join(arrays) + "  for (long i = 0; i < n; i++) {\n" + "".join(lines)
+        + f"    value[i] = v{value};\n    slope[i] = v{slope};\n  }}\n}}\n"
+    )  # fmt: skip
+
+
+def compiled(formula: Formula) -> "ctypes._NamedFuncPointer":
+    """The kernel's entry point; made by one process of the machine, found by all later ones. Raises NoCompiler."""
+    return _loaded(source(formula))
+
+
+@cache
+def _loaded(text: str) -> "ctypes._NamedFuncPointer":
+    key = hashlib.sha256("\0".join((text, _processor(), *FLAGS)).encode()).hexdigest()[:24]
+    library = _folder() / f"{key}.so"
+    if not library.exists():
+        _compile(text, library)
+    try:
+        function = ctypes.CDLL(str(library)).run
+    except OSError as error:
+        raise NoCompiler(str(error)) from error
+    function.argtypes = [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 5 + [ctypes.c_float]
+    function.restype = None
+    return function
+
+
+def _compile(text: str, library: Path) -> None:
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        raise NoCompiler("no C compiler is installed")
+    temporary = library.with_name(f"{library.stem}-{os.getpid()}")
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        Path(f"{temporary}.c").write_text(text)
+        command = [compiler, *FLAGS, "-o", f"{temporary}.so", f"{temporary}.c", "-lm"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S)
+        if done.returncode:
+            raise NoCompiler(done.stderr[:500])
+        Path(f"{temporary}.so").replace(library)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoCompiler(str(error)) from error
+    finally:
+        for suffix in (".c", ".so"):
+            Path(f"{temporary}{suffix}").unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get("EVENKEEL_CACHE", home / "evenkeel")) / "kernels"
+
+
+@cache
+def _processor() -> str:
+    """What -march=native depends on: a cache may lie on a disk that machines share."""
+    try:
+        flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    except OSError:
+        flags = platform.processor()
+    return f"{platform.machine()} {flags}"
