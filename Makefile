@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-losses clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -19,6 +19,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/trials_per_minute.py
+
+bench-losses: $(READY)
+	$(BIN)/python -m benchmarks.loss_speed
 
 clean:
 	rm -rf $(VENV) studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

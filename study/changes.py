@@ -56,8 +56,7 @@ def _usable(record: dict[str, Any], labels: dict[str, str], planner: Planner, sa
     trial = record["trial"]
     if trial["design"] in ("sweep", "sobol"):
         return labels.get(record["id"]) == trial["label"]
-    trainable = planner.config.trainable.model_dump(mode="json") | {"backbone": planner.backbone}
-    return same_search and trial["data"] == planner.data and trial["trainable"] == trainable
+    return same_search and trial["data"] == planner.data and trial["trainable"] == planner.trainable
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:

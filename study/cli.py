@@ -11,6 +11,7 @@ from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, Cluster
 
 COMMANDS = {
     "presets": "list the studies that come with evenkeel",
+    "losses": "list losses, their hyperparameters and sources; draw them",
     "plan": "show what a study would run; start nothing",
     "run": "run what is missing of a study",
     "status": "count what is recorded",
@@ -54,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("plan", "run", "status", "report", "ui"):
         _add_study(added[name])
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
+    added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
+    added["losses"].add_argument("--plot", metavar="FILE", help="write an HTML page with pictures of one loss")
     added["plan"].add_argument("--measure", action="store_true", help="time one pack and estimate the whole")
     _add_run(added["run"])
     added["status"].add_argument("--json", action="store_true", help="for scripts")

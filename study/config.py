@@ -99,6 +99,13 @@ class Backbone(_Strict):
     warm_start: WarmStart | None = None
 
 
+class Sampling(_Strict):
+    """Rows with rare classes are drawn more often, with replacement (LM-CLIP paper, section III.D, in either form)."""
+
+    form: Literal["printed", "published"]
+    s: float = Field(1.35, ge=0, le=2)
+
+
 class Probe(_Strict):
     """A head per trial on frozen features; the same budget for every trial, no early stopping."""
 
@@ -111,6 +118,7 @@ class Probe(_Strict):
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     hidden: int = Field(0, ge=0, description="0: a linear head; else the units of one hidden layer")
+    sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
     bias: Literal["prior", "zero"] = Field("prior", description="where the heads' biases start")
     precision: Literal["float32", "float64"] = "float32"
     head_min: int = Field(100, description="a head class has at least so many training positives")

@@ -198,6 +198,7 @@ def _run_missing(
         workers=runner.workers,
         retries=config.resources.retries,
         on_trial=on_trial,
+        on_pack=tracker.announce,
     )
     if not feed.over:
         runner.run(feed, context)

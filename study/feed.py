@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # Optuna is imported only by a study that searches
 
 
 class Feed:
-    """Packs out (`next`), outcomes in (`finished`). `on_trial(id, state)` is called once per recorded trial."""
+    """Packs out (`next`), outcomes in (`finished`). `on_trial(id, state)` is called once per recorded trial,
+    `on_pack(trials)` for every pack given out."""
 
     def __init__(
         self,
@@ -30,9 +31,10 @@ class Feed:
         workers: int,
         retries: int,
         on_trial: Callable[[str, str], None],
+        on_pack: Callable[[list[Trial]], None],
     ) -> None:
         self.ledger, self.searches, self.known = ledger, searches, dict(known)
-        self.pack_size, self.retries, self.on_trial = pack_size, retries, on_trial
+        self.pack_size, self.retries, self.on_trial, self.on_pack = pack_size, retries, on_trial, on_pack
         self.planned = deque(divide([t for t in planned if t.id not in known], pack_size, workers))
         self.urgent: dict[int, list[Trial]] = defaultdict(list)
         self.again: deque[list[Trial]] = deque()
@@ -50,6 +52,7 @@ class Feed:
         self.num_packs += 1
         pack = Pack(self.num_packs, trials)
         self.flying[pack.number] = pack
+        self.on_pack(trials)
         return pack
 
     @property

@@ -15,15 +15,19 @@ class Planner:
     data: dict[str, Any]
     backbone: dict[str, Any]
 
+    @property
+    def trainable(self) -> dict[str, Any]:
+        """The trainable's settings as they decide a result. What is switched off is left out: new switches keep ids."""
+        return self.config.trainable.model_dump(mode="json", exclude_none=True) | {"backbone": self.backbone}
+
     def trial(self, loss: Loss, setting: dict[str, Any], seed: int, design: str, group: int | None = None) -> Trial:
         """One trial with every hyperparameter spelled out."""
-        trainable = self.config.trainable.model_dump(mode="json") | {"backbone": self.backbone}
         return Trial(
             loss=loss.loss,
             hyperparameters=_typed(loss.setting(**setting)),
             seed=seed,
             data=self.data,
-            trainable=trainable,
+            trainable=self.trainable,
             design=design,
             label=loss.label,
             group=group,

@@ -16,29 +16,40 @@ def study_tags(study: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def trial_tags(record: dict[str, Any]) -> dict[str, str]:
-    """Trial id, loss, design, seed, group, state, versions, host."""
-    trial = record["trial"]
-    tags = {
-        "kind": "trial",
-        "trial_id": record["id"],
-        "loss": trial["label"],
-        "loss_name": trial["loss"],
-        "design": trial["design"],
-        "seed": trial["seed"],
-        "group": "" if trial["group"] is None else trial["group"],
-        "state": record["state"],
-        "host": record["host"],
-        "wall_s": repr(record["wall_s"]),
-        "epochs_done": record["epochs_done"],
-        "loss_path": record.get("loss_path", ""),
-        "note": record["note"] or "",
-        "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
-    }
+def trial_tags(trial_id: str, trial: dict[str, Any]) -> dict[str, str]:
+    """What is known of a trial before it runs: id, loss, design, seed, group."""
+    return _prefixed(
+        {
+            "kind": "trial",
+            "trial_id": trial_id,
+            "loss": trial["label"],
+            "loss_name": trial["loss"],
+            "design": trial["design"],
+            "seed": trial["seed"],
+            "group": "" if trial["group"] is None else trial["group"],
+        }
+    )
+
+
+def result_tags(record: dict[str, Any]) -> dict[str, str]:
+    """What is known when it has run: state, note, host, versions."""
+    return _prefixed(
+        {
+            "state": record["state"],
+            "host": record["host"],
+            "wall_s": repr(record["wall_s"]),
+            "epochs_done": record["epochs_done"],
+            "loss_path": record.get("loss_path", ""),
+            "note": record["note"] or "",
+            "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
+        }
+    )
+
+
+def _prefixed(tags: dict[str, Any]) -> dict[str, str]:
     return {f"{PREFIX}{key}": str(value) for key, value in tags.items()}
 
 
-def run_name(record: dict[str, Any]) -> str:
+def run_name(trial_id: str, trial: dict[str, Any]) -> str:
     """Loss, design, seed and the beginning of the trial id."""
-    trial = record["trial"]
-    return f"{trial['label']} {trial['design']} seed {trial['seed']} {record['id'][:6]}"
+    return f"{trial['label']} {trial['design']} seed {trial['seed']} {trial_id[:6]}"

@@ -5,10 +5,14 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from trainables import Trial
 
 CLOSE_TIMEOUT_S = 10
 
@@ -49,6 +53,10 @@ class Tracker:
         self._tell(start=study, retired=sorted(retired))
         for record in backlog:
             self.submit(record)
+
+    def announce(self, trials: list[Trial]) -> None:
+        """Show trials as running; returns at once."""
+        self._tell(announce={trial.id: asdict(trial) for trial in trials}, now=time.time())
 
     def submit(self, record: dict[str, Any]) -> None:
         """Track a record soon; returns at once."""

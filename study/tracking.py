@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from study.tags import PREFIX, run_name, study_tags, trial_tags
+from study.tags import PREFIX, result_tags, run_name, study_tags, trial_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -103,7 +103,7 @@ class Filler:
         for trial_id in retired & self.runs.keys():
             self.client.delete_run(self.runs.pop(trial_id)[0])
 
-    def _try(self, action: Callable[[], None]) -> bool:
+    def _try(self, action: Callable[[], object]) -> bool:
         """Run an action unless the server is known to be down; True when it went well."""
         if self.down:
             return False
@@ -115,32 +115,37 @@ class Filler:
             return False
         return True
 
-    def _log(self, record: dict[str, Any]) -> None:
-        """Find or create the trial's run, log everything once, close it. Times come from the record: repeatable."""
-        run_id, status = self.runs.get(record["id"], (None, ""))
-        if status == STATUS[record["state"]]:
-            return
-        started, ended = int(record["started"] * 1000), int(record["ended"] * 1000)
-        if run_id is None:
+    def announce(self, trials: dict[str, dict[str, Any]], now: float) -> None:
+        """Open the runs of trials, by id, that are about to run: MLflow shows them as running."""
+        self._try(lambda: [self._run(trial_id, trial, now) for trial_id, trial in trials.items()])
+
+    def _run(self, trial_id: str, trial: dict[str, Any], started: float) -> str:
+        """The id of the trial's run, found or created."""
+        if trial_id not in self.runs:
             run = self.client.create_run(
                 self.experiment,
-                start_time=started,
-                run_name=run_name(record),
-                tags=trial_tags(record) | {"mlflow.parentRunId": self._parent(record["trial"]["label"])},
+                start_time=int(started * 1000),
+                run_name=run_name(trial_id, trial),
+                tags=trial_tags(trial_id, trial) | {"mlflow.parentRunId": self._parent(trial["label"])},
             )
-            run_id = run.info.run_id
-        elif status:
-            self._retag(run_id, record)
-        metrics, params = _metrics(record, ended), _params(record)
-        while metrics or params:
-            self.client.log_batch(run_id, metrics=metrics[: BATCH["metrics"]], params=params[: BATCH["params"]])
-            metrics, params = metrics[BATCH["metrics"] :], params[BATCH["params"] :]
-        self.client.set_terminated(run_id, STATUS[record["state"]], end_time=ended)
-        self.runs[record["id"]] = (run_id, STATUS[record["state"]])
+            self.runs[trial_id] = (run.info.run_id, "RUNNING")
+        return self.runs[trial_id][0]
 
-    def _retag(self, run_id: str, record: dict[str, Any]) -> None:
-        for key, value in trial_tags(record).items():
-            self.client.set_tag(run_id, key, value)
+    def _log(self, record: dict[str, Any]) -> None:
+        """Log everything of a trial once and close its run. Times come from the record: repeatable."""
+        from mlflow.entities import RunTag
+
+        status = STATUS[record["state"]]
+        if self.runs.get(record["id"], ("", ""))[1] == status:
+            return
+        run_id, ended = self._run(record["id"], record["trial"], record["started"]), int(record["ended"] * 1000)
+        tags = [RunTag(key, value) for key, value in result_tags(record).items()]
+        metrics, params = _metrics(record, ended), _params(record)
+        while metrics or params or tags:
+            self.client.log_batch(run_id, metrics[: BATCH["metrics"]], params[: BATCH["params"]], tags)
+            metrics, params, tags = metrics[BATCH["metrics"] :], params[BATCH["params"] :], []
+        self.client.set_terminated(run_id, status, end_time=ended)
+        self.runs[record["id"]] = (run_id, status)
 
     def _parent(self, label: str) -> str:
         if label not in self.parents:
@@ -161,7 +166,9 @@ def read_experiment(uri: str, study: str) -> tuple[dict[str, Any], list[dict[str
         raise LookupError(f"{uri}: no MLflow experiment {study!r}")
     num = int(experiment.tags[f"{PREFIX}study.pieces"])
     contents = json.loads("".join(experiment.tags[f"{PREFIX}study.{i:02d}"] for i in range(num)))
-    return contents, [_flat(run) for run in _search(client, experiment.experiment_id)]
+    return contents, [
+        _flat(run) for run in _search(client, experiment.experiment_id) if f"{PREFIX}state" in run.data.tags
+    ]
 
 
 def _flat(run: Any) -> dict[str, Any]:
@@ -276,6 +283,8 @@ def serve() -> None:
                 answer(problem=filler.check())
             case {"start": study, "retired": retired}:
                 filler.start(study, set(retired))
+            case {"announce": trials, "now": now}:
+                filler.announce(trials, now)
             case {"record": record}:
                 filler.fill(record)
             case {"finish": study}:

@@ -67,13 +67,31 @@ def test_the_readme_study_and_loss_run_as_shown(tmp_path):
     own["designs"] |= {"sweep": {"levels": 3}}
     own["trainable"] = {"epochs": 2, "backbone": {"warm_start": None}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
-    for words in (["plan"], ["run", "--serial"], ["status"], ["report"]):
-        command = [sys.executable, "-m", "study", words[0], "own.yaml", *words[1:]]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
+    follow(tmp_path, "own.yaml")
     records = Ledger(str(tmp_path / "studies" / "my-study"), "my-study").read_all().values()
     assert {r["trial"]["label"] for r in records} == {"bce", "mine"} and len(records) == 8
     assert "mine" in (tmp_path / "studies" / "my-study" / "report.html").read_text()
+
+
+def follow(folder, study, *options):
+    for words in (["plan"], ["run", "--serial"], ["status"], ["report"]):
+        command = [sys.executable, "-m", "study", words[0], study, *words[1:], *options]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+
+
+def test_adding_a_loss_as_the_page_says(tmp_path):
+    """Both files of docs/adding_a_loss.md, literally; only the budget of a trial is smaller."""
+    page = ROOT / "docs" / "adding_a_loss.md"
+    (loss,), (study,) = blocks(page, "python"), blocks(page, "yaml")
+    (tmp_path / "my_losses.py").write_text(loss)
+    (tmp_path / "pulled.yaml").write_text(study)
+    small = ["--set", "seeds=1", "--set", "trainable.epochs=2", "--set", "trainable.backbone.warm_start=null"]
+    follow(tmp_path, "pulled.yaml", *small)
+    records = Ledger(str(tmp_path / "studies" / "pulled"), "pulled").read_all().values()
+    assert {r["trial"]["label"] for r in records} == {"bce", "pulled"} and all(r["state"] == "done" for r in records)
+    assert {r["loss_path"] for r in records if r["trial"]["label"] == "pulled"} == {"eager"}
+    assert "pulled" in (tmp_path / "studies" / "pulled" / "report.html").read_text()
 
 
 def test_the_schema_for_editors_is_current():

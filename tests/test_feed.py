@@ -30,8 +30,9 @@ def make(tmp_path):
         ledger = Ledger(str(tmp_path), plan.config.name)
         ledger.create()
         seen = Counter()
-        feed = Feed(plan.planned(), Searches(plan), ledger, known=known or {}, on_trial=lambda i, s: seen.update([i]),
-                    **({"pack_size": 7, "workers": 2, "retries": 1} | changes))  # fmt: skip
+        settings = {"pack_size": 7, "workers": 2, "retries": 1} | changes
+        settings |= {"on_trial": lambda i, s: seen.update([i]), "on_pack": lambda trials: None}
+        feed = Feed(plan.planned(), Searches(plan), ledger, known=known or {}, **settings)
         return feed, seen, ledger
 
     return build

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from study.ledger import trial_of
 from study.tags import study_tags
 from study.tracker import Tracker, default_uri
 from study.tracking import Filler, read_experiment
@@ -84,6 +85,20 @@ def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
     fill(tmp_path, [], backlog=records[:1])
     (run,) = runs(tmp_path)[1]
     assert run.info.status == "FINISHED" and run.data.tags["evenkeel.state"] == "done"
+
+
+def test_a_trial_that_runs_is_shown_and_then_completed(tmp_path, records):
+    tracker, said = connect(Tracker, tmp_path)
+    trials = [trial_of(item) for item in records]
+    with tracker:
+        tracker.start(STUDY, [], set())
+        tracker.announce(trials[:2])
+        tracker.announce(trials[:1])  # handed out again
+        assert tracker.finish(STUDY) == 0 and said == []
+    assert [r.info.status for r in runs(tmp_path)[1]] == ["RUNNING"] * 2
+    assert read_experiment(default_uri(str(tmp_path)), "tiny")[1] == []
+    fill(tmp_path, records)
+    assert sorted(r.info.status for r in runs(tmp_path)[1]) == ["FAILED", "FINISHED", "FINISHED"]
 
 
 def test_a_failed_trial_that_was_repeated_becomes_done(tmp_path, records):

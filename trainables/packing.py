@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainables.errors import TrainableError, nearest
 from trainables.losses import LOSSES
+from trainables.losses._trace import OF_CLASSES
 from trainables.losses.fused import fuse
 from trainables.trial import Trial
 
@@ -51,7 +52,9 @@ def stack_losses(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype,
 def _stack(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, device: str) -> Loss:
     maker = loss_class(trials[0].loss)
     arguments: dict[str, Any] = {
-        name: _column([trial.hyperparameters[name] for trial in trials], dtype, device)
+        name: _column(
+            [trial.hyperparameters[name] for trial in trials], torch.float64 if name in OF_CLASSES else dtype, device
+        )
         for name in trials[0].hyperparameters
     }
     wanted = {field.name for field in fields(maker)}

@@ -30,6 +30,7 @@ from trainables.metrics import (
     summary,
 )
 from trainables.packing import Loss, signature, stack_losses
+from trainables.sampling import draw_rows, row_weights
 from trainables.trial import Trial
 
 EVALUATED = ("val", "test")
@@ -208,12 +209,15 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
     optimiser = AdamW(head.parameters(), weight_decay=settings["weight_decay"])
     sizes = [size for _, size in losses]
     order = torch.Generator().manual_seed(seed + 1_000_003)
+    weights = row_weights(y.cpu(), **settings["sampling"]) if settings.get("sampling") else None
     curves = _Curves(sum(sizes))
     steps_per_epoch = math.ceil(len(x) / settings["batch"])
     for epoch in range(settings["epochs"]):
         current = [_at(loss, epoch / settings["epochs"]) for loss, _ in losses]
         total = torch.zeros(sum(sizes), dtype=torch.float64, device=x.device)
-        shuffled = torch.randperm(len(x), generator=order).to(x.device)
+        shuffled = (torch.randperm(len(x), generator=order) if weights is None else draw_rows(weights, order)).to(
+            x.device
+        )
         for step, rows in enumerate(shuffled.split(settings["batch"])):
             rate = _rate(settings, (epoch * steps_per_epoch + step) / (settings["epochs"] * steps_per_epoch))
             targets = y[rows]

@@ -82,8 +82,8 @@ def ral_eq6(x, y, hill_lambda=1.5, gamma_neg=4.0, gamma_pos=0.0, clip=0.05, alph
     return _printed(x, y, lambda p: hill_lambda - p, gamma_neg, gamma_pos, clip, alpha1, alpha2, beta1, terms, focusing)
 
 
-def _class_weights(counts, s):
-    counts = torch.tensor(counts, dtype=torch.float64)
+def _class_weights(counts, s, x):
+    counts = torch.tensor(counts, dtype=x.dtype)
     return (counts.min() / counts) ** s
 
 
@@ -91,7 +91,7 @@ def bal(x, y, gamma_neg=9.8, gamma_pos=0.0, clip=0.05, s=1.35, smoothing=0.1, fo
         weights=None):  # fmt: skip
     z = x / x.amax(dim=(-2, -1), keepdim=True)
     p, _, P = _parts(z, clip)
-    w = 0.0 if counts is None and weights is None else _class_weights(counts, s) if weights is None else weights
+    w = 0.0 if counts is None and weights is None else _class_weights(counts, s, x) if weights is None else weights
     t = (1 - smoothing) * y + smoothing / x.shape[-1]
     a = 1 - y
     base = torch.clamp(1 - p * t - (1 - P) * a, min=0)
@@ -103,7 +103,7 @@ def bal(x, y, gamma_neg=9.8, gamma_pos=0.0, clip=0.05, s=1.35, smoothing=0.1, fo
 def bal_eq4(x, y, gamma_neg=9.8, gamma_pos=0.0, clip=0.05, s=1.35, smoothing=0.1, temperature=1.0, focusing="full",
             counts=None, weights=None):  # fmt: skip
     p, q, P = _parts(x / temperature, clip)
-    w = 1.0 if counts is None and weights is None else _class_weights(counts, s) if weights is None else weights
+    w = 1.0 if counts is None and weights is None else _class_weights(counts, s, x) if weights is None else weights
     smoothed = (1 - smoothing) * y + smoothing / x.shape[-1]
     positive = -smoothed * w * _weight(q, gamma_pos, focusing) * torch.log(p)
     return positive - (1 - y) * _weight(P, gamma_neg, focusing) * torch.log(1 - P)
@@ -114,13 +114,14 @@ def _effective(n, beta):
 
 
 def cb(x, y, counts, cb_beta=0.9, weighing="by_class", gamma=2.0):
-    n = torch.tensor(counts, dtype=torch.float64)
+    n = torch.tensor(counts, dtype=x.dtype)
+    if weighing == "by_class":
+        return _effective(n, cb_beta) * focal(x, y, gamma)
     rows = []
     for row in y:
         of_row = n[row > 0.5] if (row > 0.5).any() else n
         rows.append(
             {
-                "by_class": _effective(n, cb_beta),
                 "average_n": _effective(of_row.mean(), cb_beta).expand(len(n)),
                 "average_w": _effective(of_row, cb_beta).mean().expand(len(n)),
                 "min_n": _effective(of_row.min(), cb_beta).expand(len(n)),
@@ -131,7 +132,7 @@ def cb(x, y, counts, cb_beta=0.9, weighing="by_class", gamma=2.0):
 
 def db(x, y, counts, total, map_alpha=0.1, map_beta=10.0, map_mu=0.3, init_bias=0.05, neg_scale=5.0, gamma=2.0,
        balance=2.0):  # fmt: skip
-    n = torch.tensor(counts, dtype=torch.float64)
+    n = torch.tensor(counts, dtype=x.dtype)
     rarity = (1 / n) / (y / n).sum(-1, keepdim=True)
     weight = map_alpha + torch.sigmoid(map_beta * (rarity - map_mu))
     moved = x - init_bias * torch.log(total / n - 1) / neg_scale
@@ -176,7 +177,7 @@ def ral_softmax(x, y, gamma_neg=4.0, gamma_pos=0.0, smoothing=0.1, alpha1=0.0, a
 
 
 def ldam(x, y, counts, max_margin=0.5, scale=30.0, drw=False):
-    n = torch.tensor(counts, dtype=torch.float64) ** -0.25
+    n = torch.tensor(counts, dtype=x.dtype) ** -0.25
     return ce(scale * (x - y * max_margin * n / n.max()), y)
 
 

@@ -14,7 +14,7 @@ def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:
     if min(counts) < 1:
         raise ValueError(f"counts must be >= 1, got {min(counts)}: drop classes without positives")
     log_counts = torch.tensor(counts, dtype=like.dtype, device=like.device).log()
-    return torch.exp(s * (log_counts.min() - log_counts).view(1, -1))
+    return torch.exp(s * (log_counts.min() - log_counts).view(1, -1)).to(like.dtype)
 
 
 def resolve_weights(
@@ -29,7 +29,8 @@ def resolve_weights(
 def effective_weights(counts: Tensor, beta: Number) -> Tensor:
     """(1 - beta) / (1 - beta^n), the inverse effective number: 1 for beta = 0, towards 1/n as beta nears 1.
 
-    Source: Cui et al. 2019. Written with expm1, since 1 - beta^n loses its digits for beta near 1.
+    Source: Cui et al. 2019. Worked out in double precision and with expm1: 1 - beta and 1 - beta^n lose
+    their digits for beta near 1, already when 0.9999 is rounded to single precision.
     """
-    log_beta = torch.as_tensor(beta, dtype=counts.dtype, device=counts.device).log()
-    return torch.expm1(log_beta) / torch.expm1(counts * log_beta)
+    log_beta = torch.as_tensor(beta, dtype=torch.float64, device=counts.device).log()
+    return (torch.expm1(log_beta) / torch.expm1(counts * log_beta)).to(counts.dtype)

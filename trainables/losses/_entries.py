@@ -250,6 +250,6 @@ def focus(base: Tensor, d_base: Tensor, gamma: Number, bracket: Side, focusing: 
     weight = power(base, gamma)
     slope = bracket.slope
     if focusing == "full":
-        floor = 1e4 * torch.finfo(base.dtype).tiny
-        slope = slope + (bracket.value / base.clamp_min(floor)).mul_(gamma).mul_(d_base)
+        floor = 1e12 * torch.finfo(base.dtype).tiny
+        slope = slope + gamma * (bracket.value / base.clamp_min(floor) * d_base)
     return Side(weight * bracket.value, weight * slope)

@@ -25,7 +25,7 @@ FOLDED: dict[str, Callable[..., float]] = {
 }
 
 OF_CLASSES = ("s", "cb_beta")
-"""Hyperparameters that only make class weights: they stay numbers, so that the weights are worked out once."""
+"""Hyperparameters that only make class weights: they stay numbers, in double precision; weights are worked out once."""
 
 
 class NotTraceable(Exception):

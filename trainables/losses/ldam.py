@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.losses._class_weights import effective_weights
-from trainables.losses._entries import Number, check
+from trainables.losses._entries import Number, check, check_batch
 from trainables.losses._softmax import OneLabel, log_probabilities
 
 DEFERRED_FROM = 0.8
@@ -43,6 +43,7 @@ class Ldam(OneLabel):
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
+        check_batch(logits, targets)
         x = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         counts = torch.tensor(self.counts, dtype=x.dtype, device=x.device)
         margins = self.max_margin * (counts.min() / counts) ** 0.25

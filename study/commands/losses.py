@@ -1,0 +1,117 @@
+"""`evenkeel losses`: formulas, hyperparameters, ranges and sources of every loss, and pictures of them."""
+
+import argparse
+import inspect
+import sys
+from dataclasses import fields
+from typing import Any
+
+from search_spaces import SPACES, Choice, Parameter
+from study.errors import UserError
+from trainables.errors import nearest
+
+OTHER_FORM = {"apl": "apl-eq5", "ral": "ral-eq6", "bal": "bal-eq4"} | {
+    "apl-eq5": "apl",
+    "ral-eq6": "ral",
+    "bal-eq4": "bal",
+}
+"""The same loss as published and as printed."""
+
+COUNTS, TOTAL = (400, 100, 25, 5), 500
+"""Positives of the classes that the pictures assume; they show the rarest."""
+
+NUM_VALUES, NUM_POINTS, REACH = 5, 241, 6.0
+
+
+def execute(options: argparse.Namespace) -> int:
+    """List the losses named, or all; with --plot write the page of one."""
+    for name in options.names:
+        if name not in SPACES:
+            raise UserError(f"unknown loss {name!r}; {nearest(name, SPACES)}")
+    if options.plot:
+        if len(options.names) != 1:
+            raise UserError("--plot draws one loss: name it, for example evenkeel losses ral --plot ral.html")
+        _plot(options.names[0], options.plot)
+        sys.stdout.write(f"{options.plot}\n")
+        return 0
+    sys.stdout.write("\n".join(_described(name) for name in options.names or SPACES))
+    return 0
+
+
+def _described(name: str) -> str:
+    space = SPACES[name]
+    lines = [name, *(f"  {line}" for line in _text(name).splitlines())]
+    rows = [("hyperparameter", "symbol", "default", "range", "source")]
+    rows += [(key, p.symbol, _value(p.default), _range(p), p.source) for key, p in space.parameters.items()]
+    if len(rows) > 1:
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines += ["", *("    " + "  ".join([*map(str.ljust, row, widths), row[4]]) for row in rows)]
+    if space.one_label:
+        lines.append("    for data with exactly one label an image")
+    return "\n".join(lines) + "\n"
+
+
+def _text(name: str) -> str:
+    from trainables.losses import LOSSES
+
+    return inspect.getdoc(LOSSES[name]) or ""
+
+
+def _range(parameter: Parameter) -> str:
+    if isinstance(parameter, Choice):
+        return ", ".join(map(_value, parameter.options))
+    return f"{parameter.low:g} to {parameter.high:g}{' (log)' if getattr(parameter, 'log', False) else ''}"
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _plot(name: str, path: str) -> None:
+    from reports.formulas import Moved, write_loss_page
+
+    other = OTHER_FORM.get(name)
+    moved = []
+    for key, parameter in SPACES[name].parameters.items():
+        values = parameter.levels(NUM_VALUES)
+        beside = values if other and key in SPACES[other].parameters else []
+        moved.append(
+            Moved(
+                hyperparameter=key,
+                symbol=parameter.symbol,
+                source=parameter.source,
+                curves=[_curves(name, key, value) for value in values],
+                other=[_curves(str(other), key, value) for value in beside],
+            )
+        )
+    try:
+        write_loss_page(path, name, other, _text(name), moved)
+    except OSError as error:
+        raise UserError(f"--plot {path}: cannot be written ({error}); give another file") from error
+
+
+def _curves(name: str, key: str, value: Any) -> Any:
+    """Loss and gradient of the rarest class against its p, the other classes at logit 0."""
+    import torch
+
+    from reports.formulas import Curves
+    from trainables.losses import LOSSES
+
+    facts = {"counts": COUNTS, "total": TOTAL}
+    known = {field.name for field in fields(LOSSES[name])}
+    loss = LOSSES[name](**{k: v for k, v in facts.items() if k in known}, **{key: value})
+    x = torch.zeros(NUM_POINTS, len(COUNTS), dtype=torch.float64)
+    x[:, -1] = torch.linspace(-REACH, REACH, NUM_POINTS, dtype=torch.float64)
+    x.requires_grad_()
+    values, slopes = [], []
+    for label in (-1, 0):
+        y = torch.zeros_like(x)
+        y[:, label] = 1
+        entries = loss(x, y)
+        entries = entries.sum(-1) if SPACES[name].one_label else entries[:, -1]
+        (gradient,) = torch.autograd.grad(entries.sum(), x)
+        values.append(entries.detach().numpy())
+        slopes.append(gradient[:, -1].numpy())
+    odds = loss.log_odds(x) if hasattr(loss, "log_odds") else x
+    p = torch.sigmoid(odds[:, -1]).detach().numpy()
+    return Curves(value, value == SPACES[name].parameters[key].default, p, (*values, *slopes))

@@ -1,0 +1,178 @@
+"""The compiled path gives what the eager path gives, wherever it runs, and leaves the rest to it."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search_spaces import SPACES, Choice
+from tests.losses.test_contract import COUNTS, NAMES, SOFTMAX, examples, make, slope
+from tests.losses.test_contract import settings as drawn_settings
+from trainables.losses import Ral
+from trainables.losses._kernel import _loaded, compiled
+from trainables.losses._trace import trace
+from trainables.losses.fused import SWITCH, Fused, fuse, means, path_of
+
+FUSED = [name for name in NAMES if name not in SOFTMAX]
+CLOSE = {"rtol": 3e-5, "atol": 3e-6}
+
+
+def both(loss, x, y, reduce=lambda loss, a, b: loss(a, b)):
+    """Value and slope of the fused and of the eager path, [2] each."""
+    results = []
+    for path in (fuse(loss), loss):
+        a = x.detach().clone().requires_grad_()
+        value = reduce(path, a, y)
+        (gradient,) = torch.autograd.grad((value * torch.linspace(1, 2, value.numel()).view(value.shape)).sum(), a)
+        results.append((value.detach(), gradient))
+    return results
+
+
+def assert_same(loss, x, y, reduce=lambda loss, a, b: loss(a, b), **tolerance):
+    (value, gradient), (eager_value, eager_gradient) = both(loss, x, y, reduce)
+    scale = eager_value.abs().max().clamp_min(1), eager_gradient.abs().max().clamp_min(1e-3)
+    assert gradient.dtype == eager_gradient.dtype
+    tolerance = tolerance or CLOSE
+    torch.testing.assert_close(value / scale[0], eager_value.float() / scale[0], **tolerance)
+    torch.testing.assert_close(gradient / scale[1], eager_gradient / scale[1], **tolerance)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_every_multi_label_loss_has_a_kernel(name):
+    assert path_of(fuse(make(name))) == "fused"
+
+
+@pytest.mark.parametrize("name", SOFTMAX)
+def test_a_loss_without_closed_slopes_stays_itself(name):
+    loss = make(name)
+    assert fuse(loss) is loss and path_of(loss) == "eager"
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_entries_and_gradients_are_those_of_the_eager_path(name, rng):
+    x, y = examples(rng, rows=30, reach=12.0, dtype=torch.float32)
+    for setting in [{}, *drawn_settings(name, rng, 6)]:
+        assert_same(make(name, **setting), x, y)
+
+
+@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("layout", ["trials first", "rows first", "one"])
+def test_packs_in_any_layout(name, layout, rng):
+    """Hyperparameters as [K, 1, 1] tensors; logits as the heads give them (rows first in memory) or not."""
+    K = 1 if layout == "one" else 5
+    x, y = examples(rng, rows=33, reach=6.0, dtype=torch.float32)
+    x = torch.stack([x + 0.1 * k for k in range(K)])
+    x = x.transpose(0, 1).contiguous().transpose(0, 1) if layout == "rows first" else x
+    parameters = SPACES[name].parameters
+    pack = {
+        key: torch.tensor([parameter.at(rng.random()) for _ in range(K)], dtype=torch.float32).view(-1, 1, 1)
+        for key, parameter in parameters.items()
+        if not isinstance(parameter, Choice)
+    }
+    loss = make(name, **pack)
+    assert fuse(loss).fits(x, y)
+    assert_same(loss, x, y)
+    assert_same(loss, x, y.expand_as(x).clone())
+    assert_same(loss, x, y, means)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_means_are_means_of_the_entries(name, rng):
+    x, y = examples(rng, rows=30, reach=6.0, dtype=torch.float32)
+    assert_same(make(name), x, y, means)
+    assert_same(make(name), x.bfloat16(), y, means, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (700, 4), (3, 5, 4), (2, 400, 4)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("target_dtype", [torch.float32, torch.bfloat16, torch.bool, torch.uint8])
+def test_shapes_and_types(shape, dtype, target_dtype, rng):
+    x = torch.tensor(rng.normal(size=shape) * 3, dtype=torch.float32).to(dtype)
+    y = torch.tensor(rng.random(shape[-2:]) < 0.3).to(target_dtype)
+    tolerance = CLOSE if dtype == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
+    for name in ("ral", "bal", "db"):
+        assert_same(make(name), x, y, **tolerance)
+
+
+def test_many_classes_go_in_blocks_and_threads(rng):
+    counts = tuple(range(3, 3003))
+    x = torch.tensor(rng.normal(size=(40, 3000)) * 3, dtype=torch.float32)
+    y = torch.tensor(rng.random((40, 3000)) < 0.02, dtype=torch.float32)
+    from trainables.losses import BalEq4, Db
+
+    for loss in (Ral(), BalEq4(counts=counts), Db(counts=counts, total=5000)):
+        assert_same(loss, x, y)
+        assert_same(loss, x, y, means)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-1e4, 1e4, width=32), st.sampled_from(FUSED), st.booleans())
+def test_extremes_are_finite_and_agree(logit, name, positive):
+    x = torch.tensor([[logit, 0.0, -1.0, 1.0]])
+    y = torch.full((1, 4), float(positive))
+    assert_same(make(name), x, y)
+    assert slope(fuse(make(name)), x, y).isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("path", ["fused", "eager"])
+def test_a_nan_logit_never_becomes_a_finite_loss(name, path):
+    x, y = torch.zeros(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1]])
+    x[0, 0] = x[0, 1] = torch.nan
+    loss = fuse(make(name)) if path == "fused" else make(name)
+    assert loss(x, y)[0, :2].isnan().all()
+    assert means(loss, x, y).isnan()
+
+
+def test_what_has_no_kernel_runs_eagerly():
+    fused = fuse(Ral())
+    y = torch.zeros(2, 4)
+    assert not fused.fits(torch.zeros(2, 4, dtype=torch.float64), y)
+    assert fused(torch.zeros(2, 4, dtype=torch.float64), y).dtype == torch.float64
+    assert not fused.fits(torch.zeros(2, 4, dtype=torch.float16), y)
+    assert not fused.fits(torch.zeros(2, 2, 2, 4), y)
+    assert not fuse(Ral(gamma_neg=torch.full((3, 1, 1), 2.5))).fits(torch.zeros(2, 4), y)
+    assert fuse(Ral(gamma_neg=torch.full((3, 1, 1), 2.5)))(torch.zeros(2, 4), y).shape == (3, 2, 4)
+    with pytest.raises(ValueError, match="must not be empty"):
+        fused(torch.zeros(0, 4), torch.zeros(0, 4))
+
+
+def test_it_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv(SWITCH, "0")
+    assert path_of(fuse(Ral())) == "eager"
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_without_a_working_compiler_losses_run_eagerly(compiler, monkeypatch, tmp_path):
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path))
+    _loaded.cache_clear()
+    assert path_of(fuse(Ral())) == "eager"
+    _loaded.cache_clear()
+
+
+def test_a_kernel_is_compiled_once_for_all_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path))
+    script = "from trainables.losses import Ral; from trainables.losses.fused import fuse; print(fuse(Ral()).kernel)"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+        (library,) = (tmp_path / "kernels").iterdir()
+        made = library.stat().st_mtime_ns
+    assert library.suffix == ".so" and library.stat().st_mtime_ns == made
+
+
+def test_equal_formulas_share_a_kernel():
+    assert compiled(trace(Ral(hill_lambda=1.7))) is compiled(trace(Ral(hill_lambda=2.3)))
+
+
+def test_gradients_keep_flowing_through_the_graph(rng):
+    """Once forward, twice backward, into what lies before the loss."""
+    x, y = examples(rng, dtype=torch.float32)
+    weight = torch.ones(4, requires_grad=True)
+    loss = means(fuse(Ral()), x * weight, y)
+    (first,) = torch.autograd.grad(loss, weight, retain_graph=True)
+    (second,) = torch.autograd.grad(loss, weight)
+    assert torch.equal(first, second) and isinstance(fuse(Ral()), Fused) and len(COUNTS) == 4
