@@ -66,12 +66,15 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
     fused = fuse(loss)
     assert path_of(fused) == "fused" and fused.fits(x, targets)
 
+    def trained(means_of_trials: Tensor) -> Tensor:
+        return means_of_trials.sum() if means_of_trials.dim() else means_of_trials
+
     def plainly() -> Tensor:
         return PLAIN[name](x.float(), targets, **setting).mean()
 
     steps: list[Step] = [
         lambda: torch.autograd.grad(functional.binary_cross_entropy_with_logits(x, same), x),
-        lambda: torch.autograd.grad(means(fused, x, targets).mean(), x),
+        lambda: torch.autograd.grad(trained(means(fused, x, targets)), x),
         lambda: torch.autograd.grad(loss(x, targets).mean(), x),
         lambda: torch.autograd.grad(plainly(), x),
     ]

@@ -9,6 +9,7 @@ everywhere and the positive side only where a target is 1.
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -108,7 +109,7 @@ def _one_target_matrix(x: Tensor, targets: Tensor, loss: EntryLoss) -> bool:
 def _with(everywhere: Tensor, rows: Tensor, columns: Tensor, picked: Tensor) -> Tensor:
     """`everywhere` [..., B, C] with the entries at (rows, columns) replaced by `picked` [..., M, 1], in place."""
     if picked.shape[:-2] != everywhere.shape[:-2]:
-        lead = torch.broadcast_shapes(everywhere.shape[:-2], picked.shape[:-2])
+        lead = np.broadcast_shapes(everywhere.shape[:-2], picked.shape[:-2])
         everywhere = everywhere.expand(*lead, *everywhere.shape[-2:]).clone()
     everywhere[..., rows, columns] = picked.squeeze(-1)
     return everywhere

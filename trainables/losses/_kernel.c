@@ -58,9 +58,9 @@ static inline float ek_log1p(float u) {
 
 enum { BLOCK = 1024, FLOAT32 = 0, BFLOAT16 = 1, BYTE = 2 };
 
-__attribute__((noinline)) static void negative(long n, const float *restrict x, const float *const *in, const float *parameters,
+__attribute__((noinline)) static void negative(long n, const float *restrict x, const float *const *in, const float *restrict parameters,
                      float num_classes, float *restrict value, float *restrict slope);
-__attribute__((noinline)) static void positive(long n, const float *restrict x, const float *const *in, const float *parameters,
+__attribute__((noinline)) static void positive(long n, const float *restrict x, const float *const *in, const float *restrict parameters,
                      float num_classes, float *restrict value, float *restrict slope);
 
 static inline float element(const void *base, int kind, int64_t at) {
@@ -91,7 +91,7 @@ __attribute__((noinline)) static const float *fetch(const void *base, int kind, 
 }
 
 /* The negative side everywhere, the positive side only where a target is 1, gathered side by side. */
-__attribute__((noinline)) static void entries(long n, const float *x, const float *y, const float *const *in, const float *parameters,
+__attribute__((noinline)) static void entries(long n, const float *x, const float *y, const float *const *in, const float *restrict parameters,
                     float num_classes, float *value, float *slope) {
   float xs[BLOCK], vs[BLOCK], ss[BLOCK], gathered[NUM_INPUTS + 1][BLOCK];
   int32_t at[BLOCK + 1];
@@ -140,6 +140,24 @@ __attribute__((noinline)) static void put(void *base, int kind, int64_t at, cons
   }
 }
 
+/* What division by the batch maximum needs to be differentiated: the sum of slope times logit, and where the maximum is. */
+typedef struct { double product; int64_t count, at; } maximum;
+
+__attribute__((noinline)) static void look(maximum *m, const float *slope, const float *x, float scale, long n, int64_t at) {
+  float lanes[8] = {0}, sum = 0;
+  int32_t equal = 0;
+  long c = 0;
+  for (; c + 8 <= n; c += 8)
+    for (int j = 0; j < 8; j++) lanes[j] += slope[c + j] * x[c + j];
+  for (; c < n; c++) sum += slope[c] * x[c];
+  for (int j = 0; j < 8; j++) sum += lanes[j];
+  for (c = 0; c < n; c++) equal += x[c] == scale;
+  m->product += sum;
+  m->count += equal;
+  for (c = 0; equal && c < n; c++)
+    if (x[c] == scale) m->at = at + c;
+}
+
 typedef struct { int64_t kind, outer, inner, stride; } operand;
 
 typedef struct {
@@ -149,9 +167,9 @@ typedef struct {
 } plan;
 
 /* Entries (outer, inner, class) of the rows outer_from <= outer < outer_to. Either `values` gets the loss of each entry,
-   or `sums` the sum over the entries of each trial; `slopes` gets the derivatives times `factor`. */
+   or `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. */
 void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, float *values, double *sums,
-         void *slopes, float factor) {
+         maximum *maxima, void *slopes, float factor) {
   float xs[BLOCK], ys[BLOCK], vs[BLOCK], ss[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];
   const float *in[NUM_INPUTS + 1];
   long ready[NUM_INPUTS + 1];
@@ -177,14 +195,24 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
             ready[j - 2] = a.inner == 0 && (a.stride == 0 || num_classes <= BLOCK) ? rows * n : 0;
           }
         }
-        int64_t at = o * p->outer_step + i * p->inner_step + c;
         entries(rows * n, arrays[0], arrays[1], in, p->parameters, (float)num_classes, vs, ss);
-        for (long r = 0; r < rows; r++) {
-          if (values)
-            memcpy(values + at + r * p->inner_step, vs + r * n, n * sizeof(float));
-          else
-            sums[o * p->sum_outer + (i + r) * p->sum_inner] += total(vs + r * n, n);
-          if (slopes) put(slopes, p->slope_kind, at + r * p->inner_step, ss + r * n, n, factor);
+        int64_t at = o * p->outer_step + i * p->inner_step + c, sum_at = o * p->sum_outer + i * p->sum_inner;
+        int joined = p->inner_step == n;
+        long runs = joined ? 1 : rows, length = joined ? rows * n : n;
+        for (long r = 0; r < runs; r++) {
+          if (values) memcpy(values + at + r * p->inner_step, vs + r * n, length * sizeof(float));
+          put(slopes, p->slope_kind, at + r * p->inner_step, ss + r * n, length, factor);
+        }
+        if (values) continue;
+        if (!p->sum_inner) runs = 1, length = rows * n;
+        else runs = rows, length = n;
+        for (long r = 0; r < runs; r++) {
+          sums[sum_at + r] += factor * total(vs + r * n, length);
+          if (SCALE_INPUT >= 0)
+            for (long k = 0; k < (joined || p->sum_inner ? 1 : rows); k++)
+              look(maxima + sum_at + r, ss + (r + k) * n, arrays[0] + (r + k) * n,
+                   in[SCALE_INPUT < 0 ? 0 : SCALE_INPUT][(r + k) * n], joined && !p->sum_inner ? rows * n : n,
+                   at + (r + k) * p->inner_step);
         }
       }
     }

@@ -44,13 +44,21 @@ class NoCompiler(Exception):
 
 def source(formula: Formula) -> str:
     """The kernel as C."""
-    num = len(formula.graph.inputs)
-    nodes = [formula.graph.nodes[number] for number in formula.used(formula.positive)]
+    graph, inputs = formula.graph, formula.inputs
+    nodes = [graph.nodes[number] for number in formula.used(formula.positive)]
     uses = {args[0] for op, *args in nodes if op == "input"}
-    flags = ", ".join(str(int(j in uses)) for j in range(num + 1))
+    flags = ", ".join([*(str(int(number in uses)) for number in inputs), "0"])
+    scale = next(
+        (
+            place
+            for place, number in enumerate(inputs)
+            if isinstance(graph.inputs[number], str) and graph.inputs[number] == "scale"
+        ),
+        -1,
+    )
     template = Path(__file__).with_name("_kernel.c").read_text()
     return (
-        f"#define NUM_INPUTS {num}\n"
+        f"enum {{ NUM_INPUTS = {len(inputs)}, SCALE_INPUT = {scale} }};\n"
         f"static const int POSITIVE_USES[NUM_INPUTS + 1] = {{{flags}}};\n"
         f"{template}\n{_side('negative', formula, formula.negative)}\n{_side('positive', formula, formula.positive)}"
     )
@@ -61,15 +69,15 @@ def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
     for number in formula.used(results):
         op, *args = formula.graph.nodes[number]
         kind = "int" if op in ("gt", "lt", "ge", "le") else "float"
-        raw = args[0] if op in ("literal", "input", "parameter") else None
+        raw = formula.inputs.index(args[0]) if op == "input" else args[0] if op in ("literal", "parameter") else None
         text = PATTERNS[op].format(*(f"v{a}" for a in args), raw=raw)
         lines.append(f"    const {kind} v{number} = {text};\n")
         if op == "input":
             arrays.append(f"  const float *restrict in{raw} = in[{raw}];\n")
     value, slope = (symbol.number for symbol in results)
     return (
-        f"static void {name}(long n, const float *restrict x, const float *const *in, const float *parameters,\n"
-        "                     float num_classes, float *restrict value, float *restrict slope) {\n"
+        f"static void {name}(long n, const float *restrict x, const float *const *in,\n"
+        "    const float *restrict parameters, float num_classes, float *restrict value, float *restrict slope) {\n"
         + "".join(arrays) + "  for (long i = 0; i < n; i++) {\n" + "".join(lines)
         + f"    value[i] = v{value};\n    slope[i] = v{slope};\n  }}\n}}\n"
     )  # fmt: skip
@@ -90,7 +98,7 @@ def _loaded(text: str) -> "ctypes._NamedFuncPointer":
         function = ctypes.CDLL(str(library)).run
     except OSError as error:
         raise NoCompiler(str(error)) from error
-    function.argtypes = [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 5 + [ctypes.c_float]
+    function.argtypes = [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 6 + [ctypes.c_float]
     function.restype = None
     return function
 

@@ -16,7 +16,7 @@ BINARY = {"add", "sub", "mul", "div", "gt", "lt", "ge", "le", "clamp_min", "clam
 ALIASES = {"true_divide": "div", "subtract": "sub", "multiply": "mul", "negative": "neg", "maximum": "clamp_min"}
 
 
-FOLDED: dict[str, Callable[..., float]] = {
+FOLDED: dict[str, Callable] = {
     "neg": operator.neg,
     "add": operator.add,
     "sub": operator.sub,
@@ -56,6 +56,13 @@ class Graph:
         self.inputs.append(tensor)
         return self.add("input", len(self.inputs) - 1)
 
+    def folded(self, name: str, *numbers: int, values: list) -> "Symbol":
+        """Arithmetic of hyperparameters alone, done once here."""
+        key = ("folded", name, *numbers)
+        if key not in self.numbers:
+            self.numbers[key] = self.input(FOLDED[name](*values)).number
+        return Symbol(self, self.numbers[key])
+
     def parameter(self, value: float) -> "Symbol":
         self.parameters.append(value)
         return self.add("parameter", len(self.parameters) - 1)
@@ -86,6 +93,15 @@ class Symbol:
     @property
     def node(self) -> tuple:
         return self.graph.nodes[self.number]
+
+    @property
+    def known(self) -> Tensor | float | None:
+        """The value of a hyperparameter or a literal; None for what only a call knows."""
+        kind, *args = self.node
+        if kind == "input":
+            value = self.graph.inputs[args[0]]
+            return None if isinstance(value, str) else value
+        return args[0] if kind == "literal" else self.graph.parameters[args[0]] if kind == "parameter" else None
 
     @property
     def least(self) -> float:
@@ -127,6 +143,9 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
         return _sigmoid(graph, symbols[0])
     if name not in UNARY | BINARY:
         raise NotTraceable(name)
+    known = [s.known for s in symbols]
+    if name in FOLDED and any(isinstance(k, Tensor) for k in known) and all(k is not None for k in known):
+        return graph.folded(name, *(s.number for s in symbols), values=known)
     return _simplified(graph, name, symbols) or graph.add(name, *(s.number for s in symbols))
 
 
@@ -158,6 +177,12 @@ class Formula:
     graph: Graph
     negative: tuple[Symbol, Symbol]
     positive: tuple[Symbol, Symbol]
+
+    @property
+    def inputs(self) -> list[int]:
+        """Numbers of the graph's inputs that the kernel reads, in its order."""
+        nodes = [self.graph.nodes[n] for side in (self.negative, self.positive) for n in self.used(side)]
+        return sorted({node[1] for node in nodes if node[0] == "input"})
 
     def used(self, results: tuple[Symbol, Symbol]) -> list[int]:
         """Numbers of the nodes that `results` need, in order."""

@@ -28,7 +28,7 @@ def contrastive(images: Tensor, captions: Tensor, logit_scale: Tensor) -> Tensor
 
 
 def similarities(rows: Tensor, columns: Tensor, logit_scale: Tensor, *, capped: bool = False) -> Tensor:
-    """k times the cosines, [B, M], for rows [B, D] and columns [M, D]; `capped` keeps k <= 100 as CLIP's training does."""
+    """k times the cosines, [B, M], of rows [B, D] and columns [M, D]; `capped` keeps k <= 100 as CLIP did."""
     k = logit_scale.exp()
     k = k.clamp_max(LARGEST_SCALE) if capped else k
     return k * functional.normalize(rows.float(), dim=-1) @ functional.normalize(columns.float(), dim=-1).T

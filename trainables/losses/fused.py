@@ -1,6 +1,7 @@
 """The fused path: a loss as one compiled pass over the entries. The eager path is its reference and its fallback."""
 
 import os
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +18,7 @@ from trainables.losses._trace import Formula, NotTraceable, trace
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2, torch.bool: 2}
 ENTRIES_PER_THREAD = 1 << 15
 SWITCH = "EVENKEEL_FUSED"
+MAXIMUM = np.dtype([("product", np.float64), ("count", np.int64), ("at", np.int64)])
 
 
 def fuse(loss: Any) -> Any:
@@ -78,27 +80,35 @@ class Fused:
     def run(self, x: Tensor, targets: Tensor, *, mean: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """(values [..., B, C] or means [...], slopes [..., B, C], scale of the logits if the loss has one).
 
-        Slopes of means are derivatives of the mean, in the type of `x`.
+        Slopes of means are derivatives of the mean by the logits, in the type of `x`; those of values are taken at a
+        constant scale.
         """
         plan = self.plan(x, targets)
         assert plan is not None
-        scale = self.loss._scale(x).float() if hasattr(self.loss, "_scale") else None
-        row = self.loss._row(plan.like, targets) if "row" in self.formula.graph.inputs else None
-        pointers = plan.pointers.copy()
-        pointers[:2] = x.data_ptr(), targets.data_ptr()
-        for number, tensor in ((plan.scale_at, scale), (plan.row_at, row)):
-            if tensor is not None:
-                pointers[number] = tensor.data_ptr()
+        pointers = array("Q", plan.pointers)
+        pointers[0], pointers[1] = x.data_ptr(), targets.data_ptr()
+        scale = row = None
+        if plan.scale_at:
+            scale = self.loss._scale(x).float()
+            pointers[plan.scale_at] = scale.data_ptr()
+        if plan.row_at:
+            row = self.loss._row(plan.like, targets)
+            pointers[plan.row_at] = row.data_ptr()
         slope = torch.empty_strided(x.shape, plan.strides, dtype=x.dtype if mean else torch.float32)
         value = None if mean else torch.empty_strided(x.shape, plan.strides)
-        sums = np.zeros((plan.num_parts, plan.num_trials))
+        sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
+        maxima = np.zeros((plan.num_parts, plan.num_trials), MAXIMUM) if mean and plan.scale_at else None
         factor = plan.num_trials / x.numel() if mean else 1.0
-        layout = plan.of_means if mean else plan.of_entries
+        arguments = (
+            plan.means_at if mean else plan.entries_at,
+            pointers.buffer_info()[0],
+            None if value is None else value.data_ptr(),
+        )
 
         def part(number: int) -> None:
             self.kernel(
-                plan.bounds[number], plan.bounds[number + 1], layout.ctypes.data, pointers.ctypes.data,
-                None if value is None else value.data_ptr(), sums[number].ctypes.data, slope.data_ptr(), factor,
+                plan.bounds[number], plan.bounds[number + 1], *arguments, sums[number].data_ptr(),
+                None if maxima is None else maxima[number].ctypes.data, slope.data_ptr(), factor,
             )  # fmt: skip
 
         others = [_threads().submit(part, number) for number in range(1, plan.num_parts)]
@@ -106,23 +116,27 @@ class Fused:
         for other in others:
             other.result()
         if value is None:
-            value = torch.from_numpy(sums.sum(0) * factor).float().view(x.shape[:-2])
+            value = (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2])
+        if maxima is not None and scale is not None:
+            _through_the_maximum_of_means(slope, x, scale, maxima, factor)
         return value, slope, scale
 
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
+    """Addresses and strides that every call with tensors of one kind shares."""
+
     num_trials: int
     strides: tuple[int, ...]
     bounds: list[int]
-    pointers: np.ndarray
-    of_entries: np.ndarray
-    of_means: np.ndarray
+    pointers: list[int]
+    entries_at: int
+    means_at: int
     scale_at: int
     row_at: int
     like: Tensor
     keep: tuple
-    """What the pointers point to."""
+    """What the addresses point to."""
 
     @property
     def num_parts(self) -> int:
@@ -130,8 +144,9 @@ class _Plan:
 
 
 def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
-    graph, shape = fused.formula.graph, x.shape
-    tensors = [t for t in graph.inputs if isinstance(t, Tensor)]
+    shape = x.shape
+    names_or_tensors = [fused.formula.graph.inputs[number] for number in fused.formula.inputs]
+    tensors = [t for t in fused.formula.graph.inputs if isinstance(t, Tensor)]
     if (
         x.dtype not in (torch.float32, torch.bfloat16)
         or targets.dtype not in KINDS
@@ -139,38 +154,43 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         or x.dim() not in (2, 3)
         or x.stride(-1) != 1
         or x.numel() == 0
-        or any(torch.broadcast_shapes(shape, t.shape) != shape for t in (targets, *tensors))
+        or any(not _broadcasts(t.shape, shape) for t in (targets, *tensors))
     ):
         return None
     trials, rows, classes = cube = (1, *shape) if x.dim() == 2 else tuple(shape)
-    row = torch.empty(*targets.shape[:-1], 1)
-    known = {"scale": torch.empty(*shape[:-2], 1, 1), "row": row}
-    inputs = [known[t] if isinstance(t, str) else t.float().contiguous() for t in graph.inputs]
+    known = {"scale": torch.empty(*shape[:-2], 1, 1), "row": torch.empty(*targets.shape[:-1], 1)}
+    inputs = [known[t] if isinstance(t, str) else t.float().contiguous() for t in names_or_tensors]
+    places = {t: 2 + place for place, t in enumerate(names_or_tensors) if isinstance(t, str)}
     views = [t.expand(cube) for t in (x, targets, *inputs)]
     strides = torch.empty_like(x, dtype=torch.float32).stride()
     out = strides if x.dim() == 3 else (0, *strides)
     outer, inner = (1, 0) if out[0] < out[1] and (trials > 1 or classes >= 512) else (0, 1)
     operands = np.array([(KINDS[v.dtype], v.stride(outer), v.stride(inner), v.stride(2)) for v in views], np.int64)
-    parameters = np.array([*graph.parameters, 0.0], np.float32)
+    parameters = np.array([*fused.formula.graph.parameters, 0.0], np.float32)
     num = max(1, min(torch.get_num_threads(), cube[outer], x.numel() // ENTRIES_PER_THREAD))
-
-    def layout(kind: int) -> np.ndarray:
-        steps = (out[outer], out[inner], int(outer == 0), int(inner == 0))
-        addresses = (operands.ctypes.data, parameters.ctypes.data)
-        return np.array([cube[inner], classes, kind, *steps, *addresses], np.int64)
-
+    steps = (out[outer], out[inner], int(outer == 0), int(inner == 0 and trials > 1))
+    addresses = (operands.ctypes.data, parameters.ctypes.data)
+    entries, of_means = (
+        np.array([cube[inner], classes, KINDS[dtype], *steps, *addresses], np.int64)
+        for dtype in (torch.float32, x.dtype)
+    )
     return _Plan(
         num_trials=trials,
         strides=strides,
         bounds=[cube[outer] * i // num for i in range(num + 1)],
-        pointers=np.array([v.data_ptr() for v in views], np.uint64),
-        of_entries=layout(KINDS[torch.float32]),
-        of_means=layout(KINDS[x.dtype]),
-        scale_at=2 + graph.inputs.index("scale") if "scale" in graph.inputs else 0,
-        row_at=2 + graph.inputs.index("row") if "row" in graph.inputs else 0,
+        pointers=[v.data_ptr() for v in views],
+        entries_at=entries.ctypes.data,
+        means_at=of_means.ctypes.data,
+        scale_at=places.get("scale", 0),
+        row_at=places.get("row", 0),
         like=torch.empty(0),
-        keep=(operands, parameters, *inputs),
+        keep=(operands, parameters, entries, of_means, *inputs),
     )
+
+
+def _broadcasts(shape: torch.Size, to: torch.Size) -> bool:
+    """Whether `shape` can be expanded to `to` (torch.broadcast_shapes would import a computer algebra system)."""
+    return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False))
 
 
 @cache
@@ -198,9 +218,7 @@ class _Entries(torch.autograd.Function):
 class _Means(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused) -> Tensor:
-        value, slope, scale = fused.run(x, targets, mean=True)
-        if scale is not None:
-            _through_the_maximum(slope, x, scale)
+        value, slope, _ = fused.run(x, targets, mean=True)
         ctx.save_for_backward(slope)
         return value
 
@@ -208,7 +226,8 @@ class _Means(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
         grad = grads[0]
-        return slope if bool((grad == 1).all()) else slope * grad[..., None, None].to(slope.dtype), None, None
+        is_one = grad.item() == 1 if grad.numel() == 1 else bool((grad == 1).all())
+        return slope if is_one else slope * grad[..., None, None].to(slope.dtype), None, None
 
 
 def _through_the_maximum(gradient: Tensor, x: Tensor, scale: Tensor) -> None:
@@ -217,3 +236,16 @@ def _through_the_maximum(gradient: Tensor, x: Tensor, scale: Tensor) -> None:
     num = at.sum((-2, -1), keepdim=True)
     total = (gradient.float() * x).sum((-2, -1), keepdim=True) / scale
     gradient.sub_((at * (total / num.clamp_min(1))).to(gradient.dtype))
+
+
+def _through_the_maximum_of_means(slope: Tensor, x: Tensor, scale: Tensor, maxima: np.ndarray, factor: float) -> None:
+    """The same for means, from what the kernel saw: in nearly every batch one entry is the maximum."""
+    counts = maxima["count"].sum(0)
+    if (counts > 1).any():
+        _through_the_maximum(slope, x, scale)
+        return
+    total = torch.from_numpy(maxima["product"].sum(0) * factor).float() / scale.flatten()
+    trials = np.flatnonzero(counts)
+    flat = slope.as_strided((slope.numel(),), (1,))
+    at = torch.from_numpy(maxima["at"].sum(0)[trials])
+    flat[at] = (flat[at].float() - total[torch.from_numpy(trials)]).to(slope.dtype)
