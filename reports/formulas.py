@@ -77,13 +77,15 @@ def _figure(moved: Moved, name: str, other: str | None) -> object:
                     showlegend=panel == 0,
                 )
     axis = {"gridcolor": GRID, "zeroline": True, "zerolinecolor": FAINT, "linecolor": FAINT}
-    drawn.update_xaxes(**axis, range=[0, 1], title={"text": "p"})
+    drawn.update_xaxes(**axis, range=[0, 1])
+    drawn.update_xaxes(title={"text": "p"}, row=2)
     drawn.update_yaxes(**axis)
     drawn.update_layout(
         template="none",
         height=HEIGHT,
         margin={"l": 60, "r": 10, "t": 40, "b": 50},
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         legend={"font": {"size": 11}},

@@ -1,3 +1,3 @@
 """Studies: what to run, where, what was recorded; the command line."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from search_spaces import SPACES
 from study.cli import COMMANDS, main
 from study.engine import storage_of
 from study.errors import EXIT_BAD_INPUT, EXIT_OK
@@ -53,6 +55,9 @@ def test_every_command_explains_itself(command, capsys):
         (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),
         (["ui", "demo", "--storage", "nowhere"], "no MLflow database yet"),
+        (["losses", "rall"], "unknown loss 'rall'; did you mean 'ral'"),
+        (["losses", "--plot", "x.html"], "--plot draws one loss: name it"),
+        (["losses", "ral", "--plot", "no/x.html"], "--plot no/x.html: cannot be written"),
     ],
 )
 def test_mistakes_get_one_message_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
@@ -68,6 +73,40 @@ def test_presets_and_schema(capsys):
     assert {"demo", "corel5k"} <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     assert main(["presets", "--schema"]) == EXIT_OK
     assert json.loads(capsys.readouterr().out)["title"] == "StudyConfig"
+
+
+def test_losses_are_listed_with_what_may_vary(capsys):
+    assert main(["losses"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    for name, space in SPACES.items():
+        (listed,) = [block for block in re.split(r"\n\n?(?=\S)", shown) if block.split("\n")[0] == name]
+        assert len(listed.splitlines()) > 1
+        for key, parameter in space.parameters.items():
+            (line,) = [line for line in listed.splitlines() if line.split()[:1] == [key]]
+            assert parameter.symbol in line and parameter.source in line
+    assert main(["losses", "ral", "ce"]) == EXIT_OK
+    assert [line for line in capsys.readouterr().out.splitlines() if line[:1].strip()] == ["ral", "ce"]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_loss_can_be_drawn(name, tmp_path, capsys):
+    path = tmp_path / "loss.html"
+    assert main(["losses", name, "--plot", str(path)]) == EXIT_OK
+    text = path.read_text()
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', text, re.S)[1])
+    assert set(figures) == set(SPACES[name].parameters)
+    for key, figure in figures.items():
+        curves = {trace["legendgroup"] for trace in figure["data"]}
+        assert len(figure["data"]) == 4 * len(curves) and len(curves) >= len(SPACES[name].parameters[key].levels(5))
+
+
+def test_a_drawn_loss_has_the_losses_values(tmp_path):
+    """The gradient of a BCE-like focal loss against p: the curve at gamma 0 is p itself."""
+    main(["losses", "focal", "--plot", str(tmp_path / "focal.html")])
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', (tmp_path / "focal.html").read_text(), re.S)[1])
+    traces = [t for t in figures["gamma"]["data"] if t["legendgroup"] == "focal 0.0"]
+    assert traces[3]["y"] == pytest.approx(traces[3]["x"], abs=1e-4)
+    assert traces[2]["y"] == pytest.approx([p - 1 for p in traces[2]["x"]], abs=1e-4)
 
 
 def test_plan_counts_what_run_runs_and_starts_nothing(tiny, capsys, tmp_path, monkeypatch):

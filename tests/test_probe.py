@@ -1,5 +1,6 @@
 """A trial's numbers: independent of its pack, equal to a plain training loop, honest about divergence."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -83,11 +84,8 @@ def test_float32_differs_from_float64_only_by_rounding(features):
         assert_same(one, other, 5e-3)
 
 
-def test_equals_a_plain_training_loop(features):
-    """Adam, batches, prior bias and cosine written out, with the plain loss and scikit-learn's F1."""
-    from sklearn.metrics import average_precision_score, f1_score
-
-    result = run_pack([PACK[0]], features)[0]
+def plain_loop(features, formula, scored=torch.sigmoid, epoch_rows=None):
+    """(test targets, test scores) of a head: Adam, batches, prior bias and cosine written out, with a plain loss."""
     rows = features.rows(None, 0)
     part = {s: torch.tensor(features.features[at]).double() for s, at in rows.items()}
     label = {s: torch.tensor(features.targets[at]).double() for s, at in rows.items()}
@@ -100,18 +98,83 @@ def test_equals_a_plain_training_loop(features):
     order = torch.Generator().manual_seed(1_000_003)
     steps, step = 3 * math.ceil(len(x) / 256), 0
     for _ in range(3):
-        for batch in torch.randperm(len(x), generator=order).split(256):
+        drawn = epoch_rows(y, order) if epoch_rows else torch.randperm(len(x), generator=order)
+        for batch in drawn.split(256):
             optimiser.param_groups[0]["lr"] = 0.005 * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimiser.zero_grad()
-            PLAIN["ral"](x[batch] @ weight + bias, y[batch], gamma_neg=2.0).mean().backward()
+            formula(x[batch] @ weight + bias, y[batch]).mean().backward()
             optimiser.step()
             step += 1
-    scores = torch.sigmoid(part["test"] @ weight + bias).detach().numpy()
-    truth = label["test"].numpy()
-    assert result.metrics["test_f1"] == pytest.approx(f1_score(truth, scores >= 0.5, average="macro"), abs=1e-9)
-    assert result.metrics["test_map"] == pytest.approx(
-        average_precision_score(truth, scores, average="macro"), abs=1e-9
+    return label["test"].numpy(), scored(part["test"] @ weight + bias).detach().numpy()
+
+
+def assert_scored(result, truth, scores):
+    """The result's test metrics are scikit-learn's of these scores."""
+    from sklearn.metrics import average_precision_score, f1_score
+
+    f1 = f1_score(truth, scores >= 0.5, average="macro", zero_division=0)
+    assert result.metrics["test_f1"] == pytest.approx(f1, abs=1e-9)
+    expected = average_precision_score(truth, scores, average="macro")
+    assert result.metrics["test_map"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_equals_a_plain_training_loop(features):
+    plain = plain_loop(features, lambda x, y: PLAIN["ral"](x, y, gamma_neg=2.0))
+    assert_scored(run_pack([PACK[0]], features)[0], *plain)
+
+
+@pytest.fixture(scope="module")
+def one_label(features, tmp_path_factory):
+    """The same features, each image with the rarest of its labels alone."""
+    folder = tmp_path_factory.mktemp("one_label")
+    targets = features.targets
+    rarest = np.where(targets > 0, targets.sum(0), np.inf).argmin(1)
+    alone = np.eye(targets.shape[1], dtype=targets.dtype)[rarest]
+    for name in ("features", "split"):
+        np.save(folder / f"{name}.npy", getattr(features, name))
+    np.save(folder / "targets.npy", alone)
+    counts = alone[features.split == 0].sum(0).tolist()
+    (folder / "facts.json").write_text(json.dumps(features.facts | {"train_counts": counts}))
+    return Features(folder)
+
+
+@pytest.mark.parametrize("loss", ["ce", "focal-softmax", "ral-softmax"])
+def test_softmax_losses_are_scored_by_their_softmax(one_label, loss):
+    plain = plain_loop(one_label, PLAIN[loss], scored=lambda x: torch.softmax(x, -1))
+    mates = [trial(loss), trial("bce"), trial("ldam", scale=2.0)]
+    result, other, _ = run_pack(mates, one_label)
+    assert_scored(result, *plain)
+    assert_same(other, run_pack([trial("bce")], one_label)[0], 1e-9)
+
+
+def test_deferred_reweighing_starts_late(one_label):
+    """Four fifths of five epochs are trained alike, the last one differs."""
+    settings = {"epochs": 5, "schedule": "constant"}
+    plain, deferred = run_pack(
+        [trial("ldam", settings=settings, scale=2.0, drw=drw) for drw in (False, True)], one_label
     )
+    assert plain.curves["val_f1"][:4] == pytest.approx(deferred.curves["val_f1"][:4], abs=1e-12)
+    assert plain.curves["train_loss"][4] != deferred.curves["train_loss"][4]
+
+
+@pytest.mark.parametrize("form", ["printed", "published"])
+def test_class_weighted_sampling(features, form):
+    def drawn(y, order):
+        counts = y.sum(0)
+        if form == "printed":
+            weights = (y * (counts.min() / counts) ** 0.5).sum(1)
+        else:
+            weights = torch.where(y.sum(1) > 0, (y * len(y) / counts).sum(1) ** 0.5, 0.0)
+        return torch.multinomial(weights / weights.max(), len(y), replacement=True, generator=order)
+
+    sampled = trial("bce", settings={"sampling": {"form": form, "s": 0.5}})
+    assert_scored(run_pack([sampled], features)[0], *plain_loop(features, PLAIN["bce"], epoch_rows=drawn))
+
+
+def test_the_path_of_the_loss_is_recorded(features):
+    single = {"precision": "float32"}
+    fused, eager = (run_pack([trial("ral", settings=s)], features)[0].loss_path for s in (single, {}))
+    assert (fused, eager) == ("fused", "eager")
 
 
 def test_seeds_matter_and_repeat(features):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reports.page import render
+from study.cli import main
 from tests.synthetic import table
 from tests.test_sections import sharp
 
@@ -58,3 +59,9 @@ def test_a_screenshot_and_a_print_are_made(page, tmp_path):
     browse(tmp_path, page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
     assert (tmp_path / "page.png").stat().st_size > 50_000
     assert (tmp_path / "page.pdf").stat().st_size > 50_000
+
+
+def test_the_page_of_a_loss_is_drawn(tmp_path):
+    assert main(["losses", "ral", "--plot", str(tmp_path / "ral.html")]) == 0
+    dom = browse(tmp_path, (tmp_path / "ral.html").read_text(), "--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND")
+    assert len(re.findall(r'class="figure js-plotly-plot"', dom)) == 9

@@ -239,13 +239,13 @@ def _through_the_maximum(gradient: Tensor, x: Tensor, scale: Tensor) -> None:
 
 
 def _through_the_maximum_of_means(slope: Tensor, x: Tensor, scale: Tensor, maxima: np.ndarray, factor: float) -> None:
-    """The same for means, from what the kernel saw: in nearly every batch one entry is the maximum."""
+    """The same for means, from what the kernel saw: where the maximum is, and how often."""
     counts = maxima["count"].sum(0)
-    if (counts > 1).any():
-        _through_the_maximum(slope, x, scale)
-        return
-    total = torch.from_numpy(maxima["product"].sum(0) * factor).float() / scale.flatten()
-    trials = np.flatnonzero(counts)
-    flat = slope.as_strided((slope.numel(),), (1,))
-    at = torch.from_numpy(maxima["at"].sum(0)[trials])
-    flat[at] = (flat[at].float() - total[torch.from_numpy(trials)]).to(slope.dtype)
+    shares = torch.from_numpy(maxima["product"].sum(0) * factor / counts.clip(1)).float() / scale.flatten()
+    alone = np.flatnonzero(counts == 1)
+    flat, at = slope.as_strided((slope.numel(),), (1,)), torch.from_numpy(maxima["at"].sum(0)[alone])
+    flat[at] = (flat[at].float() - shares[torch.from_numpy(alone)]).to(slope.dtype)
+    for trial in np.flatnonzero(counts > 1):
+        logits, slopes = (t if t.dim() == 2 else t[trial] for t in (x, slope))
+        ties = (logits == scale.flatten()[trial]).nonzero(as_tuple=True)
+        slopes[ties] = (slopes[ties].float() - shares[trial]).to(slope.dtype)
