@@ -66,8 +66,8 @@ def _figure(moved: Moved, name: str, other: str | None) -> object:
         for curve, shade in zip(curves, shades, strict=bool(curves)):
             for panel, values in enumerate(curve.panels):
                 drawn.add_scatter(
-                    x=np.round(curve.p, 5),
-                    y=np.round(values, 6),
+                    x=np.round(curve.p, 5).tolist(),
+                    y=np.round(values, 6).tolist(),
                     row=1 + panel // 2,
                     col=1 + panel % 2,
                     mode="lines",

@@ -79,10 +79,10 @@ def test_losses_are_listed_with_what_may_vary(capsys):
     assert main(["losses"]) == EXIT_OK
     shown = capsys.readouterr().out
     for name, space in SPACES.items():
-        (listed,) = [block for block in re.split(r"\n\n?(?=\S)", shown) if block.split("\n")[0] == name]
+        (listed,) = [block for block in re.split(r"\n(?=\S)", shown) if block.split("\n")[0] == name]
         assert len(listed.splitlines()) > 1
         for key, parameter in space.parameters.items():
-            (line,) = [line for line in listed.splitlines() if line.split()[:1] == [key]]
+            (line,) = [line for line in listed.splitlines() if line.startswith(f"    {key} ")]
             assert parameter.symbol in line and parameter.source in line
     assert main(["losses", "ral", "ce"]) == EXIT_OK
     assert [line for line in capsys.readouterr().out.splitlines() if line[:1].strip()] == ["ral", "ce"]

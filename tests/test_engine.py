@@ -188,7 +188,10 @@ class TestChanges:
     ("overrides", "message"),
     [
         (["trainable.backbone.name=test_resnt"], "did you mean 'test_resnet"),
-        (["losses=[bce, ce]"], "losses: ce is made for one label an image, this data set has images with 2"),
+        (
+            ["losses=[bce, ce]", "designs.sweep.hyperparameters=null"],
+            "losses: ce is made for one label an image, this data set has images with 2",
+        ),
         (["trainable.image_size=64"], "digits-mlt is 32 pixels wide, got 64"),
         (["tracking=http://127.0.0.1:9"], "--tracking-uri http://127.0.0.1:9: does not answer"),
     ],

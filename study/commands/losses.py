@@ -3,7 +3,6 @@
 import argparse
 import inspect
 import sys
-from dataclasses import fields
 from typing import Any
 
 from search_spaces import SPACES, Choice, Parameter
@@ -17,10 +16,7 @@ OTHER_FORM = {"apl": "apl-eq5", "ral": "ral-eq6", "bal": "bal-eq4"} | {
 }
 """The same loss as published and as printed."""
 
-COUNTS, TOTAL = (400, 100, 25, 5), 500
-"""Positives of the classes that the pictures assume; they show the rarest."""
-
-NUM_VALUES, NUM_POINTS, REACH = 5, 241, 6.0
+NUM_VALUES = 5
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -91,27 +87,8 @@ def _plot(name: str, path: str) -> None:
 
 
 def _curves(name: str, key: str, value: Any) -> Any:
-    """Loss and gradient of the rarest class against its p, the other classes at logit 0."""
-    import torch
-
     from reports.formulas import Curves
-    from trainables.losses import LOSSES
+    from trainables.losses.curves import along_p
 
-    facts = {"counts": COUNTS, "total": TOTAL}
-    known = {field.name for field in fields(LOSSES[name])}
-    loss = LOSSES[name](**{k: v for k, v in facts.items() if k in known}, **{key: value})
-    x = torch.zeros(NUM_POINTS, len(COUNTS), dtype=torch.float64)
-    x[:, -1] = torch.linspace(-REACH, REACH, NUM_POINTS, dtype=torch.float64)
-    x.requires_grad_()
-    values, slopes = [], []
-    for label in (-1, 0):
-        y = torch.zeros_like(x)
-        y[:, label] = 1
-        entries = loss(x, y)
-        entries = entries.sum(-1) if SPACES[name].one_label else entries[:, -1]
-        (gradient,) = torch.autograd.grad(entries.sum(), x)
-        values.append(entries.detach().numpy())
-        slopes.append(gradient[:, -1].numpy())
-    odds = loss.log_odds(x) if hasattr(loss, "log_odds") else x
-    p = torch.sigmoid(odds[:, -1]).detach().numpy()
-    return Curves(value, value == SPACES[name].parameters[key].default, p, (*values, *slopes))
+    p, panels = along_p(name, **{key: value})
+    return Curves(value, value == SPACES[name].parameters[key].default, p, panels)
