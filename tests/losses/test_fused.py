@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -138,6 +139,27 @@ def test_what_has_no_kernel_runs_eagerly():
     assert fuse(Ral(gamma_neg=torch.full((3, 1, 1), 2.5)))(torch.zeros(2, 4), y).shape == (3, 2, 4)
     with pytest.raises(ValueError, match="must not be empty"):
         fused(torch.zeros(0, 4), torch.zeros(0, 4))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubled(Ral):
+    """Does more than its sides say."""
+
+    def __call__(self, logits, targets):
+        return 2 * super().__call__(logits, targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branching(Ral):
+    """Looks at values, which a kernel cannot."""
+
+    def _negative(self, x, places):
+        return super()._negative(x if x.max() > 0 else -x, places)
+
+
+@pytest.mark.parametrize("kind", [Doubled, Branching])
+def test_a_loss_that_is_more_than_its_sides_runs_eagerly(kind):
+    assert path_of(fuse(kind())) == "eager"
 
 
 def test_it_can_be_switched_off(monkeypatch):

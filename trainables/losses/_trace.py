@@ -123,6 +123,9 @@ class Symbol:
     def __neg__(self) -> "Symbol":
         return record(self.graph, "neg", self)
 
+    def __bool__(self) -> bool:
+        raise NotTraceable("a branch on a value")
+
     def __getattr__(self, name: str) -> Callable[..., "Symbol"]:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -146,7 +149,8 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
     known = [s.known for s in symbols]
     if name in FOLDED and any(isinstance(k, Tensor) for k in known) and all(k is not None for k in known):
         return graph.folded(name, *(s.number for s in symbols), values=known)
-    return _simplified(graph, name, symbols) or graph.add(name, *(s.number for s in symbols))
+    simple = _simplified(graph, name, symbols)
+    return graph.add(name, *(s.number for s in symbols)) if simple is None else simple
 
 
 def _sigmoid(graph: Graph, x: Symbol) -> Symbol:
