@@ -14,8 +14,9 @@ from study.ledger import Ledger
 from study.planning import Planner
 from study.summary import summary_of
 from study.tracker import Tracker, default_uri
-from study.worker import Context, check_data, default_cache
+from study.worker import Context, check_data
 from trainables import TrainableError
+from trainables.cache import default_cache
 from trainables.features import backbone_identity, data_identity, locate
 
 

@@ -1,6 +1,5 @@
 """What happens to a pack on a worker: features, training, one record a trial. Used by every runner."""
 
-import os
 import socket
 import sys
 import time
@@ -168,9 +167,3 @@ def check_data(context: Context, seeds: list[int]) -> dict[str, Any]:
 
     features = prepare(context.data, context.trainable, Path(context.cache), context.device)
     return describe(features, context.data, context.trainable, seeds)
-
-
-def default_cache() -> str:
-    """Where decoded images and features are kept: EVENKEEL_CACHE, or the user's cache folder."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return os.environ.get("EVENKEEL_CACHE", str(home / "evenkeel"))

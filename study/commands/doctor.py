@@ -71,7 +71,7 @@ def _data() -> str:
 
 
 def _write_access() -> str:
-    from study.worker import default_cache
+    from trainables.cache import default_cache
 
     for folder in (Path("studies"), Path(default_cache())):
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,8 @@ from search_spaces import SPACES, Choice, Parameter
 from study.errors import UserError
 from trainables.errors import nearest
 
-OTHER_FORM = {"apl": "apl-eq5", "ral": "ral-eq6", "bal": "bal-eq4"} | {
-    "apl-eq5": "apl",
-    "ral-eq6": "ral",
-    "bal-eq4": "bal",
-}
+PRINTED = {"apl": "apl-eq5", "ral": "ral-eq6", "bal": "bal-eq4"}
+OTHER_FORM = PRINTED | {printed: published for published, printed in PRINTED.items()}
 """The same loss as published and as printed."""
 
 NUM_VALUES = 5

@@ -13,6 +13,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from trainables.cache import default_cache
 from trainables.losses._trace import Formula, Symbol
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -91,7 +92,7 @@ def compiled(formula: Formula) -> "ctypes._NamedFuncPointer":
 @cache
 def _loaded(text: str) -> "ctypes._NamedFuncPointer":
     key = hashlib.sha256("\0".join((text, _processor(), *FLAGS)).encode()).hexdigest()[:24]
-    library = _folder() / f"{key}.so"
+    library = Path(default_cache()) / "kernels" / f"{key}.so"
     if not library.exists():
         _compile(text, library)
     try:
@@ -121,11 +122,6 @@ def _compile(text: str, library: Path) -> None:
     finally:
         for suffix in (".c", ".so"):
             Path(f"{temporary}{suffix}").unlink(missing_ok=True)
-
-
-def _folder() -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("EVENKEEL_CACHE", home / "evenkeel")) / "kernels"
 
 
 @cache

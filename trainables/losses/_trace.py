@@ -6,6 +6,7 @@ The eager methods stay the only place where a formula is written; _kernel.py tur
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -182,7 +183,7 @@ class Formula:
     negative: tuple[Symbol, Symbol]
     positive: tuple[Symbol, Symbol]
 
-    @property
+    @cached_property
     def inputs(self) -> list[int]:
         """Numbers of the graph's inputs that the kernel reads, in its order."""
         nodes = [self.graph.nodes[n] for side in (self.negative, self.positive) for n in self.used(side)]

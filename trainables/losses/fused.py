@@ -180,7 +180,7 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         or any(not _broadcasts(t.shape, shape) for t in (targets, *tensors))
     ):
         return None
-    trials, rows, classes = cube = (1, *shape) if x.dim() == 2 else tuple(shape)
+    trials, _, classes = cube = (1, *shape) if x.dim() == 2 else tuple(shape)
     known = {"scale": torch.empty(*shape[:-2], 1, 1), "row": torch.empty(*targets.shape[:-1], 1)}
     inputs = [known[t] if isinstance(t, str) else t.float().contiguous() for t in names_or_tensors]
     places = {t: 2 + place for place, t in enumerate(names_or_tensors) if isinstance(t, str)}
