@@ -47,7 +47,7 @@ class EntryLoss(Protocol):
 
     A loss may also have `_weights(like, row)`: factors of its entries that broadcast to [..., B, C], constant for the
     gradient; with `_needs_row`, `row` is what its `_row(like, targets)` finds out of each row, [..., B, 1]. With
-    `_scale(x)` the entries are those of x / scale.
+    `_scale_floor` the entries are those of x / `batch_maximum(x, _scale_floor)`.
     """
 
     def _positive(self, x: Tensor, places: Places) -> Side: ...
@@ -125,6 +125,11 @@ def entrywise(loss: EntryLoss, logits: Tensor, targets: Tensor) -> Tensor:
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     return _Entries.apply(logits, targets, loss)[0]
+
+
+def batch_maximum(x: Tensor, floor: float) -> Tensor:
+    """The largest logit of the batch, at least `floor`, [..., 1, 1]."""
+    return x.amax(dim=(-2, -1), keepdim=True).clamp_min(floor)
 
 
 def check_batch(logits: Tensor, targets: Tensor) -> None:

@@ -90,18 +90,32 @@ __attribute__((noinline)) static const float *fetch(const void *base, int kind, 
   return buffer;
 }
 
+/* Where targets are 1. Comparisons become bytes, eight bytes a word, eight words 64 bits: few branches are guessed wrong. */
+static long places_of_positives(long n, const float *restrict y, int32_t *restrict at) {
+  uint8_t is[BLOCK];
+  long num = 0;
+  for (long i = 0; i < n; i++) is[i] = y[i] > 0.5f;
+  memset(is + n, 0, -n & 63);
+  for (long i = 0; i < n; i += 64) {
+    uint64_t bits = 0;
+    for (int j = 0; j < 8; j++) {
+      uint64_t word;
+      memcpy(&word, is + i + 8 * j, 8);
+      bits |= (word * 0x0102040810204080u >> 56) << 8 * j;
+    }
+    for (; bits; bits &= bits - 1) at[num++] = (int32_t)i + __builtin_ctzll(bits);
+  }
+  return num;
+}
+
 /* The negative side everywhere, the positive side only where a target is 1, gathered side by side. */
 __attribute__((noinline)) static void entries(long n, const float *x, const float *y, const float *const *in, const float *restrict parameters,
                     float num_classes, float *value, float *slope) {
   float xs[BLOCK], vs[BLOCK], ss[BLOCK], gathered[NUM_INPUTS + 1][BLOCK];
-  int32_t at[BLOCK + 1];
+  int32_t at[BLOCK];
   const float *some[NUM_INPUTS + 1];
   negative(n, x, in, parameters, num_classes, value, slope);
-  long num = 0;
-  for (long i = 0; i < n; i++) {
-    at[num] = (int32_t)i;
-    num += y[i] > 0.5f;
-  }
+  long num = places_of_positives(n, y, at);
   if (!num) return;
   for (long k = 0; k < num; k++) xs[k] = x[at[k]];
   for (int j = 0; j < NUM_INPUTS; j++) {
@@ -140,18 +154,42 @@ __attribute__((noinline)) static void put(void *base, int kind, int64_t at, cons
   }
 }
 
-/* What division by the batch maximum needs to be differentiated: the sum of slope times logit, and where the maximum is. */
-typedef struct { double product; int64_t count, at; } maximum;
+/* What a loss of x / scale, scale = max(largest logit, floor), keeps of each trial: `product` is the sum of slope times
+   logit, which goes to the `count` logits that are the scale; `at` is where the last of them lies. */
+typedef struct { float largest, scale; double product; int64_t count, at; } maximum;
 
-__attribute__((noinline)) static void look(maximum *m, const float *slope, const float *x, float scale, long n, int64_t at) {
-  float lanes[8] = {0}, sum = 0;
+__attribute__((noinline)) static void raise_largest(maximum *m, const float *x, long n) {
+  float lanes[16], most = m->largest;
+  int32_t lost = 0;
+  for (int j = 0; j < 16; j++) lanes[j] = most;
+  long c = 0;
+  for (; c + 16 <= n; c += 16)
+    for (int j = 0; j < 16; j++) {
+      lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
+      lost |= x[c + j] != x[c + j];
+    }
+  for (; c < n; c++) {
+    lanes[0] = x[c] > lanes[0] ? x[c] : lanes[0];
+    lost |= x[c] != x[c];
+  }
+  for (int j = 0; j < 16; j++) most = lanes[j] > most ? lanes[j] : most;
+  m->largest = lost ? NAN : most == most ? most : NAN;
+}
+
+__attribute__((noinline)) static void look(maximum *m, const float *slope, const float *x, long n, int64_t at) {
+  float lanes[8] = {0}, sum = 0, scale = m->scale;
   int32_t equal = 0;
   long c = 0;
   for (; c + 8 <= n; c += 8)
-    for (int j = 0; j < 8; j++) lanes[j] += slope[c + j] * x[c + j];
-  for (; c < n; c++) sum += slope[c] * x[c];
+    for (int j = 0; j < 8; j++) {
+      lanes[j] += slope[c + j] * x[c + j];
+      equal += x[c + j] == scale;
+    }
+  for (; c < n; c++) {
+    sum += slope[c] * x[c];
+    equal += x[c] == scale;
+  }
   for (int j = 0; j < 8; j++) sum += lanes[j];
-  for (c = 0; c < n; c++) equal += x[c] == scale;
   m->product += sum;
   m->count += equal;
   for (c = 0; equal && c < n; c++)
@@ -161,7 +199,7 @@ __attribute__((noinline)) static void look(maximum *m, const float *slope, const
 typedef struct { int64_t kind, outer, inner, stride; } operand;
 
 typedef struct {
-  int64_t num_inner, num_classes, slope_kind, outer_step, inner_step, sum_outer, sum_inner;
+  int64_t num_outer, num_inner, num_classes, num_trials, slope_kind, outer_step, inner_step, sum_outer, sum_inner;
   const operand *operands; /* logits, targets, inputs: their strides along (outer, inner, class) */
   const float *parameters;
 } plan;
@@ -208,13 +246,65 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
         else runs = rows, length = n;
         for (long r = 0; r < runs; r++) {
           sums[sum_at + r] += factor * total(vs + r * n, length);
-          if (SCALE_INPUT >= 0)
-            for (long k = 0; k < (joined || p->sum_inner ? 1 : rows); k++)
-              look(maxima + sum_at + r, ss + (r + k) * n, arrays[0] + (r + k) * n,
-                   in[SCALE_INPUT < 0 ? 0 : SCALE_INPUT][(r + k) * n], joined && !p->sum_inner ? rows * n : n,
-                   at + (r + k) * p->inner_step);
+          for (long k = 0; maxima && k < (joined || p->sum_inner ? 1 : rows); k++)
+            look(maxima + sum_at + r, ss + (r + k) * n, arrays[0] + (r + k) * n,
+                 joined && !p->sum_inner ? rows * n : n, at + (r + k) * p->inner_step);
         }
       }
     }
+  }
+}
+
+/* The largest logit of each trial among the rows outer_from <= outer < outer_to; NaN if one of them is NaN. */
+void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, maximum *maxima) {
+  float xs[BLOCK];
+  operand a = p->operands[0];
+  for (int64_t t = 0; t < p->num_trials; t++) maxima[t] = (maximum){.largest = -INFINITY};
+  for (int64_t o = outer_from; o < outer_to; o++)
+    for (int64_t i = 0; i < p->num_inner; i++)
+      for (int64_t c = 0; c < p->num_classes; c += BLOCK) {
+        long n = p->num_classes - c < BLOCK ? p->num_classes - c : BLOCK;
+        const float *x = fetch(pointers[0], a.kind, o * a.outer + i * a.inner + c, 0, 1, 1, n, xs);
+        raise_largest(maxima + o * p->sum_outer + i * p->sum_inner, x, n);
+      }
+}
+
+/* The parts' largest logits become one scale a trial, for all parts; `reciprocals` is what the formula reads. */
+void agree_on_scales(int64_t num_parts, const plan *p, maximum *maxima, float floor, float *reciprocals) {
+  for (int64_t t = 0; t < p->num_trials; t++) {
+    float scale = floor;
+    for (int64_t j = 0; j < num_parts; j++) {
+      float largest = maxima[j * p->num_trials + t].largest;
+      scale = largest <= scale ? scale : scale == scale ? largest : scale;
+    }
+    for (int64_t j = 0; j < num_parts; j++) maxima[j * p->num_trials + t].scale = scale;
+    reciprocals[t] = 1.f / scale;
+  }
+}
+
+static void lower(void *slopes, int kind, int64_t at, float by) {
+  float moved = element(slopes, kind, at) - by;
+  put(slopes, kind, at, &moved, 1, 1.f);
+}
+
+/* The logits that are the scale get the slope of all other logits through it, in equal shares. */
+void slope_of_scales(int64_t num_parts, const plan *p, void **pointers, maximum *maxima, void *slopes, float factor) {
+  operand a = p->operands[0];
+  for (int64_t t = 0; t < p->num_trials; t++) {
+    maximum all = maxima[t];
+    for (int64_t j = 1; j < num_parts; j++) {
+      maximum part = maxima[j * p->num_trials + t];
+      all.product += part.product;
+      all.count += part.count;
+      if (part.count) all.at = part.at;
+    }
+    float share = (float)(all.product * factor / all.count) / all.scale;
+    if (all.count == 1) lower(slopes, p->slope_kind, all.at, share);
+    if (all.count < 2) continue;
+    for (int64_t o = p->sum_outer ? t : 0; o < (p->sum_outer ? t + 1 : p->num_outer); o++)
+      for (int64_t i = p->sum_inner ? t : 0; i < (p->sum_inner ? t + 1 : p->num_inner); i++)
+        for (int64_t c = 0; c < p->num_classes; c++)
+          if (element(pointers[0], a.kind, o * a.outer + i * a.inner + c) == all.scale)
+            lower(slopes, p->slope_kind, o * p->outer_step + i * p->inner_step + c, share);
   }
 }

@@ -18,6 +18,14 @@ from trainables.losses._trace import Formula, Symbol
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 COMPILE_TIMEOUT_S = 120
+SIZE, POINTER, FLOAT = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
+ARGUMENTS = {
+    "run": [SIZE, SIZE, *[POINTER] * 6, FLOAT],
+    "find_largest": [SIZE, SIZE, *[POINTER] * 3],
+    "agree_on_scales": [SIZE, POINTER, POINTER, FLOAT, POINTER],
+    "slope_of_scales": [SIZE, *[POINTER] * 4, FLOAT],
+}
+"""What each function of the library takes; their text in _kernel.c says what for."""
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
 PATTERNS = {
     "neg": "-{0}",
@@ -26,6 +34,7 @@ PATTERNS = {
     "log1p": "ek_log1p({0})",
     "abs": "fabsf({0})",
     "relu": "{0} < 0.f ? 0.f : {0}",  # comparisons are written so that NaN stays NaN
+    "step": "{0} > 0.f ? 1.f : {0}",
     "sign": "{0} > 0.f ? 1.f : {0} < 0.f ? -1.f : {0}",
     "clamp_min": "{0} < {1} ? {1} : {0}",
     "clamp_max": "{0} > {1} ? {1} : {0}",
@@ -49,17 +58,9 @@ def source(formula: Formula) -> str:
     nodes = [graph.nodes[number] for number in formula.used(formula.positive)]
     uses = {args[0] for op, *args in nodes if op == "input"}
     flags = ", ".join([*(str(int(number in uses)) for number in inputs), "0"])
-    scale = next(
-        (
-            place
-            for place, number in enumerate(inputs)
-            if isinstance(graph.inputs[number], str) and graph.inputs[number] == "scale"
-        ),
-        -1,
-    )
     template = Path(__file__).with_name("_kernel.c").read_text()
     return (
-        f"enum {{ NUM_INPUTS = {len(inputs)}, SCALE_INPUT = {scale} }};\n"
+        f"enum {{ NUM_INPUTS = {len(inputs)} }};\n"
         f"static const int POSITIVE_USES[NUM_INPUTS + 1] = {{{flags}}};\n"
         f"{template}\n{_side('negative', formula, formula.negative)}\n{_side('positive', formula, formula.positive)}"
     )
@@ -84,24 +85,25 @@ def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
     )  # fmt: skip
 
 
-def compiled(formula: Formula) -> "ctypes._NamedFuncPointer":
-    """The kernel's entry point; made by one process of the machine, found by all later ones. Raises NoCompiler."""
+def compiled(formula: Formula) -> ctypes.CDLL:
+    """The kernel's library; made by one process of the machine, found by all later ones. Raises NoCompiler."""
     return _loaded(source(formula))
 
 
 @cache
-def _loaded(text: str) -> "ctypes._NamedFuncPointer":
+def _loaded(text: str) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join((text, _processor(), *FLAGS)).encode()).hexdigest()[:24]
     library = Path(default_cache()) / "kernels" / f"{key}.so"
     if not library.exists():
         _compile(text, library)
     try:
-        function = ctypes.CDLL(str(library)).run
+        loaded = ctypes.CDLL(str(library))
     except OSError as error:
         raise NoCompiler(str(error)) from error
-    function.argtypes = [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 6 + [ctypes.c_float]
-    function.restype = None
-    return function
+    for name, types in ARGUMENTS.items():
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = types, None
+    return loaded
 
 
 def _compile(text: str, library: Path) -> None:

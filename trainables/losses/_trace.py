@@ -156,9 +156,17 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
 
 def _sigmoid(graph: Graph, x: Symbol) -> Symbol:
     """Through exp(-|x|), which softplus and the sigmoid of the other sign use too."""
+    if x.node[0] == "neg":
+        mirrored = Symbol(graph, x.node[1])
+        return _sigmoid_parts(graph, mirrored, swapped=True)
+    return _sigmoid_parts(graph, x)
+
+
+def _sigmoid_parts(graph: Graph, x: Symbol, swapped: bool = False) -> Symbol:
     e = record(graph, "exp", -record(graph, "abs", x))
-    share = 1 / (e + 1)
-    return record(graph, "where", x >= 0, share, e * share)
+    larger = 1 / (e + 1)
+    parts = (larger, e * larger)
+    return record(graph, "where", x >= 0, *(reversed(parts) if swapped else parts))
 
 
 def _simplified(graph: Graph, name: str, symbols: list[Symbol]) -> Symbol | None:
@@ -166,6 +174,14 @@ def _simplified(graph: Graph, name: str, symbols: list[Symbol]) -> Symbol | None
     if name in ("neg", "abs") and nodes[0][0] == "neg":
         inner = Symbol(graph, nodes[0][1])
         return inner if name == "neg" else record(graph, "abs", inner)
+    if name == "sign" and nodes[0][0] == "relu":
+        return graph.add("step", first.number)
+    if (
+        name == "div"
+        and nodes[0] != ("literal", 1.0)
+        and (symbols[1].known is not None or nodes[1][0] == "num_classes")
+    ):
+        return first * (1 / symbols[1])
     if name in FOLDED and all(node[0] == "literal" for node in nodes):
         return graph.add("literal", FOLDED[name](*(node[1] for node in nodes)))
     if name in ("add", "mul") and nodes[0] == ("literal", 0.0 if name == "add" else 1.0):
@@ -206,15 +222,14 @@ def trace(loss: Any) -> Formula:
     graph = Graph()
     traced = _with_symbols(loss, graph)
     x, places = graph.add("logit"), _Places(graph)
-    scale = graph.input("scale") if hasattr(loss, "_scale") else None
     row = graph.input("row") if getattr(loss, "_needs_row", False) else None
-    z = x if scale is None else x / scale
+    per_scale: Any = graph.input("per_scale") if hasattr(loss, "_scale_floor") else 1.0
     weights = traced._weights(x, row) if hasattr(loss, "_weights") else 1.0
 
     def weighed(side: Any) -> tuple[Symbol, Symbol]:
-        slope = side.slope if scale is None else side.slope / scale
-        return graph.symbol(side.value * weights), graph.symbol(slope * weights)
+        return graph.symbol(side.value * weights), graph.symbol(side.slope * per_scale * weights)
 
+    z = x * per_scale
     return Formula(graph, weighed(traced._negative(z, places)), weighed(traced._positive(z, places)))
 
 

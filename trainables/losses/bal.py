@@ -1,15 +1,24 @@
 """Balanced asymmetric loss, as the published code computes it, made safe."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from trainables.losses._class_weights import resolve_weights
-from trainables.losses._entries import Number, Places, Side, check, check_batch, entrywise, focus, shift, softplus
-
-LOGIT_FLOOR = 1e-3
-"""The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""
+from trainables.losses._entries import (
+    Number,
+    Places,
+    Side,
+    batch_maximum,
+    check,
+    check_batch,
+    entrywise,
+    focus,
+    shift,
+    softplus,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +41,9 @@ class Bal:
     counts: tuple[int, ...] | None = None
     weights: tuple[float, ...] | None = None
 
+    _scale_floor: ClassVar[float] = 1e-3
+    """The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""
+
     def __post_init__(self) -> None:
         check(self, at_least_zero=("gamma_neg", "gamma_pos", "s"), unit=("clip", "smoothing"))
 
@@ -39,11 +51,7 @@ class Bal:
         """Loss of each entry, [..., B, C]; the last two axes of the logits form the batch of the maximum."""
         check_batch(logits, targets)
         x = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-        return entrywise(self, x / self._scale(x), targets)
-
-    def _scale(self, x: Tensor) -> Tensor:
-        """The batch maximum, [..., 1, 1]."""
-        return x.amax(dim=(-2, -1), keepdim=True).clamp_min(LOGIT_FLOOR)
+        return entrywise(self, x / batch_maximum(x, self._scale_floor), targets)
 
     def _positive(self, x: Tensor, places: Places) -> Side:
         p, q = torch.sigmoid(x), torch.sigmoid(-x)

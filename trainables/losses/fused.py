@@ -2,6 +2,7 @@
 
 import os
 from array import array
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +19,10 @@ from trainables.losses._trace import Formula, NotTraceable, trace
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2, torch.bool: 2}
 ENTRIES_PER_THREAD = 1 << 15
 SWITCH = "EVENKEEL_FUSED"
-MAXIMUM = np.dtype([("product", np.float64), ("count", np.int64), ("at", np.int64)])
+MAXIMUM = np.dtype(
+    [(n, t) for t, ns in {"f4": ("largest", "scale"), "f8": ("product",), "i8": ("count", "at")}.items() for n in ns]
+)
+"""The struct `maximum` of _kernel.c."""
 
 
 def fuse(loss: Any) -> Any:
@@ -110,39 +114,40 @@ class Fused:
         assert plan is not None
         pointers = array("Q", plan.pointers)
         pointers[0], pointers[1] = x.data_ptr(), targets.data_ptr()
-        scale = row = None
-        if plan.scale_at:
-            scale = self.loss._scale(x).float()
-            pointers[plan.scale_at] = scale.data_ptr()
+        at, kernel, maxima = plan.means_at if mean else plan.entries_at, self.kernel, None
+        addresses = pointers.buffer_info()[0]
         if plan.row_at:
             row = self.loss._row(plan.like, targets)
             pointers[plan.row_at] = row.data_ptr()
+        if plan.per_scale_at:
+            maxima = np.empty((plan.num_parts, plan.num_trials), MAXIMUM)
+            per_scale = np.empty(plan.num_trials, np.float32)
+            pointers[plan.per_scale_at] = per_scale.ctypes.data
+            firsts = [m.ctypes.data for m in maxima]
+            plan.each_part(lambda j, rows: kernel.find_largest(*rows, at, addresses, firsts[j]))
+            kernel.agree_on_scales(plan.num_parts, at, firsts[0], self.loss._scale_floor, per_scale.ctypes.data)
         slope = torch.empty_strided(x.shape, plan.strides, dtype=x.dtype if mean else torch.float32)
         value = None if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
-        maxima = np.zeros((plan.num_parts, plan.num_trials), MAXIMUM) if mean and plan.scale_at else None
         factor = plan.num_trials / x.numel() if mean else 1.0
-        arguments = (
-            plan.means_at if mean else plan.entries_at,
-            pointers.buffer_info()[0],
-            None if value is None else value.data_ptr(),
-        )
-
-        def part(number: int) -> None:
-            self.kernel(
-                plan.bounds[number], plan.bounds[number + 1], *arguments, sums[number].data_ptr(),
-                None if maxima is None else maxima[number].ctypes.data, slope.data_ptr(), factor,
+        values_at, slopes_at = None if value is None else value.data_ptr(), slope.data_ptr()
+        plan.each_part(
+            lambda j, rows: kernel.run(
+                *rows,
+                at,
+                addresses,
+                values_at,
+                sums[j].data_ptr(),
+                firsts[j] if maxima is not None and mean else None,
+                slopes_at,
+                factor,
             )  # fmt: skip
-
-        others = [_threads().submit(part, number) for number in range(1, plan.num_parts)]
-        part(0)
-        for other in others:
-            other.result()
-        if value is None:
-            value = (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2])
-        if maxima is not None and scale is not None:
-            _through_the_maximum_of_means(slope, x, scale, maxima, factor)
-        return value, slope, scale
+        )
+        if value is not None:
+            return value, slope, None if maxima is None else torch.tensor(maxima["scale"][0]).view(*x.shape[:-2], 1, 1)
+        if maxima is not None:
+            kernel.slope_of_scales(plan.num_parts, at, addresses, firsts[0], slopes_at, factor)
+        return (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2]), slope, None
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +160,7 @@ class _Plan:
     pointers: list[int]
     entries_at: int
     means_at: int
-    scale_at: int
+    per_scale_at: int
     row_at: int
     like: Tensor
     keep: tuple
@@ -164,6 +169,13 @@ class _Plan:
     @property
     def num_parts(self) -> int:
         return len(self.bounds) - 1
+
+    def each_part(self, work: Callable[[int, list[int]], None]) -> None:
+        """Call work(part, its rows) for every part, side by side."""
+        others = [_threads().submit(work, j, self.bounds[j : j + 2]) for j in range(1, self.num_parts)]
+        work(0, self.bounds[0:2])
+        for other in others:
+            other.result()
 
 
 def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
@@ -181,7 +193,7 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
     ):
         return None
     trials, _, classes = cube = (1, *shape) if x.dim() == 2 else tuple(shape)
-    known = {"scale": torch.empty(*shape[:-2], 1, 1), "row": torch.empty(*targets.shape[:-1], 1)}
+    known = {"per_scale": torch.empty(*shape[:-2], 1, 1), "row": torch.empty(*targets.shape[:-1], 1)}
     inputs = [known[t] if isinstance(t, str) else t.float().contiguous() for t in names_or_tensors]
     places = {t: 2 + place for place, t in enumerate(names_or_tensors) if isinstance(t, str)}
     views = [t.expand(cube) for t in (x, targets, *inputs)]
@@ -194,7 +206,7 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
     steps = (out[outer], out[inner], int(outer == 0), int(inner == 0 and trials > 1))
     addresses = (operands.ctypes.data, parameters.ctypes.data)
     entries, of_means = (
-        np.array([cube[inner], classes, KINDS[dtype], *steps, *addresses], np.int64)
+        np.array([cube[outer], cube[inner], classes, trials, KINDS[dtype], *steps, *addresses], np.int64)
         for dtype in (torch.float32, x.dtype)
     )
     return _Plan(
@@ -204,7 +216,7 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         pointers=[v.data_ptr() for v in views],
         entries_at=entries.ctypes.data,
         means_at=of_means.ctypes.data,
-        scale_at=places.get("scale", 0),
+        per_scale_at=places.get("per_scale", 0),
         row_at=places.get("row", 0),
         like=torch.empty(0),
         keep=(operands, parameters, entries, of_means, *inputs),
@@ -259,16 +271,3 @@ def _through_the_maximum(gradient: Tensor, x: Tensor, scale: Tensor) -> None:
     num = at.sum((-2, -1), keepdim=True)
     total = (gradient.float() * x).sum((-2, -1), keepdim=True) / scale
     gradient.sub_((at * (total / num.clamp_min(1))).to(gradient.dtype))
-
-
-def _through_the_maximum_of_means(slope: Tensor, x: Tensor, scale: Tensor, maxima: np.ndarray, factor: float) -> None:
-    """The same for means, from what the kernel saw: where the maximum is, and how often."""
-    counts = maxima["count"].sum(0)
-    shares = torch.from_numpy(maxima["product"].sum(0) * factor / counts.clip(1)).float() / scale.flatten()
-    alone = np.flatnonzero(counts == 1)
-    flat, at = slope.as_strided((slope.numel(),), (1,)), torch.from_numpy(maxima["at"].sum(0)[alone])
-    flat[at] = (flat[at].float() - shares[torch.from_numpy(alone)]).to(slope.dtype)
-    for trial in np.flatnonzero(counts > 1):
-        logits, slopes = (t if t.dim() == 2 else t[trial] for t in (x, slope))
-        ties = (logits == scale.flatten()[trial]).nonzero(as_tuple=True)
-        slopes[ties] = (slopes[ties].float() - shares[trial]).to(slope.dtype)
