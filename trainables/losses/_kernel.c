@@ -13,7 +13,8 @@ static inline uint32_t as_bits(float f) { uint32_t bits; memcpy(&bits, &f, 4); r
 static inline float ek_exp(float x) {
   float z = 88.f < x ? 88.f : x;
   z = -87.f > z ? -87.f : z;
-  float n = floorf(z * 1.44269504088896341f + 0.5f);
+  float shifted = z * 1.44269504088896341f + 12582912.f; /* 1.5 * 2^23: rounds, and leaves n in the low bits */
+  float n = shifted - 12582912.f;
   float r = (z - n * 0.693359375f) + n * 2.12194440e-4f;
   float poly = 1.9875691500e-4f;
   poly = poly * r + 1.3981999507e-3f;
@@ -22,14 +23,14 @@ static inline float ek_exp(float x) {
   poly = poly * r + 1.6666665459e-1f;
   poly = poly * r + 5.0000001201e-1f;
   poly = poly * (r * r) + r + 1.f;
-  float scaled = poly * as_float((uint32_t)((int32_t)n + 127) << 23);
+  float scaled = as_float(as_bits(poly) + (as_bits(shifted) << 23));
   return x < -87.f ? 0.f : scaled;
 }
 
 /* log(s) + lost, s a normal number. */
 static inline float log_normal(float s, float lost) {
-  uint32_t i = as_bits(s) + (0x3f800000u - 0x3f3504f3u);
-  float e = (float)((int32_t)(i >> 23) - 127);
+  uint32_t i = as_bits(s) - 0x3f3504f3u; /* from sqrt(1/2) on: f lies in [-0.29, 0.42] */
+  float e = (float)((int32_t)i >> 23);
   float f = as_float((i & 0x007fffffu) + 0x3f3504f3u) - 1.f, f2 = f * f;
   float poly = 7.0376836292e-2f;
   poly = poly * f - 1.1514610310e-1f;
@@ -50,9 +51,9 @@ static inline float ek_log(float x) {
   return x == x ? r : x;
 }
 
-/* What 1 + u rounds away is added at first order; 2 - w stands for 1/w, good enough where it matters. */
+/* What 1 + u rounds away is added as it is: it matters near u = 0 only, where the slope of the logarithm is 1. */
 static inline float ek_log1p(float u) {
-  float w = 1.f + u, r = log_normal(w, (u - (w - 1.f)) * (2.f - w));
+  float w = 1.f + u, r = log_normal(w, u - (w - 1.f));
   return u == u ? r : u;
 }
 
