@@ -26,7 +26,7 @@ from trainables.losses.fused import fuse, means, path_of
 SIZES = {"256x26": (256, 26), "256x260": (256, 260), "4096x1000": (4096, 1000), "64x256x80": (64, 256, 80)}
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NAMES = [name for name in LOSSES if not SPACES[name].one_label]
-REPEATS = {"small": 60, "large": 6}
+REPEATS = {"small": 300, "large": 8}
 Step = Callable[[], object]
 
 

@@ -59,10 +59,11 @@ static inline float ek_log1p(float u) {
 
 enum { BLOCK = 1024, FLOAT32 = 0, BFLOAT16 = 1, BYTE = 2 };
 
-__attribute__((noinline)) static void negative(long n, const float *restrict x, const float *const *in, const float *restrict parameters,
-                     float num_classes, float *restrict value, float *restrict slope);
-__attribute__((noinline)) static void positive(long n, const float *restrict x, const float *const *in, const float *restrict parameters,
-                     float num_classes, float *restrict value, float *restrict slope);
+/* One side of the loss. With `uniform`, inputs that are one number a trial are the same for all n entries. */
+static void negative(int uniform, long n, const float *restrict x, const float *const *in,
+                     const float *restrict parameters, float num_classes, float *restrict value, float *restrict slope);
+static void positive(int uniform, long n, const float *restrict x, const float *const *in,
+                     const float *restrict parameters, float num_classes, float *restrict value, float *restrict slope);
 
 static inline float element(const void *base, int kind, int64_t at) {
   if (kind == BFLOAT16) return as_float((uint32_t)((const uint16_t *)base)[at] << 16);
@@ -110,21 +111,21 @@ static long places_of_positives(long n, const float *restrict y, int32_t *restri
 }
 
 /* The negative side everywhere, the positive side only where a target is 1, gathered side by side. */
-__attribute__((noinline)) static void entries(long n, const float *x, const float *y, const float *const *in, const float *restrict parameters,
+__attribute__((noinline)) static void entries(int uniform, long n, const float *x, const float *y, const float *const *in, const float *restrict parameters,
                     float num_classes, float *value, float *slope) {
   float xs[BLOCK], vs[BLOCK], ss[BLOCK], gathered[NUM_INPUTS + 1][BLOCK];
   int32_t at[BLOCK];
   const float *some[NUM_INPUTS + 1];
-  negative(n, x, in, parameters, num_classes, value, slope);
+  negative(uniform, n, x, in, parameters, num_classes, value, slope);
   long num = places_of_positives(n, y, at);
   if (!num) return;
   for (long k = 0; k < num; k++) xs[k] = x[at[k]];
   for (int j = 0; j < NUM_INPUTS; j++) {
-    some[j] = gathered[j];
-    if (POSITIVE_USES[j])
+    some[j] = uniform && ONE_A_TRIAL[j] ? in[j] : gathered[j];
+    if (POSITIVE_USES[j] && some[j] != in[j])
       for (long k = 0; k < num; k++) gathered[j][k] = in[j][at[k]];
   }
-  positive(num, xs, some, parameters, num_classes, vs, ss);
+  positive(uniform, num, xs, some, parameters, num_classes, vs, ss);
   for (long k = 0; k < num; k++) {
     value[at[k]] = vs[k];
     slope[at[k]] = ss[k];
@@ -213,6 +214,9 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
   const float *in[NUM_INPUTS + 1];
   long ready[NUM_INPUTS + 1];
   memset(ready, 0, sizeof ready);
+  int uniform = 1;
+  for (int j = 0; j < NUM_INPUTS; j++)
+    if (ONE_A_TRIAL[j] && p->operands[2 + j].inner) uniform = 0;
   long num_classes = p->num_classes, rows_each = num_classes < BLOCK ? BLOCK / num_classes : 1;
   for (int64_t o = outer_from; o < outer_to; o++) {
     for (int j = 0; j < NUM_INPUTS; j++)
@@ -225,6 +229,10 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
         for (int j = 0; j < 2 + NUM_INPUTS; j++) {
           operand a = p->operands[j];
           if (j >= 2 && ready[j - 2] >= rows * n) continue;
+          if (j >= 2 && uniform && ONE_A_TRIAL[j - 2]) {
+            in[j - 2] = (const float *)pointers[j] + o * a.outer;
+            continue;
+          }
           const float *got = fetch(pointers[j], a.kind, o * a.outer + i * a.inner + c * a.stride, a.inner, a.stride,
                                    rows, n, j == 0 ? xs : j == 1 ? ys : buffers[j - 2]);
           if (j < 2) {
@@ -234,7 +242,7 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
             ready[j - 2] = a.inner == 0 && (a.stride == 0 || num_classes <= BLOCK) ? rows * n : 0;
           }
         }
-        entries(rows * n, arrays[0], arrays[1], in, p->parameters, (float)num_classes, vs, ss);
+        entries(uniform, rows * n, arrays[0], arrays[1], in, p->parameters, (float)num_classes, vs, ss);
         int64_t at = o * p->outer_step + i * p->inner_step + c, sum_at = o * p->sum_outer + i * p->sum_inner;
         int joined = p->inner_step == n;
         long runs = joined ? 1 : rows, length = joined ? rows * n : n;
@@ -270,8 +278,9 @@ void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **po
       }
 }
 
-/* The parts' largest logits become one scale a trial, for all parts; `reciprocals` is what the formula reads. */
-void agree_on_scales(int64_t num_parts, const plan *p, maximum *maxima, float floor, float *reciprocals) {
+/* The parts' largest logits become one scale a trial, for all parts. `scales` gets their reciprocals, which the
+   formula reads, then themselves. */
+void agree_on_scales(int64_t num_parts, const plan *p, maximum *maxima, float floor, float *scales) {
   for (int64_t t = 0; t < p->num_trials; t++) {
     float scale = floor;
     for (int64_t j = 0; j < num_parts; j++) {
@@ -279,7 +288,8 @@ void agree_on_scales(int64_t num_parts, const plan *p, maximum *maxima, float fl
       scale = largest <= scale ? scale : scale == scale ? largest : scale;
     }
     for (int64_t j = 0; j < num_parts; j++) maxima[j * p->num_trials + t].scale = scale;
-    reciprocals[t] = 1.f / scale;
+    scales[t] = 1.f / scale;
+    scales[p->num_trials + t] = scale;
   }
 }
 

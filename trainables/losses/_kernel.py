@@ -13,6 +13,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from torch import Tensor
+
 from trainables.cache import default_cache
 from trainables.losses._trace import Formula, Symbol
 
@@ -43,7 +45,7 @@ PATTERNS = {
     "logit": "x[i]",
     "literal": "{raw!r}f",
     "num_classes": "num_classes",
-    "input": "in{raw}[i]",
+    "input": "in{raw}[uniform ? {index}]",
     "parameter": "parameters[{raw}]",
 } | {name: "{0} " + sign + " {1}" for name, sign in INFIX.items()}
 
@@ -57,12 +59,16 @@ def source(formula: Formula) -> str:
     graph, inputs = formula.graph, formula.inputs
     nodes = [graph.nodes[number] for number in formula.used(formula.positive)]
     uses = {args[0] for op, *args in nodes if op == "input"}
-    flags = ", ".join([*(str(int(number in uses)) for number in inputs), "0"])
+    tables = {
+        "POSITIVE_USES": [number in uses for number in inputs],
+        "ONE_A_TRIAL": [_is_one_a_trial(graph.inputs[number]) for number in inputs],
+    }
+    flags = {name: ", ".join([*(str(int(value)) for value in values), "0"]) for name, values in tables.items()}
     template = Path(__file__).with_name("_kernel.c").read_text()
     return (
         f"enum {{ NUM_INPUTS = {len(inputs)} }};\n"
-        f"static const int POSITIVE_USES[NUM_INPUTS + 1] = {{{flags}}};\n"
-        f"{template}\n{_side('negative', formula, formula.negative)}\n{_side('positive', formula, formula.positive)}"
+        + "".join(f"static const int {name}[NUM_INPUTS + 1] = {{{values}}};\n" for name, values in flags.items())
+        + f"{template}\n{_side('negative', formula, formula.negative)}\n{_side('positive', formula, formula.positive)}"
     )
 
 
@@ -72,17 +78,28 @@ def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
         op, *args = formula.graph.nodes[number]
         kind = "int" if op in ("gt", "lt", "ge", "le") else "float"
         raw = formula.inputs.index(args[0]) if op == "input" else args[0] if op in ("literal", "parameter") else None
-        text = PATTERNS[op].format(*(f"v{a}" for a in args), raw=raw)
+        index = "0 : i" if op == "input" and _is_one_a_trial(formula.graph.inputs[args[0]]) else "i : i"
+        text = PATTERNS[op].format(*(f"v{a}" for a in args), raw=raw, index=index)
         lines.append(f"    const {kind} v{number} = {text};\n")
         if op == "input":
             arrays.append(f"  const float *restrict in{raw} = in[{raw}];\n")
     value, slope = (symbol.number for symbol in results)
+    takes = (
+        "long n, const float *restrict x, const float *const *in, const float *restrict parameters, "
+        "float num_classes, float *restrict value, float *restrict slope"
+    )
+    gives = "n, x, in, parameters, num_classes, value, slope"
     return (
-        f"static void {name}(long n, const float *restrict x, const float *const *in,\n"
-        "    const float *restrict parameters, float num_classes, float *restrict value, float *restrict slope) {\n"
+        f"static inline __attribute__((always_inline)) void {name}_of(const int uniform, {takes}) {{\n"
         + "".join(arrays) + "  for (long i = 0; i < n; i++) {\n" + "".join(lines)
         + f"    value[i] = v{value};\n    slope[i] = v{slope};\n  }}\n}}\n"
+        f"static __attribute__((noinline)) void {name}(int uniform, {takes}) {{\n"
+        f"  if (uniform) {name}_of(1, {gives});\n  else {name}_of(0, {gives});\n}}\n"
     )  # fmt: skip
+
+
+def _is_one_a_trial(tensor: Tensor | str) -> bool:
+    return tensor == "per_scale" if isinstance(tensor, str) else tensor.dim() > 2 and tensor.shape[-2:] == (1, 1)
 
 
 def compiled(formula: Formula) -> ctypes.CDLL:

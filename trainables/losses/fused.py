@@ -19,10 +19,8 @@ from trainables.losses._trace import Formula, NotTraceable, trace
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2, torch.bool: 2}
 ENTRIES_PER_THREAD = 1 << 15
 SWITCH = "EVENKEEL_FUSED"
-MAXIMUM = np.dtype(
-    [(n, t) for t, ns in {"f4": ("largest", "scale"), "f8": ("product",), "i8": ("count", "at")}.items() for n in ns]
-)
-"""The struct `maximum` of _kernel.c."""
+MAXIMUM_BYTES = 32
+"""Of the struct `maximum` in _kernel.c."""
 
 
 def fuse(loss: Any) -> Any:
@@ -120,12 +118,12 @@ class Fused:
             row = self.loss._row(plan.like, targets)
             pointers[plan.row_at] = row.data_ptr()
         if plan.per_scale_at:
-            maxima = np.empty((plan.num_parts, plan.num_trials), MAXIMUM)
-            per_scale = np.empty(plan.num_trials, np.float32)
-            pointers[plan.per_scale_at] = per_scale.ctypes.data
-            firsts = [m.ctypes.data for m in maxima]
+            maxima = torch.empty(plan.num_parts, plan.num_trials, MAXIMUM_BYTES, dtype=torch.uint8)
+            scales = torch.empty(2, plan.num_trials)
+            pointers[plan.per_scale_at] = scales.data_ptr()
+            firsts = [m.data_ptr() for m in maxima]
             plan.each_part(lambda j, rows: kernel.find_largest(*rows, at, addresses, firsts[j]))
-            kernel.agree_on_scales(plan.num_parts, at, firsts[0], self.loss._scale_floor, per_scale.ctypes.data)
+            kernel.agree_on_scales(plan.num_parts, at, firsts[0], self.loss._scale_floor, scales.data_ptr())
         slope = torch.empty_strided(x.shape, plan.strides, dtype=x.dtype if mean else torch.float32)
         value = None if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
@@ -144,7 +142,7 @@ class Fused:
             )  # fmt: skip
         )
         if value is not None:
-            return value, slope, None if maxima is None else torch.tensor(maxima["scale"][0]).view(*x.shape[:-2], 1, 1)
+            return value, slope, None if maxima is None else scales[1].view(*x.shape[:-2], 1, 1)
         if maxima is not None:
             kernel.slope_of_scales(plan.num_parts, at, addresses, firsts[0], slopes_at, factor)
         return (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2]), slope, None
