@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.released import RELEASED
 from search_spaces import SPACES, Float
-from tests.losses.plain import PLAIN
 from trainables.losses import LOSSES
 from trainables.losses.fused import fuse, means, path_of
 
@@ -61,7 +61,7 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
     x = (torch.randn(shape, generator=generator) * 2 - 1).to(dtype).requires_grad_()
     targets = (torch.rand(shape[-2:], generator=generator) < 0.04).float()
     same = targets.expand(shape).to(dtype).contiguous()
-    setting = _setting(name, shape, generator)
+    setting = setting_of(name, shape, generator)
     loss = LOSSES[name](**setting)
     fused = fuse(loss)
     assert path_of(fused) == "fused" and fused.fits(x, targets)
@@ -70,7 +70,7 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
         return means_of_trials.sum() if means_of_trials.dim() else means_of_trials
 
     def plainly() -> Tensor:
-        return PLAIN[name](x.float(), targets, **setting).mean()
+        return RELEASED[name](x.float(), targets, **setting).mean()
 
     steps: list[Step] = [
         lambda: torch.autograd.grad(functional.binary_cross_entropy_with_logits(x, same), x),
@@ -88,7 +88,7 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
     return *best, _peak(steps[1]) / (_peak(steps[0]) + 4 * x.numel())
 
 
-def _setting(name: str, shape: tuple[int, ...], generator: torch.Generator) -> dict:
+def setting_of(name: str, shape: tuple[int, ...], generator: torch.Generator) -> dict:
     """Published defaults; for packs each real hyperparameter with a value of its own in every trial."""
     facts = {"counts": tuple(range(20, 20 + shape[-1])), "total": 20 * shape[-1]}
     known = {field.name for field in fields(LOSSES[name])}

@@ -6,12 +6,14 @@ kept for the backward pass. In long-tailed multi-label data few entries are posi
 everywhere and the positive side only where a target is 1.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Number = float | Tensor
 """A hyperparameter: a number, or a tensor that broadcasts against [..., B, C] (a pack: [K, 1, 1])."""
@@ -19,6 +21,8 @@ Number = float | Tensor
 FOCUSING = ("full", "held")
 SMALL_CLIP = 1e-3
 LARGEST_WHOLE = 16
+SOFTPLUS_IS_LINEAR = 40.0
+"""Above it softplus(x) = x to the last digit of double precision."""
 LOG_ZERO = -1e30
 """Stands for log(0): times an exponent > 0 it still gives exp(...) = 0, times 0 it gives 1."""
 
@@ -173,7 +177,7 @@ def least(value: Any) -> float:
 
 def softplus(x: Tensor) -> Tensor:
     """-log(sigmoid(-x)), without losing digits in either tail."""
-    return torch.relu(x) + torch.log1p(torch.exp(-x.abs()))
+    return functional.softplus(x, threshold=SOFTPLUS_IS_LINEAR)
 
 
 def is_whole(exponent: Any) -> bool:
@@ -187,16 +191,28 @@ def power(base: Tensor, exponent: Number) -> Tensor:
         half = power(base, exponent // 2) if exponent > 1 else None
         square = base if half is None else half * half
         return square * base if half is not None and exponent % 2 else square
-    if is_zero(exponent):
-        return base * 0 + 1
-    return torch.exp(exponent * base.log().clamp_min_(LOG_ZERO))
+    return base * 0 + 1 if is_zero(exponent) else broken_power(base, exponent)
+
+
+def broken_power(base: Tensor, exponent: Number) -> Tensor:
+    """The same by exp and log, which are many times slower at 0 and where their result is a subnormal number."""
+    if torch.overrides.has_torch_function_unary(base):  # a compiled kernel has its own exp and log
+        return torch.overrides.handle_torch_function(broken_power, (base,), base, exponent)
+    tiny = 1.5 * torch.finfo(base.dtype).tiny
+    log = torch.threshold_(base.clamp_min(tiny).log_(), math.log(tiny) * (1 - 1e-6), LOG_ZERO)
+    return torch.threshold_((exponent * log).clamp_min_(math.log(tiny)).exp_(), tiny * (1 + 1e-3), 0.0)
+
+
+def sigmoid_power(x: Tensor, exponent: Number) -> Tensor:
+    """sigmoid(x) ** exponent, without losing digits in either tail."""
+    return power(torch.sigmoid(x), exponent) if is_whole(exponent) else torch.exp(-exponent * softplus(-x))
 
 
 def focus_positive(x: Tensor, gamma: Number, bracket: Side, focusing: str) -> Side:
     """q^gamma times a bracket; with focusing "held" the weight is a constant for the gradient."""
     if is_zero(gamma):
         return bracket
-    weight = power(torch.sigmoid(-x), gamma) if is_whole(gamma) else torch.exp(-gamma * softplus(x))
+    weight = sigmoid_power(-x, gamma)
     slope = bracket.slope
     if focusing == "full":
         slope = slope - gamma * torch.sigmoid(x) * bracket.value

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainables.losses._entries import LOG_ZERO
+
 UNARY = {"neg", "exp", "log", "log1p", "abs", "relu", "sign"}
 BINARY = {"add", "sub", "mul", "div", "gt", "lt", "ge", "le", "clamp_min", "clamp_max", "minimum", "where"}
 ALIASES = {"true_divide": "div", "subtract": "sub", "multiply": "mul", "negative": "neg", "maximum": "clamp_min"}
@@ -145,6 +147,11 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
         return graph.add("literal", 0.0)
     if name == "sigmoid":
         return _sigmoid(graph, symbols[0])
+    if name == "softplus":
+        return symbols[0].relu() + symbols[0].abs().neg().exp().log1p()
+    if name == "broken_power":
+        base, exponent = symbols
+        return (exponent * base.log().clamp_min(LOG_ZERO)).exp()
     if name not in UNARY | BINARY:
         raise NotTraceable(name)
     known = [s.known for s in symbols]

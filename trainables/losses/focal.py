@@ -12,7 +12,9 @@ from trainables.losses._entries import (
     check,
     entrywise,
     focus_positive,
+    is_zero,
     scaled,
+    sigmoid_power,
     softplus,
 )
 
@@ -50,6 +52,9 @@ def focal_positive(x: Tensor, gamma: Number) -> Side:
 
 
 def focal_negative(x: Tensor, gamma: Number) -> Side:
-    """-p^gamma log(1 - p): the positive side of the mirrored logit."""
-    value, slope = focal_positive(-x, gamma)
-    return Side(value, -slope)
+    """-p^gamma log(1 - p)."""
+    p, q, entropy = torch.sigmoid(x), torch.sigmoid(-x), softplus(x)
+    if is_zero(gamma):
+        return Side(entropy, p)
+    weight = sigmoid_power(x, gamma)
+    return Side(weight * entropy, weight * (p + gamma * q * entropy))
