@@ -143,7 +143,7 @@ def test_autocast_computes_in_single_precision(name, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bce", "asl", "ral", "bal", "cb", "ral-softmax"])
+@pytest.mark.parametrize("name", NAMES)
 def test_torch_compile(name, rng):
     x, y = examples(rng, dtype=torch.float32, one_label=name in SOFTMAX)
     torch._dynamo.reset()
