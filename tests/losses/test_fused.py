@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from search_spaces import SPACES, Choice
 from tests.losses.test_contract import COUNTS, NAMES, SOFTMAX, examples, make, slope
 from tests.losses.test_contract import settings as drawn_settings
-from trainables.losses import Ral
+from trainables.losses import Bal, Ral
+from trainables.losses import fused as fused_module
 from trainables.losses._kernel import _loaded, compiled
 from trainables.losses._trace import trace
 from trainables.losses.fused import SWITCH, Fused, fuse, means, path_of
@@ -107,6 +108,29 @@ def test_many_classes_go_in_blocks_and_threads(rng):
     for loss in (Ral(), BalEq4(counts=counts), Db(counts=counts, total=5000)):
         assert_same(loss, x, y)
         assert_same(loss, x, y, means)
+
+
+@pytest.mark.parametrize("layout", ["trials first", "rows first", "one"])
+@pytest.mark.parametrize("reach", [3.0, 0.0, -3.0], ids=["mixed", "ties", "negative"])
+def test_threads_share_the_batch_maximum(layout, reach, rng, monkeypatch):
+    """Each thread sees some rows or some trials; ties of the maximum lie in several of them."""
+    monkeypatch.setattr(fused_module, "ENTRIES_PER_THREAD", 1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    x = torch.tensor(rng.uniform(-4, -1, (1 if layout == "one" else 5, 40, 700)) + max(reach, 0), dtype=torch.float32)
+    x = torch.where(x > 0.5, 0.5, x) if reach == 0 else x
+    x = x[0] if layout == "one" else x
+    x = x.transpose(0, 1).contiguous().transpose(0, 1) if layout == "rows first" else x
+    if reach == 0:
+        x[..., ::7, 3] = 2.0
+    y = torch.tensor(rng.random((40, 700)) < 0.1, dtype=torch.float32)
+    loss = Bal(counts=tuple(range(1, 701)))
+    try:
+        assert fuse(loss).plan(x, y).num_parts == 3
+        assert_same(loss, x, y)
+        assert_same(loss, x, y, means)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @settings(max_examples=60, deadline=None)

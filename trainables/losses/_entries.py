@@ -50,8 +50,8 @@ class EntryLoss(Protocol):
     """What `entrywise` needs of a loss: its two sides, given logits in float32 or float64.
 
     A loss may also have `_weights(like, row)`: factors of its entries that broadcast to [..., B, C], constant for the
-    gradient; with `_needs_row`, `row` is what its `_row(like, targets)` finds out of each row, [..., B, 1]. With
-    `_scale_floor` the entries are those of x / `batch_maximum(x, _scale_floor)`.
+    gradient; with `_needs_row`, `row` is what its `_row(targets, _of_classes(like))` finds out of each row,
+    [..., B, 1]. With `_scale_floor` > 0 the entries are those of x / `batch_maximum(x, _scale_floor)`.
     """
 
     def _positive(self, x: Tensor, places: Places) -> Side: ...
@@ -99,7 +99,8 @@ def sparse_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
 def _weighed(loss: EntryLoss, x: Tensor, targets: Tensor, side: Side) -> Side:
     if not hasattr(loss, "_weights"):
         return side
-    return scaled(side, loss._weights(x, loss._row(x, targets) if loss._needs_row else None))  # type: ignore[attr-defined]
+    row = loss._row(targets, loss._of_classes(x)) if loss._needs_row else None  # type: ignore[attr-defined]
+    return scaled(side, loss._weights(x, row))
 
 
 def _one_target_matrix(x: Tensor, targets: Tensor, loss: EntryLoss) -> bool:

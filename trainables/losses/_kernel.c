@@ -206,10 +206,40 @@ typedef struct {
   const float *parameters;
 } plan;
 
+/* The largest logit of each trial among the rows outer_from <= outer < outer_to, at least 0; NaN if one of them is. */
+void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, maximum *maxima) {
+  float xs[BLOCK];
+  operand a = p->operands[0];
+  for (int64_t o = outer_from; o < outer_to; o++)
+    for (int64_t i = 0; i < p->num_inner; i++)
+      for (int64_t c = 0; c < p->num_classes; c += BLOCK) {
+        long n = p->num_classes - c < BLOCK ? p->num_classes - c : BLOCK;
+        const float *x = fetch(pointers[0], a.kind, o * a.outer + i * a.inner + c, 0, 1, 1, n, xs);
+        raise_largest(maxima + o * p->sum_outer + i * p->sum_inner, x, n);
+      }
+}
+
+/* The parts' largest logits become one scale a trial, for all parts, in the trials from <= t < to. `scales` gets their reciprocals, which the
+   formula reads, then themselves. */
+void agree_on_scales(int64_t from, int64_t to, int64_t num_parts, const plan *p, maximum *maxima, float floor,
+                     float *scales) {
+  for (int64_t t = from; t < to; t++) {
+    float scale = floor;
+    for (int64_t j = 0; j < num_parts; j++) {
+      float largest = maxima[j * p->num_trials + t].largest;
+      scale = largest <= scale ? scale : scale == scale ? largest : scale;
+    }
+    for (int64_t j = 0; j < num_parts; j++) maxima[j * p->num_trials + t].scale = scale;
+    scales[t] = 1.f / scale;
+    scales[p->num_trials + t] = scale;
+  }
+}
+
 /* Entries (outer, inner, class) of the rows outer_from <= outer < outer_to. Either `values` gets the loss of each entry,
-   or `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. */
+   or `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. Where outer goes
+   over trials, their scales are found on the way, while the logits are near; else they must have been agreed on. */
 void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, float *values, double *sums,
-         maximum *maxima, void *slopes, float factor) {
+         maximum *maxima, float floor, float *scales, void *slopes, float factor) {
   float xs[BLOCK], ys[BLOCK], vs[BLOCK], ss[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];
   const float *in[NUM_INPUTS + 1];
   long ready[NUM_INPUTS + 1];
@@ -221,6 +251,10 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
   for (int64_t o = outer_from; o < outer_to; o++) {
     for (int j = 0; j < NUM_INPUTS; j++)
       if (p->operands[2 + j].outer) ready[j] = 0;
+    if (maxima && p->sum_outer) {
+      find_largest(o, o + 1, p, pointers, maxima);
+      agree_on_scales(o, o + 1, 1, p, maxima, floor, scales);
+    }
     for (int64_t i = 0; i < p->num_inner; i += rows_each) {
       long rows = p->num_inner - i < rows_each ? p->num_inner - i : rows_each;
       for (int64_t c = 0; c < num_classes; c += BLOCK) {
@@ -264,35 +298,6 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
   }
 }
 
-/* The largest logit of each trial among the rows outer_from <= outer < outer_to; NaN if one of them is NaN. */
-void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, maximum *maxima) {
-  float xs[BLOCK];
-  operand a = p->operands[0];
-  for (int64_t t = 0; t < p->num_trials; t++) maxima[t] = (maximum){.largest = -INFINITY};
-  for (int64_t o = outer_from; o < outer_to; o++)
-    for (int64_t i = 0; i < p->num_inner; i++)
-      for (int64_t c = 0; c < p->num_classes; c += BLOCK) {
-        long n = p->num_classes - c < BLOCK ? p->num_classes - c : BLOCK;
-        const float *x = fetch(pointers[0], a.kind, o * a.outer + i * a.inner + c, 0, 1, 1, n, xs);
-        raise_largest(maxima + o * p->sum_outer + i * p->sum_inner, x, n);
-      }
-}
-
-/* The parts' largest logits become one scale a trial, for all parts. `scales` gets their reciprocals, which the
-   formula reads, then themselves. */
-void agree_on_scales(int64_t num_parts, const plan *p, maximum *maxima, float floor, float *scales) {
-  for (int64_t t = 0; t < p->num_trials; t++) {
-    float scale = floor;
-    for (int64_t j = 0; j < num_parts; j++) {
-      float largest = maxima[j * p->num_trials + t].largest;
-      scale = largest <= scale ? scale : scale == scale ? largest : scale;
-    }
-    for (int64_t j = 0; j < num_parts; j++) maxima[j * p->num_trials + t].scale = scale;
-    scales[t] = 1.f / scale;
-    scales[p->num_trials + t] = scale;
-  }
-}
-
 static void lower(void *slopes, int kind, int64_t at, float by) {
   float moved = element(slopes, kind, at) - by;
   put(slopes, kind, at, &moved, 1, 1.f);
@@ -308,6 +313,7 @@ void slope_of_scales(int64_t num_parts, const plan *p, void **pointers, maximum 
       all.product += part.product;
       all.count += part.count;
       if (part.count) all.at = part.at;
+      if (part.scale > all.scale) all.scale = part.scale; /* 0 in parts that never saw the trial */
     }
     float share = (float)(all.product * factor / all.count) / all.scale;
     if (all.count == 1) lower(slopes, p->slope_kind, all.at, share);

@@ -19,13 +19,14 @@ class Rebalanced:
     counts: tuple[int, ...]
     _needs_row = True
 
-    def _row(self, like: Tensor, targets: Tensor) -> Tensor:
+    def _row(self, targets: Tensor, rarity: Tensor) -> Tensor:
         """1 / SUM_j (1 / n_j)."""
-        total = torch.mv(targets.to(like.dtype).reshape(-1, targets.shape[-1]), self._rarity(like))
-        return total.clamp_min_(torch.finfo(like.dtype).tiny).reciprocal_().view(*targets.shape[:-1], 1)
+        total = torch.mv(targets.to(rarity.dtype).reshape(-1, targets.shape[-1]), rarity)
+        return total.clamp_min_(torch.finfo(rarity.dtype).tiny).reciprocal_().view(*targets.shape[:-1], 1)
 
     def _weights(self, like: Tensor, row: Tensor) -> Tensor:
-        return self.map_alpha + torch.sigmoid(self.map_beta * (self._rarity(like) * row - self.map_mu))
+        return self.map_alpha + torch.sigmoid(self.map_beta * (self._of_classes(like) * row - self.map_mu))
 
-    def _rarity(self, like: Tensor) -> Tensor:
+    def _of_classes(self, like: Tensor) -> Tensor:
+        """1 / n_c."""
         return 1 / torch.tensor(self.counts, dtype=like.dtype, device=like.device)

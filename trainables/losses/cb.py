@@ -47,9 +47,11 @@ class Cb:
     def _needs_row(self) -> bool:
         return self.weighing != "by_class"
 
-    def _row(self, like: Tensor, targets: Tensor) -> Tensor:
-        counts = torch.tensor(self.counts, dtype=like.dtype, device=like.device)
-        present = targets.to(like.dtype)
+    def _of_classes(self, like: Tensor) -> Tensor:
+        return torch.tensor(self.counts, dtype=like.dtype, device=like.device)
+
+    def _row(self, targets: Tensor, counts: Tensor) -> Tensor:
+        present = targets.to(counts.dtype)
         present = torch.where(present.sum(-1, keepdim=True) > 0, present, 1.0)
         if self.weighing == "min_n":
             rarest = torch.where(present > 0, counts, torch.inf).amin(-1, keepdim=True)
@@ -62,4 +64,4 @@ class Cb:
     def _weights(self, like: Tensor, row: Tensor | None) -> Tensor:
         if row is not None:
             return row
-        return effective_weights(torch.tensor(self.counts, dtype=like.dtype, device=like.device), self.cb_beta)
+        return effective_weights(self._of_classes(like), self.cb_beta)

@@ -112,18 +112,20 @@ class Fused:
         assert plan is not None
         pointers = array("Q", plan.pointers)
         pointers[0], pointers[1] = x.data_ptr(), targets.data_ptr()
-        at, kernel, maxima = plan.means_at if mean else plan.entries_at, self.kernel, None
+        at, kernel = plan.means_at if mean else plan.entries_at, self.kernel
         addresses = pointers.buffer_info()[0]
         if plan.row_at:
-            row = self.loss._row(plan.like, targets)
+            row = self.loss._row(targets, plan.of_classes)
             pointers[plan.row_at] = row.data_ptr()
+        scales, floor, scales_at, maxima_at = None, 0.0, None, [None] * plan.num_parts
         if plan.per_scale_at:
-            maxima = torch.empty(plan.num_parts, plan.num_trials, MAXIMUM_BYTES, dtype=torch.uint8)
-            scales = torch.empty(2, plan.num_trials)
-            pointers[plan.per_scale_at] = scales.data_ptr()
-            firsts = [m.data_ptr() for m in maxima]
-            plan.each_part(lambda j, rows: kernel.find_largest(*rows, at, addresses, firsts[j]))
-            kernel.agree_on_scales(plan.num_parts, at, firsts[0], self.loss._scale_floor, scales.data_ptr())
+            maxima = torch.zeros(plan.num_parts, plan.num_trials, MAXIMUM_BYTES, dtype=torch.uint8)
+            scales, floor = torch.empty(2, plan.num_trials), self.loss._scale_floor
+            scales_at, maxima_at = scales.data_ptr(), [m.data_ptr() for m in maxima]
+            pointers[plan.per_scale_at] = scales_at
+            if not plan.is_trial_by_trial:
+                plan.each_part(lambda j, rows: kernel.find_largest(*rows, at, addresses, maxima_at[j]))
+                kernel.agree_on_scales(0, plan.num_trials, plan.num_parts, at, maxima_at[0], floor, scales_at)
         slope = torch.empty_strided(x.shape, plan.strides, dtype=x.dtype if mean else torch.float32)
         value = None if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
@@ -131,20 +133,13 @@ class Fused:
         values_at, slopes_at = None if value is None else value.data_ptr(), slope.data_ptr()
         plan.each_part(
             lambda j, rows: kernel.run(
-                *rows,
-                at,
-                addresses,
-                values_at,
-                sums[j].data_ptr(),
-                firsts[j] if maxima is not None and mean else None,
-                slopes_at,
-                factor,
-            )  # fmt: skip
+                *rows, at, addresses, values_at, sums[j].data_ptr(), maxima_at[j], floor, scales_at, slopes_at, factor
+            )
         )
         if value is not None:
-            return value, slope, None if maxima is None else scales[1].view(*x.shape[:-2], 1, 1)
-        if maxima is not None:
-            kernel.slope_of_scales(plan.num_parts, at, addresses, firsts[0], slopes_at, factor)
+            return value, slope, None if scales is None else scales[1].view(*x.shape[:-2], 1, 1)
+        if scales is not None:
+            kernel.slope_of_scales(plan.num_parts, at, addresses, maxima_at[0], slopes_at, factor)
         return (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2]), slope, None
 
 
@@ -160,7 +155,8 @@ class _Plan:
     means_at: int
     per_scale_at: int
     row_at: int
-    like: Tensor
+    of_classes: Tensor | None
+    is_trial_by_trial: bool
     keep: tuple
     """What the addresses point to."""
 
@@ -216,7 +212,8 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         means_at=of_means.ctypes.data,
         per_scale_at=places.get("per_scale", 0),
         row_at=places.get("row", 0),
-        like=torch.empty(0),
+        of_classes=fused.loss._of_classes(torch.empty(0)) if "row" in places else None,
+        is_trial_by_trial=outer == 0,
         keep=(operands, parameters, entries, of_means, *inputs),
     )
 
