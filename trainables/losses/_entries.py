@@ -245,8 +245,9 @@ def shift(x: Tensor, clip: Number) -> Shifted:
         neg_log = torch.minimum(neg_log, exact)
         neg_log = neg_log if isinstance(clip, float | int) else torch.where(clip > 0, neg_log, exact)
     tiny = torch.finfo(x.dtype).tiny
-    ratio = q.clamp_min(tiny) / (q + clip).clamp_min_(tiny)
-    return Shifted(p, q, P, neg_log, ratio.mul_(p).mul_(unclipped), unclipped.mul_(p).mul_(q))
+    ratio = q / (q + clip) if least(clip) > tiny else q.clamp_min(tiny) / (q + clip).clamp_min_(tiny)
+    dp = unclipped.mul_(p)
+    return Shifted(p, q, P, neg_log, ratio.mul_(dp), dp * q)
 
 
 def focus_negative(shifted: Shifted, gamma: Number, bracket: Side, focusing: str) -> Side:

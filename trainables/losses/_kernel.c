@@ -27,7 +27,7 @@ static inline float ek_exp(float x) {
   return x < -87.f ? 0.f : scaled;
 }
 
-/* log(s) + lost, s a normal number. */
+/* log(s) + lost, s a normal number; NaN gets through in `lost`. */
 static inline float log_normal(float s, float lost) {
   uint32_t i = as_bits(s) - 0x3f3504f3u; /* from sqrt(1/2) on: f lies in [-0.29, 0.42] */
   float e = (float)((int32_t)i >> 23);
@@ -46,15 +46,14 @@ static inline float log_normal(float s, float lost) {
 }
 
 static inline float ek_log(float x) {
-  float r = log_normal(x, 0.f);
-  r = x < 1.17549435e-38f ? -INFINITY : r;
-  return x == x ? r : x;
+  float r = log_normal(x, x - x);
+  return x < 1.17549435e-38f ? -INFINITY : r;
 }
 
 /* What 1 + u rounds away is added as it is: it matters near u = 0 only, where the slope of the logarithm is 1. */
 static inline float ek_log1p(float u) {
-  float w = 1.f + u, r = log_normal(w, u - (w - 1.f));
-  return u == u ? r : u;
+  float w = 1.f + u;
+  return log_normal(w, u - (w - 1.f));
 }
 
 enum { BLOCK = 1024, FLOAT32 = 0, BFLOAT16 = 1, BYTE = 2 };
