@@ -127,6 +127,9 @@ def entrywise(loss: EntryLoss, logits: Tensor, targets: Tensor) -> Tensor:
     gives a NaN loss, never a finite one. Raises ValueError for an empty batch and for shapes that do not fit.
     """
     check_batch(logits, targets)
+    if torch.is_autocast_enabled(logits.device.type):  # it would take products of matrices in half precision
+        with torch.autocast(logits.device.type, enabled=False):
+            return entrywise(loss, logits, targets)
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     return _Entries.apply(logits, targets, loss)[0]

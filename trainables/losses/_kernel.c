@@ -60,9 +60,11 @@ enum { BLOCK = 1024, FLOAT32 = 0, BFLOAT16 = 1, BYTE = 2 };
 
 /* One side of the loss. With `uniform`, inputs that are one number a trial are the same for all n entries. */
 static void negative(int uniform, long n, const float *restrict x, const float *const *in,
-                     const float *restrict parameters, float num_classes, float *restrict value, float *restrict slope);
+                     const float *restrict parameters, float num_classes, float factor, float *restrict value,
+                     float *restrict slope);
 static void positive(int uniform, long n, const float *restrict x, const float *const *in,
-                     const float *restrict parameters, float num_classes, float *restrict value, float *restrict slope);
+                     const float *restrict parameters, float num_classes, float factor, float *restrict value,
+                     float *restrict slope);
 
 static inline float element(const void *base, int kind, int64_t at) {
   if (kind == BFLOAT16) return as_float((uint32_t)((const uint16_t *)base)[at] << 16);
@@ -111,11 +113,11 @@ static long places_of_positives(long n, const float *restrict y, int32_t *restri
 
 /* The negative side everywhere, the positive side only where a target is 1, gathered side by side. */
 __attribute__((noinline)) static void entries(int uniform, long n, const float *x, const float *y, const float *const *in, const float *restrict parameters,
-                    float num_classes, float *value, float *slope) {
+                    float num_classes, float factor, float *value, float *slope) {
   float xs[BLOCK], vs[BLOCK], ss[BLOCK], gathered[NUM_INPUTS + 1][BLOCK];
   int32_t at[BLOCK];
   const float *some[NUM_INPUTS + 1];
-  negative(uniform, n, x, in, parameters, num_classes, value, slope);
+  negative(uniform, n, x, in, parameters, num_classes, factor, value, slope);
   long num = places_of_positives(n, y, at);
   if (!num) return;
   for (long k = 0; k < num; k++) xs[k] = x[at[k]];
@@ -124,7 +126,7 @@ __attribute__((noinline)) static void entries(int uniform, long n, const float *
     if (POSITIVE_USES[j] && some[j] != in[j])
       for (long k = 0; k < num; k++) gathered[j][k] = in[j][at[k]];
   }
-  positive(uniform, num, xs, some, parameters, num_classes, vs, ss);
+  positive(uniform, num, xs, some, parameters, num_classes, factor, vs, ss);
   for (long k = 0; k < num; k++) {
     value[at[k]] = vs[k];
     slope[at[k]] = ss[k];
@@ -141,17 +143,17 @@ __attribute__((noinline)) static double total(const float *v, long n) {
   return sum;
 }
 
-__attribute__((noinline)) static void put(void *base, int kind, int64_t at, const float *from, long n, float factor) {
+__attribute__((noinline)) static void put(void *base, int kind, int64_t at, const float *from, long n) {
   if (kind == BFLOAT16) {
     uint16_t *to = (uint16_t *)base + at;
     for (long c = 0; c < n; c++) {
-      float f = from[c] * factor;
+      float f = from[c];
       uint32_t bits = as_bits(f);
       to[c] = f == f ? (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16) : 0x7fc0u;
     }
   } else {
     float *to = (float *)base + at;
-    for (long c = 0; c < n; c++) to[c] = from[c] * factor;
+    for (long c = 0; c < n; c++) to[c] = from[c];
   }
 }
 
@@ -239,7 +241,7 @@ void agree_on_scales(int64_t from, int64_t to, int64_t num_parts, const plan *p,
    over trials, their scales are found on the way, while the logits are near; else they must have been agreed on. */
 void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, float *values, double *sums,
          maximum *maxima, float floor, float *scales, void *slopes, float factor) {
-  float xs[BLOCK], ys[BLOCK], vs[BLOCK], ss[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];
+  float xs[BLOCK], ys[BLOCK], vs[BLOCK], apart[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];
   const float *in[NUM_INPUTS + 1];
   long ready[NUM_INPUTS + 1];
   memset(ready, 0, sizeof ready);
@@ -275,13 +277,14 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
             ready[j - 2] = a.inner == 0 && (a.stride == 0 || num_classes <= BLOCK) ? rows * n : 0;
           }
         }
-        entries(uniform, rows * n, arrays[0], arrays[1], in, p->parameters, (float)num_classes, vs, ss);
         int64_t at = o * p->outer_step + i * p->inner_step + c, sum_at = o * p->sum_outer + i * p->sum_inner;
-        int joined = p->inner_step == n;
+        int joined = p->inner_step == n || rows == 1;
+        float *ss = joined && p->slope_kind == FLOAT32 ? (float *)slopes + at : apart;
+        entries(uniform, rows * n, arrays[0], arrays[1], in, p->parameters, (float)num_classes, factor, vs, ss);
         long runs = joined ? 1 : rows, length = joined ? rows * n : n;
         for (long r = 0; r < runs; r++) {
           if (values) memcpy(values + at + r * p->inner_step, vs + r * n, length * sizeof(float));
-          put(slopes, p->slope_kind, at + r * p->inner_step, ss + r * n, length, factor);
+          if (ss == apart) put(slopes, p->slope_kind, at + r * p->inner_step, ss + r * n, length);
         }
         if (values) continue;
         if (!p->sum_inner) runs = 1, length = rows * n;
@@ -299,11 +302,11 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
 
 static void lower(void *slopes, int kind, int64_t at, float by) {
   float moved = element(slopes, kind, at) - by;
-  put(slopes, kind, at, &moved, 1, 1.f);
+  put(slopes, kind, at, &moved, 1);
 }
 
 /* The logits that are the scale get the slope of all other logits through it, in equal shares. */
-void slope_of_scales(int64_t num_parts, const plan *p, void **pointers, maximum *maxima, void *slopes, float factor) {
+void slope_of_scales(int64_t num_parts, const plan *p, void **pointers, maximum *maxima, void *slopes) {
   operand a = p->operands[0];
   for (int64_t t = 0; t < p->num_trials; t++) {
     maximum all = maxima[t];
@@ -314,7 +317,7 @@ void slope_of_scales(int64_t num_parts, const plan *p, void **pointers, maximum 
       if (part.count) all.at = part.at;
       if (part.scale > all.scale) all.scale = part.scale; /* 0 in parts that never saw the trial */
     }
-    float share = (float)(all.product * factor / all.count) / all.scale;
+    float share = (float)(all.product / all.count) / all.scale;
     if (all.count == 1) lower(slopes, p->slope_kind, all.at, share);
     if (all.count < 2) continue;
     for (int64_t o = p->sum_outer ? t : 0; o < (p->sum_outer ? t + 1 : p->num_outer); o++)

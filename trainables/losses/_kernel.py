@@ -25,7 +25,7 @@ ARGUMENTS = {
     "run": [SIZE, SIZE, *[POINTER] * 5, FLOAT, POINTER, POINTER, FLOAT],
     "find_largest": [SIZE, SIZE, *[POINTER] * 3],
     "agree_on_scales": [SIZE, SIZE, SIZE, POINTER, POINTER, FLOAT, POINTER],
-    "slope_of_scales": [SIZE, *[POINTER] * 4, FLOAT],
+    "slope_of_scales": [SIZE, *[POINTER] * 4],
 }
 """What each function of the library takes; their text in _kernel.c says what for."""
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
@@ -86,13 +86,13 @@ def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
     value, slope = (symbol.number for symbol in results)
     takes = (
         "long n, const float *restrict x, const float *const *in, const float *restrict parameters, "
-        "float num_classes, float *restrict value, float *restrict slope"
+        "float num_classes, float factor, float *restrict value, float *restrict slope"
     )
-    gives = "n, x, in, parameters, num_classes, value, slope"
+    gives = "n, x, in, parameters, num_classes, factor, value, slope"
     return (
         f"static inline __attribute__((always_inline)) void {name}_of(const int uniform, {takes}) {{\n"
         + "".join(arrays) + "  for (long i = 0; i < n; i++) {\n" + "".join(lines)
-        + f"    value[i] = v{value};\n    slope[i] = v{slope};\n  }}\n}}\n"
+        + f"    value[i] = v{value};\n    slope[i] = factor * v{slope};\n  }}\n}}\n"
         f"static __attribute__((noinline)) void {name}(int uniform, {takes}) {{\n"
         f"  if (uniform) {name}_of(1, {gives});\n  else {name}_of(0, {gives});\n}}\n"
     )  # fmt: skip

@@ -20,12 +20,12 @@ class Rebalanced:
     _needs_row = True
 
     def _row(self, targets: Tensor, rarity: Tensor) -> Tensor:
-        """1 / SUM_j (1 / n_j)."""
-        total = torch.mv(targets.to(rarity.dtype).reshape(-1, targets.shape[-1]), rarity)
-        return total.clamp_min_(torch.finfo(rarity.dtype).tiny).reciprocal_().view(*targets.shape[:-1], 1)
+        """SUM_j (1 / n_j)."""
+        return torch.mv(targets.to(rarity.dtype).reshape(-1, len(rarity)), rarity).view(*targets.shape[:-1], 1)
 
     def _weights(self, like: Tensor, row: Tensor) -> Tensor:
-        return self.map_alpha + torch.sigmoid(self.map_beta * (self._of_classes(like) * row - self.map_mu))
+        share = self._of_classes(like) / row.clamp_min(torch.finfo(like.dtype).tiny)
+        return self.map_alpha + torch.sigmoid(self.map_beta * (share - self.map_mu))
 
     def _of_classes(self, like: Tensor) -> Tensor:
         """1 / n_c."""

@@ -139,7 +139,7 @@ class Fused:
         if value is not None:
             return value, slope, None if scales is None else scales[1].view(*x.shape[:-2], 1, 1)
         if scales is not None:
-            kernel.slope_of_scales(plan.num_parts, at, addresses, maxima_at[0], slopes_at, factor)
+            kernel.slope_of_scales(plan.num_parts, at, addresses, maxima_at[0], slopes_at)
         return (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2]), slope, None
 
 
