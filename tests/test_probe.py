@@ -196,7 +196,7 @@ def test_divergence_ends_at_the_floor_and_spares_the_pack_mates(features):
     fine = replace(PACK[0], trainable=SETTINGS | {"precision": "float32"})
     broken = replace(fine, hyperparameters=fine.hyperparameters | {"hill_lambda": 1e25})
     done, diverged = run_pack([fine, broken], features)
-    assert_same(done, run_pack([fine], features)[0], 1e-6)
+    assert_same(done, run_pack([fine], features)[0], 1e-5)  # products of other widths round otherwise
     assert diverged.state == "diverged" and diverged.epochs_done < 3 and "not finite" in diverged.note
     rows = features.rows(None, 0)["test"]
     truth = features.targets[rows]

@@ -2,6 +2,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define APART __attribute__((noinline)) /* so that a profile tells them apart */
+
 /* Mathematics in plain C: no calls and no branches, so that the compiler turns the loop over entries into vector code.
    By argument reduction and polynomials, within 2 units in the last place; NaN stays NaN. What is specific to losses:
    exp gives 0 below e^-87 and saturates at e^88, log takes numbers below 2^-126 for 0, log1p is for [-1, 1]. Subnormal
@@ -72,8 +74,8 @@ static inline float element(const void *base, int kind, int64_t at) {
 }
 
 /* `rows` runs of `n` elements as floats side by side: in place where they lie so already, else copied to `buffer`. */
-__attribute__((noinline)) static const float *fetch(const void *base, int kind, int64_t at, int64_t step, int64_t stride, long rows, long n,
-                          float *buffer) {
+APART static const float *fetch(const void *base, int kind, int64_t at, int64_t step, int64_t stride, long rows,
+                                long n, float *buffer) {
   if (kind == FLOAT32 && stride == 1 && (rows == 1 || step == n)) return (const float *)base + at;
   for (long r = 0; r < rows; r++, at += step) {
     float *to = buffer + r * n;
@@ -112,8 +114,9 @@ static long places_of_positives(long n, const float *restrict y, int32_t *restri
 }
 
 /* The negative side everywhere, the positive side only where a target is 1, gathered side by side. */
-__attribute__((noinline)) static void entries(int uniform, long n, const float *x, const float *y, const float *const *in, const float *restrict parameters,
-                    float num_classes, float factor, float *value, float *slope) {
+APART static void entries(int uniform, long n, const float *x, const float *y, const float *const *in,
+                          const float *restrict parameters, float num_classes, float factor, float *value,
+                          float *slope) {
   float xs[BLOCK], vs[BLOCK], ss[BLOCK], gathered[NUM_INPUTS + 1][BLOCK];
   int32_t at[BLOCK];
   const float *some[NUM_INPUTS + 1];
@@ -133,7 +136,7 @@ __attribute__((noinline)) static void entries(int uniform, long n, const float *
   }
 }
 
-__attribute__((noinline)) static double total(const float *v, long n) {
+APART static double total(const float *v, long n) {
   double lanes[8] = {0}, sum = 0;
   long c = 0;
   for (; c + 8 <= n; c += 8)
@@ -143,7 +146,7 @@ __attribute__((noinline)) static double total(const float *v, long n) {
   return sum;
 }
 
-__attribute__((noinline)) static void put(void *base, int kind, int64_t at, const float *from, long n) {
+APART static void put(void *base, int kind, int64_t at, const float *from, long n) {
   if (kind == BFLOAT16) {
     uint16_t *to = (uint16_t *)base + at;
     for (long c = 0; c < n; c++) {
@@ -161,7 +164,7 @@ __attribute__((noinline)) static void put(void *base, int kind, int64_t at, cons
    logit, which goes to the `count` logits that are the scale; `at` is where the last of them lies. */
 typedef struct { float largest, scale; double product; int64_t count, at; } maximum;
 
-__attribute__((noinline)) static void raise_largest(maximum *m, const float *x, long n) {
+APART static void raise_largest(maximum *m, const float *x, long n) {
   float lanes[16], most = m->largest;
   int32_t lost = 0;
   for (int j = 0; j < 16; j++) lanes[j] = most;
@@ -176,10 +179,10 @@ __attribute__((noinline)) static void raise_largest(maximum *m, const float *x, 
     lost |= x[c] != x[c];
   }
   for (int j = 0; j < 16; j++) most = lanes[j] > most ? lanes[j] : most;
-  m->largest = lost ? NAN : most == most ? most : NAN;
+  m->largest = lost ? NAN : most;
 }
 
-__attribute__((noinline)) static void look(maximum *m, const float *slope, const float *x, long n, int64_t at) {
+APART static void look(maximum *m, const float *slope, const float *x, long n, int64_t at) {
   float lanes[8] = {0}, sum = 0, scale = m->scale;
   int32_t equal = 0;
   long c = 0;
@@ -220,8 +223,8 @@ void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **po
       }
 }
 
-/* The parts' largest logits become one scale a trial, for all parts, in the trials from <= t < to. `scales` gets their reciprocals, which the
-   formula reads, then themselves. */
+/* The parts' largest logits become one scale a trial, for all parts, in the trials from <= t < to. `scales` gets their
+   reciprocals, which the formula reads, then themselves. */
 void agree_on_scales(int64_t from, int64_t to, int64_t num_parts, const plan *p, maximum *maxima, float floor,
                      float *scales) {
   for (int64_t t = from; t < to; t++) {
@@ -238,7 +241,7 @@ void agree_on_scales(int64_t from, int64_t to, int64_t num_parts, const plan *p,
 
 /* Entries (outer, inner, class) of the rows outer_from <= outer < outer_to. Either `values` gets the loss of each entry,
    or `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. Where outer goes
-   over trials, their scales are found on the way, while the logits are near; else they must have been agreed on. */
+   over trials, their scales are found on the way, while the logits are near; else they have been agreed on before. */
 void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, float *values, double *sums,
          maximum *maxima, float floor, float *scales, void *slopes, float factor) {
   float xs[BLOCK], ys[BLOCK], vs[BLOCK], apart[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];

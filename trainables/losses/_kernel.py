@@ -93,7 +93,7 @@ def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
         f"static inline __attribute__((always_inline)) void {name}_of(const int uniform, {takes}) {{\n"
         + "".join(arrays) + "  for (long i = 0; i < n; i++) {\n" + "".join(lines)
         + f"    value[i] = v{value};\n    slope[i] = factor * v{slope};\n  }}\n}}\n"
-        f"static __attribute__((noinline)) void {name}(int uniform, {takes}) {{\n"
+        f"APART static void {name}(int uniform, {takes}) {{\n"
         f"  if (uniform) {name}_of(1, {gives});\n  else {name}_of(0, {gives});\n}}\n"
     )  # fmt: skip
 

@@ -163,17 +163,12 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
 
 def _sigmoid(graph: Graph, x: Symbol) -> Symbol:
     """Through exp(-|x|), which softplus and the sigmoid of the other sign use too."""
-    if x.node[0] == "neg":
-        mirrored = Symbol(graph, x.node[1])
-        return _sigmoid_parts(graph, mirrored, swapped=True)
-    return _sigmoid_parts(graph, x)
-
-
-def _sigmoid_parts(graph: Graph, x: Symbol, swapped: bool = False) -> Symbol:
+    mirrored = x.node[0] == "neg"
+    x = Symbol(graph, x.node[1]) if mirrored else x
     e = record(graph, "exp", -record(graph, "abs", x))
     larger = 1 / (e + 1)
-    parts = (larger, e * larger)
-    return record(graph, "where", x >= 0, *(reversed(parts) if swapped else parts))
+    parts = (e * larger, larger) if mirrored else (larger, e * larger)
+    return record(graph, "where", x >= 0, *parts)
 
 
 def _simplified(graph: Graph, name: str, symbols: list[Symbol]) -> Symbol | None:
@@ -183,12 +178,10 @@ def _simplified(graph: Graph, name: str, symbols: list[Symbol]) -> Symbol | None
         return inner if name == "neg" else record(graph, "abs", inner)
     if name == "sign" and nodes[0][0] == "relu":
         return graph.add("step", first.number)
-    if (
-        name == "div"
-        and nodes[0] != ("literal", 1.0)
-        and (symbols[1].known is not None or nodes[1][0] == "num_classes")
-    ):
-        return first * (1 / symbols[1])
+    if name == "div" and nodes[0] != ("literal", 1.0):
+        divisor = symbols[1]
+        if divisor.known is not None or divisor.node[0] == "num_classes":  # its reciprocal is found once
+            return first * (1 / divisor)
     if name in FOLDED and all(node[0] == "literal" for node in nodes):
         return graph.add("literal", FOLDED[name](*(node[1] for node in nodes)))
     if name in ("add", "mul") and nodes[0] == ("literal", 0.0 if name == "add" else 1.0):
