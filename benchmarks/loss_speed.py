@@ -64,7 +64,7 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
     setting = setting_of(name, shape, generator)
     loss = LOSSES[name](**setting)
     fused = fuse(loss)
-    assert path_of(fused) == "fused" and fused.fits(x, targets)
+    assert path_of(fused) == "fused" and fused.plan(x, targets)
 
     def trained(means_of_trials: Tensor) -> Tensor:
         return means_of_trials.sum() if means_of_trials.dim() else means_of_trials

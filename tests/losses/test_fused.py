@@ -75,7 +75,7 @@ def test_packs_in_any_layout(name, layout, rng):
         if not isinstance(parameter, Choice)
     }
     loss = make(name, **pack)
-    assert fuse(loss).fits(x, y)
+    assert fuse(loss).plan(x, y)
     assert_same(loss, x, y)
     assert_same(loss, x, y.expand_as(x).clone())
     assert_same(loss, x, y, means)
@@ -155,11 +155,11 @@ def test_a_nan_logit_never_becomes_a_finite_loss(name, path):
 def test_what_has_no_kernel_runs_eagerly():
     fused = fuse(Ral())
     y = torch.zeros(2, 4)
-    assert not fused.fits(torch.zeros(2, 4, dtype=torch.float64), y)
+    assert not fused.plan(torch.zeros(2, 4, dtype=torch.float64), y)
     assert fused(torch.zeros(2, 4, dtype=torch.float64), y).dtype == torch.float64
-    assert not fused.fits(torch.zeros(2, 4, dtype=torch.float16), y)
-    assert not fused.fits(torch.zeros(2, 2, 2, 4), y)
-    assert not fuse(Ral(gamma_neg=torch.full((3, 1, 1), 2.5))).fits(torch.zeros(2, 4), y)
+    assert not fused.plan(torch.zeros(2, 4, dtype=torch.float16), y)
+    assert not fused.plan(torch.zeros(2, 2, 2, 4), y)
+    assert not fuse(Ral(gamma_neg=torch.full((3, 1, 1), 2.5))).plan(torch.zeros(2, 4), y)
     assert fuse(Ral(gamma_neg=torch.full((3, 1, 1), 2.5)))(torch.zeros(2, 4), y).shape == (3, 2, 4)
     with pytest.raises(ValueError, match="must not be empty"):
         fused(torch.zeros(0, 4), torch.zeros(0, 4))

@@ -95,7 +95,7 @@ APART static const float *fetch(const void *base, int kind, int64_t at, int64_t 
   return buffer;
 }
 
-/* Where targets are 1. Comparisons become bytes, eight bytes a word, eight words 64 bits: few branches are guessed wrong. */
+/* Where targets are 1. Comparisons become bytes, eight bytes a word, eight words 64 bits: few branches are mispredicted. */
 static long places_of_positives(long n, const float *restrict y, int32_t *restrict at) {
   uint8_t is[BLOCK];
   long num = 0;
@@ -239,11 +239,12 @@ void agree_on_scales(int64_t from, int64_t to, int64_t num_parts, const plan *p,
   }
 }
 
-/* Entries (outer, inner, class) of the rows outer_from <= outer < outer_to. Either `values` gets the loss of each entry,
-   or `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. Where outer goes
-   over trials, their scales are found on the way, while the logits are near; else they have been agreed on before. */
+/* Entries (outer, inner, class) of the rows outer_from <= outer < outer_to. Either `values` gets the loss of each, or
+   `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. Where outer goes
+   over trials, their scales are found on the way, while the logits are near; else they have been agreed on before. The
+   one part of a plan without others also gives `means`, the sums in single precision. */
 void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, float *values, double *sums,
-         maximum *maxima, float floor, float *scales, void *slopes, float factor) {
+         float *means, maximum *maxima, float floor, float *scales, void *slopes, float factor) {
   float xs[BLOCK], ys[BLOCK], vs[BLOCK], apart[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];
   const float *in[NUM_INPUTS + 1];
   long ready[NUM_INPUTS + 1];
@@ -301,6 +302,7 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
       }
     }
   }
+  for (int64_t t = 0; means && t < p->num_trials; t++) means[t] = (float)sums[t];
 }
 
 static void lower(void *slopes, int kind, int64_t at, float by) {

@@ -22,7 +22,7 @@ FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shar
 COMPILE_TIMEOUT_S = 120
 SIZE, POINTER, FLOAT = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
 ARGUMENTS = {
-    "run": [SIZE, SIZE, *[POINTER] * 5, FLOAT, POINTER, POINTER, FLOAT],
+    "run": [SIZE, SIZE, *[POINTER] * 6, FLOAT, POINTER, POINTER, FLOAT],
     "find_largest": [SIZE, SIZE, *[POINTER] * 3],
     "agree_on_scales": [SIZE, SIZE, SIZE, POINTER, POINTER, FLOAT, POINTER],
     "slope_of_scales": [SIZE, *[POINTER] * 4],

@@ -45,7 +45,7 @@ def _agrees(fused: "Fused") -> bool:
     *lead, _, num_classes = np.broadcast_shapes(*shapes, (1, len(getattr(fused.loss, "counts", None) or (1, 1, 1))))
     logits = torch.linspace(-5, 4, 4 * num_classes).view(4, -1).expand(*lead, 4, num_classes).contiguous()
     targets = torch.eye(4, num_classes)
-    if not fused.fits(logits, targets):
+    if fused.plan(logits, targets) is None:
         return True
 
     def run(path: Any) -> tuple[Tensor, Tensor]:
@@ -68,8 +68,8 @@ def path_of(loss: Any) -> str:
 
 def means(loss: Any, logits: Tensor, targets: Tensor) -> Tensor:
     """Mean over the entries of each batch, [...], as a training step needs it; a fused loss keeps no entries."""
-    if isinstance(loss, Fused) and loss.fits(logits, targets):
-        return _Means.apply(logits, targets, loss)
+    if isinstance(loss, Fused) and (plan := loss.plan(logits, targets)):
+        return _Means.apply(logits, targets, loss, plan)
     return loss(logits, targets).mean((-2, -1))
 
 
@@ -85,32 +85,25 @@ class Fused:
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], in float32."""
         check_batch(logits, targets)
-        if not self.fits(logits, targets):
-            return self.loss(logits, targets)
-        return _Entries.apply(logits, targets, self)
-
-    def fits(self, logits: Tensor, targets: Tensor) -> bool:
-        """Whether the kernel can take these tensors."""
-        if torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None:
-            return False
-        return self.plan(logits, targets) is not None
+        plan = self.plan(logits, targets)
+        return self.loss(logits, targets) if plan is None else _Entries.apply(logits, targets, self, plan)
 
     def plan(self, logits: Tensor, targets: Tensor) -> "_Plan | None":
         """How the kernel goes through tensors of these shapes, strides and types; None if it cannot."""
+        if torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None:
+            return None
         key = (logits.shape, logits.stride(), logits.dtype, targets.shape, targets.stride(), targets.dtype)
         if key not in self.plans:
             self.plans[key] = _plan(self, logits, targets)
         return self.plans[key]
 
-    def run(self, x: Tensor, targets: Tensor, *, mean: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    def run(self, plan: "_Plan", x: Tensor, targets: Tensor, *, mean: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """(values [..., B, C] or means [...], slopes [..., B, C], scale of the logits if the loss has one).
 
         Slopes of means are derivatives of the mean by the logits, in the type of `x`; those of values are taken at a
         constant scale.
         """
-        plan = self.plan(x, targets)
-        assert plan is not None
-        pointers = array("Q", plan.pointers)
+        pointers = plan.pointers[:]
         pointers[0], pointers[1] = x.data_ptr(), targets.data_ptr()
         at, kernel = plan.means_at if mean else plan.entries_at, self.kernel
         addresses = pointers.buffer_info()[0]
@@ -127,20 +120,34 @@ class Fused:
                 plan.each_part(lambda j, rows: kernel.find_largest(*rows, at, addresses, maxima_at[j]))
                 kernel.agree_on_scales(0, plan.num_trials, plan.num_parts, at, maxima_at[0], floor, scales_at)
         slope = torch.empty_strided(x.shape, plan.strides, dtype=x.dtype if mean else torch.float32)
-        value = None if mean else torch.empty_strided(x.shape, plan.strides)
+        result = torch.empty(x.shape[:-2]) if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
         factor = plan.num_trials / x.numel() if mean else 1.0
-        values_at, slopes_at = None if value is None else value.data_ptr(), slope.data_ptr()
+        slopes_at = slope.data_ptr()
+        values_at = None if mean else result.data_ptr()
+        means_at = result.data_ptr() if mean and plan.num_parts == 1 else None
         plan.each_part(
             lambda j, rows: kernel.run(
-                *rows, at, addresses, values_at, sums[j].data_ptr(), maxima_at[j], floor, scales_at, slopes_at, factor
-            )
+                *rows,
+                at,
+                addresses,
+                values_at,
+                sums[j].data_ptr(),
+                means_at,
+                maxima_at[j],
+                floor,
+                scales_at,
+                slopes_at,
+                factor,
+            )  # fmt: skip
         )
-        if value is not None:
-            return value, slope, None if scales is None else scales[1].view(*x.shape[:-2], 1, 1)
+        if not mean:
+            return result, slope, None if scales is None else scales[1].view(*x.shape[:-2], 1, 1)
+        if means_at is None:
+            result.view(-1).copy_(sums.sum(0))
         if scales is not None:
             kernel.slope_of_scales(plan.num_parts, at, addresses, maxima_at[0], slopes_at)
-        return (sums[0] if plan.num_parts == 1 else sums.sum(0)).float().view(x.shape[:-2]), slope, None
+        return result, slope, None
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +157,7 @@ class _Plan:
     num_trials: int
     strides: tuple[int, ...]
     bounds: list[int]
-    pointers: list[int]
+    pointers: "array[int]"
     entries_at: int
     means_at: int
     per_scale_at: int
@@ -207,7 +214,7 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         num_trials=trials,
         strides=strides,
         bounds=[cube[outer] * i // num for i in range(num + 1)],
-        pointers=[v.data_ptr() for v in views],
+        pointers=array("Q", [v.data_ptr() for v in views]),
         entries_at=entries.ctypes.data,
         means_at=of_means.ctypes.data,
         per_scale_at=places.get("per_scale", 0),
@@ -230,34 +237,34 @@ def _threads() -> ThreadPoolExecutor:
 
 class _Entries(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused) -> Tensor:
-        value, slope, scale = fused.run(x, targets, mean=False)
+    def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused, plan: _Plan) -> Tensor:
+        value, slope, scale = fused.run(plan, x, targets, mean=False)
         ctx.dtype = x.dtype
         ctx.save_for_backward(slope, *(() if scale is None else (x, scale)))
         return value
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         slope, *scaled = ctx.saved_tensors
         gradient = grads[0] * slope
         if scaled:
             _through_the_maximum(gradient, *scaled)
-        return gradient.to(ctx.dtype), None, None
+        return gradient.to(ctx.dtype), None, None, None
 
 
 class _Means(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused) -> Tensor:
-        value, slope, _ = fused.run(x, targets, mean=True)
+    def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused, plan: _Plan) -> Tensor:
+        value, slope, _ = fused.run(plan, x, targets, mean=True)
         ctx.save_for_backward(slope)
         return value
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
         grad = grads[0]
         is_one = grad.item() == 1 if grad.numel() == 1 else bool((grad == 1).all())
-        return slope if is_one else slope * grad[..., None, None].to(slope.dtype), None, None
+        return slope if is_one else slope * grad[..., None, None].to(slope.dtype), None, None, None
 
 
 def _through_the_maximum(gradient: Tensor, x: Tensor, scale: Tensor) -> None:
