@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 
 from search_spaces import SPACES, Choice, Float
 from tests.losses.plain import PLAIN
-from trainables.losses import LOSSES
+from trainables.losses import LOSSES, _entries
 
 COUNTS = (500, 60, 7, 3)
 FACTS = {"counts": COUNTS, "total": 540}
@@ -153,6 +153,21 @@ def test_dense_targets_give_what_one_target_matrix_gives(name, rng):
     loss = make(name)
     torch.testing.assert_close(loss(x, y)[None], loss(x[None], y[None]), rtol=1e-12, atol=0)
     torch.testing.assert_close(slope(loss, x, y)[None], slope(loss, x[None], y[None]), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SOFTMAX])
+@pytest.mark.parametrize("packed", [False, True], ids=["numbers", "pack"])
+def test_blocks_of_rows_give_what_the_whole_gives(name, packed, rng, monkeypatch):
+    """Also where the rows do not divide evenly, and where the pack comes from the hyperparameters alone."""
+    x, y = examples(rng, rows=11)
+    pack = next(iter(settings(name, rng, 1))) if packed else {}
+    pack = {
+        key: torch.tensor([value, 0.5 * value]).view(2, 1, 1) for key, value in pack.items() if type(value) is float
+    }
+    loss = make(name, **pack)
+    whole = loss(x, y), slope(loss, x, y)
+    monkeypatch.setattr(_entries, "ENTRIES_AT_ONCE", 9)
+    torch.testing.assert_close((loss(x, y), slope(loss, x, y)), whole)
 
 
 def test_a_hyperparameter_per_class_broadcasts(rng):
