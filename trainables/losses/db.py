@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, Places, Side, check, entrywise, scaled
+from trainables.losses._entries import Number, Places, Side, check, entrywise
 from trainables.losses._rebalancing import Rebalanced
 from trainables.losses.focal import focal_negative, focal_positive
 
@@ -43,11 +43,11 @@ class Db(Rebalanced):
         return entrywise(self, logits, targets)
 
     def _positive(self, x: Tensor, places: Places) -> Side:
-        return scaled(focal_positive(self._moved(x, places), self.gamma), self.balance)
+        return focal_positive(self._moved(x, places), self.gamma)
 
     def _negative(self, x: Tensor, places: Places) -> Side:
         value, slope = focal_negative(self.neg_scale * self._moved(x, places), self.gamma)
-        return scaled(Side(value / self.neg_scale, slope), self.balance)
+        return Side(value / self.neg_scale, slope)
 
     def _moved(self, x: Tensor, places: Places) -> Tensor:
         """x + nu_c."""

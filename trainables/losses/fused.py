@@ -123,23 +123,15 @@ class Fused:
         result = torch.empty(x.shape[:-2]) if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
         factor = plan.num_trials / x.numel() if mean else 1.0
-        slopes_at = slope.data_ptr()
+        slopes_at, sums_at = slope.data_ptr(), sums.data_ptr()
         values_at = None if mean else result.data_ptr()
         means_at = result.data_ptr() if mean and plan.num_parts == 1 else None
+        run, per_part = kernel.run, 8 * plan.num_trials  # bytes
+        shared = scales_at, slopes_at, factor
         plan.each_part(
-            lambda j, rows: kernel.run(
-                *rows,
-                at,
-                addresses,
-                values_at,
-                sums[j].data_ptr(),
-                means_at,
-                maxima_at[j],
-                floor,
-                scales_at,
-                slopes_at,
-                factor,
-            )  # fmt: skip
+            lambda j, rows: run(
+                *rows, at, addresses, values_at, sums_at + per_part * j, means_at, maxima_at[j], floor, *shared
+            )
         )
         if not mean:
             return result, slope, None if scales is None else scales[1].view(*x.shape[:-2], 1, 1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trainables.losses._entries import Number, Places, Side, check, entrywise, scaled
+from trainables.losses._entries import Number, Places, Side, check, entrywise
 from trainables.losses._rebalancing import Rebalanced
 from trainables.losses.focal import focal_negative, focal_positive
 
@@ -33,7 +33,7 @@ class RBceFocal(Rebalanced):
         return entrywise(self, logits, targets)
 
     def _positive(self, x: Tensor, places: Places) -> Side:
-        return scaled(focal_positive(x, self.gamma), self.balance)
+        return focal_positive(x, self.gamma)
 
     def _negative(self, x: Tensor, places: Places) -> Side:
-        return scaled(focal_negative(x, self.gamma), self.balance)
+        return focal_negative(x, self.gamma)
