@@ -9,7 +9,8 @@ from trainables.losses._entries import Number
 class Rebalanced:
     """Weighs entries by `balance` times W = map_alpha + sigmoid(map_beta (r - map_mu)).
 
-    r_kc = (1 / n_c) / SUM_j (1 / n_j); the sum runs over the positives j of row k; without any, r is so large that W is map_alpha + 1.
+    r_kc = (1 / n_c) / SUM_j (1 / n_j); the sum runs over the positives j of row k. Without any, r is so large that W is
+    map_alpha + 1.
     Source: Wu et al. 2020.
     """
 
