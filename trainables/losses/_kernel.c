@@ -214,12 +214,14 @@ typedef struct {
 void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, maximum *maxima) {
   float xs[BLOCK];
   operand a = p->operands[0];
+  long num_classes = p->num_classes, rows_each = !p->sum_inner && num_classes < BLOCK ? BLOCK / num_classes : 1;
   for (int64_t o = outer_from; o < outer_to; o++)
-    for (int64_t i = 0; i < p->num_inner; i++)
-      for (int64_t c = 0; c < p->num_classes; c += BLOCK) {
-        long n = p->num_classes - c < BLOCK ? p->num_classes - c : BLOCK;
-        const float *x = fetch(pointers[0], a.kind, o * a.outer + i * a.inner + c, 0, 1, 1, n, xs);
-        raise_largest(maxima + o * p->sum_outer + i * p->sum_inner, x, n);
+    for (int64_t i = 0; i < p->num_inner; i += rows_each)
+      for (int64_t c = 0; c < num_classes; c += BLOCK) {
+        long rows = p->num_inner - i < rows_each ? p->num_inner - i : rows_each;
+        long n = num_classes - c < BLOCK ? num_classes - c : BLOCK;
+        const float *x = fetch(pointers[0], a.kind, o * a.outer + i * a.inner + c, a.inner, 1, rows, n, xs);
+        raise_largest(maxima + o * p->sum_outer + i * p->sum_inner, x, rows * n);
       }
 }
 
