@@ -20,8 +20,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.released import RELEASED
 from search_spaces import SPACES, Float
+from trainables.fused.run import fuse, means, path_of
 from trainables.losses import LOSSES
-from trainables.losses.fused import fuse, means, path_of
 
 SIZES = {"256x26": (256, 26), "256x260": (256, 260), "4096x1000": (4096, 1000), "64x256x80": (64, 256, 80)}
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from study.config import load_study
-from study.engine import context_of
-from study.ledger import Ledger
-from trainables.features import prepare
+from study.file.study import load_study
+from study.records.ledger import Ledger
+from study.run.engine import context_of
+from trainables.probe.features import prepare
 
 NUM_TRIALS = 64
 START_S = 15

@@ -12,12 +12,12 @@ PACKAGES = ("study", "trainables", "search_spaces", "reports")
 MAY_IMPORT = {"study": set(PACKAGES), "trainables": set(), "search_spaces": set(), "reports": set()}
 HOMES = {
     "torch": ["trainables/"],
-    "timm": ["trainables/backbones.py"],
-    "open_clip": ["trainables/backbones.py"],
-    "torchvision": ["trainables/backbones.py"],
-    "optuna": ["search_spaces/optuna_search.py", "study/search.py"],
-    "ray": ["study/cluster.py"],
-    "mlflow": ["study/tracking.py"],
+    "timm": ["trainables/models/build.py"],
+    "open_clip": ["trainables/models/build.py"],
+    "torchvision": ["trainables/models/build.py"],
+    "optuna": ["search_spaces/optuna_search.py", "study/plan/search.py"],
+    "ray": ["study/run/cluster.py"],
+    "mlflow": ["study/tracking/process.py"],
     "plotly": ["reports/"],
 }
 REPORTS_NEED_ONLY = {"numpy", "scipy", "pandas", "plotly", "jinja2"}
@@ -65,7 +65,7 @@ def test_only_the_four_packages_are_installed():
     assert set(listed) == found
 
 
-@pytest.mark.parametrize("module", ["study.cli", "study.config", "trainables", "search_spaces"])
+@pytest.mark.parametrize("module", ["study.cli", "study.file.study", "trainables", "search_spaces"])
 def test_light_modules_stay_light(module: str):
     code = f"import sys, {module}; print(sorted({{'torch', 'ray', 'mlflow', 'plotly'}} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
@@ -74,7 +74,7 @@ def test_light_modules_stay_light(module: str):
 def test_trainables_run_without_ray_and_mlflow():
     code = (
         "import sys; sys.modules.update(ray=None, mlflow=None, optuna=None)\n"
-        "import trainables.probe, trainables.features, trainables.backbones"
+        "import trainables.probe.train, trainables.probe.features, trainables.models.build"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -14,10 +14,10 @@ import pytest
 
 from search_spaces import SPACES
 from study.cli import COMMANDS, main
-from study.engine import storage_of
 from study.errors import EXIT_BAD_INPUT, EXIT_OK
-from study.ledger import Ledger
-from study.table import table_from_ledger, table_from_mlflow
+from study.records.ledger import Ledger
+from study.records.table import table_from_ledger, table_from_mlflow
+from study.run.engine import storage_of
 
 
 def evenkeel(*arguments, **options):
@@ -194,7 +194,7 @@ def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
 
 
 def test_storage_may_be_anywhere(tmp_path, monkeypatch):
-    from study.config import load_study
+    from study.file.study import load_study
 
     monkeypatch.chdir(tmp_path)
     study = load_study("demo")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from study.commands.presets import schema
-from study.config import METRICS, PRESETS, load_study
 from study.errors import UserError
-from study.planning import Planner
+from study.file.study import METRICS, PRESETS, load_study
+from study.plan.planner import Planner
 
 
 def write(path: Path, text: str) -> str:
@@ -96,7 +96,7 @@ def test_schema_describes_every_key():
 
 def test_metrics_are_those_of_the_probe_and_of_the_report():
     from reports.table import METRICS as REPORTED
-    from trainables.metrics import METRICS as MEASURED
+    from trainables.measures.scores import METRICS as MEASURED
 
     assert METRICS == MEASURED == tuple(REPORTED)
 

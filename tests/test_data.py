@@ -123,7 +123,7 @@ class TestTable:
         assert load(settings(folder, drop_empty_classes=True), 8, tmp_path / "cache").classes == ["cat", "dog"]
 
     def test_identity_follows_the_contents_not_the_place(self, folder, tmp_path):
-        from trainables.features import data_identity
+        from trainables.probe.features import data_identity
 
         before = data_identity(settings(folder))
         moved = folder.rename(tmp_path.parent / f"{tmp_path.name}-moved")
@@ -227,7 +227,7 @@ class TestRealSets:
         assert not set(found.group[found.split == 0]) & set(found.group[found.split == 2])
 
     def test_corel_has_the_usual_260_classes(self, tmp_path):
-        from study.config import load_study
+        from study.file.study import load_study
 
         data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data.model_dump(mode="json")
         found = load(data, 8, tmp_path)

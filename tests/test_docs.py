@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from study.cli import COMMANDS, _parser
-from study.config import StudyConfig, load_study
-from study.ledger import Ledger
+from study.file.study import StudyConfig, load_study
+from study.records.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

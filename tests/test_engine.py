@@ -6,13 +6,13 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from study import engine
-from study.config import load_study
 from study.errors import UserError
-from study.ledger import Ledger
-from study.serial import SerialRunner
-from study.table import table_from_ledger, table_from_mlflow
-from study.tracker import default_uri
+from study.file.study import load_study
+from study.records.ledger import Ledger
+from study.records.table import table_from_ledger, table_from_mlflow
+from study.run import engine
+from study.run.serial import SerialRunner
+from study.tracking.driver import default_uri
 
 
 class Silent:
@@ -44,7 +44,7 @@ class Killed(SerialRunner):
     """Dies in the middle, as a driver that is killed does: nothing after the second pack is heard of."""
 
     def run(self, feed, context):
-        from study.worker import execute
+        from study.run.worker import execute
 
         first = feed.next()
         feed.finished(first.number, execute(first, context))
@@ -110,7 +110,7 @@ def test_a_killed_study_goes_on_and_ends_the_same(finished, tmp_path):
 
 def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, monkeypatch):
     folder, *_ = finished
-    from trainables import probe
+    from trainables.probe import train as probe
 
     working = probe.run_pack
 
@@ -133,7 +133,7 @@ def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, 
 
 def test_a_pack_that_does_not_fit_is_halved(finished, tmp_path, monkeypatch):
     folder, *_ = finished
-    from trainables import probe
+    from trainables.probe import train as probe
 
     working, sizes = probe.run_pack, []
 

@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from study.config import load_study
-from study.feed import Feed, divide
-from study.ledger import Ledger
-from study.planning import Planner
-from study.search import Searches
-from study.worker import Outcome
+from study.file.study import load_study
+from study.plan.planner import Planner
+from study.plan.search import Searches
+from study.records.ledger import Ledger
+from study.run.feed import Feed, divide
+from study.run.worker import Outcome
 from tests.test_probe import trial
 
 

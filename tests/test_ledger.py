@@ -6,7 +6,7 @@ import time
 import pytest
 
 from study.errors import UserError
-from study.ledger import Ledger, make_record
+from study.records.ledger import Ledger, make_record
 from tests.test_probe import trial
 
 

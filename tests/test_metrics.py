@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from trainables.features import class_groups
-from trainables.metrics import average_precision, best_thresholds, f1_at, in_chunks, per_class, roc_auc, summary
+from trainables.measures.scores import average_precision, best_thresholds, f1_at, in_chunks, per_class, roc_auc, summary
+from trainables.probe.features import class_groups
 
 K, N, C = 3, 80, 6
 
@@ -68,7 +68,7 @@ def test_a_class_without_positives_is_left_out_of_the_means(case):
 
 
 def test_chunks_cover_the_pack(monkeypatch):
-    monkeypatch.setattr("trainables.metrics.CHUNK_ELEMENTS", 10)
+    monkeypatch.setattr("trainables.measures.scores.CHUNK_ELEMENTS", 10)
     a, b = torch.arange(5 * 4.0).view(5, 2, 2), torch.arange(5 * 6.0).view(5, 3, 2)
     parts = in_chunks(a, b)
     assert len(parts) == 5

@@ -12,8 +12,8 @@ import torch
 from search_spaces import SPACES
 from tests.losses.plain import PLAIN
 from trainables import TrainableError, Trial
-from trainables.features import Features, describe, prepare
-from trainables.probe import bytes_per_trial, run_pack
+from trainables.probe.features import Features, describe, prepare
+from trainables.probe.train import bytes_per_trial, run_pack
 
 SETTINGS = {
     "name": "probe",
@@ -268,7 +268,7 @@ class TestFeatures:
             prepare(DATA, misfit, tmp_path / "cache")
 
     def test_a_real_clip_tower_gives_features(self):
-        from trainables.backbones import extract
+        from trainables.models.build import extract
 
         images = np.zeros((2, 224, 224, 3), dtype=np.uint8)
         settings = {"library": "open_clip", "name": "ViT-S-32-alt"}

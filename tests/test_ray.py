@@ -11,9 +11,9 @@ import time
 import pandas as pd
 import pytest
 
-from study.ledger import Ledger
-from study.table import table_from_ledger, table_from_mlflow
-from study.tracker import default_uri
+from study.records.ledger import Ledger
+from study.records.table import table_from_ledger, table_from_mlflow
+from study.tracking.driver import default_uri
 
 pytestmark = pytest.mark.slow
 

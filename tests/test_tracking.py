@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from study.ledger import trial_of
-from study.tags import study_tags
-from study.tracker import Tracker, default_uri
-from study.tracking import Filler, read_experiment
+from study.records.ledger import trial_of
+from study.tracking.driver import Tracker, default_uri
+from study.tracking.process import Filler, read_experiment
+from study.tracking.tags import study_tags
 from tests.test_ledger import record
 
 STUDY = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}

@@ -58,7 +58,7 @@ def _packages() -> str:
 
 
 def _gpu() -> str:
-    from trainables.probe import gpu_summary
+    from trainables.probe.train import gpu_summary
 
     return gpu_summary() or "none; studies run on the CPU (resources.gpus: 0)"
 
@@ -81,8 +81,8 @@ def _write_access() -> str:
 
 
 def _mlflow() -> str:
-    from study.tracker import default_uri
-    from study.tracking import Filler
+    from study.tracking.driver import default_uri
+    from study.tracking.process import Filler
 
     with tempfile.TemporaryDirectory() as folder:
         filler = Filler(default_uri(folder), "doctor", artifacts=folder, templates=Path(folder), on_outage=_ignore)
@@ -95,6 +95,6 @@ def _ignore(text: str) -> None: ...
 
 
 def _ray() -> str:
-    from study.cluster import node_summary
+    from study.run.cluster import node_summary
 
     return node_summary()

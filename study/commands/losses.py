@@ -61,7 +61,7 @@ def _value(value: Any) -> str:
 
 
 def _plot(name: str, path: str) -> None:
-    from reports.formulas import Moved, write_loss_page
+    from reports.loss_page import Moved, write_loss_page
 
     other = OTHER_FORM.get(name)
     moved = []
@@ -84,8 +84,8 @@ def _plot(name: str, path: str) -> None:
 
 
 def _curves(name: str, key: str, value: Any) -> Any:
-    from reports.formulas import Curves
-    from trainables.losses.curves import along_p
+    from reports.loss_page import Curves
+    from trainables.losses.pictures import along_p
 
     p, panels = along_p(name, **{key: value})
     return Curves(value, value == SPACES[name].parameters[key].default, p, panels)

@@ -5,12 +5,12 @@ import sys
 import time
 from pathlib import Path
 
-from study.config import StudyConfig, load_study
-from study.engine import context_of, planner_of, storage_of
 from study.errors import UserError
-from study.feed import divide
-from study.planning import Planner
-from study.worker import Context
+from study.file.study import StudyConfig, load_study
+from study.plan.planner import Planner
+from study.run.engine import context_of, planner_of, storage_of
+from study.run.feed import divide
+from study.run.worker import Context
 from trainables import TrainableError, Trial
 
 DESIGNS = ("sweep", "sobol", "search", "confirm")
@@ -55,8 +55,8 @@ def _line(label: str, counts: dict[str, int], width: int) -> str:
 
 def _estimate(config: StudyConfig, planner: Planner, packs: list[list[Trial]], context: Context) -> str:
     """Time one pack in this process, twice (the first warms up)."""
-    from trainables.features import prepare
-    from trainables.probe import one_thread, run_pack
+    from trainables.probe.features import prepare
+    from trainables.probe.train import one_thread, run_pack
 
     if not packs:
         return "nothing to measure: the study has no sweep and no sobol design\n"

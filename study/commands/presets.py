@@ -6,7 +6,7 @@ import sys
 
 import yaml
 
-from study.config import PRESETS, StudyConfig
+from study.file.study import PRESETS, StudyConfig
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -4,16 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from study.config import load_study
-from study.engine import storage_of, tracking_uri_of
 from study.errors import UserError
-from study.ledger import Ledger
+from study.file.study import load_study
+from study.records.ledger import Ledger
+from study.run.engine import storage_of, tracking_uri_of
 
 
 def execute(options: argparse.Namespace) -> int:
     """Write the report from the ledger, or from MLflow alone."""
     from reports.page import write_report
-    from study.table import table_from_ledger, table_from_mlflow
+    from study.records.table import table_from_ledger, table_from_mlflow
 
     config = load_study(options.study, options.overrides)
     storage = storage_of(config, options.storage)

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from study import engine
-from study.config import StudyConfig, load_study
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
-from study.progress import display, states_text
+from study.file.study import StudyConfig, load_study
+from study.run import engine
+from study.run.display import display, states_text
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -38,10 +38,10 @@ def execute(options: argparse.Namespace) -> int:
 
 def _runner(config: StudyConfig, options: argparse.Namespace, storage: str) -> engine.Runner:
     if options.serial:
-        from study.serial import SerialRunner
+        from study.run.serial import SerialRunner
 
         return SerialRunner()
-    from study.cluster import RayRunner
+    from study.run.cluster import RayRunner
 
     return RayRunner(
         address=options.address,

@@ -5,10 +5,10 @@ import json
 import sys
 from collections import Counter
 
-from study.config import load_study
-from study.engine import storage_of
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
-from study.ledger import STATES, Ledger
+from study.file.study import load_study
+from study.records.ledger import STATES, Ledger
+from study.run.engine import storage_of
 
 
 def execute(options: argparse.Namespace) -> int:

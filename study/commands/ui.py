@@ -4,9 +4,9 @@ import argparse
 import os
 import sys
 
-from study.config import load_study
-from study.engine import storage_of, tracking_uri_of
 from study.errors import UserError
+from study.file.study import load_study
+from study.run.engine import storage_of, tracking_uri_of
 
 
 def execute(options: argparse.Namespace) -> int:

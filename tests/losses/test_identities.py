@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.losses.test_contract import COUNTS, ENTRYWISE, examples, facts_of, make, slope
+from trainables.fused.run import means
 from trainables.losses import LOSSES, Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6
 from trainables.losses._class_weights import class_weights
-from trainables.losses.fused import means
 
 X = torch.linspace(-12, 12, 97, dtype=torch.float64).view(-1, 1)
 POSITIVE, NEGATIVE = torch.ones_like(X), torch.zeros_like(X)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from tests.losses.test_contract import COUNTS, SOFTMAX, examples, make, slope
+from trainables.data.sampling import draw_rows, row_weights
 from trainables.losses import Asl, AslSoftmax, Bal, Bce, Cb, Ce, Db, FocalSoftmax, Ldam, RalSoftmax, RBceFocal
 from trainables.losses._class_weights import effective_weights
 from trainables.losses.contrastive import LmClip, contrastive, similarities
-from trainables.sampling import draw_rows, row_weights
 
 unit = st.floats(0, 1)
 seeds = st.integers(0, 10**6)

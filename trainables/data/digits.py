@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.dataset import ImageSet
+from trainables.data.image_set import ImageSet
 from trainables.errors import TrainableError
 
 SIDE = 32

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainables.fused.run import means
 from trainables.losses._entries import Number
 from trainables.losses.bal import Bal
-from trainables.losses.fused import means
 
 LARGEST_SCALE = 100.0
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from study import __version__
-from study.ledger import Ledger, make_record
+from study.records.ledger import Ledger, make_record
 from trainables import Trial
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
@@ -68,8 +68,8 @@ def execute(pack: Pack, context: Context) -> Outcome:
 
 
 def _execute(pack: Pack, context: Context) -> Outcome:
-    from trainables.features import prepare
-    from trainables.probe import bytes_per_trial
+    from trainables.probe.features import prepare
+    from trainables.probe.train import bytes_per_trial
 
     features = prepare(context.data, context.trainable, Path(context.cache), context.device)
     size = _fitting(len(pack.trials), bytes_per_trial(features, context.trainable), context)
@@ -97,7 +97,7 @@ def _execute(pack: Pack, context: Context) -> Outcome:
 
 def _train(trials: list[Trial], features: Any, device: str) -> list[tuple[Trial, Any, float]]:
     """Results of the trials; a pack that does not fit into memory is halved."""
-    from trainables.probe import run_pack
+    from trainables.probe.train import run_pack
 
     started = time.time()
     try:
@@ -117,7 +117,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 def _fitting(num_trials: int, bytes_each: int, context: Context) -> int:
     """The largest pack, by halving, that fits into the memory a worker may use."""
-    from trainables.probe import free_device_bytes
+    from trainables.probe.train import free_device_bytes
 
     if context.memory_gib:
         allowed = context.memory_gib * GIB
@@ -163,7 +163,7 @@ def check_data(context: Context, seeds: list[int]) -> dict[str, Any]:
 
     Raises TrainableError. Returns the facts of the data set, among them the classes without positives in a split.
     """
-    from trainables.features import describe, prepare
+    from trainables.probe.features import describe, prepare
 
     features = prepare(context.data, context.trainable, Path(context.cache), context.device)
     return describe(features, context.data, context.trainable, seeds)

@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.adamw import AdamW
-from trainables.features import Features, class_groups
-from trainables.heads import Head, make_head, prior_logits
-from trainables.losses.fused import means, path_of
-from trainables.metrics import (
+from trainables.data.sampling import draw_rows, row_weights
+from trainables.fused.run import means, path_of
+from trainables.losses.packing import Loss, signature, stack_losses
+from trainables.measures.scores import (
     METRICS,
     PerClass,
     best_thresholds,
@@ -29,8 +28,9 @@ from trainables.metrics import (
     per_class,
     summary,
 )
-from trainables.packing import Loss, signature, stack_losses
-from trainables.sampling import draw_rows, row_weights
+from trainables.probe.adamw import AdamW
+from trainables.probe.features import Features, class_groups
+from trainables.probe.heads import Head, make_head, prior_logits
 from trainables.trial import Trial
 
 EVALUATED = ("val", "test")

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from trainables.errors import TrainableError, nearest
+from trainables.fused.run import fuse
+from trainables.fused.trace import OF_CLASSES
 from trainables.losses import LOSSES
-from trainables.losses._trace import OF_CLASSES
-from trainables.losses.fused import fuse
 from trainables.trial import Trial
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from study.config import StudyConfig
+from study.file.study import StudyConfig
 
 
 def summary_of(config: StudyConfig, facts: dict[str, Any], planned: dict[str, dict[str, int]]) -> dict[str, Any]:

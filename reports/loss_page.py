@@ -45,7 +45,7 @@ def write_loss_page(path: str, name: str, other: str | None, text: str, moved: l
         loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     figures = {m.hyperparameter: json.loads(plotly.io.to_json(_figure(m, name, other))) for m in moved}
-    page = environment.get_template("formulas.html").render(
+    page = environment.get_template("loss_page.html").render(
         name=name,
         other=other,
         text=text,

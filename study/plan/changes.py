@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from study.errors import UserError
-from study.ledger import Ledger
-from study.planning import Planner
+from study.plan.planner import Planner
+from study.records.ledger import Ledger
 from trainables import Trial
 
 HARMLESS = ("description", "storage", "tracking", "resources", "margin", "data.root")

@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from trainables.cache import default_cache
-from trainables.losses._trace import Formula, Symbol
+from trainables.fused.trace import Formula, Symbol
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 COMPILE_TIMEOUT_S = 120
@@ -64,7 +64,7 @@ def source(formula: Formula) -> str:
         "ONE_A_TRIAL": [_is_one_a_trial(graph.inputs[number]) for number in inputs],
     }
     flags = {name: ", ".join([*(str(int(value)) for value in values), "0"]) for name, values in tables.items()}
-    template = Path(__file__).with_name("_kernel.c").read_text()
+    template = Path(__file__).with_name("kernel.c").read_text()
     return (
         f"enum {{ NUM_INPUTS = {len(inputs)} }};\n"
         + "".join(f"static const int {name}[NUM_INPUTS + 1] = {{{values}}};\n" for name, values in flags.items())

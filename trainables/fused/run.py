@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.fused.compile import NoCompiler, compiled
+from trainables.fused.trace import Formula, NotTraceable, trace
 from trainables.losses._entries import check_batch
-from trainables.losses._kernel import NoCompiler, compiled
-from trainables.losses._trace import Formula, NotTraceable, trace
 
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2, torch.bool: 2}
 ENTRIES_PER_THREAD = 1 << 15

@@ -17,10 +17,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from study.errors import ClusterError
-from study.worker import Context, Outcome, execute
+from study.run.worker import Context, Outcome, execute
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
-    from study.feed import Feed
+    from study.run.feed import Feed
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -42,8 +42,8 @@ class Source(Protocol):
 
 def source_of(settings: dict[str, Any]) -> Source:
     """The data set that `settings["name"]` names. Raises TrainableError for an unknown name."""
+    from trainables.data.csv_table import LabelTable
     from trainables.data.digits import DigitsMlt
-    from trainables.data.table import LabelTable
 
     makers: dict[str, Callable[[dict[str, Any]], Source]] = {
         "digits-mlt": DigitsMlt.from_settings,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from study.config import Loss, StudyConfig
+from study.file.study import Loss, StudyConfig
 from trainables import Trial
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 
 from reports.table import trial_table
-from study import tracking
 from study.errors import UserError
-from study.ledger import Ledger
+from study.records.ledger import Ledger
+from study.tracking import process as tracking
 
 
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:

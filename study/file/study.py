@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from search_spaces import Space
 from study.errors import UserError
-from study.spaces import space_of
+from study.file.spaces import space_of
 from trainables.errors import nearest
 
 METRICS = ("f1", "f1_tuned", "map", "mauc")
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).parent.parent / "presets"
 
 
 class _Strict(BaseModel):

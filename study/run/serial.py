@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from study.feed import Feed
-from study.worker import Context, execute
+from study.run.feed import Feed
+from study.run.worker import Context, execute
 
 T = TypeVar("T")
 

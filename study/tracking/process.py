@@ -3,8 +3,8 @@
 One experiment a study, one parent run a loss, one child run a trial. Runs are found by trial id, so filling twice
 changes nothing. A server that does not answer never stops a sweep: what is missing is caught up later.
 
-A run fills from a process of its own (`python -m study.tracking`, driven by study.tracker over its standard streams,
-one JSON object a line): MLflow takes seconds to import and tens of milliseconds a trial, which the driver has not.
+A run fills from a process of its own (`python -m study.tracking.process`, driven by study.tracking.driver over its
+standard streams, one JSON object a line): MLflow takes seconds to import and tens of milliseconds a trial.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from study.tags import PREFIX, result_tags, run_name, study_tags, trial_tags
+from study.tracking.tags import PREFIX, result_tags, run_name, study_tags, trial_tags
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

@@ -12,8 +12,8 @@ import optuna
 from optuna.trial import TrialState
 
 from search_spaces.optuna_search import distributions, sampler
-from study.config import Loss, Search
-from study.planning import Planner
+from study.file.study import Loss, Search
+from study.plan.planner import Planner
 from trainables import Trial
 
 

@@ -143,7 +143,7 @@ def locate(data: dict[str, Any], trainable: dict[str, Any], cache: Path) -> Path
 
 
 def _compute(data: dict[str, Any], trainable: dict[str, Any], cache: Path, folder: Path, device: str) -> None:
-    from trainables.backbones import extract
+    from trainables.models.build import extract
 
     images = load(data, trainable["image_size"], cache)
     train = images.rows("train")

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from study.changes import retire_unusable
-from study.config import StudyConfig
 from study.errors import UserError
-from study.feed import Feed
-from study.ledger import Ledger
-from study.planning import Planner
-from study.summary import summary_of
-from study.tracker import Tracker, default_uri
-from study.worker import Context, check_data
+from study.file.study import StudyConfig
+from study.plan.changes import retire_unusable
+from study.plan.planner import Planner
+from study.records.facts import summary_of
+from study.records.ledger import Ledger
+from study.run.feed import Feed
+from study.run.worker import Context, check_data
+from study.tracking.driver import Tracker, default_uri
 from trainables import TrainableError
 from trainables.cache import default_cache
-from trainables.features import backbone_identity, data_identity, locate
+from trainables.probe.features import backbone_identity, data_identity, locate
 
 
 class Display(Protocol):
@@ -140,7 +140,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
 def _searches(planner: Planner) -> Any:
     if planner.config.designs.search is None:
         return None
-    from study.search import Searches
+    from study.plan.search import Searches
 
     return Searches(planner)
 

@@ -32,7 +32,7 @@ class Tracker:
         self.num_submitted = 0
         self.answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "study.tracking"],
+            [sys.executable, "-m", "study.tracking.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -8,12 +8,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from study.ledger import Ledger
-from study.worker import Outcome, Pack, failed_record
+from study.records.ledger import Ledger
+from study.run.worker import Outcome, Pack, failed_record
 from trainables import Trial
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from study.search import Searches
+    from study.plan.search import Searches
 
 
 class Feed:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from trainables.data.cache import cached_array
-from trainables.data.dataset import SPLITS, ImageSet
+from trainables.data.arrays import cached_array
+from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.splits import carve
 from trainables.errors import TrainableError, nearest
 

@@ -1,0 +1,1 @@
+"""The study file: what a person writes, read and checked before anything starts."""

@@ -1,0 +1,1 @@
+"""What was recorded: the ledger, its records, and the trial table made from them."""

@@ -1,0 +1,1 @@
+"""From trials to records: packs are fed to workers on this machine or on a cluster."""

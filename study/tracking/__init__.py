@@ -1,0 +1,1 @@
+"""MLflow, filled from the ledger by a process of its own, and read again."""

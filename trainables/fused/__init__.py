@@ -1,0 +1,1 @@
+"""A compiler of entrywise losses for the CPU."""

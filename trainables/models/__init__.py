@@ -1,0 +1,1 @@
+"""Backbones by name. The only room with timm and open_clip."""
