@@ -14,7 +14,8 @@ class Trial:
 
     `hyperparameters` holds every field of the loss, defaults included, so that a changed default is another trial.
     `label` is the name under which the study shows the loss (a loss may enter twice, with other fixed fields).
-    `group` is the seed group of a search (None elsewhere).
+    `group` is the seed group of a search (None elsewhere). `moved` is the hyperparameter that a sweep moved away from
+    its default (None at the default and in other designs).
     """
 
     loss: str
@@ -25,16 +26,17 @@ class Trial:
     design: str
     label: str
     group: int | None = None
+    moved: str | None = None
 
     @property
     def id(self) -> str:
         """16 hexadecimal digits: a hash of all that decides the result, and of the design.
 
         The design counts because a searched point was chosen by its outcome: it must never stand in for a planned one.
-        Label and group are names only and do not count.
+        Label, group and moved are names only and do not count.
         """
         contents = asdict(self)
-        del contents["label"], contents["group"]
+        del contents["label"], contents["group"], contents["moved"]
         canonical = json.dumps(contents, sort_keys=True, separators=(",", ":"), default=_refuse)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from trainables.data.settings import Validation
 from trainables.errors import TrainableError, nearest
 
 SPLITS = ("train", "val", "test")
@@ -28,11 +29,23 @@ class ImageSet:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
 
-class Source(Protocol):
-    """A data set before its images are decoded."""
+class DataSet(Protocol):
+    """A data set as a study file writes it; a frozen settings model. Rows are images, columns are classes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def validation(self) -> Validation | None:
+        """How validation rows are carved from train, or None for a fixed split."""
+        ...
 
     def fingerprint(self) -> str:
         """A hash of the contents (not of where they lie): it is part of every trial's id."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What decides a result: the settings without paths, and the fingerprint."""
         ...
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
@@ -40,12 +53,12 @@ class Source(Protocol):
         ...
 
 
-def source_of(settings: dict[str, Any]) -> Source:
+def source_of(settings: dict[str, Any]) -> Any:
     """The data set that `settings["name"]` names. Raises TrainableError for an unknown name."""
     from trainables.data.csv_table import LabelTable
     from trainables.data.digits import DigitsMlt
 
-    makers: dict[str, Callable[[dict[str, Any]], Source]] = {
+    makers: dict[str, Callable[[dict[str, Any]], Any]] = {
         "digits-mlt": DigitsMlt.from_settings,
         "csv": LabelTable.from_settings,
     }

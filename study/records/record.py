@@ -1,0 +1,69 @@
+"""One trial as it was recorded: the only list of a record's fields."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from trainables import Trial
+
+VERSION = 2
+STATES = ("done", "diverged", "failed", "censored")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """The trial, its state, its numbers, and where and when it ran. Times are seconds since the epoch."""
+
+    study: str
+    trial: Trial
+    state: str
+    started: float
+    ended: float
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    per_class: dict[str, list[float | None]] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    epochs_done: int = 0
+    wall_s: float = 0.0
+    loss_path: str = ""
+    note: str | None = None
+    pack: int | None = None
+    host: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Large results by name: file names in the record's folder, removed and retired with it."""
+
+    @property
+    def id(self) -> str:
+        """The trial's id."""
+        return self.trial.id
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; floats that are not finite become None."""
+        return _finite({"version": VERSION, "id": self.id, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, contents: dict[str, Any]) -> "TrialRecord":
+        """Read what `to_json` of this or an earlier version wrote. Raises ValueError for anything else."""
+        if not isinstance(contents, dict) or not isinstance(contents.get("version"), int):
+            raise ValueError("not a trial record")
+        if contents["version"] > VERSION:
+            raise ValueError(f"written by a newer evenkeel (record version {contents['version']})")
+        known = {f.name for f in fields(cls)}
+        kept = {key: value for key, value in contents.items() if key not in ("version", "id")}
+        if unknown := sorted(kept.keys() - known):
+            raise ValueError(f"unknown keys {', '.join(unknown)}")
+        try:
+            record = cls(**kept | {"trial": Trial(**kept["trial"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a trial record ({error})") from error
+        if record.state not in STATES or record.id != contents.get("id"):
+            raise ValueError("the record does not belong to the trial whose id it bears")
+        return record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,86 @@
+"""The contract of a trainable: settings that say what they decide, and a worker that trains packs of trials."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from trainables.data.image_set import DataSet
+from trainables.trial import Trial
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one trial gave.
+
+    `metrics` are numbers by column name (`<split>_<measure>`, None where undefined), `per_class` one value a class,
+    `curves` one value an epoch. `files` are large results (predictions, coordinates, pictures) by name: paths of files
+    under the `place` that `Worker.run` was given; the ledger moves them beside the record.
+    """
+
+    state: str
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    per_class: dict[str, list[float | None]] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    epochs_done: int = 0
+    wall_s: float = 0.0
+    loss_path: str = ""
+    note: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class Prepared(Protocol):
+    """What all trials of a study share on a node: decoded images, features, a loaded model."""
+
+    def describe(self, seeds: list[int]) -> dict[str, Any]:
+        """The facts of the data as the study splits it: classes, rows by split, class groups, undefined classes.
+
+        Raises TrainableError for what would make trials fail later.
+        """
+        ...
+
+
+class Worker(Protocol):
+    """The half of a trainable that computes; importing it may import torch."""
+
+    def prepare(self, data: DataSet, cache: Path, device: str) -> Prepared:
+        """What trials share, made once a node and found by other processes. Raises TrainableError."""
+        ...
+
+    def bytes_per_trial(self, prepared: Prepared) -> int:
+        """A rough upper bound of the memory, in bytes, that one more trial adds to a pack."""
+        ...
+
+    def run(self, trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
+        """Train and evaluate trials that share data, settings and seed; results as they end, in any order.
+
+        `place` is a folder for checkpoints and large files. A non-finite loss is the state `diverged`; whatever is
+        raised means that the trials without a result failed. Numbers do not depend on the pack.
+        """
+        ...
+
+
+class Trainable(Protocol):
+    """Settings as a study file writes them; a frozen model that imports no torch."""
+
+    @property
+    def name(self) -> str: ...
+
+    def identity(self) -> dict[str, Any]:
+        """What decides a result, as part of a trial's id: settings and content hashes, never paths.
+
+        Raises TrainableError for a file that is not there.
+        """
+        ...
+
+    def summary(self) -> dict[str, str]:
+        """Words for the header of a report, in order: what was trained and how."""
+        ...
+
+    def ready(self, data: DataSet, cache: Path) -> bool:
+        """Whether `prepare` would find everything made; needs no torch."""
+        ...
+
+    def worker(self) -> Worker:
+        """The computing half; imports torch here and nowhere earlier."""
+        ...
