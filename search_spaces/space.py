@@ -30,6 +30,10 @@ class Float:
             return f"must lie in [{self.low:g}, {self.high:g}], got {value:g}"
         return None
 
+    def typed(self, value: float) -> float:
+        """`value` as a real number, so that 4 and 4.0 are one setting. Raises ValueError for what is no number."""
+        return float(value)
+
     def at(self, share: float) -> float:
         """The value at `share` in [0, 1] of the range."""
         if self.log:
@@ -60,6 +64,12 @@ class Int:
             return f"must lie in [{self.low}, {self.high}], got {value}"
         return None
 
+    def typed(self, value: float) -> int:
+        """`value` as a whole number, so that 4.0 and 4 are one setting. Raises ValueError for a broken number."""
+        if int(value) != value:
+            raise ValueError(f"must be a whole number, got {value!r}")
+        return int(value)
+
     def at(self, share: float) -> int:
         """The value at `share` in [0, 1) of the range."""
         return min(self.high, self.low + int(share * (self.high - self.low + 1)))
@@ -85,6 +95,12 @@ class Choice:
         if value in self.options:
             return None
         return f"must be one of {', '.join(map(repr, self.options))}, got {value!r}"
+
+    def typed(self, value: Any) -> Any:
+        """The option that equals `value`: 1 for 1.0. Raises ValueError when there is none."""
+        if problem := self.problem(value):
+            raise ValueError(problem)
+        return self.options[self.options.index(value)]
 
     def at(self, share: float) -> Any:
         """The option at `share` in [0, 1) of the list."""

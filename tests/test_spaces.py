@@ -44,6 +44,36 @@ def test_problems_are_named(value, message):
     assert message in SPACES["asl"].parameters["gamma_neg"].problem(value)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value", "expected"),
+    [
+        (Float(low=0, high=8, default=2, symbol="x", source="-"), 4, 4.0),
+        (Int(low=0, high=8, default=2, symbol="x", source="-"), 4.0, 4),
+        (Choice(options=(None, 1, 2), default=None, symbol="x", source="-"), 1.0, 1),
+        (Choice(options=(None, 1, 2), default=None, symbol="x", source="-"), None, None),
+        (Choice(options=(False, True), default=False, symbol="x", source="-"), 1, True),
+        (Choice(options=(0.5, 1.0), default=0.5, symbol="x", source="-"), 1, 1.0),
+    ],
+)
+def test_a_parameter_knows_its_type(parameter, value, expected):
+    typed = parameter.typed(value)
+    assert typed == expected and type(typed) is type(expected)
+
+
+def test_a_value_of_no_such_type_is_refused():
+    with pytest.raises(ValueError, match=r"must be a whole number, got 4\.5"):
+        Int(low=0, high=8, default=2, symbol="x", source="-").typed(4.5)
+    with pytest.raises(ValueError, match="must be one of 'a', 'b', got 'c'"):
+        Choice(options=("a", "b"), default="a", symbol="x", source="-").typed("c")
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_defaults_and_placed_levels_have_the_type_of_their_parameter(name):
+    for parameter in SPACES[name].parameters.values():
+        for value in (parameter.default, parameter.at(0.3), *parameter.levels(4)):
+            assert type(parameter.typed(value)) is type(value) and parameter.typed(value) == value
+
+
 def test_ranges_are_checked():
     with pytest.raises(ValueError, match="low must be < high"):
         Float(low=1, high=1, default=1, symbol="x", source="-")
