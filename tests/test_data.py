@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from trainables import TrainableError
-from trainables.data import carve, load
+from trainables.data import data_set
 from trainables.data.digits import DigitsMlt, _pools
+from trainables.data.load import load
+from trainables.data.splits import carve
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 DIGITS_SHA256 = "63fd2bcee596c93d6e82ec8e86d9664a70958ae15c8d7a168c23c6b2208d22db"
@@ -51,8 +53,9 @@ class TestDigits:
         assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
 
     def test_has_a_fixed_validation_split(self):
-        with pytest.raises(TrainableError, match="fixed validation split"):
-            load({"name": "digits-mlt", "validation": {"fraction": 0.2}}, 32, Path())
+        assert DigitsMlt().validation is None
+        with pytest.raises(ValueError, match="unknown key 'validation'"):
+            data_set({"name": "digits-mlt", "validation": {"fraction": 0.2}})
 
 
 def png(shade: int) -> bytes:
@@ -74,19 +77,22 @@ def folder(tmp_path):
     return tmp_path
 
 
-def settings(folder, **changes):
-    return {
-        "name": "csv",
-        "root": str(folder),
-        "tables": {"all": "labels.csv"},
-        "images": {"all": "images.zip"},
-        "image_column": "image_id",
-        "label_column": "labels",
-        "separator": ";",
-        "split_column": "split",
-        "group_column": None,
-        "grey": False,
-    } | changes
+def table(folder, **changes):
+    return data_set(
+        {
+            "name": "csv",
+            "root": str(folder),
+            "tables": {"all": "labels.csv"},
+            "images": {"all": "images.zip"},
+            "image_column": "image_id",
+            "label_column": "labels",
+            "separator": ";",
+            "split_column": "split",
+            "group_column": None,
+            "grey": False,
+        }
+        | changes
+    )
 
 
 def edit(folder, old, new):
@@ -96,7 +102,7 @@ def edit(folder, old, new):
 
 class TestTable:
     def test_reads_labels_splits_and_pixels(self, folder, tmp_path):
-        found = load(settings(folder), 8, tmp_path / "cache")
+        found = load(table(folder), 8, tmp_path / "cache")
         assert found.classes == ["cat", "dog"]
         assert found.targets.tolist() == [[1, 1], [0, 1], [1, 0], [0, 1], [1, 0], [1, 1]]
         assert found.split.tolist() == [0, 0, 1, 1, 2, 2]
@@ -107,29 +113,27 @@ class TestTable:
         (folder / "images").mkdir()
         with zipfile.ZipFile(folder / "images.zip") as archive:
             archive.extractall(folder / "images")
-        zipped = load(settings(folder), 8, tmp_path / "one")
-        plain = load(settings(folder, images={"all": "images"}), 8, tmp_path / "two")
+        zipped = load(table(folder), 8, tmp_path / "one")
+        plain = load(table(folder, images={"all": "images"}), 8, tmp_path / "two")
         assert np.array_equal(zipped.images, plain.images)
 
     def test_one_column_a_class(self, folder, tmp_path):
         (folder / "labels.csv").write_text("image_id,split,cat,dog\nim0,train,1,1\nim1,val,0,1\nim2,test,1,0\n")
-        found = load(settings(folder, label_column=None, label_columns=["cat", "dog"]), 8, tmp_path / "cache")
+        found = load(table(folder, label_column=None, label_columns=["cat", "dog"]), 8, tmp_path / "cache")
         assert found.targets.tolist() == [[1, 1], [0, 1], [1, 0]]
 
     def test_drops_empty_classes_on_request(self, folder, tmp_path):
         edit(folder, "im4,cat,", "im4,cat;bird,")
         with pytest.raises(TrainableError, match=r"no positive in train \(bird\).*drop_empty_classes"):
-            load(settings(folder), 8, tmp_path / "cache")
-        assert load(settings(folder, drop_empty_classes=True), 8, tmp_path / "cache").classes == ["cat", "dog"]
+            load(table(folder), 8, tmp_path / "cache")
+        assert load(table(folder, drop_empty_classes=True), 8, tmp_path / "cache").classes == ["cat", "dog"]
 
     def test_identity_follows_the_contents_not_the_place(self, folder, tmp_path):
-        from trainables.probe.features import data_identity
-
-        before = data_identity(settings(folder))
+        before = table(folder).identity()
         moved = folder.rename(tmp_path.parent / f"{tmp_path.name}-moved")
-        assert data_identity(settings(moved)) == before
+        assert table(moved).identity() == before
         edit(moved, "im1,dog", "im1,cat")
-        assert data_identity(settings(moved)) != before
+        assert table(moved).identity() != before
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -142,7 +146,7 @@ class TestTable:
     )
     def test_bad_rows(self, folder, tmp_path, change, message):
         edit(folder, *change)
-        chosen = settings(folder, group_column="patient")
+        chosen = table(folder, group_column="patient")
         message = message or "group 'a' is in train and in val; groups must not cross splits"
         with pytest.raises(TrainableError, match=message):
             load(chosen, 8, tmp_path / "cache")
@@ -159,7 +163,7 @@ class TestTable:
                 archive.writestr("im6.png", content)
             edit(folder, "im0,", "im6,") if "im6" not in (folder / "labels.csv").read_text() else None
             with pytest.raises(TrainableError, match=message):
-                load(settings(folder, images={"all": "more.zip"}), 8, tmp_path / "cache")
+                load(table(folder, images={"all": "more.zip"}), 8, tmp_path / "cache")
 
     def test_a_label_that_no_class_list_names(self, folder, tmp_path):
         (folder / "classes.csv").write_text("word\ncat\ndogs\n")
@@ -167,20 +171,20 @@ class TestTable:
         with pytest.raises(
             TrainableError, match="row 1 has label 'dog', which no class list names; did you mean 'dogs'"
         ):
-            load(settings(folder, classes_table=spec), 8, tmp_path / "cache")
+            load(table(folder, classes_table=spec), 8, tmp_path / "cache")
 
     def test_missing_files_and_columns_are_named(self, folder, tmp_path):
         with pytest.raises(TrainableError, match=r"data.tables: .*nothing.csv does not exist"):
-            load(settings(folder, tables={"all": "nothing.csv"}), 8, tmp_path / "cache")
+            load(table(folder, tables={"all": "nothing.csv"}), 8, tmp_path / "cache")
         with pytest.raises(TrainableError, match="no column 'lables'; did you mean 'labels'"):
-            load(settings(folder, label_column="lables"), 8, tmp_path / "cache")
+            load(table(folder, label_column="lables"), 8, tmp_path / "cache")
         (folder / "broken.zip").write_bytes(b"no zip")
         with pytest.raises(TrainableError, match="not a zip file"):
-            load(settings(folder, images={"all": "broken.zip"}), 8, tmp_path / "cache")
+            load(table(folder, images={"all": "broken.zip"}), 8, tmp_path / "cache")
 
     def test_an_unknown_data_set_names_the_nearest(self):
-        with pytest.raises(TrainableError, match="did you mean 'digits-mlt'"):
-            load({"name": "digit-mlt"}, 8, Path())
+        with pytest.raises(ValueError, match="did you mean 'digits-mlt'"):
+            data_set({"name": "digit-mlt"})
 
 
 class TestCarve:
@@ -211,7 +215,7 @@ class TestRealSets:
 
     def test_chest_x_rays_cross_patients_and_are_refused_until_resplit(self, tmp_path):
         names = ["Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Consolidation"]
-        chosen = settings(
+        chosen = table(
             SHARED / "nih_cxr14_1000",
             tables={"all": "nih_cxr14_labels.csv"},
             images={s: f"nih_cxr14_{s}.zip" for s in ("train", "val", "test")},
@@ -222,14 +226,14 @@ class TestRealSets:
         )
         with pytest.raises(TrainableError, match="groups must not cross splits"):
             load(chosen, 16, tmp_path)
-        found = load(chosen | {"split_column": None, "test_fraction": 0.2}, 16, tmp_path)
+        found = load(chosen.model_copy(update={"split_column": None, "test_fraction": 0.2}), 16, tmp_path)
         assert len(found.images) == 1000 and found.images.shape[-1] == 1
         assert not set(found.group[found.split == 0]) & set(found.group[found.split == 2])
 
     def test_corel_has_the_usual_260_classes(self, tmp_path):
         from study.file.study import load_study
 
-        data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data.model_dump(mode="json")
+        data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data
         found = load(data, 8, tmp_path)
         assert len(found.classes) == 260 and found.classes[0] == "city"
         counts = found.targets[found.rows("train")].sum(0)

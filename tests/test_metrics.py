@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
+from trainables.data.splits import class_groups
 from trainables.measures.scores import average_precision, best_thresholds, f1_at, in_chunks, per_class, roc_auc, summary
-from trainables.probe.features import class_groups
 
 K, N, C = 3, 80, 6
 

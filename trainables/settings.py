@@ -24,6 +24,36 @@ class Settings(BaseModel):
         return values
 
 
+PLACE = "place"
+"""Marks a field, `Annotated[str, PLACE]`, that says where files lie: it is no part of a result."""
+
+SWITCH = "switch"
+"""Marks a field that came after the first version: part of an identity only when it is not at its default."""
+
+
+def places(settings: BaseModel, at: str = "") -> list[str]:
+    """The dotted names of all fields marked PLACE, those of inner models included."""
+    found = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if PLACE in field.metadata:
+            found.append(f"{at}{name}")
+        if isinstance(value, BaseModel):
+            found += places(value, f"{at}{name}.")
+    return found
+
+
+def decisive(settings: BaseModel) -> dict[str, Any]:
+    """What of the settings decides a result, for an identity: no place, and no SWITCH that is not set."""
+    fields = type(settings).model_fields.items()
+    idle = {
+        name
+        for name, field in fields
+        if PLACE in field.metadata or (SWITCH in field.metadata and getattr(settings, name) == field.get_default())
+    }
+    return settings.model_dump(mode="json", exclude=idle)
+
+
 def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
     """The member of `known` called `name`, or a user's own, written `module:Name`.
 

@@ -64,9 +64,9 @@ def _gpu() -> str:
 
 
 def _data() -> str:
-    from trainables.data import load
+    from trainables.data import data_set
 
-    digits = load({"name": "digits-mlt"}, 32, Path())
+    digits = data_set({"name": "digits-mlt"}).load(32, Path())
     return f"digits-mlt: {len(digits.images):,} scenes composed"
 
 

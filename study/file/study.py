@@ -1,7 +1,7 @@
 """A study file: what varies, on which data, with how many seeds. YAML, checked before anything starts."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from search_spaces import Space
 from study.errors import UserError
 from study.file.spaces import space_of
+from trainables.data import DATA_SETS, AnyData
+from trainables.data.settings import Sampling
 from trainables.errors import nearest
 
 METRICS = ("f1", "f1_tuned", "map", "mauc")
@@ -30,54 +32,6 @@ class _Strict(BaseModel):
         return values
 
 
-class Validation(_Strict):
-    """Validation rows carved from train, class by class; with `per_seed` each seed draws its own."""
-
-    fraction: float = Field(0.2, gt=0, lt=0.9)
-    per_seed: bool = True
-
-
-class DigitsData(_Strict):
-    """The embedded data set: real handwritten digits in long-tailed multi-label scenes."""
-
-    name: Literal["digits-mlt"]
-
-
-class ClassesTable(_Strict):
-    """A table that lists the classes: the column with the label as the data writes it, and the column to show."""
-
-    file: str
-    label: str
-    name: str
-
-
-class CsvData(_Strict):
-    """A table of labels (or one per split) with a folder or zip of images."""
-
-    name: Literal["csv"]
-    root: str = Field(description="folder in which all other paths lie")
-    tables: dict[Literal["train", "val", "test", "all"], str]
-    images: dict[str, str] = Field(description="table name -> folder or zip of images")
-    image_column: str = "image_id"
-    label_column: str | None = None
-    separator: str | None = None
-    label_columns: list[str] | None = Field(None, description="one 0/1 column a class, in place of label_column")
-    classes_table: ClassesTable | None = None
-    split_column: str | None = None
-    group_column: str | None = None
-    test_fraction: float | None = Field(None, gt=0, lt=0.9)
-    validation: Validation | None = None
-    min_positives: dict[Literal["train", "val", "test"], int] = {}
-    drop_empty_classes: bool = False
-    grey: bool = False
-
-    @model_validator(mode="after")
-    def _one_label_form(self) -> "CsvData":
-        if (self.label_column is None) == (self.label_columns is None):
-            raise ValueError("give exactly one of label_column and label_columns")
-        return self
-
-
 class WarmStart(_Strict):
     """Train the backbone with BCE on the train split before it is frozen."""
 
@@ -97,13 +51,6 @@ class Backbone(_Strict):
     mean: list[float] | None = None
     std: list[float] | None = None
     warm_start: WarmStart | None = None
-
-
-class Sampling(_Strict):
-    """Rows with rare classes are drawn more often, with replacement (LM-CLIP paper, section III.D, in either form)."""
-
-    form: Literal["printed", "published"]
-    s: float = Field(1.35, ge=0, le=2)
 
 
 class Probe(_Strict):
@@ -213,15 +160,12 @@ class Resources(_Strict):
     retries: int = Field(1, ge=0, description="how often a failed trial is tried again before it is recorded")
 
 
-DataSection = Annotated[DigitsData | CsvData, Field(discriminator="name")]
-
-
 class StudyConfig(_Strict):
     """A study: validated, complete, and small enough to be read aloud."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: str = ""
-    data: DataSection
+    data: AnyData
     trainable: Probe
     losses: list[Loss] = Field(min_length=1)
     designs: Designs
@@ -237,8 +181,8 @@ class StudyConfig(_Strict):
     @classmethod
     def _names(cls, values: Any) -> Any:
         data = values.get("data") if isinstance(values, dict) else None
-        if isinstance(data, dict) and (name := data.get("name")) not in ("digits-mlt", "csv"):
-            raise ValueError(f"data.name: unknown data set {name!r}; {nearest(str(name), ('digits-mlt', 'csv'))}")
+        if isinstance(data, dict) and (name := data.get("name")) not in DATA_SETS:
+            raise ValueError(f"data.name: unknown data set {name!r}; {nearest(str(name), DATA_SETS)}")
         if isinstance(values, dict) and (metric := values.get("metric", "f1")) not in METRICS:
             raise ValueError(f"metric: unknown metric {metric!r}; {nearest(str(metric), METRICS)}")
         return values
@@ -350,7 +294,7 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _where(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"] if part not in ("digits-mlt", "csv"))
+    place = ".".join(str(part) for part in problem["loc"] if part not in DATA_SETS)
     return f"{place}: " if place else ""
 
 

@@ -7,8 +7,9 @@ from study.errors import UserError
 from study.plan.planner import Planner
 from study.records.ledger import Ledger
 from trainables import Trial
+from trainables.settings import places
 
-HARMLESS = ("description", "storage", "tracking", "resources", "margin", "data.root")
+HARMLESS = ("description", "storage", "tracking", "resources", "margin")
 
 
 def retire_unusable(
@@ -31,7 +32,8 @@ def retire_unusable(
     if before is None:
         return known
     new = planner.config.model_dump(mode="json")
-    changed = sorted(key for key in _differences(before["config"], new) if not key.startswith(HARMLESS))
+    harmless = (*HARMLESS, *places(planner.config))
+    changed = sorted(key for key in _differences(before["config"], new) if not key.startswith(harmless))
     labels = {trial.id: trial.label for trial in planned}
     same_search = not any(key.startswith(("designs.search", "metric", "seeds", "losses")) for key in changed)
     unusable = [i for i, record in known.items() if not _usable(record, labels, planner, same_search)]

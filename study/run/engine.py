@@ -17,7 +17,7 @@ from study.run.worker import Context, check_data
 from study.tracking.driver import Tracker, default_uri
 from trainables import TrainableError
 from trainables.cache import default_cache
-from trainables.probe.features import backbone_identity, data_identity, locate
+from trainables.probe.features import backbone_identity, locate
 
 
 class Display(Protocol):
@@ -87,7 +87,7 @@ def tracking_uri_of(config: StudyConfig, storage: str, uri: str | None) -> str:
 def planner_of(config: StudyConfig) -> Planner:
     """The planner, with data and backbone identified by their contents. Raises UserError for missing files."""
     try:
-        data = data_identity(config.data.model_dump(mode="json"))
+        data = config.data.identity()
         backbone = backbone_identity(config.trainable.backbone.model_dump(mode="json"))
     except TrainableError as error:
         raise UserError(str(error)) from error

@@ -1,6 +1,28 @@
-"""Image data sets with multi-hot labels: the embedded digits-mlt and any table of labels with its images."""
+"""Image data sets with multi-hot labels. A data set is one file here and one line in DATA_SETS."""
 
-from trainables.data.image_set import SPLITS, ImageSet, load, source_of
-from trainables.data.splits import carve
+from typing import Annotated, Any
 
-__all__ = ["SPLITS", "ImageSet", "carve", "load", "source_of"]
+from pydantic import Field
+
+from trainables.data.csv_table import CsvTable
+from trainables.data.digits import DigitsMlt
+from trainables.data.image_set import SPLITS, DataSet, ImageSet
+from trainables.settings import named
+
+__all__ = ["DATA_SETS", "SPLITS", "AnyData", "DataSet", "ImageSet", "data_set"]
+
+DATA_SETS: dict[str, type[DigitsMlt] | type[CsvTable]] = {
+    "digits-mlt": DigitsMlt,
+    "csv": CsvTable,
+}
+
+AnyData = Annotated[DigitsMlt | CsvTable, Field(discriminator="name")]
+"""What `data:` of a study file may hold, for the schema that editors read."""
+
+
+def data_set(settings: dict[str, Any]) -> DataSet:
+    """The data set that `settings["name"]` names: one of ours, or a user's `module:Class`.
+
+    Raises ValueError naming the nearest valid name (pydantic's ValidationError for a wrong key or value).
+    """
+    return named("data set", str(settings.get("name")), DATA_SETS).model_validate(settings)

@@ -3,15 +3,16 @@
 Only whole-number arithmetic and PCG64 decide a pixel, so the bytes are the same on every machine.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from trainables.data.image_set import ImageSet
+from trainables.data.settings import DataSettings
 from trainables.errors import TrainableError
 
+SEED = 0
 SIDE = 32
 NUM_SCENES = {"train": 4000, "val": 1000, "test": 2000}
 POOL_SHARES = {"train": (0, 60), "val": (60, 75), "test": (75, 100)}
@@ -23,29 +24,23 @@ TRAIN_COUNTS = (3000, 1720, 987, 566, 324, 186, 107, 61, 35, 20)
 MAX_DIGITS = 4
 
 
-@dataclass(frozen=True)
-class DigitsMlt:
+class DigitsMlt(DataSettings):
     """Scenes of one to four digits on a 32 x 32 grey canvas; target: which of the ten digits are present."""
 
-    seed: int = 0
+    name: Literal["digits-mlt"] = "digits-mlt"
 
-    @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> "DigitsMlt":
-        """From the study's data section, which names nothing but the data set."""
-        if settings.get("validation"):
-            raise TrainableError(
-                "data.validation: digits-mlt has a fixed validation split (its digits were divided before composing); "
-                "leave the key out"
-            )
-        return cls()
+    @property
+    def validation(self) -> None:
+        """The split is fixed: the digits were divided before the scenes were composed."""
+        return None
 
     def fingerprint(self) -> str:
-        return f"digits-mlt-v1-seed{self.seed}"
+        return f"digits-mlt-v1-seed{SEED}"
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
         if image_size != SIDE:
             raise TrainableError(f"trainable.image_size: digits-mlt is {SIDE} pixels wide, got {image_size}")
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(SEED)
         pools = _pools(rng)
         targets = {"train": _tailed_targets(rng), "val": _flat_targets(rng, 1000), "test": _flat_targets(rng, 2000)}
         images = [_scene(rng, row, pools[split]) for split in targets for row in targets[split]]

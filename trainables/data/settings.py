@@ -1,8 +1,11 @@
 """Settings that data sets share."""
 
+from abc import abstractmethod
+from typing import Any, Literal
+
 from pydantic import Field
 
-from trainables.settings import Settings
+from trainables.settings import Settings, decisive
 
 
 class Validation(Settings):
@@ -10,3 +13,22 @@ class Validation(Settings):
 
     fraction: float = Field(0.2, gt=0, lt=0.9)
     per_seed: bool = True
+
+
+class Sampling(Settings):
+    """Rows with rare classes are drawn more often, with replacement (LM-CLIP paper, section III.D, in either form)."""
+
+    form: Literal["printed", "published"]
+    s: float = Field(1.35, ge=0, le=2)
+
+
+class DataSettings(Settings):
+    """The base of a data set's settings: its identity is made of its fields and its fingerprint."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of the contents, not of where they lie."""
+
+    def identity(self) -> dict[str, Any]:
+        """What decides a result: the settings without places, and the fingerprint."""
+        return decisive(self) | {"fingerprint": self.fingerprint()}

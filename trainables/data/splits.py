@@ -2,6 +2,36 @@
 
 import numpy as np
 
+from trainables.data.image_set import SPLITS
+from trainables.data.settings import Validation
+
+GROUPS = ("head", "medium", "tail")
+
+
+def rows_of(
+    split: np.ndarray, targets: np.ndarray, group: np.ndarray | None, validation: Validation | None, seed: int
+) -> dict[str, np.ndarray]:
+    """Row numbers of train, val and test, from split codes [N], targets [N, C] and group [N].
+
+    With `validation`, val is carved from train and the official val together, by seed if it says so.
+    """
+    if validation:
+        train = np.flatnonzero(split != SPLITS.index("test"))
+        rng = np.random.default_rng([seed if validation.per_seed else 0, 1])
+        inside = None if group is None else group[train]
+        chosen = carve(targets[train], inside, fraction=validation.fraction, rng=rng)
+        split = split.copy()
+        split[train] = np.where(chosen, SPLITS.index("val"), SPLITS.index("train"))
+    return {name: np.flatnonzero(split == code) for code, name in enumerate(SPLITS)}
+
+
+def class_groups(counts: list[int], head_min: int, tail_below: int) -> dict[str, list[int]]:
+    """Class numbers by training positives: head n >= head_min, tail n < tail_below, medium between (D24)."""
+    groups: dict[str, list[int]] = {name: [] for name in GROUPS}
+    for c, count in enumerate(counts):
+        groups["head" if count >= head_min else "tail" if count < tail_below else "medium"].append(c)
+    return groups
+
 
 def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """Choose about `fraction` of the rows, class by class from the rarest on. Returns a boolean mask [N].

@@ -2,30 +2,22 @@
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
-from trainables.data import SPLITS, carve, load, source_of
+from trainables.cache import made_once
+from trainables.data import SPLITS, data_set
+from trainables.data.load import load
+from trainables.data.settings import Validation
+from trainables.data.splits import class_groups, rows_of
 from trainables.errors import TrainableError
 
-GROUPS = ("head", "medium", "tail")
 VERSION = 1
 """Raised when the computation of features changes, so that old caches are left alone."""
-
-DATA_PATHS = ("root",)
-
-
-def data_identity(settings: dict[str, Any]) -> dict[str, Any]:
-    """What of the data section decides a result: everything but where the files lie, and a hash of the contents."""
-    kept = {key: value for key, value in settings.items() if key not in DATA_PATHS}
-    return kept | {"fingerprint": source_of(settings).fingerprint()}
 
 
 def backbone_identity(settings: dict[str, Any]) -> dict[str, Any]:
@@ -71,15 +63,8 @@ class Features:
 
     def rows(self, validation: dict[str, Any] | None, seed: int) -> dict[str, np.ndarray]:
         """Row numbers of train, val and test. With `validation`, val is carved from train, by seed if it says so."""
-        split = self.split
-        if validation:
-            train = np.flatnonzero(split != SPLITS.index("test"))
-            rng = np.random.default_rng([seed if validation["per_seed"] else 0, 1])
-            group = None if self.group is None else self.group[train]
-            chosen = carve(self.targets[train], group, fraction=validation["fraction"], rng=rng)
-            split = split.copy()
-            split[train] = np.where(chosen, SPLITS.index("val"), SPLITS.index("train"))
-        rows = {name: np.flatnonzero(split == code) for code, name in enumerate(SPLITS)}
+        wanted = Validation.model_validate(validation) if validation else None
+        rows = rows_of(self.split, self.targets, self.group, wanted, seed)
         if not len(rows["val"]):
             raise TrainableError(
                 "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
@@ -90,12 +75,7 @@ class Features:
 def prepare(data: dict[str, Any], trainable: dict[str, Any], cache: Path, device: str = "cpu") -> Features:
     """The features of a study, computed on first use. Raises TrainableError for anything wrong in data or backbone."""
     folder = locate(data, trainable, cache)
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.exists():
-                _compute(data, trainable, cache, folder, device)
-    return Features(folder)
+    return Features(made_once(folder, lambda at: _compute(data, trainable, cache, at, device)))
 
 
 def describe(features: Features, data: dict[str, Any], trainable: dict[str, Any], seeds: list[int]) -> dict[str, Any]:
@@ -122,19 +102,11 @@ def describe(features: Features, data: dict[str, Any], trainable: dict[str, Any]
     return facts
 
 
-def class_groups(counts: list[int], head_min: int, tail_below: int) -> dict[str, list[int]]:
-    """Class numbers by training positives: head n >= head_min, tail n < tail_below, medium between (D24)."""
-    groups: dict[str, list[int]] = {name: [] for name in GROUPS}
-    for c, count in enumerate(counts):
-        groups["head" if count >= head_min else "tail" if count < tail_below else "medium"].append(c)
-    return groups
-
-
 def locate(data: dict[str, Any], trainable: dict[str, Any], cache: Path) -> Path:
     """Where the features lie or will lie; needs no torch."""
     decisive = {
         "version": VERSION,
-        "data": {k: v for k, v in data_identity(data).items() if k != "validation"},
+        "data": {k: v for k, v in data_set(data).identity().items() if k != "validation"},
         "backbone": backbone_identity(trainable["backbone"]),
         "image_size": trainable["image_size"],
     }
@@ -145,24 +117,21 @@ def locate(data: dict[str, Any], trainable: dict[str, Any], cache: Path) -> Path
 def _compute(data: dict[str, Any], trainable: dict[str, Any], cache: Path, folder: Path, device: str) -> None:
     from trainables.models.build import extract
 
-    images = load(data, trainable["image_size"], cache)
+    images = load(data_set(data), trainable["image_size"], cache)
     train = images.rows("train")
     features = extract(images.images, images.targets, train, trainable["backbone"], device)
     mean, std = features[train].mean(0), features[train].std(0)
     features = (features - mean) / np.where(std > 1e-6, std, 1)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    np.save(temporary / "features.npy", features.astype(np.float32))
-    np.save(temporary / "targets.npy", images.targets)
-    np.save(temporary / "split.npy", images.split)
+    folder.mkdir()
+    np.save(folder / "features.npy", features.astype(np.float32))
+    np.save(folder / "targets.npy", images.targets)
+    np.save(folder / "split.npy", images.split)
     if images.group is not None:
-        np.save(temporary / "group.npy", images.group)
+        np.save(folder / "group.npy", images.group)
     facts = {
         "classes": images.classes,
         "train_counts": images.targets[train].sum(0).tolist(),
         "rows": {name: int((images.split == code).sum()) for code, name in enumerate(SPLITS)},
         "dimension": features.shape[1],
     }
-    (temporary / "facts.json").write_text(json.dumps(facts))
-    temporary.rename(folder)
+    (folder / "facts.json").write_text(json.dumps(facts))

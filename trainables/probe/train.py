@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.sampling import draw_rows, row_weights
+from trainables.data.splits import class_groups
 from trainables.fused.run import means, path_of
 from trainables.losses.packing import Loss, signature, stack_losses
 from trainables.measures.scores import (
@@ -29,7 +30,7 @@ from trainables.measures.scores import (
     summary,
 )
 from trainables.probe.adamw import AdamW
-from trainables.probe.features import Features, class_groups
+from trainables.probe.features import Features
 from trainables.probe.heads import Head, make_head, prior_logits
 from trainables.trial import Trial
 

@@ -1,0 +1,45 @@
+"""Load a data set and check that it can be trained on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.image_set import SPLITS, DataSet, ImageSet
+from trainables.errors import TrainableError
+
+
+def load(data: DataSet, image_size: int, cache: Path) -> ImageSet:
+    """The images of `data`, checked: groups within one split, every class with a positive in train.
+
+    Raises TrainableError naming what is wrong and the way out.
+    """
+    loaded = data.load(image_size, cache)
+    _check_groups(loaded)
+    _check_classes(loaded)
+    return loaded
+
+
+def _check_groups(data: ImageSet) -> None:
+    if data.group is None:
+        return
+    home: dict[str, int] = {}
+    for group, split in zip(data.group.tolist(), data.split.tolist(), strict=True):
+        first = home.setdefault(group, split)
+        if first != split:
+            raise TrainableError(
+                f"data.group_column: group {group!r} is in {SPLITS[first]} and in {SPLITS[split]}; groups must not "
+                "cross splits: correct the table, or leave out split_column and give test_fraction instead"
+            )
+
+
+def _check_classes(data: ImageSet) -> None:
+    for name in ("train", "test"):
+        if not len(data.rows(name)):
+            raise TrainableError(f"data: the {name} split has no images; check split_column or the table's contents")
+    empty = np.flatnonzero(data.targets[data.rows("train")].sum(0) == 0)
+    if len(empty):
+        names = ", ".join(data.classes[i] for i in empty[:5])
+        raise TrainableError(
+            f"data: {len(empty)} of {len(data.classes)} classes have no positive in train ({names}"
+            f"{', ...' if len(empty) > 5 else ''}); add images, or set data.drop_empty_classes: true"
+        )
