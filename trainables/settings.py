@@ -45,13 +45,14 @@ def places(settings: BaseModel, at: str = "") -> list[str]:
 
 def decisive(settings: BaseModel) -> dict[str, Any]:
     """What of the settings decides a result, for an identity: no place, and no SWITCH that is not set."""
-    fields = type(settings).model_fields.items()
-    idle = {
-        name
-        for name, field in fields
-        if PLACE in field.metadata or (SWITCH in field.metadata and getattr(settings, name) == field.get_default())
-    }
-    return settings.model_dump(mode="json", exclude=idle)
+    contents = settings.model_dump(mode="json")
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if PLACE in field.metadata or (SWITCH in field.metadata and value == field.get_default()):
+            del contents[name]
+        elif isinstance(value, BaseModel):
+            contents[name] = decisive(value)
+    return contents
 
 
 def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
