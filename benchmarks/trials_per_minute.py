@@ -93,7 +93,7 @@ def _evenkeel(study: Path, storage: Path, address: str, m: int, *, workers: int)
     settings = ["--set", f"designs.sobol.m={m}", "--set", f"resources.cpus={cores // workers}"]
     wall = _timed(["-m", "study", "run", str(study), *options, *settings])
     records = Ledger(str(storage), "bench").read_all().values()
-    assert len(records) == 2**m and all(r["state"] == "done" for r in records)
+    assert len(records) == 2**m and all(r.state == "done" for r in records)
     return wall, sum(r["wall_s"] for r in records) / workers / wall
 
 

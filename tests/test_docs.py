@@ -69,7 +69,7 @@ def test_the_readme_study_and_loss_run_as_shown(tmp_path):
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
     follow(tmp_path, "own.yaml")
     records = Ledger(str(tmp_path / "studies" / "my-study"), "my-study").read_all().values()
-    assert {r["trial"]["label"] for r in records} == {"bce", "mine"} and len(records) == 8
+    assert {r.trial.label for r in records} == {"bce", "mine"} and len(records) == 8
     assert "mine" in (tmp_path / "studies" / "my-study" / "report.html").read_text()
 
 
@@ -89,8 +89,8 @@ def test_adding_a_loss_as_the_page_says(tmp_path):
     small = ["--set", "seeds=1", "--set", "trainable.epochs=2", "--set", "trainable.backbone.warm_start=null"]
     follow(tmp_path, "pulled.yaml", *small)
     records = Ledger(str(tmp_path / "studies" / "pulled"), "pulled").read_all().values()
-    assert {r["trial"]["label"] for r in records} == {"bce", "pulled"} and all(r["state"] == "done" for r in records)
-    assert {r["loss_path"] for r in records if r["trial"]["label"] == "pulled"} == {"eager"}
+    assert {r.trial.label for r in records} == {"bce", "pulled"} and all(r.state == "done" for r in records)
+    assert {r.loss_path for r in records if r.trial.label == "pulled"} == {"eager"}
     assert "pulled" in (tmp_path / "studies" / "pulled" / "report.html").read_text()
 
 

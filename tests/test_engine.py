@@ -124,8 +124,8 @@ def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, 
         patch.setattr(probe, "run_pack", breaks)
         outcome, _ = run(folder / "tiny.yaml", tmp_path, *small)
     assert outcome.states["failed"] == 2 and outcome.states["done"] == 8
-    failed = [r for r in ledger_of(tmp_path).read_all().values() if r["state"] == "failed"]
-    assert all("ArithmeticError: a bad day" in r["note"] for r in failed)
+    failed = [r for r in ledger_of(tmp_path).read_all().values() if r.state == "failed"]
+    assert all("ArithmeticError: a bad day" in r.note for r in failed)
     assert run(folder / "tiny.yaml", tmp_path, *small)[0].num_new == 0
     outcome, _ = run(folder / "tiny.yaml", tmp_path, *small, retry_failed=True)
     assert outcome.num_new == 2 and outcome.states == {"done": 10}

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from study.file.study import load_study
+from study.plan.known import Known
 from study.plan.planner import Planner
 from study.plan.search import Searches
 from study.records.ledger import Ledger
@@ -49,7 +50,7 @@ def drive(feed, fails=lambda member: False, stop_after=None):
                 feed.finished(pack.number, Outcome({}, {}, error="it broke"))
                 continue
             scores = {member.id: score(member) for member in pack.trials}
-            answered |= {i: {"state": "done", "metrics": s} for i, s in scores.items()}
+            answered |= {i: Known("done", s) for i, s in scores.items()}
             feed.finished(pack.number, Outcome(dict.fromkeys(scores, "done"), scores))
         if stop_after and len(answered) >= stop_after:
             break
@@ -82,7 +83,7 @@ def test_one_guilty_trial_fails_alone_after_its_retries(make):
     answered = drive(feed, fails=lambda member: member.id == guilty.id)
     assert len(answered) == len(plan.planned()) - 1
     (failed,) = ledger.read_all().values()
-    assert (failed["id"], failed["state"], failed["note"]) == (guilty.id, "failed", "it broke")
+    assert (failed.id, failed.state, failed.note) == (guilty.id, "failed", "it broke")
     assert seen[guilty.id] == 1
 
 
@@ -91,7 +92,7 @@ def test_a_search_lives_with_failures(make):
     bad = lambda member: member.design == "search" and member.hyperparameters["clip"] > 0.15  # noqa: E731
     feed, seen, ledger = make(plan, retries=0)
     drive(feed, fails=lambda member: "clip" in member.hyperparameters and bad(member))
-    states = {r["trial"]["design"] for r in ledger.read_all().values() if r["state"] == "failed"}
+    states = {r.trial.design for r in ledger.read_all().values() if r.state == "failed"}
     assert states == {"search"}
     assert any(i not in ledger.ids() for i in seen)
 

@@ -94,8 +94,8 @@ def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     code, out, error = finish(start(tmp_path / "tiny.yaml", tmp_path / "storage", "--workers", "1"))
     assert code == 1 and "3 done, 0 diverged, 1 failed" in out, error
     records = Ledger(str(tmp_path / "storage"), "tiny").read_all().values()
-    (failed,) = [r for r in records if r["state"] == "failed"]
-    assert failed["trial"]["hyperparameters"] == {"weight": 2.0} and "worker process died" in failed["note"]
+    (failed,) = [r for r in records if r.state == "failed"]
+    assert failed.trial.hyperparameters == {"weight": 2.0} and "worker process died" in failed.note
     status = subprocess.run(
         [sys.executable, "-m", "study", "status", str(tmp_path / "tiny.yaml"), "--json", "--storage",
          str(tmp_path / "storage")], capture_output=True, text=True, check=False)  # fmt: skip

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from study.records.ledger import trial_of
 from study.tracking.driver import Tracker, default_uri
 from study.tracking.process import Filler, read_experiment
 from study.tracking.tags import study_tags
@@ -56,13 +55,13 @@ def test_each_trial_is_one_closed_child_of_its_loss(tmp_path, records):
     fill(tmp_path, records[:2], backlog=records[2:])
     client, found = runs(tmp_path)
     assert {r.data.tags["evenkeel.trial_id"]: r.info.status for r in found} == {
-        records[0]["id"]: "FINISHED",
-        records[1]["id"]: "FINISHED",
-        records[2]["id"]: "FAILED",
+        records[0].id: "FINISHED",
+        records[1].id: "FINISHED",
+        records[2].id: "FAILED",
     }
     (parent,) = {r.data.tags["mlflow.parentRunId"] for r in found}
     assert client.get_run(parent).info.status == "FINISHED"
-    first = next(r for r in found if r.data.tags["evenkeel.trial_id"] == records[0]["id"])
+    first = next(r for r in found if r.data.tags["evenkeel.trial_id"] == records[0].id)
     assert first.data.metrics["test_f1"] == 0.25 and "test_map" not in first.data.metrics
     assert first.data.params["gamma_neg"] == "4.0"
     curve = client.get_metric_history(first.info.run_id, "curve_train_loss")
@@ -80,7 +79,7 @@ def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
     fill(tmp_path, [])
     client = MlflowClient(default_uri(str(tmp_path)))
     experiment = client.get_experiment_by_name("tiny").experiment_id
-    tags = {"evenkeel.kind": "trial", "evenkeel.trial_id": records[0]["id"]}
+    tags = {"evenkeel.kind": "trial", "evenkeel.trial_id": records[0].id}
     client.create_run(experiment, tags=tags)
     fill(tmp_path, [], backlog=records[:1])
     (run,) = runs(tmp_path)[1]
@@ -89,7 +88,7 @@ def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
 
 def test_a_trial_that_runs_is_shown_and_then_completed(tmp_path, records):
     tracker, said = connect(Tracker, tmp_path)
-    trials = [trial_of(item) for item in records]
+    trials = [item.trial for item in records]
     with tracker:
         tracker.start(STUDY, [], set())
         tracker.announce(trials[:2])
@@ -110,7 +109,7 @@ def test_a_failed_trial_that_was_repeated_becomes_done(tmp_path, records):
 
 def test_retired_trials_leave(tmp_path, records):
     fill(tmp_path, records)
-    fill(tmp_path, [], backlog=records[1:], retired={records[0]["id"]})
+    fill(tmp_path, [], backlog=records[1:], retired={records[0].id})
     assert len(runs(tmp_path)[1]) == 2
 
 

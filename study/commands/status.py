@@ -7,7 +7,8 @@ from collections import Counter
 
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
 from study.file.study import load_study
-from study.records.ledger import STATES, Ledger
+from study.records.ledger import Ledger
+from study.records.record import STATES
 from study.run.engine import storage_of
 
 
@@ -20,7 +21,7 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"{ledger.storage}: no study here yet; start it with: evenkeel run {options.study}")
     tallies: dict[str, Counter[str]] = {label: Counter() for label in study["summary"]["losses"]}
     for record in ledger.read_all().values():
-        tallies.setdefault(record["trial"]["label"], Counter())[record["state"]] += 1
+        tallies.setdefault(record.trial.label, Counter())[record.state] += 1
     planned = {label: sum(designs.values()) for label, designs in study["summary"]["planned"].items()}
     rows = {label: _row(tally, planned.get(label, 0)) for label, tally in tallies.items()}
     total = {key: sum(row[key] for row in rows.values()) for key in (*STATES, "missing")}

@@ -6,6 +6,7 @@ from typing import Any
 from study.errors import UserError
 from study.plan.planner import Planner
 from study.records.ledger import Ledger
+from study.records.record import TrialRecord
 from trainables import Trial
 from trainables.settings import places
 
@@ -14,13 +15,13 @@ HARMLESS = ("description", "storage", "tracking", "resources", "margin")
 
 def retire_unusable(
     ledger: Ledger,
-    known: dict[str, dict[str, Any]],
+    known: dict[str, TrialRecord],
     planner: Planner,
     planned: list[Trial],
     *,
     accept: bool,
     say: Callable[[str], None],
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, TrialRecord]:
     """The records that belong to the study as it is now.
 
     Others mean that the file (or the data) changed: raises UserError with the changed keys and what is still usable,
@@ -36,7 +37,7 @@ def retire_unusable(
     changed = sorted(key for key in _differences(before["config"], new) if not key.startswith(harmless))
     labels = {trial.id: trial.label for trial in planned}
     same_search = not any(key.startswith(("designs.search", "metric", "seeds", "losses")) for key in changed)
-    unusable = [i for i, record in known.items() if not _usable(record, labels, planner, same_search)]
+    unusable = [i for i, record in known.items() if not _usable(record.trial, labels, planner, same_search)]
     if not unusable:
         if changed and known:
             say(f"the study was extended ({_listed(changed)}); all {len(known)} recorded trials stay usable")
@@ -54,11 +55,10 @@ def retire_unusable(
     return {key: record for key, record in known.items() if key not in set(unusable)}
 
 
-def _usable(record: dict[str, Any], labels: dict[str, str], planner: Planner, same_search: bool) -> bool:
-    trial = record["trial"]
-    if trial["design"] in ("sweep", "sobol"):
-        return labels.get(record["id"]) == trial["label"]
-    return same_search and trial["data"] == planner.data and trial["trainable"] == planner.trainable
+def _usable(trial: Trial, labels: dict[str, str], planner: Planner, same_search: bool) -> bool:
+    if trial.design in ("sweep", "sobol"):
+        return labels.get(trial.id) == trial.label
+    return same_search and trial.data == planner.data and trial.trainable == planner.trainable
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:

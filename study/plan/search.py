@@ -5,6 +5,7 @@ from the ledger and goes on where it stopped. Nothing of it needs to be stored.
 """
 
 import zlib
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
@@ -13,6 +14,7 @@ from optuna.trial import TrialState
 
 from search_spaces.optuna_search import distributions, sampler
 from study.file.study import Loss, Search
+from study.plan.known import Known
 from study.plan.planner import Planner
 from trainables import Trial
 
@@ -95,21 +97,23 @@ class Searches:
         self.waiting: dict[str, LossSearch] = {}
         self.trials: dict[str, Trial] = {}
 
-    def start(self, known: dict[str, dict[str, Any]]) -> list[Trial]:
+    def start(self, known: Mapping[str, Known]) -> list[Trial]:
         """Replay from the ledger's records; returns the trials that are missing now."""
         missing: list[Trial] = []
         for member in self.members:
             missing += self._advance(member, known)
         return missing
 
-    def hear(self, trial_id: str, state: str, scores: dict[str, float | None], known: dict[str, Any]) -> list[Trial]:
+    def hear(
+        self, trial_id: str, state: str, scores: dict[str, float | None], known: Mapping[str, Known]
+    ) -> list[Trial]:
         """Take one result; returns the trials that it sets free."""
         member = self.waiting.pop(trial_id, None)
         if member is None or member.confirming:
             return []
         return self._advance(member, known) if member.tell(state, scores.get(self.metric), trial_id) else []
 
-    def _advance(self, member: LossSearch, known: dict[str, dict[str, Any]]) -> list[Trial]:
+    def _advance(self, member: LossSearch, known: Mapping[str, Known]) -> list[Trial]:
         while trials := member.ask():
             self.trials |= {trial.id: trial for trial in trials}
             missing = [trial for trial in trials if trial.id not in known]
@@ -120,8 +124,8 @@ class Searches:
             complete = False
             for trial in trials:
                 if trial.id in known:
-                    record = known[trial.id]
-                    complete = member.tell(record["state"], record["metrics"].get(self.metric), trial.id)
+                    state, scores = known[trial.id]
+                    complete = member.tell(state, scores.get(self.metric), trial.id)
             if not complete:
                 return missing
         return []

@@ -5,12 +5,12 @@ local disk, NFS or an object store (anything fsspec opens).
 """
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path, PurePath
 from typing import Any
 
 import fsspec
@@ -18,11 +18,9 @@ from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 
 from study.errors import UserError
-from trainables import Trial
+from study.records.record import TrialRecord
 
-VERSION = 1
-STATES = ("done", "diverged", "failed", "censored")
-REQUIRED = ("version", "id", "study", "trial", "state", "metrics", "started", "ended")
+WAY_OUT = "move the file away and run again: only this trial is repeated"
 
 
 class Ledger:
@@ -94,37 +92,52 @@ class Ledger:
         """The resolved study, its data facts and spaces, for status and reports."""
         self._write(f"{self.root}/study.json", contents)
 
-    def write(self, record: dict[str, Any]) -> None:
-        """Record a trial. A trial that is already done stays as it is."""
-        path = self._path(record["id"])
-        if self.fs.exists(path) and self.read(record["id"])["state"] == "done":
-            return
-        self._write(path, record)
+    def write(self, record: TrialRecord, place: Path = Path()) -> None:
+        """Record a trial. A trial that is already done stays as it is.
 
-    def read(self, trial_id: str) -> dict[str, Any]:
+        `record.files` are paths (under `place`, where they are relative) of files that move beside the record, all
+        before it: whoever reads a record finds its files. Raises OSError when one is not there.
+        """
+        path = self._path(record.id)
+        if self.fs.exists(path) and self.read(record.id).state == "done":
+            return
+        self._discard(self._files(record.id))
+        if record.files:
+            record = self._with_files(record, place)
+        self._write(path, record.to_json())
+
+    def file(self, record: TrialRecord, name: str) -> str:
+        """Where the file `name` of a record lies, as a path of `fs`."""
+        return f"{self._files(record.id)}/{record.files[name]}"
+
+    def read(self, trial_id: str) -> TrialRecord:
         """One record. Raises UserError for a half-written or foreign one."""
         path = self._path(trial_id)
         return self._checked(path, self.fs.cat_file(path))
 
-    def read_all(self) -> dict[str, dict[str, Any]]:
+    def read_all(self) -> dict[str, TrialRecord]:
         """All records by trial id, in the order of their ids."""
         paths = self._paths()
         contents = self.fs.cat(paths) if paths else {}
         contents = {paths[0]: contents} if isinstance(contents, bytes) else contents
         records = [self._checked(path, contents[path]) for path in paths]
-        return {record["id"]: record for record in records}
+        return {record.id: record for record in records}
 
     def ids(self) -> set[str]:
         """Ids of all recorded trials, without reading them."""
         return self._ids_in("trials")
 
     def remove(self, trial_id: str) -> None:
-        """Forget a record (a failed trial that is to run again)."""
+        """Forget a record and its files (a failed trial that is to run again)."""
         self.fs.rm_file(self._path(trial_id))
+        self._discard(self._files(trial_id))
 
     def retire(self, trial_id: str) -> None:
-        """Set a record aside: kept in `retired/`, no longer part of the study."""
+        """Set a record and its files aside: kept in `retired/`, no longer part of the study."""
         self.fs.makedirs(f"{self.root}/retired", exist_ok=True)
+        if self.fs.exists(self._files(trial_id)):
+            self._discard(self._files(trial_id, "retired"))
+            self.fs.mv(self._files(trial_id), self._files(trial_id, "retired"), recursive=True)
         self.fs.mv(self._path(trial_id), f"{self.root}/retired/{trial_id}.json")
 
     def retired_ids(self) -> set[str]:
@@ -139,10 +152,31 @@ class Ledger:
         if not self.fs.exists(folder):
             return []
         self.fs.invalidate_cache(folder)
-        return sorted(p for p in self.fs.ls(folder, detail=False) if p.endswith(".json") and "/." not in p)
+        return sorted(
+            p for p in self.fs.ls(folder, detail=False) if p.endswith(".json") and "/." not in p.removeprefix(folder)
+        )
 
     def _path(self, trial_id: str) -> str:
         return f"{self.root}/trials/{trial_id}.json"
+
+    def _files(self, trial_id: str, folder: str = "trials") -> str:
+        return f"{self.root}/{folder}/{trial_id}.files"
+
+    def _with_files(self, record: TrialRecord, place: Path) -> TrialRecord:
+        """The record with its files moved beside it, named there by their name and suffix."""
+        names = {name: f"{name}{PurePath(path).suffix}" for name, path in record.files.items()}
+        temporary = f"{self.root}/trials/.{record.id}.files.{os.getpid()}"
+        self.fs.makedirs(temporary, exist_ok=True)
+        for name, path in record.files.items():
+            self.fs.put_file(str(place / path), f"{temporary}/{names[name]}")
+        self.fs.mv(temporary, self._files(record.id), recursive=True)
+        for path in record.files.values():
+            (place / path).unlink()
+        return replace(record, files=names)
+
+    def _discard(self, folder: str) -> None:
+        if self.fs.exists(folder):
+            self.fs.rm(folder, recursive=True)
 
     def _write(self, path: str, contents: dict[str, Any]) -> None:
         folder, _, name = path.rpartition("/")
@@ -153,36 +187,13 @@ class Ledger:
         else:
             self.fs.mv(temporary, path)
 
-    def _checked(self, path: str, content: bytes) -> dict[str, Any]:
-        name = path.rpartition("/")[2].removesuffix(".json")
-        way_out = "move the file away and run again: only this trial is repeated"
+    def _checked(self, path: str, content: bytes) -> TrialRecord:
         try:
-            record = json.loads(content)
+            record = TrialRecord.from_json(json.loads(content))
         except ValueError as error:
-            raise UserError(f"{path}: half-written record ({error}); {way_out}") from error
-        missing = [key for key in REQUIRED if key not in record] if isinstance(record, dict) else list(REQUIRED)
-        if missing:
-            raise UserError(f"{path}: not a trial record (no {', '.join(missing)}); {way_out}")
-        if record["study"] != self.study:
-            raise UserError(f"{path}: this record belongs to the study {record['study']!r}; {way_out}")
-        if record["id"] != name or record["id"] != trial_of(record).id or record["state"] not in STATES:
-            raise UserError(f"{path}: the record does not belong to the trial of its name; {way_out}")
+            raise UserError(f"{path}: not a whole trial record ({error}); {WAY_OUT}") from error
+        if record.study != self.study:
+            raise UserError(f"{path}: this record belongs to the study {record.study!r}; {WAY_OUT}")
+        if f"{record.id}.json" != path.rpartition("/")[2]:
+            raise UserError(f"{path}: the record does not belong to the trial of its name; {WAY_OUT}")
         return record
-
-
-def make_record(study: str, trial: Trial, **contents: Any) -> dict[str, Any]:
-    """A trial record; floats that are not finite become None."""
-    return _finite({"version": VERSION, "id": trial.id, "study": study, "trial": asdict(trial), **contents})
-
-
-def trial_of(record: dict[str, Any]) -> Trial:
-    """The trial a record is of."""
-    return Trial(**record["trial"])
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -56,6 +56,8 @@ class TrialRecord:
             record = cls(**kept | {"trial": Trial(**kept["trial"])})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a trial record ({error})") from error
+        if not all(name and "/" not in name and not name.startswith(".") for name in record.files.values()):
+            raise ValueError("a file of the record lies elsewhere")
         if record.state not in STATES or record.id != contents.get("id"):
             raise ValueError("the record does not belong to the trial whose id it bears")
         return record

@@ -7,7 +7,9 @@ import pandas as pd
 from reports.table import trial_table
 from study.errors import UserError
 from study.records.ledger import Ledger
+from study.records.record import TrialRecord
 from study.tracking import process as tracking
+from study.tracking.tags import versions_text
 
 
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
@@ -27,23 +29,23 @@ def table_from_mlflow(uri: str, name: str) -> pd.DataFrame:
     return trial_table(map(_row_of_run, runs), summary)
 
 
-def _row_of_record(record: dict[str, Any]) -> dict[str, Any]:
-    trial = record["trial"]
+def _row_of_record(record: TrialRecord) -> dict[str, Any]:
+    trial = record.trial
     return {
-        "trial_id": record["id"],
-        "loss": trial["label"],
-        "loss_name": trial["loss"],
-        "design": trial["design"],
-        "seed": trial["seed"],
-        "group": trial["group"],
-        "state": record["state"],
-        "wall_s": record["wall_s"],
-        "epochs_done": record["epochs_done"],
-        "host": record["host"],
-        "note": record["note"] or "",
-        "versions": ", ".join(f"{name} {number}" for name, number in sorted(record["versions"].items())),
-        "hyperparameters": trial["hyperparameters"],
-        "metrics": record["metrics"],
+        "trial_id": record.id,
+        "loss": trial.label,
+        "loss_name": trial.loss,
+        "design": trial.design,
+        "seed": trial.seed,
+        "group": trial.group,
+        "state": record.state,
+        "wall_s": record.wall_s,
+        "epochs_done": record.epochs_done,
+        "host": record.host,
+        "note": record.note or "",
+        "versions": versions_text(record),
+        "hyperparameters": trial.hyperparameters,
+        "metrics": record.metrics,
     }
 
 

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from study.errors import UserError
 from study.file.study import StudyConfig
 from study.plan.changes import retire_unusable
+from study.plan.known import Known
 from study.plan.planner import Planner
 from study.records.facts import summary_of
 from study.records.ledger import Ledger
+from study.records.record import TrialRecord
 from study.run.feed import Feed
 from study.run.worker import Context, check_data
 from study.tracking.driver import Tracker, default_uri
@@ -127,14 +129,14 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             summary = summary_of(config, facts, counts)
             ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
             tracker.start(summary, list(known.values()), ledger.retired_ids())
-            display.begin(_total(counts), Counter(record["state"] for record in known.values()))
+            display.begin(_total(counts), Counter(record.state for record in known.values()))
             try:
                 num_new = _run_missing(config, planned, planner, ledger, known, runner, context, tracker, display)
             finally:
                 display.end()
             runner.close()
             num_untracked = tracker.finish(summary)
-        return Outcome(Counter(record["state"] for record in ledger.read_all().values()), num_new, num_untracked)
+        return Outcome(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
 
 
 def _searches(planner: Planner) -> Any:
@@ -176,7 +178,7 @@ def _run_missing(
     planned: list[Any],
     planner: Planner,
     ledger: Ledger,
-    known: dict[str, dict[str, Any]],
+    known: dict[str, TrialRecord],
     runner: Runner,
     context: Context,
     tracker: Tracker,
@@ -194,7 +196,7 @@ def _run_missing(
         planned,
         _searches(planner),
         ledger,
-        known=known,
+        known={i: Known(record.state, record.metrics) for i, record in known.items()},
         pack_size=config.resources.pack_size,
         workers=runner.workers,
         retries=config.resources.retries,
@@ -206,9 +208,9 @@ def _run_missing(
     return num_new
 
 
-def _known(ledger: Ledger, retry_failed: bool) -> dict[str, dict[str, Any]]:
+def _known(ledger: Ledger, retry_failed: bool) -> dict[str, TrialRecord]:
     known = ledger.read_all()
-    for trial_id in [key for key, record in known.items() if retry_failed and record["state"] == "failed"]:
+    for trial_id in [key for key, record in known.items() if retry_failed and record.state == "failed"]:
         ledger.remove(trial_id)
         del known[trial_id]
     return known

@@ -5,11 +5,12 @@ cut in halves until the guilty trial is alone; that one is tried again, then rec
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
+from study.plan.known import Known
 from study.records.ledger import Ledger
-from study.run.worker import Outcome, Pack, failed_record
+from study.run.worker import Outcome, Pack, failed
 from trainables import Trial
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
@@ -26,7 +27,7 @@ class Feed:
         searches: "Searches | None",
         ledger: Ledger,
         *,
-        known: dict[str, dict[str, Any]],
+        known: Mapping[str, Known],
         pack_size: int,
         workers: int,
         retries: int,
@@ -80,7 +81,7 @@ class Feed:
         return self.planned.popleft() if self.planned else None
 
     def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:
-        self.known[trial_id] = {"state": state, "metrics": scores}
+        self.known[trial_id] = Known(state, scores)
         self.on_trial(trial_id, state)
         if self.searches:
             self._add_urgent(self.searches.hear(trial_id, state, scores, self.known))
@@ -89,7 +90,7 @@ class Feed:
         recorded = self.ledger.ids()
         for trial in [t for t in trials if t.id in recorded]:
             record = self.ledger.read(trial.id)
-            self._recorded(trial.id, record["state"], record["metrics"])
+            self._recorded(trial.id, record.state, record.metrics)
         trials = [t for t in trials if t.id not in recorded]
         if len(trials) > 1:
             half = len(trials) // 2
@@ -100,7 +101,7 @@ class Feed:
             if self.attempts[trial.id] <= self.retries:
                 self.again.append([trial])
                 continue
-            self.ledger.write(failed_record(self.ledger.study, trial, error))
+            self.ledger.write(failed(self.ledger.study, trial, error))
             self._recorded(trial.id, "failed", {})
 
     def _add_urgent(self, trials: list[Trial]) -> None:

@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 
 from study import __version__
-from study.records.ledger import Ledger, make_record
+from study.records.ledger import Ledger
+from study.records.record import TrialRecord
 from trainables import Trial
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
@@ -78,11 +79,10 @@ def _execute(pack: Pack, context: Context) -> Outcome:
     scores: dict[str, dict[str, float | None]] = {}
     for start in range(0, len(pack.trials), size):
         for trial, result, started in _train(pack.trials[start : start + size], features, context.device):
-            contents = asdict(result)
-            record = make_record(
-                context.study,
-                trial,
-                **contents,
+            record = TrialRecord(
+                study=context.study,
+                trial=trial,
+                **vars(result),
                 started=started,
                 ended=time.time(),
                 pack=pack.number,
@@ -137,22 +137,16 @@ def versions() -> dict[str, str]:
     return {"evenkeel": __version__, "python": python} | {name: version(name) for name in RECORDED_VERSIONS}
 
 
-def failed_record(study: str, trial: Trial, error: str) -> dict[str, Any]:
+def failed(study: str, trial: Trial, error: str) -> TrialRecord:
     """The record of a trial that raised or killed its worker, with the text of what happened."""
     now = time.time()
-    return make_record(
-        study,
-        trial,
+    return TrialRecord(
+        study=study,
+        trial=trial,
         state="failed",
-        metrics={},
-        per_class={},
-        curves={},
-        epochs_done=0,
-        wall_s=0.0,
         note=error.strip()[-4000:],
         started=now,
         ended=now,
-        pack=None,
         host=socket.gethostname(),
         versions=versions(),
     )

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from study.records.record import TrialRecord
 from trainables import Trial
 
 CLOSE_TIMEOUT_S = 10
@@ -48,7 +49,7 @@ class Tracker:
         self._tell(check=True)
         return self.answers.get().get("problem")
 
-    def start(self, study: dict[str, Any], backlog: list[dict[str, Any]], retired: set[str]) -> None:
+    def start(self, study: dict[str, Any], backlog: list[TrialRecord], retired: set[str]) -> None:
         """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings."""
         self._tell(start=study, retired=sorted(retired))
         for record in backlog:
@@ -56,12 +57,12 @@ class Tracker:
 
     def announce(self, trials: list[Trial]) -> None:
         """Show trials as running; returns at once."""
-        self._tell(announce={trial.id: asdict(trial) for trial in trials}, now=time.time())
+        self._tell(announce=[asdict(trial) for trial in trials], now=time.time())
 
-    def submit(self, record: dict[str, Any]) -> None:
+    def submit(self, record: TrialRecord) -> None:
         """Track a record soon; returns at once."""
         self.num_submitted += 1
-        self._tell(record=record)
+        self._tell(record=record.to_json())
 
     def finish(self, study: dict[str, Any]) -> int:
         """Wait until all is tracked; returns how many trials are still missing."""

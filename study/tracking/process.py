@@ -17,11 +17,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from filelock import FileLock
 
+from study.records.record import TrialRecord
 from study.tracking.tags import PREFIX, result_tags, run_name, study_tags, trial_tags
+from trainables import Trial
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -42,7 +44,7 @@ class Filler:
     ) -> None:
         self.templates = templates
         self.uri, self.study, self.artifacts, self.on_outage = uri, study, artifacts, on_outage
-        self.missed: list[dict[str, Any]] = []
+        self.missed: list[TrialRecord] = []
         self.runs: dict[str, tuple[str, str]] = {}
         self.parents: dict[str, str] = {}
         self.down = False
@@ -65,7 +67,7 @@ class Filler:
         self._try(lambda: self._open(study))
         self._try(lambda: self._delete(retired))
 
-    def fill(self, record: dict[str, Any]) -> None:
+    def fill(self, record: TrialRecord) -> None:
         """Track a record, unless the server is down."""
         if not self._try(lambda: self._log(record)):
             self.missed.append(record)
@@ -115,37 +117,38 @@ class Filler:
             return False
         return True
 
-    def announce(self, trials: dict[str, dict[str, Any]], now: float) -> None:
-        """Open the runs of trials, by id, that are about to run: MLflow shows them as running."""
-        self._try(lambda: [self._run(trial_id, trial, now) for trial_id, trial in trials.items()])
+    def announce(self, trials: list[Trial], now: float) -> None:
+        """Open the runs of trials that are about to run: MLflow shows them as running."""
+        self._try(lambda: [self._run(trial, now) for trial in trials])
 
-    def _run(self, trial_id: str, trial: dict[str, Any], started: float) -> str:
+    def _run(self, trial: Trial, started: float) -> str:
         """The id of the trial's run, found or created."""
+        trial_id = trial.id
         if trial_id not in self.runs:
             run = self.client.create_run(
                 self.experiment,
                 start_time=int(started * 1000),
-                run_name=run_name(trial_id, trial),
-                tags=trial_tags(trial_id, trial) | {"mlflow.parentRunId": self._parent(trial["label"])},
+                run_name=run_name(trial),
+                tags=trial_tags(trial) | {"mlflow.parentRunId": self._parent(trial.label)},
             )
             self.runs[trial_id] = (run.info.run_id, "RUNNING")
         return self.runs[trial_id][0]
 
-    def _log(self, record: dict[str, Any]) -> None:
+    def _log(self, record: TrialRecord) -> None:
         """Log everything of a trial once and close its run. Times come from the record: repeatable."""
         from mlflow.entities import RunTag
 
-        status = STATUS[record["state"]]
-        if self.runs.get(record["id"], ("", ""))[1] == status:
+        status = STATUS[record.state]
+        if self.runs.get(record.id, ("", ""))[1] == status:
             return
-        run_id, ended = self._run(record["id"], record["trial"], record["started"]), int(record["ended"] * 1000)
+        run_id, ended = self._run(record.trial, record.started), int(record.ended * 1000)
         tags = [RunTag(key, value) for key, value in result_tags(record).items()]
         metrics, params = _metrics(record, ended), _params(record)
         while metrics or params or tags:
             self.client.log_batch(run_id, metrics[: BATCH["metrics"]], params[: BATCH["params"]], tags)
             metrics, params, tags = metrics[BATCH["metrics"] :], params[BATCH["params"] :], []
         self.client.set_terminated(run_id, status, end_time=ended)
-        self.runs[record["id"]] = (run_id, status)
+        self.runs[record.id] = (run_id, status)
 
     def _parent(self, label: str) -> str:
         if label not in self.parents:
@@ -228,11 +231,11 @@ def _known_runs(client: Any, experiment: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def _metrics(record: dict[str, Any], timestamp: int) -> list[Any]:
+def _metrics(record: TrialRecord, timestamp: int) -> list[Any]:
     from mlflow.entities import Metric
 
-    values = [Metric(key, value, timestamp, 0) for key, value in record["metrics"].items() if _is_finite(value)]
-    for name, curve in record["curves"].items():
+    values = [Metric(key, value, timestamp, 0) for key, value in record.metrics.items() if _is_finite(value)]
+    for name, curve in record.curves.items():
         stride = math.ceil(len(curve) / MAX_CURVE_POINTS)
         values += [
             Metric(f"curve_{name}", value, timestamp, epoch)
@@ -242,13 +245,13 @@ def _metrics(record: dict[str, Any], timestamp: int) -> list[Any]:
     return values
 
 
-def _params(record: dict[str, Any]) -> list[Any]:
+def _params(record: TrialRecord) -> list[Any]:
     from mlflow.entities import Param
 
-    return [Param(name, json.dumps(value)) for name, value in record["trial"]["hyperparameters"].items()]
+    return [Param(name, json.dumps(value)) for name, value in record.trial.hyperparameters.items()]
 
 
-def _is_finite(value: float | None) -> bool:
+def _is_finite(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 
 
@@ -284,9 +287,9 @@ def serve() -> None:
             case {"start": study, "retired": retired}:
                 filler.start(study, set(retired))
             case {"announce": trials, "now": now}:
-                filler.announce(trials, now)
+                filler.announce([Trial(**trial) for trial in trials], now)
             case {"record": record}:
-                filler.fill(record)
+                filler.fill(TrialRecord.from_json(record))
             case {"finish": study}:
                 answer(missing=filler.finish(study))
 
