@@ -1,7 +1,7 @@
 """What a report knows of a study besides its trials. Frozen, from and to JSON; written by `study`, read by sections."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class MeasureFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The data as the study splits it."""
+    """The data as the study splits it: classes, rows by split, class numbers by group, classes without positives."""
 
     name: str
     classes: tuple[str, ...] = ()
@@ -53,12 +53,16 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """The study as a whole. `trainable` are words for the header; `planned` counts trials by loss and design."""
+    """The study as a whole.
+
+    `margins` by metric, in the metric's unit; `trainable` are words for the header, in order; `planned` counts trials
+    by loss and design; `losses` and `measures` stand in the order of the page.
+    """
 
     name: str
     description: str
     metric: str
-    margin: float
+    margins: dict[str, float]
     reduction: str
     seeds: tuple[int, ...]
     fresh_seeds: tuple[int, ...]
@@ -70,6 +74,45 @@ class StudyFacts:
     chosen_by: str | None = None
     """The metric by which winners were chosen, when the page shows another."""
 
+    def __deepcopy__(self, memo: object) -> Self:
+        """pandas deep-copies what hangs on a frame with every operation; this never changes, so it is shared."""
+        return self
+
+    @property
+    def margin(self) -> float:
+        """The margin of the metric that is shown."""
+        return self.margins[self.metric]
+
+    @property
+    def title(self) -> str:
+        """The metric that is shown, in words."""
+        return self.measures[self.metric].title
+
+    @property
+    def headlines(self) -> list[str]:
+        """The metrics that the page can be switched to."""
+        return [name for name, measure in self.measures.items() if measure.headline]
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, contents: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote. Raises ValueError for anything else."""
+        try:
+            return _read(cls, contents)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not the facts of a study ({error})") from error
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """`value` of JSON as `kind`: dataclasses field by field, mappings member by member, lists as tuples."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: _read(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
+    if get_origin(kind) is dict:
+        return {key: _read(get_args(kind)[1], item) for key, item in value.items()}
+    if get_origin(kind) is tuple:
+        return tuple(_read(get_args(kind)[0], item) for item in value)
+    return value

@@ -12,26 +12,18 @@ import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from plotly.offline import get_plotlyjs
 
-from reports.designs import swept, with_metric
+from reports.designs import with_metric
+from reports.sections import SECTIONS
 from reports.sections.base import Section
-from reports.sections.contrasts import Contrasts
-from reports.sections.defaults import Defaults
-from reports.sections.failures import Failures
-from reports.sections.profile import Profiles
-from reports.sections.sensitivity import Sensitivity
-from reports.sections.tolerance import Tolerances
-from reports.sections.tuned import Tuned
-from reports.sections.verdicts import Verdicts
-from reports.statistics import SENSITIVE, STEADY, UNCLEAR
-from reports.table import DESIGNS, METRICS, STATES
+from reports.statistics import VERDICTS
+from reports.table import DESIGNS, STATES, facts_of
 
 LONG_TABLE = 30
 
 
 def sections(table: pd.DataFrame) -> list[Section]:
-    """The page, in order: verdicts, one section a swept hyperparameter, then what joins them."""
-    curves: list[Section] = [Sensitivity(name) for name in swept(table)]
-    return [Verdicts(), Defaults(), *curves, Contrasts(), Tolerances(), Profiles(), Tuned(), Failures()]
+    """The sections that apply to a study, in the order of SECTIONS."""
+    return [section for kind in SECTIONS.values() for section in kind.of(table)]
 
 
 def write_report(table: pd.DataFrame, path: Path, *, seed: int = 0) -> None:
@@ -45,11 +37,12 @@ def render(table: pd.DataFrame, *, seed: int = 0) -> str:
         loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     environment.filters["cell"] = _cell
+    study = facts_of(table)
     parts = [_part(section, table, seed) for section in sections(table)]
     return environment.get_template("page.html").render(
-        study=table.attrs["study"],
+        study=study,
         header=_header(table),
-        metrics=METRICS,
+        metrics={name: study.measures[name].title for name in study.headlines},
         parts=parts,
         figures=_script(json.dumps({p["key"]: p["figures"] for p in parts if p["figures"]}, sort_keys=True)),
         csv=_script(table.to_csv(index=False, float_format="%.6g")),
@@ -62,7 +55,7 @@ def render(table: pd.DataFrame, *, seed: int = 0) -> str:
 def _part(section: Section, table: pd.DataFrame, seed: int) -> dict[str, Any]:
     """A section under every metric: the reader switches, nothing is computed in the browser."""
     figures, answers, tables = {}, {}, {}
-    for metric in METRICS:
+    for metric in facts_of(table).headlines:
         rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
         info = section.compute(with_metric(table, metric), rng)
         drawn, rows = section.draw(info), section.rows(info)
@@ -82,24 +75,18 @@ def _part(section: Section, table: pd.DataFrame, seed: int) -> dict[str, Any]:
 
 
 def _header(table: pd.DataFrame) -> dict[str, Any]:
-    """What ran: counts of every state and design, seeds, data, versions."""
-    study = table.attrs["study"]
-    data, planned = study["data"], sum(sum(d.values()) for d in study["planned"].values())
-    rows = data.get("rows", {})
-    groups = data.get("groups", {})
+    """What ran: counts of every state and design, data, what was held fixed, versions."""
+    study = facts_of(table)
+    data, planned = study.data, sum(sum(designs.values()) for designs in study.planned.values())
     counts = {state: int((table.state == state).sum()) for state in STATES}
     return {
         "counts": counts | {"missing": max(0, planned - len(table))},
         "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
-        "seeds": len(study["seeds"]),
-        "data": f"{data['name']}: {len(data.get('classes', []))} classes, "
-        + ", ".join(f"{num:,} {name}" for name, num in rows.items()),
-        "groups": ", ".join(f"{len(members)} {name}" for name, members in groups.items()),
-        "undefined": {name: classes for name, classes in data.get("undefined", {}).items() if classes},
-        "backbone": study["trainable"]["backbone"]["name"],
-        "training": f"{study['trainable']['epochs']} epochs, batch {study['trainable']['batch']}, "
-        f"lr {study['trainable']['lr']:g}, {study['reduction']} reduction",
-        "fixed": {label: facts["fixed"] for label, facts in study["losses"].items() if facts["fixed"]},
+        "data": f"{data.name}: {len(data.classes)} classes, "
+        + ", ".join(f"{num:,} {name}" for name, num in data.rows.items()),
+        "groups": ", ".join(f"{len(members)} {name}" for name, members in data.groups.items()),
+        "undefined": {name: classes for name, classes in data.undefined.items() if classes},
+        "fixed": {label: facts.fixed for label, facts in study.losses.items() if facts.fixed},
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),
     }
@@ -119,6 +106,3 @@ def _cell(value: object) -> dict[str, Any]:
         "lines": rest if coloured and rest else [str(value)],
         "headed": bool(rest),
     }
-
-
-VERDICTS = (STEADY, SENSITIVE, UNCLEAR)

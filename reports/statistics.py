@@ -179,7 +179,7 @@ def nan_mean(values: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-STEADY, SENSITIVE, UNCLEAR = "steady", "sensitive", "unclear"
+STEADY, SENSITIVE, UNCLEAR = VERDICTS = ("steady", "sensitive", "unclear")
 
 
 def verdict(drop: Interval, margin: float) -> str:

@@ -2,6 +2,8 @@
 
 import plotly.graph_objects as go
 
+from reports.facts import LossFacts
+
 COLOURS = {
     "bce": "#6b7280",
     "focal": "#a16207",
@@ -19,14 +21,14 @@ INK, FAINT, GRID, MARGIN = "#1f2937", "#6b7280", "#e5e7eb", "rgba(16, 122, 87, 0
 HEIGHT = 380
 
 
-def looks(losses: dict[str, dict]) -> dict[str, tuple[str, str]]:
+def looks(losses: dict[str, LossFacts]) -> dict[str, tuple[str, str]]:
     """label -> (colour, dash): the family decides the colour, its members in order the dash."""
     seen: dict[str, int] = {}
     spare = iter(SPARE * (1 + len(losses)))
     chosen: dict[str, str] = {}
     result = {}
     for label, facts in losses.items():
-        family = facts["loss"].split("-")[0]
+        family = facts.loss.split("-")[0]
         colour = COLOURS.get(family) or chosen.setdefault(family, next(spare))
         result[label] = (colour, DASHES[seen.get(family, 0) % len(DASHES)])
         seen[family] = seen.get(family, 0) + 1

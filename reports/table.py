@@ -1,76 +1,109 @@
 """The trial table: one row a trial. The only input of every section; its columns are declared here and nowhere else.
 
-`table.attrs["study"]` holds what is known of the study as a whole: name, margin, primary metric, seeds, data facts,
-and per loss its hyperparameters with default, symbol, range and scale.
+What is known of the study as a whole hangs on the table: `facts_of(table)`.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pandas as pd
 
-STATES = ("done", "diverged", "failed", "censored")
-DESIGNS = ("sweep", "sobol", "search", "confirm")
-METRICS = {
-    "f1": "macro F1 at 0.5",
-    "f1_tuned": "macro F1 at validation-chosen thresholds",
-    "map": "mAP",
-    "mauc": "mAUC",
-}
-GROUPS = ("head", "medium", "tail")
-SPLITS = ("val", "test")
+from reports.facts import StudyFacts
 
-IDENTITY = {
-    "trial_id": "str",
-    "loss": "str",
-    "loss_name": "str",
-    "design": "str",
-    "seed": "int64",
-    "group": "Int64",
-    "state": "str",
-    "wall_s": "float64",
-    "epochs_done": "int64",
-    "host": "str",
-    "note": "str",
-    "versions": "str",
-}
-"""Column -> type. Hyperparameters follow as `hp.<name>` (object), metrics as `<split>_<metric>[_<group>]` (float64)."""
+DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
+SWEEP, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "sobol", "search", "confirm")
 
 
-class StudyFacts(dict[str, Any]):
-    """What is known of the study. pandas deep-copies `attrs` with every operation; this is never changed, so shared."""
+@dataclass(frozen=True, kw_only=True)
+class TrialRow:
+    """One trial. The scalar fields are the identity columns of the table, in this order.
 
-    def __deepcopy__(self, memo: object) -> "StudyFacts":
-        return self
+    `hyperparameters` become columns `hp.<name>` (object), `metrics` columns `<split>_<measure>[_<part>]` (float64);
+    None or a missing key is NaN. `loss` is the label, `loss_name` the loss behind it. `moved` is the hyperparameter
+    that a sweep trial moved, None at the default and in other designs.
+    """
+
+    trial_id: str
+    loss: str
+    loss_name: str
+    design: str
+    seed: int
+    group: int | None = None
+    moved: str | None = None
+    state: str
+    wall_s: float = 0.0
+    epochs_done: int = 0
+    host: str = ""
+    note: str = ""
+    versions: str = ""
+    loss_path: str = ""
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
 
 
-def metric_columns() -> list[str]:
-    """All metric columns, in order."""
+TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}
+IDENTITY = {column.name: TYPES[column.type] for column in fields(TrialRow) if column.type in TYPES}  # type: ignore[index]
+"""Column -> type."""
+
+
+def facts_of(table: pd.DataFrame) -> StudyFacts:
+    """What is known of the study besides its trials."""
+    return table.attrs["study"]
+
+
+def with_facts(table: pd.DataFrame, study: StudyFacts) -> pd.DataFrame:
+    """The same trials under other facts."""
+    other = table.copy(deep=False)
+    other.attrs["study"] = study
+    return other
+
+
+def metric_columns(study: StudyFacts) -> list[str]:
+    """All metric columns that the study declares, in order."""
+    splits = dict.fromkeys(split for measure in study.measures.values() for split in measure.splits)
     return [
-        f"{split}_{metric}{suffix}"
-        for split in SPLITS
-        for metric in METRICS
-        for suffix in ("", *(f"_{group}" for group in GROUPS))
+        f"{split}_{name}{suffix}"
+        for split in splits
+        for name, measure in study.measures.items()
+        if split in measure.splits
+        for suffix in ("", *(f"_{part}" for part in measure.parts))
     ]
 
 
-def trial_table(rows: Iterable[dict[str, Any]], study: dict[str, Any]) -> pd.DataFrame:
-    """The table of `rows`, each with the identity keys, `hyperparameters` and `metrics`; sorted by trial id.
+def trial_table(rows: Iterable[TrialRow], study: StudyFacts) -> pd.DataFrame:
+    """The table of `rows`, sorted by trial id.
 
-    Raises ValueError for an unknown state or design: such a row would silently be left out of every statistic.
+    Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
     """
-    rows = sorted(rows, key=lambda row: row["trial_id"])
-    for row in rows:
-        if row["state"] not in STATES or row["design"] not in DESIGNS:
-            raise ValueError(f"trial {row['trial_id']}: unknown state {row['state']!r} or design {row['design']!r}")
+    declared = metric_columns(study)
+    rows = [_checked(row, study, set(declared)) for row in sorted(rows, key=lambda row: row.trial_id)]
     columns: dict[str, Any] = {
-        name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in IDENTITY.items()
+        name: pd.Series([getattr(row, name) for row in rows], dtype=kind) for name, kind in IDENTITY.items()
     }
-    spaces = {name for loss in study["losses"].values() for name in loss["space"]}
-    for name in sorted(spaces.union(*(row["hyperparameters"] for row in rows))):
-        columns[f"hp.{name}"] = pd.Series([row["hyperparameters"].get(name) for row in rows], dtype=object)
-    for name in metric_columns():
-        columns[name] = pd.Series([row["metrics"].get(name) for row in rows], dtype="float64")
-    table = pd.DataFrame(columns)
-    table.attrs["study"] = StudyFacts(study)
-    return table
+    spaces = {name for loss in study.losses.values() for name in loss.space}
+    for name in sorted(spaces.union(*(row.hyperparameters for row in rows))):
+        columns[f"hp.{name}"] = pd.Series([row.hyperparameters.get(name) for row in rows], dtype=object)
+    for name in declared:
+        columns[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
+    return with_facts(pd.DataFrame(columns), study)
+
+
+def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
+    if row.state not in STATES or row.design not in DESIGNS:
+        raise ValueError(f"trial {row.trial_id}: unknown state {row.state!r} or design {row.design!r}")
+    if undeclared := sorted(row.metrics.keys() - declared):
+        raise ValueError(
+            f"trial {row.trial_id}: undeclared metric {', '.join(undeclared)}; a measure declares its columns, and "
+            "the study's facts list every measure"
+        )
+    return replace(row, moved=_moved(row, study)) if row.design == SWEEP and row.moved is None else row
+
+
+def _moved(row: TrialRow, study: StudyFacts) -> str | None:
+    """What a sweep trial moved, where its record does not say: it is at the default, or older than 0.3.0."""
+    loss = study.losses.get(row.loss)
+    differing = [name for name in loss.space if row.hyperparameters.get(name) != loss.defaults[name]] if loss else []
+    if len(differing) > 1:
+        raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
+    return differing[0] if differing else None

@@ -95,10 +95,10 @@ def test_schema_describes_every_key():
 
 
 def test_metrics_are_those_of_the_probe_and_of_the_report():
-    from reports.table import METRICS as REPORTED
+    from study.records.facts import MEASURES
     from trainables.measures.scores import METRICS as MEASURED
 
-    assert METRICS == MEASURED == tuple(REPORTED)
+    assert METRICS == MEASURED == tuple(MEASURES)
 
 
 class TestPlan:

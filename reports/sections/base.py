@@ -1,6 +1,6 @@
 """What a section of the report is: one question, its numbers, one figure, one table, one sentence of answer."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,11 @@ import plotly.graph_objects as go
 
 class Section(Protocol):
     """All numbers come from `compute`, which is tested; `draw`, `rows` and `answer` only show them."""
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        """The sections of this kind that this study asks for: none, one, or one a hyperparameter."""
+        ...
 
     @property
     def key(self) -> str:

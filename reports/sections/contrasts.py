@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,10 @@ class Contrasts:
     key: str = "contrasts"
     title: str = "Steadier than the other?"
     question: str = "In a hyperparameter that two losses share, does one lose less than the other?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()]
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         areas, contrasts = [], []

@@ -1,16 +1,16 @@
 """What does each loss score at its published default? The level beside which every drop is read."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import default_scores, losses_of, metric_of
+from reports.designs import default_scores, losses_of
 from reports.statistics import Interval, t_interval
 from reports.style import figure, looks
-from reports.table import METRICS
+from reports.table import facts_of
 from reports.words import SIGNED, number, with_interval
 
 
@@ -25,7 +25,7 @@ class Level(NamedTuple):
 
 
 class Info(NamedTuple):
-    metric: str
+    title: str
     levels: list[Level]
 
 
@@ -37,20 +37,24 @@ class Defaults:
     title: str = "At the published defaults"
     question: str = "What does each loss score where its authors left it?"
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()]
+
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        look = looks(table.attrs["study"]["losses"])
+        look = looks(facts_of(table).losses)
         scores = {loss: default_scores(table, loss) for loss in losses_of(table)}
         known = {loss: row for loss, row in scores.items() if np.isfinite(row).any()}
         first = next(iter(known.values()), np.array([]))
         return Info(
-            metric_of(table),
+            facts_of(table).title,
             [Level(loss, t_interval(row), t_interval(row - first), row, look[loss][0]) for loss, row in known.items()],
         )
 
     def draw(self, info: Info) -> go.Figure | None:
         if not info.levels:
             return None
-        drawn = figure(x_title="", y_title=f"{METRICS[info.metric]} on test", height=320)
+        drawn = figure(x_title="", y_title=f"{info.title} on test", height=320)
         drawn.update_layout(showlegend=False)
         for level in info.levels:
             points = level.scores_S[np.isfinite(level.scores_S)]
@@ -81,6 +85,6 @@ class Defaults:
         if not info.levels:
             return "No loss was run at its default."
         order = sorted(info.levels, key=lambda level: -level.score.value)
-        return f"{METRICS[info.metric]}, mean over seeds: " + ", ".join(
+        return f"{info.title}, mean over seeds: " + ", ".join(
             f"{level.loss} {number(level.score.value)}" for level in order
         ) + "."  # fmt: skip

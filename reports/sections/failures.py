@@ -1,13 +1,14 @@
 """Divergences are results, failures are gaps: how many of each, and why. R17."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from reports.designs import losses_of
 from reports.statistics import Interval, wilson
+from reports.table import DONE, STATES
 from reports.words import PERCENT, with_interval
 
 NUM_NOTES = 20
@@ -37,15 +38,17 @@ class Failures:
     title: str = "Divergences and failures"
     question: str = "How often did training break, and why?"
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()]
+
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         counts = []
         for loss in losses_of(table):
             states = table[table.loss == loss].state.value_counts()
-            done, diverged, failed, censored = (
-                int(states.get(s, 0)) for s in ("done", "diverged", "failed", "censored")
-            )
+            done, diverged, failed, censored = (int(states.get(s, 0)) for s in STATES)
             counts.append(Count(loss, done, diverged, failed, censored, wilson(diverged, done + diverged)))
-        noted = table[(table.state != "done") & (table.note != "")]
+        noted = table[(table.state != DONE) & (table.note != "")]
         notes = zip(noted.trial_id.head(NUM_NOTES), noted.note.head(NUM_NOTES), strict=True)
         return Info(counts, [(trial_id, note.splitlines()[-1]) for trial_id, note in notes])
 

@@ -1,16 +1,16 @@
 """How good is a setting drawn at random? R8 and R9, from the Sobol points alone."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import cloud_of, losses_of, metric_of
+from reports.designs import cloud_of, has_design, losses_of
 from reports.statistics import Interval, bca_interval, nan_mean, resampled
 from reports.style import figure, looks
-from reports.table import METRICS
+from reports.table import SOBOL, facts_of
 from reports.words import with_interval
 
 WORST_SHARE = 0.1
@@ -29,7 +29,7 @@ class Profile(NamedTuple):
 
 
 class Info(NamedTuple):
-    metric: str
+    title: str
     losses: list[Profile]
 
 
@@ -41,18 +41,22 @@ class Profiles:
     title: str = "Performance profile"
     question: str = "What score does a random setting reach, without any reference?"
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SOBOL) else []
+
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        look = looks(table.attrs["study"]["losses"])
+        look = looks(facts_of(table).losses)
         profiles = []
         for loss in losses_of(table):
             if cloud := cloud_of(table, loss):
                 profiles.append(_profile(loss, cloud.test_HS, look[loss], rng))
-        return Info(metric_of(table), profiles)
+        return Info(facts_of(table).title, profiles)
 
     def draw(self, info: Info) -> go.Figure | None:
         if not info.losses:
             return None
-        drawn = figure(x_title=METRICS[info.metric], y_title="share of settings that reach it")
+        drawn = figure(x_title=info.title, y_title="share of settings that reach it")
         drawn.update_yaxes(tickformat=".0%", range=[0, 1.02])
         lowest = min(p.means[0] for p in info.losses) - 0.01
         for p in info.losses:

@@ -1,15 +1,16 @@
 """One hyperparameter: how far does the score move away from the published default?"""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import Sweep, losses_of, metric_of, sweep_of
+from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.statistics import (
     MIN_SEEDS,
+    UNCLEAR,
     Interval,
     flat_null_p,
     naive_curve,
@@ -20,7 +21,7 @@ from reports.statistics import (
     worst_drop,
 )
 from reports.style import FAINT, MARGIN, faded, figure, looks
-from reports.table import METRICS
+from reports.table import facts_of
 from reports.words import SIGNED, level, number, p_value, with_interval
 
 
@@ -42,7 +43,7 @@ class Curve(NamedTuple):
 class Info(NamedTuple):
     name: str
     symbol: str
-    metric: str
+    title: str
     margin: float
     log: bool
     curves: list[Curve]
@@ -53,6 +54,10 @@ class Sensitivity:
     """The curves of one hyperparameter, all losses that have it in one frame."""
 
     name: str
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls(name) for name in swept(table)]
 
     @property
     def key(self) -> str:
@@ -67,21 +72,20 @@ class Sensitivity:
         return f"How far does the score move when {self.name} leaves its published default?"
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        study = table.attrs["study"]
-        parameters = [f["space"][self.name] for f in study["losses"].values() if self.name in f["space"]]
-        look = looks(study["losses"])
+        study = facts_of(table)
+        parameters = [f.space[self.name] for f in study.losses.values() if self.name in f.space]
+        look = looks(study.losses)
         curves = []
         for loss in losses_of(table):
             if sweep := sweep_of(table, loss, self.name):
-                curves.append(_curve(sweep, study["margin"], look[loss], rng))
-        first: dict[str, Any] = parameters[0] if parameters else {"symbol": ""}
-        return Info(self.name, first["symbol"], metric_of(table), study["margin"], bool(first.get("log")), curves)
+                curves.append(_curve(sweep, study.margin, look[loss], rng))
+        return Info(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
 
     def draw(self, info: Info) -> go.Figure | None:
         if not info.curves:
             return None
         drawn = figure(
-            x_title=f"{info.name} ({info.symbol})", y_title=f"difference in {METRICS[info.metric]}<br>from the default"
+            x_title=f"{info.name} ({info.symbol})", y_title=f"difference in {info.title}<br>from the default"
         )
         drawn.add_hrect(y0=-info.margin, y1=info.margin, fillcolor=MARGIN, line_width=0, layer="below")
         drawn.add_hline(y=0, line={"color": FAINT, "width": 1})
@@ -190,6 +194,6 @@ def _sentence(curve: Curve) -> str:
     if drop.n < MIN_SEEDS:
         return f"{loss}: worst drop {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n})."
     measured = f"worst drop {with_interval(drop, SIGNED)}, n = {drop.n}"
-    if curve.verdict == "unclear":
+    if curve.verdict == UNCLEAR:
         return f"{loss} gives no evidence either way ({measured})."
     return f"{loss} is {curve.verdict} ({measured})."

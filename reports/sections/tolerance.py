@@ -1,16 +1,16 @@
 """What share of all settings is good enough? R7, from the Sobol points alone."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import Cloud, cloud_of, losses_of, metric_of
+from reports.designs import Cloud, cloud_of, has_design, losses_of
 from reports.statistics import Interval, bca_interval, cross_fitted_best, nan_mean, resampled
 from reports.style import FAINT, figure, looks
-from reports.table import METRICS
+from reports.table import SOBOL, facts_of
 from reports.words import PERCENT, number, with_interval
 
 NUM_DELTAS = 61
@@ -32,7 +32,7 @@ class Tolerance(NamedTuple):
 
 
 class Info(NamedTuple):
-    metric: str
+    title: str
     margin: float
     deltas: np.ndarray
     overall_best: float
@@ -47,26 +47,30 @@ class Tolerances:
     title: str = "Tolerance"
     question: str = "If hyperparameters are set blindly within their ranges, how often is the result good enough?"
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SOBOL) else []
+
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        study = table.attrs["study"]
+        study = facts_of(table)
         clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
         deltas = np.linspace(0, WIDEST, NUM_DELTAS)
         if not clouds:
-            return Info(metric_of(table), study["margin"], deltas, np.nan, [])
+            return Info(facts_of(table).title, study.margin, deltas, np.nan, [])
         overall = _Pool(clouds)
-        look = looks(study["losses"])
+        look = looks(study.losses)
         return Info(
-            metric_of(table),
-            study["margin"],
+            facts_of(table).title,
+            study.margin,
             deltas,
             float(overall.best(np.arange(overall.num_seeds)[None])[0]),
-            [_tolerance(cloud, overall, deltas, study["margin"], look[cloud.loss], rng) for cloud in clouds],
+            [_tolerance(cloud, overall, deltas, study.margin, look[cloud.loss], rng) for cloud in clouds],
         )
 
     def draw(self, info: Info) -> go.Figure | None:
         if not info.losses:
             return None
-        drawn = figure(x_title=f"tolerated difference in {METRICS[info.metric]}", y_title="share of settings")
+        drawn = figure(x_title=f"tolerated difference in {info.title}", y_title="share of settings")
         drawn.update_yaxes(tickformat=".0%", range=[0, 1.02])
         drawn.add_vline(x=info.margin, line={"color": FAINT, "width": 1, "dash": "dot"}, annotation_text="margin")
         for t in info.losses:

@@ -1,16 +1,16 @@
 """How good does each loss get when it is tuned? R10 and R20: chosen on validation, shown on test, on fresh seeds."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import COUNTED, losses_of, metric_of
+from reports.designs import COUNTED, has_design, losses_of
 from reports.statistics import Interval, t_interval
 from reports.style import figure, looks
-from reports.table import METRICS
+from reports.table import CONFIRM, SEARCH, facts_of
 from reports.words import SIGNED, level, number, with_interval
 
 
@@ -30,7 +30,7 @@ class Winner(NamedTuple):
 
 
 class Info(NamedTuple):
-    metric: str
+    title: str
     winners: list[Winner]
 
 
@@ -42,20 +42,24 @@ class Tuned:
     title: str = "When tuned"
     question: str = "How good does each loss get with the same budget of search, and what does tuning bring?"
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SEARCH) else []
+
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        look = looks(table.attrs["study"]["losses"])
+        look = looks(facts_of(table).losses)
         winners = []
         for loss in losses_of(table):
             rows = table[(table.loss == loss) & table.state.isin(COUNTED)]
-            for group in sorted(rows[rows.design == "search"].group.dropna().unique()):
+            for group in sorted(rows[rows.design == SEARCH].group.dropna().unique()):
                 if winner := _winner(table, rows, loss, int(group), look[loss][0]):
                     winners.append(winner)
-        return Info(metric_of(table), winners)
+        return Info(facts_of(table).title, winners)
 
     def draw(self, info: Info) -> go.Figure | None:
         if not info.winners:
             return None
-        drawn = figure(x_title="", y_title=f"{METRICS[info.metric]} on test,<br>fresh seeds")
+        drawn = figure(x_title="", y_title=f"{info.title} on test,<br>fresh seeds")
         names = [_name(w) for w in info.winners]
         for part, symbol in (("default", "circle-open"), ("tuned", "diamond")):
             scores = [getattr(w, part) for w in info.winners]
@@ -101,17 +105,17 @@ class Tuned:
 
 
 def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colour: str) -> Winner | None:
-    facts = table.attrs["study"]["losses"][loss]
-    primary = table.attrs["study"].get("chosen_by", metric_of(table))
-    keys = [f"hp.{name}" for name in facts["space"]]
-    searched = rows[(rows.design == "search") & (rows.group == group)]
-    confirmed = rows[(rows.design == "confirm") & (rows.group == group)]
-    default = rows[(rows.design == "confirm") & rows.group.isna()]
+    study = facts_of(table)
+    primary = study.chosen_by or study.metric
+    keys = [f"hp.{name}" for name in study.losses[loss].space]
+    searched = rows[(rows.design == SEARCH) & (rows.group == group)]
+    confirmed = rows[(rows.design == CONFIRM) & (rows.group == group)]
+    default = rows[(rows.design == CONFIRM) & rows.group.isna()]
     if confirmed.empty:
         return None
     setting = {key: confirmed.iloc[0][key] for key in keys}
     same = np.all([[value == setting[key] for value in searched[key]] for key in keys], axis=0)
-    column = f"test_{metric_of(table)}"
+    column = f"test_{study.metric}"
     tuned = confirmed.set_index("seed")[column]
     gain = (tuned - default.set_index("seed")[column]).dropna().to_numpy()
     searched_val = float(searched.loc[same, f"val_{primary}"].mean()) if same.any() else np.nan

@@ -1,14 +1,14 @@
 """Which loss is steady, in which hyperparameter, by how much, how sure."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
-from reports.designs import losses_of, metric_of, sweep_of, swept
+from reports.designs import losses_of, sweep_of, swept
 from reports.statistics import MIN_SEEDS, SENSITIVE, STEADY, UNCLEAR, Interval, verdict, worst_drop
-from reports.table import METRICS
+from reports.table import facts_of
 from reports.words import SIGNED, listed, number, with_interval
 
 
@@ -22,7 +22,7 @@ class Cell(NamedTuple):
 
 
 class Info(NamedTuple):
-    metric: str
+    title: str
     margin: float
     losses: list[str]
     names: list[str]
@@ -39,18 +39,22 @@ class Verdicts:
     title: str = "Verdicts"
     question: str = "Which loss is steady, in which hyperparameter, and how sure is that?"
 
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()]
+
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        study = table.attrs["study"]
+        study = facts_of(table)
         names = swept(table)
         cells = {}
         for loss in losses_of(table):
             for name in names:
                 if sweep := sweep_of(table, loss, name):
                     drop = worst_drop(sweep.moved_LS)
-                    cells[loss, name] = Cell(loss, name, drop, verdict(drop, study["margin"]))
-        symbols = {n: p["symbol"] for facts in study["losses"].values() for n, p in facts["space"].items()}
+                    cells[loss, name] = Cell(loss, name, drop, verdict(drop, study.margin))
+        symbols = {n: p.symbol for facts in study.losses.values() for n, p in facts.space.items()}
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
-        return Info(metric_of(table), study["margin"], losses, names, symbols, cells, len(study["seeds"]))
+        return Info(facts_of(table).title, study.margin, losses, names, symbols, cells, len(study.seeds))
 
     def draw(self, info: Info) -> None:
         return None
@@ -89,7 +93,7 @@ def _shared(info: Info) -> list[str]:
         f"{c.loss} {with_interval(c.drop, SIGNED)} in {c.name}" for c in sorted(worst, key=lambda c: -c.drop.value)
     ]
     return [
-        f"In what all of them share ({listed(shared)}) the worst drops of {METRICS[info.metric]}, margin "
+        f"In what all of them share ({listed(shared)}) the worst drops of {info.title}, margin "
         f"{info.margin:g}, are: {'; '.join(parts)}."
     ]
 

@@ -4,8 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.table import trial_table
+from reports.facts import StudyFacts
+from reports.table import TrialRow, trial_table
 from study.errors import UserError
+from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from study.tracking import process as tracking
@@ -17,7 +19,8 @@ def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
     study = ledger.read_study()
     if study is None:
         raise UserError(f"{ledger.storage}: no study here yet; run it first, or give the right --storage")
-    return trial_table(map(_row_of_record, ledger.read_all().values()), study["summary"])
+    facts = _facts(study["summary"], f"{ledger.storage}/study.json")
+    return trial_table(map(_row_of_record, ledger.read_all().values()), facts)
 
 
 def table_from_mlflow(uri: str, name: str) -> pd.DataFrame:
@@ -26,37 +29,49 @@ def table_from_mlflow(uri: str, name: str) -> pd.DataFrame:
         summary, runs = tracking.read_experiment(uri, name)
     except LookupError as error:
         raise UserError(f"{error}; run the study first, or give the right --tracking-uri") from error
-    return trial_table(map(_row_of_run, runs), summary)
+    return trial_table(map(_row_of_run, runs), _facts(summary, f"{uri}, experiment {name!r}"))
 
 
-def _row_of_record(record: TrialRecord) -> dict[str, Any]:
+def _facts(contents: dict[str, Any], where: str) -> StudyFacts:
+    try:
+        return read_facts(contents)
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{where}: {error}; was it written by a newer evenkeel?") from error
+
+
+def _row_of_record(record: TrialRecord) -> TrialRow:
     trial = record.trial
-    return {
-        "trial_id": record.id,
-        "loss": trial.label,
-        "loss_name": trial.loss,
-        "design": trial.design,
-        "seed": trial.seed,
-        "group": trial.group,
-        "state": record.state,
-        "wall_s": record.wall_s,
-        "epochs_done": record.epochs_done,
-        "host": record.host,
-        "note": record.note or "",
-        "versions": versions_text(record),
-        "hyperparameters": trial.hyperparameters,
-        "metrics": record.metrics,
-    }
+    return TrialRow(
+        trial_id=record.id,
+        loss=trial.label,
+        loss_name=trial.loss,
+        design=trial.design,
+        seed=trial.seed,
+        group=trial.group,
+        moved=trial.moved,
+        state=record.state,
+        wall_s=record.wall_s,
+        epochs_done=record.epochs_done,
+        host=record.host,
+        note=record.note or "",
+        versions=versions_text(record),
+        loss_path=record.loss_path,
+        hyperparameters=trial.hyperparameters,
+        metrics=record.metrics,
+    )
 
 
-def _row_of_run(run: dict[str, Any]) -> dict[str, Any]:
+def _row_of_run(run: dict[str, Any]) -> TrialRow:
     tags = run["tags"]
-    return {
-        **{key: tags[key] for key in ("trial_id", "loss", "loss_name", "design", "state", "host", "note", "versions")},
-        "seed": int(tags["seed"]),
-        "group": int(tags["group"]) if tags["group"] else None,
-        "wall_s": float(tags["wall_s"]),
-        "epochs_done": int(tags["epochs_done"]),
-        "hyperparameters": run["hyperparameters"],
-        "metrics": run["metrics"],
-    }
+    same = ("trial_id", "loss", "loss_name", "design", "state", "host", "note", "versions")
+    return TrialRow(
+        **{key: tags[key] for key in same},
+        seed=int(tags["seed"]),
+        group=int(tags["group"]) if tags["group"] else None,
+        moved=tags.get("moved") or None,
+        wall_s=float(tags["wall_s"]),
+        epochs_done=int(tags["epochs_done"]),
+        loss_path=tags.get("loss_path", ""),
+        hyperparameters=run["hyperparameters"],
+        metrics=run["metrics"],
+    )

@@ -11,7 +11,7 @@ from study.file.study import StudyConfig
 from study.plan.changes import retire_unusable
 from study.plan.known import Known
 from study.plan.planner import Planner
-from study.records.facts import summary_of
+from study.records.facts import facts_of_study
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from study.run.feed import Feed
@@ -126,7 +126,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             display.say("checking data and features")
             facts = _facts(config, context, runner)
             _refuse_several_labels(config, facts)
-            summary = summary_of(config, facts, counts)
+            summary = facts_of_study(config, facts, counts).to_json()
             ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
             tracker.start(summary, list(known.values()), ledger.retired_ids())
             display.begin(_total(counts), Counter(record.state for record in known.values()))

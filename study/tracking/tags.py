@@ -30,6 +30,7 @@ def trial_tags(trial: Trial) -> dict[str, str]:
             "design": trial.design,
             "seed": trial.seed,
             "group": "" if trial.group is None else trial.group,
+            "moved": trial.moved or "",
         }
     )
 

@@ -1,0 +1,70 @@
+"""What else was measured: every declared measurement that the page is not switched by, at each loss's default."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from reports.designs import default_scores, losses_of
+from reports.statistics import Interval, t_interval
+from reports.table import facts_of
+from reports.words import with_interval
+
+
+class Measured(NamedTuple):
+    """One column (a measurement on a split, or a part of it) at each loss's default."""
+
+    title: str
+    split: str
+    part: str
+    better: str
+    by_loss: dict[str, Interval]
+
+
+class Info(NamedTuple):
+    losses: list[str]
+    columns: list[Measured]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Means over seeds with t-intervals; nothing is judged by them."""
+
+    key: str = "measurements"
+    title: str = "Other measurements"
+    question: str = "What else was measured at the published defaults?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if any(not measure.headline for measure in facts_of(table).measures.values()) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        columns = []
+        for name, measure in facts_of(table).measures.items():
+            for split in () if measure.headline else measure.splits:
+                for part in ("", *measure.parts):
+                    column = "_".join(filter(None, (split, name, part)))
+                    by_loss = {loss: t_interval(default_scores(table, loss, column)) for loss in losses_of(table)}
+                    columns.append(Measured(measure.title, split, part, measure.better, by_loss))
+        known = [column for column in columns if any(interval.n for interval in column.by_loss.values())]
+        return Info(losses_of(table), known)
+
+    def draw(self, info: Info) -> None:
+        return None
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.columns:
+            return None
+        return pd.DataFrame(
+            [
+                {"measurement": c.title, "split": c.split, "part": c.part, "better": c.better}
+                | {loss: with_interval(c.by_loss[loss]) for loss in info.losses}
+                for c in info.columns
+            ]
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.columns:
+            return "No default has been measured yet."
+        return f"{len(info.columns)} more columns, mean over seeds with 95% t-intervals; no verdict rests on them."

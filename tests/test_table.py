@@ -1,0 +1,122 @@
+"""The walls of the report: facts and rows as types, to JSON and back, with nothing lost in silence."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from reports.designs import sweep_of, with_metric
+from reports.facts import MeasureFacts, StudyFacts
+from reports.page import render
+from reports.sections.measurements import Measurements
+from reports.table import IDENTITY, STATES, TrialRow, facts_of, trial_table
+from study.records.facts import MEASURES, facts_of_study, read_facts
+from tests.synthetic import row, study, table
+
+FORMER = {
+    "name": "old", "description": "", "metric": "map", "margin": 0.02, "reduction": "mean", "seeds": [0, 1],
+    "fresh_seeds": [], "designs": {"sweep": {"levels": 3}}, "planned": {"asl": {"sweep": 6}},
+    "data": {"name": "digits-mlt", "classes": ["0", "1"], "train_counts": [9, 2], "rows": {"train": 11},
+             "groups": {"head": [0], "tail": [1]}, "labels_per_image": [1], "undefined": {"val": []}},
+    "trainable": {"name": "probe", "backbone": {"name": "test_resnet"}, "epochs": 20, "batch": 256, "lr": 0.005},
+    "losses": {"asl": {"loss": "asl", "fixed": {"focusing": "full"}, "defaults": {"clip": 0.05, "focusing": "full"},
+                       "space": {"clip": {"low": 0.0, "high": 0.25, "default": 0.05, "symbol": "m", "source": "code",
+                                          "log": False, "kind": "float"}}}},
+}  # fmt: skip
+"""As version 0.2.0 wrote it."""
+
+
+def test_facts_go_to_json_and_back():
+    facts = study()
+    assert StudyFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+
+
+@pytest.mark.parametrize("broken", [{}, {"name": "x"}, {"measures": 3}, study().to_json() | {"colour": "blue"}])
+def test_what_are_no_facts_is_refused(broken):
+    with pytest.raises(ValueError, match="not the facts of a study"):
+        StudyFacts.from_json(broken)
+
+
+def test_facts_of_a_study_file_survive_storing():
+    from study.file.study import load_study
+
+    found = {"classes": ["a"], "rows": {"val": 3}, "groups": {"head": [0]}, "undefined": {"val": []}, "dimension": 7}
+    facts = facts_of_study(load_study("demo"), found, {"bce": {"sweep": 6}})
+    assert read_facts(json.loads(json.dumps(facts.to_json()))) == facts
+    assert facts.margins == dict.fromkeys(("f1", "f1_tuned", "map", "mauc"), 0.01)
+    assert facts.losses["asl"].space["clip"].high == 0.25 and facts.data.rows == {"val": 3}
+    assert "test_resnet" in facts.trainable["model"]
+
+
+def test_what_0_2_0_stored_is_read():
+    facts = read_facts(FORMER)
+    assert facts.margin == 0.02 and facts.title == "mAP" and facts.data.groups == {"head": (0,), "tail": (1,)}
+    assert facts.trainable == {"model": "test_resnet, frozen", "training": "20 epochs, batch 256, lr 0.005"}
+    assert facts.losses["asl"].space["clip"].symbol == "m" and list(facts.measures) == list(MEASURES)
+
+
+def test_identity_columns_are_the_fields_of_a_row(rng):
+    names = [f.name for f in fields(TrialRow) if f.name not in ("hyperparameters", "metrics")]
+    assert list(IDENTITY) == names == list(table(rng, lambda *_: 0.5).columns[: len(names)])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"state": "lost"}, "unknown state 'lost'"),
+        ({"design": "grid"}, "design 'grid'"),
+        ({"metrics": {"test_ece": 0.1}}, "undeclared metric test_ece"),
+    ],
+)
+def test_a_row_that_would_be_left_out_in_silence_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        trial_table([replace(row(0, "bce", "sweep", 0, {}, 0.5), **change)], study())
+    assert "done" in STATES
+
+
+def test_a_declared_measurement_reaches_the_page_without_another_line(rng):
+    extra = {"ece": MeasureFacts("calibration error", better="lower", splits=("test",), parts=("head",))}
+    facts = study(measures=MEASURES | extra)
+    trials = table(rng, lambda label, _: 0.1 + 0.2 * (label == "ral"), noise=0.0, facts=facts)
+    section = Measurements()
+    info = section.compute(trials, rng)
+    assert [(c.split, c.part) for c in info.columns] == [("test", ""), ("test", "head")]
+    assert info.columns[0].by_loss["ral"].value == pytest.approx(0.3 + 0.02 * np.mean(np.sin(range(6))))
+    page = render(trials)
+    assert "calibration error" in page and page.count('name="metric"') == 4
+    assert "Other measurements" not in render(table(rng, lambda *_: 0.5))
+
+
+class TestMoved:
+    def test_records_that_do_not_say_what_moved_are_read_by_their_values(self, rng):
+        new = table(rng, lambda *_: 0.5)
+        old = table(np.random.default_rng(0), lambda *_: 0.5, change=lambda r: replace(r, moved=None))
+        assert new.moved.tolist() == old.moved.tolist() and set(new.moved.dropna()) == {
+            "gamma_neg",
+            "clip",
+            "hill_lambda",
+        }
+
+    def test_a_level_is_found_by_what_moved_not_by_comparing_floats(self, rng):
+        """A default that differs in its last digit from the value a record holds is still the default."""
+
+        def nudge(r):
+            if r.design == "sweep" and r.moved == "gamma_neg":
+                return replace(r, hyperparameters=r.hyperparameters | {"clip": r.hyperparameters["clip"] + 1e-17})
+            return r
+
+        sweep = sweep_of(table(rng, lambda *_: 0.5, change=nudge), "ral", "gamma_neg")
+        assert len(sweep.levels) == 5 and np.isfinite(sweep.scores_LS).all()
+
+    def test_two_at_once_are_refused(self):
+        facts = study()
+        setting = facts.losses["apl"].defaults | {"clip": 0.1, "gamma_neg": 3.0}
+        with pytest.raises(ValueError, match="moved gamma_neg, clip at once"):
+            trial_table([replace(row(0, "apl", "sweep", 0, setting, 0.5), moved=None)], facts)
+
+
+def test_facts_are_shared_not_copied(rng):
+    trials = table(rng, lambda *_: 0.5)
+    assert facts_of(trials[trials.seed == 0].copy()) is facts_of(trials)
+    assert facts_of(with_metric(trials, "map")).chosen_by == "f1" and facts_of(trials).chosen_by is None
