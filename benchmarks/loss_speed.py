@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.released import RELEASED
 from search_spaces import SPACES, Float
-from trainables.fused.run import fuse, means, path_of
+from trainables.fused import fuse, means, path_of
 from trainables.losses import LOSSES
 
 SIZES = {"256x26": (256, 26), "256x260": (256, 260), "4096x1000": (4096, 1000), "64x256x80": (64, 256, 80)}
@@ -64,7 +64,7 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
     setting = setting_of(name, shape, generator)
     loss = LOSSES[name](**setting)
     fused = fuse(loss)
-    assert path_of(fused) == "fused" and fused.plan(x, targets)
+    assert path_of(fused) == "fused"
 
     def trained(means_of_trials: Tensor) -> Tensor:
         return means_of_trials.sum() if means_of_trials.dim() else means_of_trials

@@ -3,10 +3,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+hypothesis.settings.register_profile("busy machine", deadline=None)  # speed is measured in benchmarks/
+hypothesis.settings.load_profile("busy machine")
 
 TINY = """
 extends: demo

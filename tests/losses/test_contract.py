@@ -9,7 +9,8 @@ from torch.autograd import gradcheck
 
 from search_spaces import SPACES, Choice, Float
 from tests.losses.plain import PLAIN
-from trainables.losses import LOSSES, _entries
+from trainables.losses import LOSSES, Loss, _entrywise
+from trainables.losses.packing import adopted
 
 COUNTS = (500, 60, 7, 3)
 FACTS = {"counts": COUNTS, "total": 540}
@@ -63,6 +64,39 @@ def test_space_names_the_fields_and_their_published_defaults(name):
     }
     assert SPACES[name].defaults() == known
     assert all(p.symbol and p.source for p in SPACES[name].parameters.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_has_every_part_that_a_trainable_calls(name, rng):
+    loss, x = make(name), examples(rng)[0]
+    assert isinstance(loss, Loss) and adopted(loss) is loss and loss.at(0.5) == loss
+    p = torch.softmax(x, -1) if name in SOFTMAX and name != "ldam" else torch.sigmoid(x)
+    if name != "ldam":  # its probabilities are those of scaled logits
+        torch.testing.assert_close(torch.sigmoid(loss.log_odds(x)), p)
+
+
+class Bare:
+    """A user's own loss without our base class and without optional parts."""
+
+    def __call__(self, logits, targets):
+        return (logits - targets) ** 2
+
+
+class Equipped(Bare):
+    def at(self, progress):
+        return Bare() if progress > 0.5 else self
+
+    def log_odds(self, logits):
+        return 2 * logits
+
+
+def test_a_users_loss_gets_the_parts_it_lacks(rng):
+    x, y = examples(rng)
+    bare, equipped = adopted(Bare()), adopted(Equipped())
+    assert torch.equal(bare(x, y), (x - y) ** 2) and torch.equal(equipped(x, y), bare(x, y))
+    assert bare.at(0.9) is bare and torch.equal(bare.log_odds(x), x)
+    assert torch.equal(equipped.log_odds(x), 2 * x) and torch.equal(equipped.at(0.4).log_odds(x), 2 * x)
+    assert torch.equal(equipped.at(0.6).log_odds(x), x)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,7 +200,7 @@ def test_blocks_of_rows_give_what_the_whole_gives(name, packed, rng, monkeypatch
     }
     loss = make(name, **pack)
     whole = loss(x, y), slope(loss, x, y)
-    monkeypatch.setattr(_entries, "ENTRIES_AT_ONCE", 9)
+    monkeypatch.setattr(_entrywise, "ENTRIES_AT_ONCE", 9)
     torch.testing.assert_close((loss(x, y), slope(loss, x, y)), whole)
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from search_spaces import SPACES, Choice
 from tests.losses.test_contract import COUNTS, NAMES, SOFTMAX, examples, make, slope
 from tests.losses.test_contract import settings as drawn_settings
+from trainables.fused import SWITCH, fuse, means, path_of
 from trainables.fused import run as fused_module
 from trainables.fused.compile import _loaded, compiled
-from trainables.fused.run import SWITCH, Fused, fuse, means, path_of
+from trainables.fused.run import Fused
 from trainables.fused.trace import trace
 from trainables.losses import Bal, Ral
 
@@ -177,8 +178,8 @@ class Doubled(Ral):
 class Branching(Ral):
     """Looks at values, which a kernel cannot."""
 
-    def _negative(self, x, places):
-        return super()._negative(x if x.max() > 0 else -x, places)
+    def negative(self, x, places):
+        return super().negative(x if x.max() > 0 else -x, places)
 
 
 @pytest.mark.parametrize("kind", [Doubled, Branching])
@@ -202,7 +203,7 @@ def test_without_a_working_compiler_losses_run_eagerly(compiler, monkeypatch, tm
 
 def test_a_kernel_is_compiled_once_for_all_processes(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path))
-    script = "from trainables.losses import Ral; from trainables.fused.run import fuse; print(fuse(Ral()).kernel)"
+    script = "from trainables.losses import Ral; from trainables.fused import fuse; print(fuse(Ral()).kernel)"
     for _ in range(2):
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
         (library,) = (tmp_path / "kernels").iterdir()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.losses.test_contract import COUNTS, ENTRYWISE, examples, facts_of, make, slope
-from trainables.fused.run import means
+from trainables.fused import means
 from trainables.losses import LOSSES, Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6
 from trainables.losses._class_weights import class_weights
 

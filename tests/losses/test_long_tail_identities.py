@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from tests.losses.test_contract import COUNTS, SOFTMAX, examples, make, slope
 from trainables.data.sampling import draw_rows, row_weights
+from trainables.lm_clip.contrastive import LmClip, contrastive, similarities
 from trainables.losses import Asl, AslSoftmax, Bal, Bce, Cb, Ce, Db, FocalSoftmax, Ldam, RalSoftmax, RBceFocal
 from trainables.losses._class_weights import effective_weights
-from trainables.losses.contrastive import LmClip, contrastive, similarities
 
 unit = st.floats(0, 1)
 seeds = st.integers(0, 10**6)
@@ -185,7 +185,7 @@ class TestDistributionBalanced:
     def test_a_single_label_has_the_full_share(self):
         y = torch.eye(4, dtype=torch.float64)
         loss = make("r-bce-focal")
-        shares = loss._of_classes(y) / loss._row(y, loss._of_classes(y))
+        shares = loss.of_classes(y) / loss.of_row(y, loss.of_classes(y))
         torch.testing.assert_close(shares.diagonal(), torch.ones(4, dtype=torch.float64))
 
     def test_a_row_without_positives_weighs_alpha_plus_one(self):

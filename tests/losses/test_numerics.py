@@ -11,7 +11,7 @@ from mpmath import mp
 from tests.losses import exact
 from tests.losses.test_contract import COUNTS, ENTRYWISE, NAMES, SOFTMAX, examples, facts_of, make, slope
 from trainables import losses
-from trainables.fused.run import fuse
+from trainables.fused import fuse
 from trainables.losses import LOSSES
 
 HARD = [-80, -40, -20, -12, -6, -3, -2.75, -2.6875, -2.5, -1, -0.125, 0, 0.5, 2, 5, 9, 12, 16.5, 20, 40, 80]

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -21,13 +22,8 @@ from trainables.fused.trace import Formula, Symbol
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 COMPILE_TIMEOUT_S = 120
 SIZE, POINTER, FLOAT = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
-ARGUMENTS = {
-    "run": [SIZE, SIZE, *[POINTER] * 6, FLOAT, POINTER, POINTER, FLOAT],
-    "find_largest": [SIZE, SIZE, *[POINTER] * 3],
-    "agree_on_scales": [SIZE, SIZE, SIZE, POINTER, POINTER, FLOAT, POINTER],
-    "slope_of_scales": [SIZE, *[POINTER] * 4],
-}
-"""What each function of the library takes; their text in _kernel.c says what for."""
+ARGUMENTS: list[Any] = [SIZE, SIZE, *[POINTER] * 6, FLOAT]
+"""What the function `run` of the library takes; its text in kernel.c says what for."""
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
 PATTERNS = {
     "neg": "-{0}",
@@ -99,7 +95,7 @@ def _side(name: str, formula: Formula, results: tuple[Symbol, Symbol]) -> str:
 
 
 def _is_one_a_trial(tensor: Tensor | str) -> bool:
-    return tensor == "per_scale" if isinstance(tensor, str) else tensor.dim() > 2 and tensor.shape[-2:] == (1, 1)
+    return isinstance(tensor, Tensor) and tensor.dim() > 2 and tensor.shape[-2:] == (1, 1)
 
 
 def compiled(formula: Formula) -> ctypes.CDLL:
@@ -117,9 +113,7 @@ def _loaded(text: str) -> ctypes.CDLL:
         loaded = ctypes.CDLL(str(library))
     except OSError as error:
         raise NoCompiler(str(error)) from error
-    for name, types in ARGUMENTS.items():
-        function = getattr(loaded, name)
-        function.argtypes, function.restype = types, None
+    loaded.run.argtypes, loaded.run.restype = ARGUMENTS, None
     return loaded
 
 

@@ -160,48 +160,6 @@ APART static void put(void *base, int kind, int64_t at, const float *from, long 
   }
 }
 
-/* What a loss of x / scale, scale = max(largest logit, floor), keeps of each trial: `product` is the sum of slope times
-   logit, which goes to the `count` logits that are the scale; `at` is where the last of them lies. */
-typedef struct { float largest, scale; double product; int64_t count, at; } maximum;
-
-APART static void raise_largest(maximum *m, const float *x, long n) {
-  float lanes[16], most = m->largest;
-  int32_t lost = 0;
-  for (int j = 0; j < 16; j++) lanes[j] = most;
-  long c = 0;
-  for (; c + 16 <= n; c += 16)
-    for (int j = 0; j < 16; j++) {
-      lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
-      lost |= x[c + j] != x[c + j];
-    }
-  for (; c < n; c++) {
-    lanes[0] = x[c] > lanes[0] ? x[c] : lanes[0];
-    lost |= x[c] != x[c];
-  }
-  for (int j = 0; j < 16; j++) most = lanes[j] > most ? lanes[j] : most;
-  m->largest = lost ? NAN : most;
-}
-
-APART static void look(maximum *m, const float *slope, const float *x, long n, int64_t at) {
-  float lanes[8] = {0}, sum = 0, scale = m->scale;
-  int32_t equal = 0;
-  long c = 0;
-  for (; c + 8 <= n; c += 8)
-    for (int j = 0; j < 8; j++) {
-      lanes[j] += slope[c + j] * x[c + j];
-      equal += x[c + j] == scale;
-    }
-  for (; c < n; c++) {
-    sum += slope[c] * x[c];
-    equal += x[c] == scale;
-  }
-  for (int j = 0; j < 8; j++) sum += lanes[j];
-  m->product += sum;
-  m->count += equal;
-  for (c = 0; equal && c < n; c++)
-    if (x[c] == scale) m->at = at + c;
-}
-
 typedef struct { int64_t kind, outer, inner, stride; } operand;
 
 typedef struct {
@@ -210,43 +168,11 @@ typedef struct {
   const float *parameters;
 } plan;
 
-/* The largest logit of each trial among the rows outer_from <= outer < outer_to, at least 0; NaN if one of them is. */
-void find_largest(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, maximum *maxima) {
-  float xs[BLOCK];
-  operand a = p->operands[0];
-  long num_classes = p->num_classes, rows_each = !p->sum_inner && num_classes < BLOCK ? BLOCK / num_classes : 1;
-  for (int64_t o = outer_from; o < outer_to; o++)
-    for (int64_t i = 0; i < p->num_inner; i += rows_each)
-      for (int64_t c = 0; c < num_classes; c += BLOCK) {
-        long rows = p->num_inner - i < rows_each ? p->num_inner - i : rows_each;
-        long n = num_classes - c < BLOCK ? num_classes - c : BLOCK;
-        const float *x = fetch(pointers[0], a.kind, o * a.outer + i * a.inner + c, a.inner, 1, rows, n, xs);
-        raise_largest(maxima + o * p->sum_outer + i * p->sum_inner, x, rows * n);
-      }
-}
-
-/* The parts' largest logits become one scale a trial, for all parts, in the trials from <= t < to. `scales` gets their
-   reciprocals, which the formula reads, then themselves. */
-void agree_on_scales(int64_t from, int64_t to, int64_t num_parts, const plan *p, maximum *maxima, float floor,
-                     float *scales) {
-  for (int64_t t = from; t < to; t++) {
-    float scale = floor;
-    for (int64_t j = 0; j < num_parts; j++) {
-      float largest = maxima[j * p->num_trials + t].largest;
-      scale = largest <= scale ? scale : scale == scale ? largest : scale;
-    }
-    for (int64_t j = 0; j < num_parts; j++) maxima[j * p->num_trials + t].scale = scale;
-    scales[t] = 1.f / scale;
-    scales[p->num_trials + t] = scale;
-  }
-}
-
 /* Entries (outer, inner, class) of the rows outer_from <= outer < outer_to. Either `values` gets the loss of each, or
-   `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. Where outer goes
-   over trials, their scales are found on the way, while the logits are near; else they have been agreed on before. The
-   one part of a plan without others also gives `means`, the sums in single precision. */
+   `sums` their sum over each trial times `factor`; `slopes` gets the derivatives times `factor`. The one part of a plan
+   without others also gives `means`, the sums in single precision. */
 void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, float *values, double *sums,
-         float *means, maximum *maxima, float floor, float *scales, void *slopes, float factor) {
+         float *means, void *slopes, float factor) {
   float xs[BLOCK], ys[BLOCK], vs[BLOCK], apart[BLOCK], buffers[NUM_INPUTS + 1][BLOCK];
   const float *in[NUM_INPUTS + 1];
   long ready[NUM_INPUTS + 1];
@@ -258,10 +184,6 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
   for (int64_t o = outer_from; o < outer_to; o++) {
     for (int j = 0; j < NUM_INPUTS; j++)
       if (p->operands[2 + j].outer) ready[j] = 0;
-    if (maxima && p->sum_outer) {
-      find_largest(o, o + 1, p, pointers, maxima);
-      agree_on_scales(o, o + 1, 1, p, maxima, floor, scales);
-    }
     for (int64_t i = 0; i < p->num_inner; i += rows_each) {
       long rows = p->num_inner - i < rows_each ? p->num_inner - i : rows_each;
       for (int64_t c = 0; c < num_classes; c += BLOCK) {
@@ -295,42 +217,9 @@ void run(int64_t outer_from, int64_t outer_to, const plan *p, void **pointers, f
         if (values) continue;
         if (!p->sum_inner) runs = 1, length = rows * n;
         else runs = rows, length = n;
-        for (long r = 0; r < runs; r++) {
-          sums[sum_at + r] += factor * total(vs + r * n, length);
-          for (long k = 0; maxima && k < (joined || p->sum_inner ? 1 : rows); k++)
-            look(maxima + sum_at + r, ss + (r + k) * n, arrays[0] + (r + k) * n,
-                 joined && !p->sum_inner ? rows * n : n, at + (r + k) * p->inner_step);
-        }
+        for (long r = 0; r < runs; r++) sums[sum_at + r] += factor * total(vs + r * n, length);
       }
     }
   }
   for (int64_t t = 0; means && t < p->num_trials; t++) means[t] = (float)sums[t];
-}
-
-static void lower(void *slopes, int kind, int64_t at, float by) {
-  float moved = element(slopes, kind, at) - by;
-  put(slopes, kind, at, &moved, 1);
-}
-
-/* The logits that are the scale get the slope of all other logits through it, in equal shares. */
-void slope_of_scales(int64_t num_parts, const plan *p, void **pointers, maximum *maxima, void *slopes) {
-  operand a = p->operands[0];
-  for (int64_t t = 0; t < p->num_trials; t++) {
-    maximum all = maxima[t];
-    for (int64_t j = 1; j < num_parts; j++) {
-      maximum part = maxima[j * p->num_trials + t];
-      all.product += part.product;
-      all.count += part.count;
-      if (part.count) all.at = part.at;
-      if (part.scale > all.scale) all.scale = part.scale; /* 0 in parts that never saw the trial */
-    }
-    float share = (float)(all.product / all.count) / all.scale;
-    if (all.count == 1) lower(slopes, p->slope_kind, all.at, share);
-    if (all.count < 2) continue;
-    for (int64_t o = p->sum_outer ? t : 0; o < (p->sum_outer ? t + 1 : p->num_outer); o++)
-      for (int64_t i = p->sum_inner ? t : 0; i < (p->sum_inner ? t + 1 : p->num_inner); i++)
-        for (int64_t c = 0; c < p->num_classes; c++)
-          if (element(pointers[0], a.kind, o * a.outer + i * a.inner + c) == all.scale)
-            lower(slopes, p->slope_kind, o * p->outer_step + i * p->inner_step + c, share);
-  }
 }

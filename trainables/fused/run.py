@@ -1,92 +1,60 @@
-"""The fused path: a loss as one compiled pass over the entries. The eager path is its reference and its fallback."""
+"""The fused path of a CPU: a loss as one compiled pass over the entries, in as many threads as torch has."""
 
-import os
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trainables.fused.compile import NoCompiler, compiled
+from trainables.fused.path import Faster, Means, agree, small_batch
 from trainables.fused.trace import Formula, NotTraceable, trace
-from trainables.losses._entries import check_batch
+from trainables.losses._entrywise import EntryLoss, check_batch
 
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2, torch.bool: 2}
 ENTRIES_PER_THREAD = 1 << 15
-SWITCH = "EVENKEEL_FUSED"
-MAXIMUM_BYTES = 32
-"""Of the struct `maximum` in _kernel.c."""
 
 
-def fuse(loss: Any) -> Any:
-    """`loss` with a compiled path for float32 and bfloat16 logits on a CPU, or `loss` itself where there is none.
-
-    Not fused: a loss without closed slopes, no C compiler, EVENKEEL_FUSED=0. Values and gradients agree with the eager
-    path to float32 rounding.
-    """
-    if os.environ.get(SWITCH) == "0":
-        return loss
+def with_kernel(loss: EntryLoss) -> "Fused | None":
+    """`loss` with its kernel, or None: no formula to read, no C compiler, another result than eagerly."""
     try:
         formula = trace(loss)
         fused = Fused(loss, formula, compiled(formula))
     except (NotTraceable, NoCompiler, AttributeError, TypeError, ValueError):  # a user's loss may do anything
-        return loss
-    return fused if _agrees(fused) else loss
-
-
-def _agrees(fused: "Fused") -> bool:
-    """Whether kernel and eager path give the same for a small batch: a loss may do more than its sides say."""
-    shapes = [t.shape for t in fused.formula.graph.inputs if isinstance(t, Tensor)]
-    *lead, _, num_classes = np.broadcast_shapes(*shapes, (1, len(getattr(fused.loss, "counts", None) or (1, 1, 1))))
-    logits = torch.linspace(-5, 4, 4 * num_classes).view(4, -1).expand(*lead, 4, num_classes).contiguous()
-    targets = torch.eye(4, num_classes)
-    if fused.plan(logits, targets) is None:
-        return True
-
-    def run(path: Any) -> tuple[Tensor, Tensor]:
-        x = logits.clone().requires_grad_()
-        with torch.enable_grad():
-            values = path(x, targets)
-            (gradient,) = torch.autograd.grad(values.sum(), x)
-        return values.detach(), gradient
-
-    return all(
-        torch.allclose(ours, eager.float(), rtol=1e-3, atol=1e-4 * max(1.0, float(eager.abs().max())), equal_nan=True)
-        for ours, eager in zip(run(fused), run(fused.loss), strict=True)
-    )
-
-
-def path_of(loss: Any) -> str:
-    """Which path a loss takes: fused or eager."""
-    return "fused" if isinstance(loss, Fused) else "eager"
-
-
-def means(loss: Any, logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the entries of each batch, [...], as a training step needs it; a fused loss keeps no entries."""
-    if isinstance(loss, Fused) and (plan := loss.plan(logits, targets)):
-        return _Means.apply(logits, targets, loss, plan)
-    return loss(logits, targets).mean((-2, -1))
+        return None
+    tensors = [t for t in formula.graph.inputs if isinstance(t, Tensor)]
+    batch = small_batch(loss, (tensor.shape for tensor in tensors), "cpu")
+    return fused if fused.plan(*batch) is None or agree(fused, loss, *batch) else None
 
 
 @dataclass(frozen=True, eq=False)
-class Fused:
+class Fused(Faster):
     """A loss that runs its kernel where it can, and else the loss it was made of."""
 
-    loss: Any
     formula: Formula
     kernel: Any
+    path: ClassVar[str] = "fused"
     plans: dict[tuple, "_Plan | None"] = field(default_factory=dict)
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], in float32."""
         check_batch(logits, targets)
-        plan = self.plan(logits, targets)
-        return self.loss(logits, targets) if plan is None else _Entries.apply(logits, targets, self, plan)
+        x = self.loss.rescaled(logits)
+        plan = self.plan(x, targets)
+        return self.loss(logits, targets) if plan is None else _Entries.apply(x, targets, self, plan)
+
+    def means(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean over the entries of each batch, [...]."""
+        x = self.loss.rescaled(logits)
+        plan = self.plan(x, targets)
+        if plan is None:
+            return super().means(logits, targets)
+        return Means.apply(x, targets, lambda a, b: self.run(plan, a, b, mean=True))
 
     def plan(self, logits: Tensor, targets: Tensor) -> "_Plan | None":
         """How the kernel goes through tensors of these shapes, strides and types; None if it cannot."""
@@ -97,49 +65,28 @@ class Fused:
             self.plans[key] = _plan(self, logits, targets)
         return self.plans[key]
 
-    def run(self, plan: "_Plan", x: Tensor, targets: Tensor, *, mean: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(values [..., B, C] or means [...], slopes [..., B, C], scale of the logits if the loss has one).
-
-        Slopes of means are derivatives of the mean by the logits, in the type of `x`; those of values are taken at a
-        constant scale.
-        """
+    def run(self, plan: "_Plan", x: Tensor, targets: Tensor, *, mean: bool) -> tuple[Tensor, Tensor]:
+        """(values [..., B, C] or means [...], slopes [..., B, C]); slopes of means are in the type of `x`."""
         pointers = plan.pointers[:]
         pointers[0], pointers[1] = x.data_ptr(), targets.data_ptr()
-        at, kernel = plan.means_at if mean else plan.entries_at, self.kernel
-        addresses = pointers.buffer_info()[0]
         if plan.row_at:
-            row = self.loss._row(targets, plan.of_classes)
+            row = self.loss.of_row(targets, plan.of_classes)
             pointers[plan.row_at] = row.data_ptr()
-        scales, floor, scales_at, maxima_at = None, 0.0, None, [None] * plan.num_parts
-        if plan.per_scale_at:
-            maxima = torch.zeros(plan.num_parts, plan.num_trials, MAXIMUM_BYTES, dtype=torch.uint8)
-            scales, floor = torch.empty(2, plan.num_trials), self.loss._scale_floor
-            scales_at, maxima_at = scales.data_ptr(), [m.data_ptr() for m in maxima]
-            pointers[plan.per_scale_at] = scales_at
-            if not plan.is_trial_by_trial:
-                plan.each_part(lambda j, rows: kernel.find_largest(*rows, at, addresses, maxima_at[j]))
-                kernel.agree_on_scales(0, plan.num_trials, plan.num_parts, at, maxima_at[0], floor, scales_at)
         slope = torch.empty_strided(x.shape, plan.strides, dtype=x.dtype if mean else torch.float32)
         result = torch.empty(x.shape[:-2]) if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
         factor = plan.num_trials / x.numel() if mean else 1.0
+        at, addresses = plan.means_at if mean else plan.entries_at, pointers.buffer_info()[0]
         slopes_at, sums_at = slope.data_ptr(), sums.data_ptr()
         values_at = None if mean else result.data_ptr()
         means_at = result.data_ptr() if mean and plan.num_parts == 1 else None
-        run, per_part = kernel.run, 8 * plan.num_trials  # bytes
-        shared = scales_at, slopes_at, factor
+        run, per_part = self.kernel.run, 8 * plan.num_trials  # bytes
         plan.each_part(
-            lambda j, rows: run(
-                *rows, at, addresses, values_at, sums_at + per_part * j, means_at, maxima_at[j], floor, *shared
-            )
+            lambda j, rows: run(*rows, at, addresses, values_at, sums_at + per_part * j, means_at, slopes_at, factor)
         )
-        if not mean:
-            return result, slope, None if scales is None else scales[1].view(*x.shape[:-2], 1, 1)
-        if means_at is None:
+        if mean and means_at is None:
             result.view(-1).copy_(sums.sum(0))
-        if scales is not None:
-            kernel.slope_of_scales(plan.num_parts, at, addresses, maxima_at[0], slopes_at)
-        return result, slope, None
+        return result, slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +99,8 @@ class _Plan:
     pointers: "array[int]"
     entries_at: int
     means_at: int
-    per_scale_at: int
     row_at: int
-    of_classes: Tensor | None
-    is_trial_by_trial: bool
+    of_classes: Tensor
     keep: tuple
     """What the addresses point to."""
 
@@ -173,7 +118,7 @@ class _Plan:
 
 def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
     shape = x.shape
-    names_or_tensors = [fused.formula.graph.inputs[number] for number in fused.formula.inputs]
+    known = [fused.formula.graph.inputs[number] for number in fused.formula.inputs]
     tensors = [t for t in fused.formula.graph.inputs if isinstance(t, Tensor)]
     if (
         x.dtype not in (torch.float32, torch.bfloat16)
@@ -186,9 +131,9 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
     ):
         return None
     trials, _, classes = cube = (1, *shape) if x.dim() == 2 else tuple(shape)
-    known = {"per_scale": torch.empty(*shape[:-2], 1, 1), "row": torch.empty(*targets.shape[:-1], 1)}
-    inputs = [known[t] if isinstance(t, str) else t.float().contiguous() for t in names_or_tensors]
-    places = {t: 2 + place for place, t in enumerate(names_or_tensors) if isinstance(t, str)}
+    row = torch.empty(*targets.shape[:-1], 1)
+    inputs = [row if isinstance(t, str) else t.float().contiguous() for t in known]
+    row_at = next((2 + place for place, t in enumerate(known) if isinstance(t, str)), 0)
     views = [t.expand(cube) for t in (x, targets, *inputs)]
     strides = torch.empty_like(x, dtype=torch.float32).stride()
     out = strides if x.dim() == 3 else (0, *strides)
@@ -209,10 +154,8 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         pointers=array("Q", [v.data_ptr() for v in views]),
         entries_at=entries.ctypes.data,
         means_at=of_means.ctypes.data,
-        per_scale_at=places.get("per_scale", 0),
-        row_at=places.get("row", 0),
-        of_classes=fused.loss._of_classes(torch.empty(0)) if "row" in places else None,
-        is_trial_by_trial=outer == 0,
+        row_at=row_at,
+        of_classes=fused.loss.of_classes(torch.empty(0)) if row_at else torch.empty(0),
         keep=(operands, parameters, entries, of_means, *inputs),
     )
 
@@ -230,38 +173,12 @@ def _threads() -> ThreadPoolExecutor:
 class _Entries(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused, plan: _Plan) -> Tensor:
-        value, slope, scale = fused.run(plan, x, targets, mean=False)
+        value, slope = fused.run(plan, x, targets, mean=False)
         ctx.dtype = x.dtype
-        ctx.save_for_backward(slope, *(() if scale is None else (x, scale)))
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        slope, *scaled = ctx.saved_tensors
-        gradient = grads[0] * slope
-        if scaled:
-            _through_the_maximum(gradient, *scaled)
-        return gradient.to(ctx.dtype), None, None, None
-
-
-class _Means(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused, plan: _Plan) -> Tensor:
-        value, slope, _ = fused.run(plan, x, targets, mean=True)
         ctx.save_for_backward(slope)
         return value
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
-        grad = grads[0]
-        is_one = grad.item() == 1 if grad.numel() == 1 else bool((grad == 1).all())
-        return slope if is_one else slope * grad[..., None, None].to(slope.dtype), None, None, None
-
-
-def _through_the_maximum(gradient: Tensor, x: Tensor, scale: Tensor) -> None:
-    """Add what the entries at the batch maximum get, since all entries are divided by it; ties share."""
-    at = x == scale
-    num = at.sum((-2, -1), keepdim=True)
-    total = (gradient.float() * x).sum((-2, -1), keepdim=True) / scale
-    gradient.sub_((at * (total / num.clamp_min(1))).to(gradient.dtype))
+        return (grads[0] * slope).to(ctx.dtype), None, None, None

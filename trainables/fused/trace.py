@@ -1,6 +1,6 @@
 """Reads the formula of a loss by running its methods on symbols: arithmetic is written down instead of done.
 
-The eager methods stay the only place where a formula is written; _kernel.py turns what is recorded here into C.
+The eager methods stay the only place where a formula is written; compile.py turns what is recorded here into C.
 """
 
 import operator
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import LOG_ZERO
+from trainables.losses._entrywise import EntryLoss
 
 UNARY = {"neg", "exp", "log", "log1p", "abs", "relu", "sign"}
 BINARY = {"add", "sub", "mul", "div", "gt", "lt", "ge", "le", "clamp_min", "clamp_max", "minimum", "where"}
@@ -26,9 +26,6 @@ FOLDED: dict[str, Callable] = {
     "mul": operator.mul,
     "div": operator.truediv,
 }
-
-OF_CLASSES = ("s", "cb_beta")
-"""Hyperparameters that only make class weights: they stay numbers, in double precision; weights are worked out once."""
 
 
 class NotTraceable(Exception):
@@ -106,11 +103,12 @@ class Symbol:
             return None if isinstance(value, str) else value
         return args[0] if kind == "literal" else self.graph.parameters[args[0]] if kind == "parameter" else None
 
-    @property
-    def least(self) -> float:
+    def min(self) -> float:
         """The smallest value of a hyperparameter."""
-        kind, number = self.node
-        return self.graph.parameters[number] if kind == "parameter" else float(self.graph.inputs[number].min())
+        known = self.known
+        if known is None:
+            raise NotTraceable("a branch on a value")
+        return float(known.min()) if isinstance(known, Tensor) else known
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> "Symbol":
@@ -149,9 +147,9 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
         return _sigmoid(graph, symbols[0])
     if name == "softplus":
         return symbols[0].relu() + symbols[0].abs().neg().exp().log1p()
-    if name == "broken_power":
-        base, exponent = symbols
-        return (exponent * base.log().clamp_min(LOG_ZERO)).exp()
+    if name == "threshold":
+        value, limit, instead = symbols
+        return record(graph, "where", value <= limit, instead, value)
     if name not in UNARY | BINARY:
         raise NotTraceable(name)
     known = [s.known for s in symbols]
@@ -215,32 +213,31 @@ class Formula:
         return sorted(wanted)
 
 
-def trace(loss: Any) -> Formula:
-    """The formula of an entrywise loss. Raises NotTraceable."""
-    if not (hasattr(loss, "_positive") and hasattr(loss, "_negative")):
-        raise NotTraceable(type(loss).__name__)
+def trace(loss: EntryLoss) -> Formula:
+    """The formula of an entrywise loss, for the logits that its two sides take. Raises NotTraceable."""
     graph = Graph()
     traced = _with_symbols(loss, graph)
     x, places = graph.add("logit"), _Places(graph)
-    row = graph.input("row") if getattr(loss, "_needs_row", False) else None
-    per_scale: Any = graph.input("per_scale") if hasattr(loss, "_scale_floor") else 1.0
-    weights = traced._weights(x, row) if hasattr(loss, "_weights") else 1.0
+    weights = traced.entry_weights(x, graph.input("row") if loss.needs_row else None)
 
     def weighed(side: Any) -> tuple[Symbol, Symbol]:
-        return graph.symbol(side.value * weights), graph.symbol(side.slope * per_scale * weights)
+        value, slope = side if weights is None else (part * weights for part in side)
+        return graph.symbol(value), graph.symbol(slope)
 
-    z = x * per_scale
-    return Formula(graph, weighed(traced._negative(z, places)), weighed(traced._positive(z, places)))
+    return Formula(graph, weighed(traced.negative(x, places)), weighed(traced.positive(x, places)))
 
 
-def _with_symbols(loss: Any, graph: Graph) -> Any:
-    """A copy whose broken hyperparameters are symbols. Whole numbers stay: terms vanish, powers become products."""
+def _with_symbols(loss: EntryLoss, graph: Graph) -> Any:
+    """A copy whose broken hyperparameters are symbols. Whole numbers stay: terms vanish, powers become products.
+
+    What only makes class weights stays a number or tensor: the weights are worked out once, in double precision.
+    """
     traced = object.__new__(type(loss))
-    for name in (f.name for f in fields(loss)):
+    for name in (f.name for f in fields(loss)):  # type: ignore[arg-type]
         value = getattr(loss, name)
         if isinstance(value, Tensor) and bool((value == 0).all()):
             value = 0.0
-        if name not in OF_CLASSES:
+        if name not in loss.makes_weights:
             if isinstance(value, Tensor):
                 value = graph.input(value)
             elif isinstance(value, float) and not value.is_integer():

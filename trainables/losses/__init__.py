@@ -5,6 +5,10 @@ A loss is a frozen dataclass whose fields are its hyperparameters; calling it on
 softmax losses want one-hot targets. `counts` are the training positives of each class, `total` the training images.
 """
 
+from typing import Any
+
+from trainables.losses._entrywise import EntryLoss, Loss, Places
+from trainables.losses._stable import Side
 from trainables.losses.apl import Apl
 from trainables.losses.apl_eq5 import AplEq5
 from trainables.losses.asl import Asl
@@ -24,7 +28,7 @@ from trainables.losses.ral import Ral
 from trainables.losses.ral_eq6 import RalEq6
 from trainables.losses.ral_softmax import RalSoftmax
 
-LOSSES = {
+LOSSES: dict[str, type[Any]] = {
     "bce": Bce,
     "focal": Focal,
     "asl": Asl,
@@ -57,12 +61,16 @@ __all__ = [
     "Cb",
     "Ce",
     "Db",
+    "EntryLoss",
     "Focal",
     "FocalSoftmax",
     "Hill",
     "Ldam",
+    "Loss",
+    "Places",
     "RBceFocal",
     "Ral",
     "RalEq6",
     "RalSoftmax",
+    "Side",
 ]

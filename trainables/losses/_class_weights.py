@@ -1,9 +1,13 @@
-"""Class weights of the balanced asymmetric loss."""
+"""Class weights: of the balanced asymmetric loss, whose two forms share their fields, and effective numbers."""
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number
+from trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss
+from trainables.losses._stable import Number
 
 
 def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:
@@ -17,13 +21,34 @@ def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:
     return torch.exp(s * (log_counts.min() - log_counts).view(1, -1)).to(like.dtype)
 
 
-def resolve_weights(
-    counts: tuple[int, ...] | None, weights: tuple[float, ...] | None, s: Number, like: Tensor
-) -> Tensor | None:
-    """Weights [..., 1, C] given directly, or from counts and s; None for an unweighted loss."""
-    if weights is not None:
-        return torch.tensor(weights, dtype=like.dtype, device=like.device).view(1, -1)
-    return None if counts is None else class_weights(counts, s, like)
+@dataclass(frozen=True, kw_only=True)
+class Balanced(EntryLoss):
+    """The fields of both forms of BAL. Class weights come from `weights`, or from `counts` and `s`, or are left out."""
+
+    gamma_neg: Number = 9.8
+    gamma_pos: Number = 0.0
+    clip: Number = 0.05
+    s: Number = 1.35
+    smoothing: Number = 0.1
+    focusing: str = "full"
+    counts: tuple[int, ...] | None = None
+    weights: tuple[float, ...] | None = None
+
+    domain: ClassVar = {
+        "gamma_neg": AT_LEAST_0,
+        "gamma_pos": AT_LEAST_0,
+        "s": AT_LEAST_0,
+        "clip": UNIT,
+        "smoothing": UNIT,
+        "focusing": FOCUSING,
+    }
+    makes_weights: ClassVar = ("s",)
+
+    def class_weights(self, like: Tensor) -> Tensor | None:
+        """w_c, [..., 1, C]; None for an unweighted loss."""
+        if self.weights is not None:
+            return torch.tensor(self.weights, dtype=like.dtype, device=like.device).view(1, -1)
+        return None if self.counts is None else class_weights(self.counts, self.s, like)
 
 
 def effective_weights(counts: Tensor, beta: Number) -> Tensor:

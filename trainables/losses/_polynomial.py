@@ -1,12 +1,56 @@
-"""The brackets of the polynomial losses: logarithms with their leading coefficients moved.
+"""The polynomial losses: logarithms with their leading coefficients moved, under the weights of ASL.
 
 -log p = q + q^2/2 + q^3/3 + ... ; -log(1 - P) likewise in P.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, Shifted, Side, softplus
+from trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
+from trainables.losses._stable import Number, Shifted, Side, focus_negative, focus_positive, shift, softplus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polynomial(EntryLoss):
+    """The fields that all forms of APL and RAL share, with the values of the published code, and their two sides."""
+
+    gamma_neg: Number = 4.0
+    gamma_pos: Number = 0.0
+    clip: Number = 0.05
+    alpha1: Number = 0.0
+    alpha2: Number = 1.75
+    beta1: Number = 1.0
+    focusing: str = "held"
+
+    domain: ClassVar = {"gamma_neg": AT_LEAST_0, "gamma_pos": AT_LEAST_0, "clip": UNIT, "focusing": FOCUSING}
+
+    def positive(self, x: Tensor, places: Places) -> Side:
+        """q^gamma_pos times the bracket in q."""
+        bracket = positive_terms(x, self.alpha1, self.alpha2, self.num_terms)
+        return focus_positive(x, self.gamma_pos, bracket, self.focusing)
+
+    def negative(self, x: Tensor, places: Places) -> Side:
+        """P^gamma_neg times the bracket in P, times what `times_psi` puts in."""
+        shifted = shift(x, self.clip)
+        bracket = negative_terms(shifted, self.constant, self.beta1, self.num_terms)
+        return focus_negative(shifted, self.gamma_neg, self.times_psi(bracket, shifted), self.focusing)
+
+    @property
+    def num_terms(self) -> int | None:
+        """Where both sums end; None for the full series."""
+        return None
+
+    @property
+    def constant(self) -> Number:
+        """The term of the negative bracket without P."""
+        return 0.0
+
+    def times_psi(self, bracket: Side, shifted: Shifted) -> Side:
+        """The negative bracket times the factor of RAL; APL has none."""
+        return bracket
 
 
 def positive_terms(x: Tensor, alpha1: Number, alpha2: Number, terms: int | None) -> Side:

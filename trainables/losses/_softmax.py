@@ -6,14 +6,14 @@ Entries of a row add up to the row's loss, so the published mean over rows is C 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, check_batch
+from trainables.losses._entrywise import Loss, at_least_single, check_batch
+from trainables.losses._stable import Number
 
 
 def log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
     """log softmax over classes, [..., B, C], in float32 at least."""
     check_batch(logits, targets)
-    x = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-    return torch.log_softmax(x, -1)
+    return torch.log_softmax(at_least_single(logits), -1)
 
 
 def complement(log_P: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def smoothed(targets: Tensor, smoothing: Number) -> Tensor:
     return (1 - smoothing) * targets + smoothing / targets.shape[-1]
 
 
-def power(base: Tensor, exponent: Tensor | float) -> Tensor:
+def weight_power(base: Tensor, exponent: Tensor | float) -> Tensor:
     """base ** exponent; a negative base under a broken exponent, NaN in the published code, is taken as 0."""
     exponent = torch.as_tensor(exponent, dtype=base.dtype, device=base.device)
     floor = 1e4 * torch.finfo(base.dtype).tiny
@@ -34,7 +34,7 @@ def power(base: Tensor, exponent: Tensor | float) -> Tensor:
     return torch.where(exponent == 0, torch.ones_like(base), usable**exponent)
 
 
-class OneLabel:
+class OneLabel(Loss):
     """What the losses for one label an image have in common: their scores are softmax probabilities."""
 
     def log_odds(self, logits: Tensor) -> Tensor:

@@ -1,25 +1,16 @@
 """Asymmetric loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from trainables.losses._entries import (
-    Number,
-    Places,
-    Side,
-    check,
-    entrywise,
-    focus_negative,
-    focus_positive,
-    shift,
-    softplus,
-)
+from trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
+from trainables.losses._stable import Number, Side, cross_entropy_positive, focus_negative, focus_positive, shift
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asl:
+class Asl(EntryLoss):
     """-q^gamma_pos log p on positives, -P^gamma_neg log(1 - P) on negatives, P = max(p - clip, 0).
 
     Negatives with p <= clip have loss and gradient 0. With `focusing` "held" the weights q^gamma_pos and P^gamma_neg
@@ -32,16 +23,11 @@ class Asl:
     clip: Number = 0.05
     focusing: str = "held"
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma_neg", "gamma_pos"), unit=("clip",))
+    domain: ClassVar = {"gamma_neg": AT_LEAST_0, "gamma_pos": AT_LEAST_0, "clip": UNIT, "focusing": FOCUSING}
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
-        return entrywise(self, logits, targets)
+    def positive(self, x: Tensor, places: Places) -> Side:
+        return focus_positive(x, self.gamma_pos, cross_entropy_positive(x), self.focusing)
 
-    def _positive(self, x: Tensor, places: Places) -> Side:
-        return focus_positive(x, self.gamma_pos, Side(softplus(-x), -torch.sigmoid(-x)), self.focusing)
-
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         shifted = shift(x, self.clip)
         return focus_negative(shifted, self.gamma_neg, Side(shifted.neg_log, shifted.log_slope), self.focusing)

@@ -1,12 +1,14 @@
 """Asymmetric loss for one label an image."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, check
-from trainables.losses._softmax import OneLabel, complement, log_probabilities, power, smoothed
+from trainables.losses._entrywise import AT_LEAST_0, UNIT
+from trainables.losses._softmax import OneLabel, complement, log_probabilities, smoothed, weight_power
+from trainables.losses._stable import Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +23,12 @@ class AslSoftmax(OneLabel):
     gamma_pos: Number = 0.0
     smoothing: Number = 0.1
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma_neg", "gamma_pos"), unit=("smoothing",))
+    domain: ClassVar = {"gamma_neg": AT_LEAST_0, "gamma_pos": AT_LEAST_0, "smoothing": UNIT}
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
         log_P = log_probabilities(logits, targets)
-        weight = torch.where(targets > 0.5, power(complement(log_P), self.gamma_pos), torch.exp(self.gamma_neg * log_P))
+        weight = torch.where(
+            targets > 0.5, weight_power(complement(log_P), self.gamma_pos), torch.exp(self.gamma_neg * log_P)
+        )
         return -smoothed(targets, self.smoothing) * weight * log_P

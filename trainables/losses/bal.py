@@ -1,28 +1,20 @@
 """Balanced asymmetric loss, as the published code computes it, made safe."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._class_weights import resolve_weights
-from trainables.losses._entries import (
-    Number,
-    Places,
-    Side,
-    batch_maximum,
-    check,
-    check_batch,
-    entrywise,
-    focus,
-    shift,
-    softplus,
-)
+from trainables.losses._class_weights import Balanced
+from trainables.losses._entrywise import Places, at_least_single
+from trainables.losses._stable import Number, Side, focus, shift, softplus
+
+SMALLEST_MAXIMUM = 1e-3
+"""The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bal:
+class Bal(Balanced):
     """ASL of z = x / max(x) with smoothed positives, class weights w_c + 1 and one focusing weight for both terms.
 
     The maximum runs over the whole batch [B, C] and is differentiated: the loss couples the rows of a batch and is
@@ -32,28 +24,12 @@ class Bal:
     Source: the LM-CLIP authors' published code; the printed form is `bal-eq4`.
     """
 
-    gamma_neg: Number = 9.8
-    gamma_pos: Number = 0.0
-    clip: Number = 0.05
-    s: Number = 1.35
-    smoothing: Number = 0.1
-    focusing: str = "full"
-    counts: tuple[int, ...] | None = None
-    weights: tuple[float, ...] | None = None
+    def rescaled(self, logits: Tensor) -> Tensor:
+        """x / max(x), the maximum over the last two axes and at least SMALLEST_MAXIMUM."""
+        x = at_least_single(logits)
+        return x / x.amax(dim=(-2, -1), keepdim=True).clamp_min(SMALLEST_MAXIMUM)
 
-    _scale_floor: ClassVar[float] = 1e-3
-    """The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""
-
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma_neg", "gamma_pos", "s"), unit=("clip", "smoothing"))
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C]; the last two axes of the logits form the batch of the maximum."""
-        check_batch(logits, targets)
-        x = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-        return entrywise(self, x / batch_maximum(x, self._scale_floor), targets)
-
-    def _positive(self, x: Tensor, places: Places) -> Side:
+    def positive(self, x: Tensor, places: Places) -> Side:
         p, q = torch.sigmoid(x), torch.sigmoid(-x)
         t0 = self.smoothing / places.num_classes
         t1 = 1 - self.smoothing + t0
@@ -61,7 +37,7 @@ class Bal:
         term = Side(t1 * scale * softplus(-x), -t1 * scale * q)
         return focus(1 - t1 * p, -t1 * p * q, self.gamma_pos * t1, term, self.focusing)
 
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         shifted = shift(x, self.clip)
         t0 = self.smoothing / places.num_classes
         smoothed = t0 * self._weight(x, places)
@@ -72,5 +48,5 @@ class Bal:
 
     def _weight(self, x: Tensor, places: Places) -> Number:
         """w_c + 1, or 1 without weights."""
-        weights = resolve_weights(self.counts, self.weights, self.s, x)
+        weights = self.class_weights(x)
         return 1.0 if weights is None else places.per_class(1 + weights)

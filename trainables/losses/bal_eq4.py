@@ -1,27 +1,18 @@
 """Balanced asymmetric loss, as the LM-CLIP paper prints it, with its signs put right."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._class_weights import resolve_weights
-from trainables.losses._entries import (
-    Number,
-    Places,
-    Side,
-    check,
-    entrywise,
-    focus_negative,
-    focus_positive,
-    is_zero,
-    shift,
-    softplus,
-)
+from trainables.losses._class_weights import Balanced
+from trainables.losses._entrywise import ABOVE_0, Places
+from trainables.losses._stable import Number, Side, focus_negative, focus_positive, is_zero, shift, softplus
 
 
 @dataclass(frozen=True, kw_only=True)
-class BalEq4:
+class BalEq4(Balanced):
     """-[y_ls w_c q^gamma_pos log p + (1 - y) P^gamma_neg log(1 - P)], y_ls = (1 - eps) y + eps / C.
 
     w_c = (n_min / n_c)^s; unweighted (neither `counts` nor `weights`) means w_c = 1. Logits are divided by
@@ -29,32 +20,17 @@ class BalEq4:
     Source: LM-CLIP paper, eq. 3 to 5 (the doubled minus sign of eq. 3 and 4 resolved, D14).
     """
 
-    gamma_neg: Number = 9.8
-    gamma_pos: Number = 0.0
-    clip: Number = 0.05
-    s: Number = 1.35
-    smoothing: Number = 0.1
     temperature: Number = 1.0
-    focusing: str = "full"
-    counts: tuple[int, ...] | None = None
-    weights: tuple[float, ...] | None = None
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma_neg", "gamma_pos", "s"), unit=("clip", "smoothing"))
-        if not isinstance(self.temperature, Tensor) and not self.temperature > 0:
-            raise ValueError(f"temperature must be > 0, got {self.temperature}")
+    domain: ClassVar = {**Balanced.domain, "temperature": ABOVE_0}
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
-        return entrywise(self, logits, targets)
-
-    def _positive(self, x: Tensor, places: Places) -> Side:
+    def positive(self, x: Tensor, places: Places) -> Side:
         x = x / self.temperature
         log_p = self._weighted_log_p(x, places)
         share = 1 - self.smoothing + self.smoothing / places.num_classes
         return Side(share * log_p.value, share * log_p.slope / self.temperature)
 
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         x = x / self.temperature
         shifted = shift(x, self.clip)
         hard = focus_negative(shifted, self.gamma_neg, Side(shifted.neg_log, shifted.log_slope), self.focusing)
@@ -66,7 +42,7 @@ class BalEq4:
 
     def _weighted_log_p(self, x: Tensor, places: Places) -> Side:
         """-w_c q^gamma_pos log p."""
-        weights = resolve_weights(self.counts, self.weights, self.s, x)
+        weights = self.class_weights(x)
         scale: Number = 1.0 if weights is None else places.per_class(weights)
         bracket = Side(scale * softplus(-x), -scale * torch.sigmoid(-x))
         return focus_positive(x, self.gamma_pos, bracket, self.focusing)

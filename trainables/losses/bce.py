@@ -5,22 +5,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Places, Side, entrywise, softplus
+from trainables.losses._entrywise import EntryLoss, Places
+from trainables.losses._stable import Side, cross_entropy_positive, softplus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bce:
+class Bce(EntryLoss):
     """-log p on positives, -log(1 - p) on negatives.
 
     Source: RAL paper, eq. 1 and 2.
     """
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
-        return entrywise(self, logits, targets)
+    def positive(self, x: Tensor, places: Places) -> Side:
+        return cross_entropy_positive(x)
 
-    def _positive(self, x: Tensor, places: Places) -> Side:
-        return Side(softplus(-x), -torch.sigmoid(-x))
-
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         return Side(softplus(x), torch.sigmoid(x))

@@ -1,17 +1,19 @@
 """Distribution-balanced loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, Places, Side, check, entrywise
-from trainables.losses._rebalancing import Rebalanced
+from trainables.losses._entrywise import ABOVE_0, Places
+from trainables.losses._stable import Number, Side
 from trainables.losses.focal import focal_negative, focal_positive
+from trainables.losses.r_bce_focal import RBceFocal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Db(Rebalanced):
+class Db(RBceFocal):
     """Re-balanced focal loss with negative-tolerant logits.
 
     Logits move by nu_c = -init_bias log(N / n_c - 1) / neg_scale; negatives see neg_scale (x + nu_c) and weigh
@@ -21,31 +23,21 @@ class Db(Rebalanced):
     Source: Wu et al. 2020, published code, VOC-MLT configuration.
     """
 
-    map_alpha: Number = 0.1
-    map_beta: Number = 10.0
-    map_mu: Number = 0.3
     init_bias: Number = 0.05
     neg_scale: Number = 5.0
-    gamma: Number = 2.0
-    balance: Number = 2.0
-    counts: tuple[int, ...]
     total: int
 
+    domain: ClassVar = {**RBceFocal.domain, "neg_scale": ABOVE_0}
+
     def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma", "balance", "map_alpha"))
+        super().__post_init__()
         if max(self.counts) > self.total:
             raise ValueError(f"total must be >= every count, got {self.total} images and {max(self.counts)} positives")
-        if not isinstance(self.neg_scale, Tensor) and not self.neg_scale > 0:
-            raise ValueError(f"neg_scale must be > 0, got {self.neg_scale}")
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
-        return entrywise(self, logits, targets)
-
-    def _positive(self, x: Tensor, places: Places) -> Side:
+    def positive(self, x: Tensor, places: Places) -> Side:
         return focal_positive(self._moved(x, places), self.gamma)
 
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         value, slope = focal_negative(self.neg_scale * self._moved(x, places), self.gamma)
         return Side(value / self.neg_scale, slope)
 

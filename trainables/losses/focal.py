@@ -1,16 +1,16 @@
 """Focal loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import (
+from trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
+from trainables.losses._stable import (
     Number,
-    Places,
     Side,
-    check,
-    entrywise,
+    cross_entropy_positive,
     focus_positive,
     is_zero,
     scaled,
@@ -20,7 +20,7 @@ from trainables.losses._entries import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Focal:
+class Focal(EntryLoss):
     """-alpha q^gamma log p on positives, -(1 - alpha) p^gamma log(1 - p) on negatives.
 
     `alpha` None weighs both sides 1, as the focal baseline of the Hill and RAL code does; gamma 0 is then BCE.
@@ -30,25 +30,20 @@ class Focal:
     gamma: Number = 2.0
     alpha: Number | None = None
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma", "alpha"))
+    domain: ClassVar = {"gamma": AT_LEAST_0, "alpha": AT_LEAST_0}
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
-        return entrywise(self, logits, targets)
-
-    def _positive(self, x: Tensor, places: Places) -> Side:
+    def positive(self, x: Tensor, places: Places) -> Side:
         side = focal_positive(x, self.gamma)
         return side if self.alpha is None else scaled(side, self.alpha)
 
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         side = focal_negative(x, self.gamma)
         return side if self.alpha is None else scaled(side, 1 - self.alpha)
 
 
 def focal_positive(x: Tensor, gamma: Number) -> Side:
     """-q^gamma log p."""
-    return focus_positive(x, gamma, Side(softplus(-x), -torch.sigmoid(-x)), "full")
+    return focus_positive(x, gamma, cross_entropy_positive(x), "full")
 
 
 def focal_negative(x: Tensor, gamma: Number) -> Side:

@@ -1,11 +1,13 @@
 """Focal loss for one label an image."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from trainables.losses._entries import Number, check
-from trainables.losses._softmax import OneLabel, complement, log_probabilities, power
+from trainables.losses._entrywise import AT_LEAST_0
+from trainables.losses._softmax import OneLabel, complement, log_probabilities, weight_power
+from trainables.losses._stable import Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +19,9 @@ class FocalSoftmax(OneLabel):
 
     gamma: Number = 2.0
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma",))
+    domain: ClassVar = {"gamma": AT_LEAST_0}
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
         log_P = log_probabilities(logits, targets)
-        return -targets * power(complement(log_P), self.gamma) * log_P
+        return -targets * weight_power(complement(log_P), self.gamma) * log_P

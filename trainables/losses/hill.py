@@ -1,15 +1,18 @@
 """Hill loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, Places, Side, check, entrywise, focus_positive, softplus
+from trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
+from trainables.losses._stable import Number, Side
+from trainables.losses.focal import focal_positive
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hill:
+class Hill(EntryLoss):
     """(lambda - p) p^2 on negatives; focal with p' = sigmoid(x - margin) on positives.
 
     The negative side is a weighted squared error: bounded, and with lambda < 1.5 its gradient turns negative for
@@ -21,18 +24,12 @@ class Hill:
     margin: Number = 1.0
     gamma: Number = 2.0
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma", "hill_lambda"))
+    domain: ClassVar = {"gamma": AT_LEAST_0, "hill_lambda": AT_LEAST_0}
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each entry, [..., B, C], for logits and 0/1 targets [..., B, C]."""
-        return entrywise(self, logits, targets)
+    def positive(self, x: Tensor, places: Places) -> Side:
+        return focal_positive(x - self.margin, self.gamma)
 
-    def _positive(self, x: Tensor, places: Places) -> Side:
-        moved = x - self.margin
-        return focus_positive(moved, self.gamma, Side(softplus(-moved), -torch.sigmoid(-moved)), "full")
-
-    def _negative(self, x: Tensor, places: Places) -> Side:
+    def negative(self, x: Tensor, places: Places) -> Side:
         p, q = torch.sigmoid(x), torch.sigmoid(-x)
         squared = p * p
         return Side((self.hill_lambda - p) * squared, squared * q * (2 * self.hill_lambda - 3 * p))

@@ -1,13 +1,15 @@
 """Label-distribution-aware margin loss."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from trainables.losses._class_weights import effective_weights
-from trainables.losses._entries import Number, check, check_batch
+from trainables.losses._entrywise import ABOVE_0, AT_LEAST_0, at_least_single, check_batch
 from trainables.losses._softmax import OneLabel, log_probabilities
+from trainables.losses._stable import Number
 
 DEFERRED_FROM = 0.8
 DEFERRED_BETA = 0.9999
@@ -29,10 +31,7 @@ class Ldam(OneLabel):
     counts: tuple[int, ...]
     weights: tuple[float, ...] | None = None
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("max_margin",))
-        if not isinstance(self.scale, Tensor) and not self.scale > 0:
-            raise ValueError(f"scale must be > 0, got {self.scale}")
+    domain: ClassVar = {"max_margin": AT_LEAST_0, "scale": ABOVE_0}
 
     def at(self, progress: float) -> "Ldam":
         """The loss to use at `progress` in [0, 1) of the training."""
@@ -44,7 +43,7 @@ class Ldam(OneLabel):
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
         check_batch(logits, targets)
-        x = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        x = at_least_single(logits)
         counts = torch.tensor(self.counts, dtype=x.dtype, device=x.device)
         margins = self.max_margin * (counts.min() / counts) ** 0.25
         losses = -targets * log_probabilities(self.scale * (x - targets * margins), targets)

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
@@ -10,15 +10,12 @@ import torch
 from torch import Tensor
 
 from trainables.errors import TrainableError, nearest
-from trainables.fused.run import fuse
-from trainables.fused.trace import OF_CLASSES
-from trainables.losses import LOSSES
+from trainables.fused import fuse
+from trainables.losses import LOSSES, Loss
 from trainables.trial import Trial
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 
-
-def loss_class(name: str) -> type:
+def loss_class(name: str) -> type[Any]:
     """The loss called `name`, or `module:Class` of a user's own. Raises TrainableError when there is none."""
     if ":" in name:
         module, _, attribute = name.partition(":")
@@ -49,17 +46,41 @@ def stack_losses(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype,
     return stacked
 
 
+@dataclass(frozen=True, eq=False)
+class Adopted(Loss):
+    """A user's own loss that does not derive from `Loss`: a plain callable, with or without the optional parts."""
+
+    entries: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.entries(logits, targets)
+
+    def at(self, progress: float) -> Loss:
+        own = getattr(self.entries, "at", None)
+        return adopted(own(progress)) if own else self
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        own = getattr(self.entries, "log_odds", None)
+        return own(logits) if own else logits
+
+
+def adopted(loss: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    """`loss` with every part that a trainable calls; the only place that asks which of them a user's loss has."""
+    return loss if isinstance(loss, Loss) else Adopted(loss)
+
+
 def _stack(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, device: str) -> Loss:
     maker = loss_class(trials[0].loss)
+    in_double = getattr(maker, "makes_weights", ())
     arguments: dict[str, Any] = {
         name: _column(
-            [trial.hyperparameters[name] for trial in trials], torch.float64 if name in OF_CLASSES else dtype, device
+            [trial.hyperparameters[name] for trial in trials], torch.float64 if name in in_double else dtype, device
         )
         for name in trials[0].hyperparameters
     }
     wanted = {field.name for field in fields(maker)}
-    loss = maker(**arguments, **{name: fact for name, fact in facts.items() if name in wanted})
-    return fuse(loss) if dtype == torch.float32 and device == "cpu" else loss
+    loss = adopted(maker(**arguments, **{name: fact for name, fact in facts.items() if name in wanted}))
+    return fuse(loss, device) if dtype == torch.float32 else loss
 
 
 def _column(values: list[Any], dtype: torch.dtype, device: str) -> Any:

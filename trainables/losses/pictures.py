@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from trainables.losses import LOSSES
+from trainables.losses._softmax import OneLabel
 
 FACTS = {"counts": (400, 100, 25, 5), "total": 500}
 """The training set that the pictures assume; they show the rarest class."""
@@ -24,7 +25,7 @@ def along_p(name: str, **hyperparameters: Any) -> tuple[np.ndarray, tuple[np.nda
     x = torch.zeros(NUM_POINTS, len(FACTS["counts"]), dtype=torch.float64)  # type: ignore[arg-type]
     x[:, -1] = torch.linspace(-REACH, REACH, NUM_POINTS, dtype=torch.float64)
     x.requires_grad_()
-    softmax = hasattr(loss, "log_odds")
+    softmax = isinstance(loss, OneLabel)
     values, slopes = [], []
     for label in (-1, 0):
         y = torch.zeros_like(x)
@@ -34,5 +35,4 @@ def along_p(name: str, **hyperparameters: Any) -> tuple[np.ndarray, tuple[np.nda
         (gradient,) = torch.autograd.grad(entries.sum(), x)
         values.append(entries.detach().numpy())
         slopes.append(gradient[:, -1].numpy())
-    log_odds = loss.log_odds(x) if softmax else x
-    return torch.sigmoid(log_odds[:, -1]).detach().numpy(), (*values, *slopes)
+    return torch.sigmoid(loss.log_odds(x)[:, -1]).detach().numpy(), (*values, *slopes)

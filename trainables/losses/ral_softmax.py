@@ -1,12 +1,14 @@
 """Robust asymmetric loss for one label an image."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from trainables.losses._entries import Number, check
-from trainables.losses._softmax import OneLabel, log_probabilities, power, smoothed
+from trainables.losses._entrywise import AT_LEAST_0, UNIT
+from trainables.losses._softmax import OneLabel, log_probabilities, smoothed, weight_power
+from trainables.losses._stable import Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +32,7 @@ class RalSoftmax(OneLabel):
     beta1: Number = 1.0
     hill_lambda: Number = 1.5
 
-    def __post_init__(self) -> None:
-        check(self, at_least_zero=("gamma_neg", "gamma_pos"), unit=("smoothing",))
+    domain: ClassVar = {"gamma_neg": AT_LEAST_0, "gamma_pos": AT_LEAST_0, "smoothing": UNIT}
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each entry, [..., B, C], for logits and one-hot targets [..., B, C]; a row's entries add up."""
@@ -46,5 +47,5 @@ class RalSoftmax(OneLabel):
         kept = torch.maximum(N, clamp)
         B = (1 - A) * (-kept.log() + (self.beta1 - 1) * (1 - kept) + self.beta0) * (self.hill_lambda - N) * N * N
         base = 1 - A - B
-        weight = torch.where(targets > 0.5, power(base, self.gamma_pos), power(base, self.gamma_neg))
+        weight = torch.where(targets > 0.5, weight_power(base, self.gamma_pos), weight_power(base, self.gamma_neg))
         return -smoothed(targets, self.smoothing) * weight * log_P

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.data.splits import class_groups
-from trainables.fused.run import means, path_of
-from trainables.losses.packing import Loss, signature, stack_losses
+from trainables.fused import means, path_of
+from trainables.losses import Loss
+from trainables.losses.packing import signature, stack_losses
 from trainables.measures.scores import (
     METRICS,
     PerClass,

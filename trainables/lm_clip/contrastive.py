@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.fused.run import means
-from trainables.losses._entries import Number
+from trainables.fused import means
+from trainables.losses._stable import Number
 from trainables.losses.bal import Bal
 
 LARGEST_SCALE = 100.0

@@ -1,0 +1,1 @@
+"""The loss that the LM-CLIP paper trains: CLIP's contrastive loss plus a multi-label loss."""
