@@ -88,6 +88,29 @@ def test_losses_are_listed_with_what_may_vary(capsys):
     assert [line for line in capsys.readouterr().out.splitlines() if line[:1].strip()] == ["ral", "ce"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_piped_list_of_losses_is_whole_in_any_encoding(encoding):
+    """What Windows does when output goes to a file: symbols that cp1252 lacks are replaced, lines are never folded."""
+    command = [sys.executable, "-m", "study", "losses", "asl"]
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "40"}
+    shown = subprocess.run(command, env=environment, check=True, capture_output=True).stdout.decode(encoding)
+    (line,) = [line for line in shown.splitlines() if line.startswith("    gamma_neg ")]
+    symbol = SPACES["asl"].parameters["gamma_neg"].symbol
+    assert SPACES["asl"].parameters["gamma_neg"].source in line and len(line) < 200
+    assert (symbol in line) == (encoding == "utf-8")
+
+
+def test_a_narrow_terminal_folds_and_cuts_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "70")
+    assert main(["losses", "asl"]) == EXIT_OK
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= 70
+    words = set(shown.split())
+    for key, parameter in SPACES["asl"].parameters.items():
+        assert {key, *parameter.symbol.split(), *parameter.source.split()} <= words
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_every_loss_can_be_drawn(name, tmp_path, capsys):
     path = tmp_path / "loss.html"

@@ -5,8 +5,12 @@ import inspect
 import sys
 from typing import Any
 
+from rich.console import Console
+from rich.padding import Padding
+
 from search_spaces import SPACES, Choice, Parameter
 from study.errors import UserError
+from study.terminal import console, table
 from trainables.errors import nearest
 
 PRINTED = {"apl": "apl-eq5", "ral": "ral-eq6", "bal": "bal-eq4"}
@@ -27,21 +31,24 @@ def execute(options: argparse.Namespace) -> int:
         _plot(options.names[0], options.plot)
         sys.stdout.write(f"{options.plot}\n")
         return 0
-    sys.stdout.write("\n".join(_described(name) for name in options.names or SPACES))
+    out = console()
+    for name in options.names or SPACES:
+        _describe(out, name)
     return 0
 
 
-def _described(name: str) -> str:
+def _describe(out: Console, name: str) -> None:
     space = SPACES[name]
-    lines = [name, *(f"  {line}" for line in _text(name).splitlines())]
-    rows = [("hyperparameter", "symbol", "default", "range", "source")]
-    rows += [(key, p.symbol, _value(p.default), _range(p), p.source) for key, p in space.parameters.items()]
-    if len(rows) > 1:
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines += ["", *("    " + "  ".join([*map(str.ljust, row, widths), row[4]]) for row in rows)]
+    out.print(name, style="bold")
+    out.print(Padding(_text(name), (0, 0, 0, 2), expand=False))
+    if space.parameters:
+        rows = table("hyperparameter", "symbol", "default", "range", "source")
+        for key, p in space.parameters.items():
+            rows.add_row(key, p.symbol, _value(p.default), _range(p), p.source)
+        out.print(Padding(rows, (1, 0, 0, 4), expand=False))
     if space.one_label:
-        lines.append("    for data with exactly one label an image")
-    return "\n".join(lines) + "\n"
+        out.print("    for data with exactly one label an image")
+    out.print()
 
 
 def _text(name: str) -> str:
