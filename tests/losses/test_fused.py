@@ -1,5 +1,6 @@
 """The compiled path gives what the eager path gives, wherever it runs, and leaves the rest to it."""
 
+import ast
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,15 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import trainables.fused as fused
 from search_spaces import SPACES, Choice
 from tests.losses.test_contract import COUNTS, NAMES, SOFTMAX, examples, make, slope
 from tests.losses.test_contract import settings as drawn_settings
+from tests.test_architecture import ROOT
 from trainables.fused import SWITCH, fuse, means, path_of
 from trainables.fused import run as fused_module
 from trainables.fused.compile import _loaded, compiled
 from trainables.fused.run import Fused
 from trainables.fused.trace import trace
-from trainables.losses import Bal, Ral
+from trainables.losses import Bal, EntryLoss, Ral, Side
 
 FUSED = [name for name in NAMES if name not in SOFTMAX]
 CLOSE = {"rtol": 3e-5, "atol": 3e-6}
@@ -187,6 +190,26 @@ def test_a_loss_that_is_more_than_its_sides_runs_eagerly(kind):
     assert path_of(fuse(kind())) == "eager"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Own(EntryLoss):
+    """A user's loss as docs/adding_a_loss.md says: two closed sides and nothing else."""
+
+    pull: float = 1.5
+
+    def positive(self, x, places):
+        return Side(self.pull * torch.exp(-x), -self.pull * torch.exp(-x))
+
+    def negative(self, x, places):
+        return Side(torch.exp(x), torch.exp(x))
+
+
+def test_a_users_loss_with_closed_sides_is_compiled(rng):
+    x, y = examples(rng, reach=3.0, dtype=torch.float32)
+    assert path_of(fuse(Own())) == "fused"
+    assert_same(Own(), x, y, means)
+    torch.testing.assert_close(fuse(Own())(x, y), torch.where(y > 0.5, 1.5 * torch.exp(-x), torch.exp(x)))
+
+
 def test_it_can_be_switched_off(monkeypatch):
     monkeypatch.setenv(SWITCH, "0")
     assert path_of(fuse(Ral())) == "eager"
@@ -223,3 +246,28 @@ def test_gradients_keep_flowing_through_the_graph(rng):
     (first,) = torch.autograd.grad(loss, weight, retain_graph=True)
     (second,) = torch.autograd.grad(loss, weight)
     assert torch.equal(first, second) and isinstance(fuse(Ral()), Fused) and len(COUNTS) == 4
+
+
+def imported_names():
+    """(module that imports, module imported, name) of all `from ... import ...` in the package `trainables`."""
+    for path in sorted((ROOT / "trainables").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                yield from ((str(path.relative_to(ROOT)), node.module or "", alias.name) for alias in node.names)
+
+
+def test_fused_is_a_lodger():
+    """Three names are all that others use, `fuse` is for packing, and of the losses it knows one module."""
+    assert set(fused.__all__) == {"fuse", "means", "path_of"}
+    for importer, module, name in imported_names():
+        if importer.startswith("trainables/fused/"):
+            assert not module.startswith("trainables.losses") or module == "trainables.losses._entrywise"
+        elif module.startswith("trainables.fused"):
+            assert module == "trainables.fused" and name in fused.__all__, f"{importer} imports {module}.{name}"
+            assert name != "fuse" or importer == "trainables/losses/packing.py", f"{importer} imports fuse"
+
+
+@pytest.mark.parametrize("module", ["trainables.losses.packing", "trainables.fused"])
+def test_no_compiler_is_imported_before_it_is_needed(module):
+    code = f"import sys, {module}; print([m for m in ('torch._dynamo', 'torch._inductor') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

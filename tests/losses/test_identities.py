@@ -1,6 +1,6 @@
 """Where losses meet: settings at which one equals another, and the facts the papers' figures rest on.
 
-Numbers in brackets are those of the list of identities in section 15 of the mathematics page.
+Numbers in brackets are those of "Identities by number" in docs/losses.md.
 """
 
 from dataclasses import replace

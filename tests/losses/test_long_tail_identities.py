@@ -1,4 +1,4 @@
-"""Identities of weights, sampling, baselines, softmax losses and the LM-CLIP total (numbers as in section 15)."""
+"""Identities of weights, sampling, baselines, softmax losses and the LM-CLIP total (numbers as in docs/losses.md)."""
 
 import math
 
