@@ -139,8 +139,11 @@ class TestTable:
         ("change", "message"),
         [
             (("im3,dog,val,c", "im3,dog,val,a"), None),
-            (("im0,cat;dog,", "im9,cat;dog,"), "no image 'im9'"),
-            (("im1,dog,train", "im0,dog,train"), "'im0' is listed twice"),
+            (("im0,cat;dog,", "im9,cat;dog,"), "image 'im9' is not in"),
+            (
+                ("im1,dog,train", "im0,dog,train"),
+                "1 of them with different labels.* image 'im0' .labels.csv line 2",
+            ),
             (("im1,dog,train", "im1,dog,tarin"), "unknown split 'tarin'; did you mean 'train'"),
         ],
     )
@@ -169,7 +172,8 @@ class TestTable:
         (folder / "classes.csv").write_text("word\ncat\ndogs\n")
         spec = {"file": "classes.csv", "label": "word", "name": "word"}
         with pytest.raises(
-            TrainableError, match="row 1 has label 'dog', which no class list names; did you mean 'dogs'"
+            TrainableError,
+            match="labels.csv line 2 has label 'dog' in labels, which no class.*did you mean 'dogs'",
         ):
             load(table(folder, classes_table=spec), 8, tmp_path / "cache")
 

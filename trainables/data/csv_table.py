@@ -1,28 +1,31 @@
-"""Any data set that is a table of labels and a folder or zip of images."""
+"""Any data set that is a table of labels with folders or zips of images."""
 
+import codecs
 import hashlib
-import io
-import zipfile
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainables.cache import made_once
 from trainables.data.image_set import SPLITS, ImageSet
+from trainables.data.labels import Meaning
+from trainables.data.overview import summary_of
+from trainables.data.pixels import VERSION, decode, library, take_rows
+from trainables.data.places import ImageFile, checksums, place_of, zip_listing
+from trainables.data.rows import Rows, list_images, read_rows
 from trainables.data.settings import DataSettings, Validation
-from trainables.data.splits import carve
+from trainables.data.summary import DataSummary
+from trainables.data.table import DELIMITERS, counted, shown
 from trainables.errors import TrainableError, nearest
-from trainables.settings import PLACE, Settings
+from trainables.settings import PLACE, SWITCH, Settings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".bmp")
-SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
-FIXED_TEST_SEED = 0
+NUM_LISTED = 20
+"""How many bad images an error names."""
 
 
 class ClassesTable(Settings):
@@ -33,17 +36,25 @@ class ClassesTable(Settings):
     name: str
 
 
+class AllBut(Settings):
+    """Every column of the table but these (and but those of the image, split and group)."""
+
+    all_but: list[str]
+
+
 class CsvTable(DataSettings):
-    """A table of labels with a split column (or none), or one table a split; images in a folder or a zip."""
+    """A table of labels with a split column (or none), or one table a split; images in folders or zips."""
 
     name: Literal["csv"] = "csv"
     root: Annotated[str, PLACE] = Field(description="folder in which all other paths lie")
-    tables: dict[Literal["train", "val", "test", "all"], str]
-    images: dict[str, str] = Field(description="table name -> folder or zip of images")
+    tables: dict[Literal["train", "val", "test", "all"], str] = Field(min_length=1)
+    images: dict[str, str | list[str]] = Field(min_length=1, description="table or split -> folders or zips of images")
     image_column: str = "image_id"
     label_column: str | None = None
     separator: str | None = None
-    label_columns: list[str] | None = Field(None, description="one 0/1 column a class, in place of label_column")
+    label_columns: list[str] | AllBut | None = Field(
+        None, description="one 0/1 column a class, in place of label_column; or: all but [a, b]"
+    )
     classes_table: ClassesTable | None = None
     split_column: str | None = None
     group_column: str | None = None
@@ -52,214 +63,174 @@ class CsvTable(DataSettings):
     min_positives: dict[Literal["train", "val", "test"], int] = {}
     drop_empty_classes: bool = False
     grey: bool = False
+    image_name: Annotated[str | None, SWITCH] = Field(None, description="file name around the id, as {}_green.png")
+    delimiter: Annotated[str | None, SWITCH] = Field(None, description="of the tables; found out when left out")
+    encoding: Annotated[str | None, SWITCH] = Field(None, description="of the tables; UTF-8 when left out")
+    columns: Annotated[list[str] | None, SWITCH] = Field(None, description="names, for tables without a header line")
+    none_labels: Annotated[list[str], SWITCH] = Field([], description="labels that mean: no label")
+    uncertain: Annotated[Meaning | None, SWITCH] = Field(None, description="what -1 means in label_columns")
+    blank: Annotated[Meaning | None, SWITCH] = Field(None, description="what an empty cell means in label_columns")
+    on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = "fail"
+
+    @field_validator("label_columns", mode="before")
+    @classmethod
+    def _all_but(cls, value: Any) -> Any:
+        found = re.fullmatch(r"\s*all\s+but\s*\[(.*)\]\s*", value, flags=re.S) if isinstance(value, str) else None
+        return {"all_but": [n.strip().strip("'\"") for n in found[1].split(",") if n.strip()]} if found else value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and value not in DELIMITERS and len(value) != 1:
+            raise ValueError(f"must be one character or one of {', '.join(DELIMITERS)}, got {value!r}")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        try:
+            return value and codecs.lookup(value).name and value
+        except LookupError as error:
+            raise ValueError(f"unknown encoding {value!r}; for example utf-8, cp1252, latin-1, utf-16") from error
+
+    @field_validator("image_name")
+    @classmethod
+    def _has_a_place_for_the_id(cls, value: str | None) -> str | None:
+        if value is not None and "{}" not in value:
+            raise ValueError(f"must hold {{}} where the id goes, as {{}}_green.png, got {value!r}")
+        return value
 
     @model_validator(mode="after")
-    def _one_label_form(self) -> "CsvTable":
-        if (self.label_column is None) == (self.label_columns is None):
-            raise ValueError("give exactly one of label_column and label_columns")
+    def _consistent(self) -> "CsvTable":
+        for problem in (self._label_problem(), self._split_problem()):
+            if problem:
+                raise ValueError(problem)
         return self
 
-    def fingerprint(self) -> str:
-        """Hash of the tables' bytes and of the images' names, sizes and (in a zip) checksums."""
-        digest = hashlib.sha256()
-        for path in [*self._tables().values(), self._classes_path()]:
-            if path is not None:
-                digest.update(path.read_bytes())
-        for archive in sorted({str(p) for p in self._archives().values()}):
-            for entry in _listing(Path(archive)):
-                digest.update(entry.encode())
-        return digest.hexdigest()[:16]
+    def _label_problem(self) -> str | None:
+        if (self.label_column is None) == (self.label_columns is None):
+            return "give exactly one of label_column and label_columns"
+        if self.label_columns == []:
+            return "label_columns: name at least one column"
+        if isinstance(self.label_columns, list) and len(set(self.label_columns)) < len(self.label_columns):
+            twice = next(name for name in self.label_columns if self.label_columns.count(name) > 1)
+            return f"label_columns: {twice!r} is named twice; name each column once"
+        if self.label_columns and self.none_labels:
+            return "none_labels: only for label_column; leave the column out of label_columns instead"
+        if self.label_column and (self.uncertain or self.blank):
+            return f"{'uncertain' if self.uncertain else 'blank'}: only for label_columns; leave it out"
+        return None
 
-    def load(self, image_size: int, cache: Path) -> ImageSet:
-        frame = self._frame()
-        classes, targets = self._targets(frame)
-        split, group = self._split(frame, targets)
-        names = frame[self._column(frame, "image_column")].astype(str).tolist()
-        key = f"images-{self.fingerprint()}-{image_size}-{'grey' if self.grey else 'rgb'}.npy"
-        path = made_once(cache / key, lambda at: np.save(at, self._decode(names, frame["_part"].tolist(), image_size)))
-        found = ImageSet(np.load(path, mmap_mode="r"), targets, split, group, classes)
-        return found.keep_classes(targets[split == 0].sum(0) > 0) if self.drop_empty_classes else found
+    def _split_problem(self) -> str | None:
+        tables = set(self.tables)
+        if "all" in tables and len(tables) > 1:
+            return "tables: all stands alone; name the others train, val and test"
+        if self.test_fraction and self.split_column:
+            return "test_fraction and split_column exclude each other; give one"
+        if self.test_fraction and "test" in tables:
+            return "test_fraction and a test table exclude each other; give one"
+        if self.test_fraction and len(tables) > 1:
+            return "test_fraction needs one table; give a test table instead"
+        if not self.test_fraction and not self.split_column and "test" not in tables:
+            return "nothing is kept for testing; give split_column, a test table, or test_fraction: 0.2"
+        if not self.split_column and tables == {"test"}:
+            return "tables: there is nothing to train on; give a train table, or split_column"
+        if self.test_fraction and (idle := set(self.min_positives) - {"train"}):
+            return f"min_positives.{min(idle)}: needs a split that the tables give, not test_fraction"
+        used = [c for c in (self.image_column, self.label_column, self.split_column, self.group_column) if c]
+        if twice := next((c for c in used if used.count(c) > 1 and c != self.group_column), None):
+            return f"the column {twice!r} cannot be two of image, label and split"
+        return None
 
-    def _path(self, name: str, key: str) -> Path:
+    def named_columns(self) -> set[str]:
+        """The columns that the settings speak of."""
+        single = {self.image_column, self.label_column, self.split_column, self.group_column} - {None}
+        wanted = self.label_columns
+        listed = wanted.all_but if isinstance(wanted, AllBut) else wanted or []
+        return {str(name) for name in single} | set(listed)
+
+    def path(self, name: str, key: str) -> Path:
+        """A file or folder under the root. Raises TrainableError when it is not there."""
         path = Path(self.root).expanduser() / name
         if not path.exists():
             raise TrainableError(f"data.{key}: {path} does not exist; correct data.root or data.{key}")
         return path
 
-    def _tables(self) -> dict[str, Path]:
-        return {part: self._path(name, "tables") for part, name in self.tables.items()}
+    def table_paths(self) -> dict[str, Path]:
+        """Table name -> file."""
+        return {part: self.path(name, "tables") for part, name in self.tables.items()}
 
-    def _archives(self) -> dict[str, Path]:
-        return {part: self._path(name, "images") for part, name in self.images.items()}
+    def image_paths(self) -> dict[str, list[Path]]:
+        """Table or split name -> folders and zips. Raises TrainableError for a name that is neither."""
+        valid = {*SPLITS, *self.tables, "all"}
+        for part in self.images:
+            if part not in valid:
+                raise TrainableError(f"data.images: {part!r} is no table or split; {nearest(part, valid)}")
+        listed = {part: [names] if isinstance(names, str) else names for part, names in self.images.items()}
+        return {part: [self.path(name, "images") for name in names] for part, names in listed.items()}
 
-    def _classes_path(self) -> Path | None:
-        spec = self.classes_table
-        return self._path(spec.file, "classes_table.file") if spec else None
+    def fingerprint(self) -> str:
+        """Hash of the tables' bytes, of what zips list, and of the images in folders that the tables speak of."""
+        digest = hashlib.sha256()
+        for path in self.table_paths().values():
+            digest.update(path.read_bytes())
+        if self.classes_table:
+            digest.update(self.path(self.classes_table.file, "classes_table.file").read_bytes())
+        files = {file for file in list_images(self).files if isinstance(file, ImageFile)}
+        for line in _contents(files, self.image_paths()):
+            digest.update(line.encode())
+        return digest.hexdigest()[:16]
 
-    def _frame(self) -> "pd.DataFrame":
-        import pandas as pd
+    def load(self, image_size: int, cache: Path) -> ImageSet:
+        """Decode what is not in the cache yet. Raises TrainableError that lists every image that cannot be had."""
+        rows, images = self._decoded(read_rows(self, list_images(self)), image_size, cache)
+        labels = rows.labels
+        found = ImageSet(images, labels.targets, rows.split, rows.group, labels.classes, labels.known)
+        return found.keep_classes(found.train_counts() > 0) if self.drop_empty_classes else found
 
-        frames = []
-        for part, path in self._tables().items():
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-            frames.append(frame.assign(_part=part))
-        frame = pd.concat(frames, ignore_index=True)
-        column = self._column(frame, "image_column")
-        twice = frame[column][frame[column].duplicated()]
-        if len(twice):
-            raise TrainableError(f"data.tables: image {twice.iloc[0]!r} is listed twice; keep one row an image")
-        return frame
+    def describe(self) -> DataSummary:
+        """What was understood of tables and folders; no image is opened. Raises TrainableError."""
+        listing = list_images(self)
+        rows = read_rows(self, listing)
+        absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
+        self._refuse_bad(rows, absent)
+        return summary_of(listing, rows, len(absent), self.validation)
 
-    def _column(self, frame: "pd.DataFrame", key: str) -> str:
-        column = getattr(self, key)
-        if column not in frame.columns:
-            hint = nearest(column, [c for c in frame.columns if c != "_part"])
-            raise TrainableError(f"data.{key}: the table has no column {column!r}; {hint}")
-        return column
-
-    def _targets(self, frame: "pd.DataFrame") -> tuple[list[str], np.ndarray]:
-        if self.label_columns:
-            return self._one_column_a_class(frame)
-        column = self._column(frame, "label_column")
-        separator = self.separator
-        lists = [
-            [label.strip() for label in (cell.split(separator) if separator else [cell]) if label.strip()]
-            for cell in frame[column]
-        ]
-        codes, classes = self._class_list(lists)
-        targets = np.zeros((len(frame), len(classes)), dtype=np.uint8)
-        for row, labels in enumerate(lists):
-            for label in labels:
-                if label not in codes:
-                    raise TrainableError(
-                        f"data.{column}: row {row + 1} has label {label!r}, which no class list names; "
-                        f"{nearest(label, codes)}"
-                    )
-                targets[row, codes[label]] = 1
-        return self._keep(classes, targets, frame)
-
-    def _one_column_a_class(self, frame: "pd.DataFrame") -> tuple[list[str], np.ndarray]:
-        classes = self.label_columns or []
-        for name in classes:
-            if name not in frame.columns:
-                raise TrainableError(
-                    f"data.label_columns: the table has no column {name!r}; {nearest(name, frame.columns)}"
-                )
-        values = frame[classes]
-        wrong = np.argwhere(~values.isin(["0", "1", "0.0", "1.0"]).to_numpy())
-        if len(wrong):
-            row, c = wrong[0]
-            value = values.iat[row, c]
-            raise TrainableError(f"data.label_columns: {classes[c]}, row {row + 1} is {value!r}; must be 0 or 1")
-        return self._keep(list(classes), values.astype(float).to_numpy(np.uint8), frame)
-
-    def _class_list(self, lists: list[list[str]]) -> tuple[dict[str, int], list[str]]:
-        spec = self.classes_table
-        if not spec:
-            classes = sorted({label for labels in lists for label in labels})
-            return {name: i for i, name in enumerate(classes)}, classes
-        import pandas as pd
-
-        table = pd.read_csv(self._path(spec.file, "classes_table.file"), dtype=str, keep_default_na=False)
-        for key, column in (("label", spec.label), ("name", spec.name)):
-            if column not in table.columns:
-                raise TrainableError(
-                    f"data.classes_table.{key}: no column {column!r}; {nearest(column, table.columns)}"
-                )
-        return {label: i for i, label in enumerate(table[spec.label])}, table[spec.name].tolist()
-
-    def _keep(self, classes: list[str], targets: np.ndarray, frame: "pd.DataFrame") -> tuple[list[str], np.ndarray]:
-        """Keep the classes that have at least the wanted number of positives in each named split."""
-        keep = np.ones(len(classes), dtype=bool)
-        for split, least in self.min_positives.items():
-            rows = self._official(frame) == SPLITS.index(split)
-            keep &= targets[rows].sum(0) >= least
-        return [name for name, kept in zip(classes, keep, strict=True) if kept], targets[:, keep]
-
-    def _official(self, frame: "pd.DataFrame") -> np.ndarray:
-        """Split codes as the tables give them (all train where they give none)."""
-        if self.split_column:
-            names = frame[self._column(frame, "split_column")].str.lower()
-        elif len(self.tables) > 1:
-            names = frame["_part"]
-        else:
-            return np.zeros(len(frame), dtype=np.uint8)
-        unknown = names[~names.isin(list(SPLIT_NAMES))]
-        if len(unknown):
-            raise TrainableError(
-                f"data.split_column: unknown split {unknown.iloc[0]!r}; {nearest(unknown.iloc[0], SPLIT_NAMES)}"
-            )
-        return names.map(SPLIT_NAMES).to_numpy(np.uint8)
-
-    def _split(self, frame: "pd.DataFrame", targets: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        split = self._official(frame)
-        group = None
-        if self.group_column:
-            group = frame[self._column(frame, "group_column")].to_numpy(str)
-        if self.test_fraction:
-            rng = np.random.default_rng(FIXED_TEST_SEED)
-            split[:] = 0
-            split[carve(targets, group, fraction=self.test_fraction, rng=rng)] = 2
-        return split, group
-
-    def _decode(self, names: list[str], parts: list[str], size: int) -> np.ndarray:
-        mode, channels = ("L", 1) if self.grey else ("RGB", 3)
-        readers = {part: _Reader(path) for part, path in self._archives().items()}
-        images = np.empty((len(names), size, size, channels), dtype=np.uint8)
-        for row, (name, part) in enumerate(zip(names, parts, strict=True)):
-            reader = [readers[part]] if part in readers else list(readers.values())
-            images[row] = _pixels(reader, name, size, mode)
-        return images
-
-
-class _Reader:
-    """Image bytes by id, from a folder or a zip."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.archive = zipfile.ZipFile(path) if path.is_file() else None
-        self.members = set(self.archive.namelist()) if self.archive else set()
-
-    def read(self, name: str) -> tuple[str, bytes] | None:
-        for suffix in SUFFIXES:
-            member = name + suffix
-            if self.archive and member in self.members:
-                return f"{self.path}:{member}", self.archive.read(member)
-            if not self.archive and (self.path / member).is_file():
-                return str(self.path / member), (self.path / member).read_bytes()
-        return None
-
-
-def _pixels(readers: list[_Reader], name: str, size: int, mode: str) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    found = next((hit for hit in (reader.read(name) for reader in readers) if hit), None)
-    if found is None:
-        places = ", ".join(str(reader.path) for reader in readers)
-        raise TrainableError(f"data.images: no image {name!r} in {places}; add it or remove its row from the table")
-    where, content = found
-    if not content:
-        raise TrainableError(f"data.images: {where} is empty; replace it or remove its row from the table")
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            resized = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise TrainableError(
-            f"data.images: {where} cannot be decoded ({error}); replace it or remove its row from the table"
-        ) from error
-    pixels = np.asarray(resized)
-    return pixels[..., None] if mode == "L" else pixels
-
-
-def _listing(path: Path) -> Iterator[str]:
-    if path.is_file():
+    def _decoded(self, rows: Rows, size: int, cache: Path) -> tuple[Rows, np.ndarray]:
+        files = [file for file in rows.files if isinstance(file, ImageFile)]
+        at = [row for row, file in enumerate(rows.files) if isinstance(file, ImageFile)]
         try:
-            with zipfile.ZipFile(path) as archive:
-                for info in sorted(archive.infolist(), key=lambda entry: entry.filename):
-                    yield f"{info.filename} {info.file_size} {info.CRC}"
-        except zipfile.BadZipFile as error:
-            raise TrainableError(f"data.images: {path} is not a zip file ({error}); give a folder or a zip") from error
-        return
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            yield f"{file.relative_to(path)} {file.stat().st_size}"
+            marks = checksums(files)
+            decisive = [VERSION, library(), size, self.grey, *(marks[file] for file in files)]
+            key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+            folder = made_once(cache / f"images-{key}", lambda to: decode(files, size, self.grey, to))
+        except OSError as error:
+            raise TrainableError(f"data.images: {error}; make the file readable, or remove its row") from error
+        bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
+        absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
+        self._refuse_bad(rows, absent | {at[i]: f"({files[i]}) {why}" for i, why in bad.items()})
+        good = np.array([i for i in range(len(files)) if i not in bad], dtype=np.int64)
+        if bad:
+            kept = folder.with_name(f"{folder.name}-good.npy")
+            path = made_once(kept, lambda to: take_rows(folder / "images.npy", good, to))
+        else:
+            path = folder / "images.npy"
+        whole = len(good) == len(rows.files)
+        return rows if whole else rows.take(np.array(at)[good]), np.load(path, mmap_mode="r")
+
+    def _refuse_bad(self, rows: Rows, bad: dict[int, str]) -> None:
+        if len(bad) == len(rows.ids) or (bad and self.on_bad_image == "fail"):
+            named = [f"image {rows.ids[row]!r} {why}" for row, why in sorted(bad.items())]
+            raise TrainableError(
+                f"data.images: {counted(len(bad), 'image')} of {len(rows.ids):,} cannot be had: "
+                f"{shown(named, NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
+            )
+
+
+def _contents(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:
+    """The lines of all folders and zips, in the order of their paths."""
+    for path in sorted({str(path) for inside in paths.values() for path in inside}):
+        if not Path(path).is_dir():
+            yield from zip_listing(place_of(Path(path), "images"))
+            continue
+        yield from sorted(checksums(file for file in files if str(file.place.path) == path).values())

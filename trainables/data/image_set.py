@@ -14,13 +14,18 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images [N, S, S, channels] uint8, targets [N, C] uint8, split [N] uint8, group [N] (or None), class names [C]."""
+    """Images [N, S, S, channels] uint8, targets [N, C] uint8, split [N] uint8, group [N] (or None), class names [C].
+
+    `known` [N, C] bool is False where a label is missing (None: all are known): such an entry, whose target is 0,
+    has no part in a loss or a metric.
+    """
 
     images: np.ndarray
     targets: np.ndarray
     split: np.ndarray
     group: np.ndarray | None
     classes: list[str]
+    known: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of one split."""
@@ -29,7 +34,12 @@ class ImageSet:
     def keep_classes(self, kept: np.ndarray) -> "ImageSet":
         """The same rows with some of the classes; `kept` is a mask [C]."""
         names = [name for name, keep in zip(self.classes, kept, strict=True) if keep]
-        return replace(self, targets=self.targets[:, kept], classes=names)
+        known = None if self.known is None else self.known[:, kept]
+        return replace(self, targets=self.targets[:, kept], classes=names, known=known)
+
+    def train_counts(self) -> np.ndarray:
+        """Positives of each class in train, [C]."""
+        return self.targets[self.split == SPLITS.index("train")].sum(0, dtype=np.int64)
 
 
 class DataSet(Protocol):

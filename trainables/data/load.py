@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data.image_set import SPLITS, DataSet, ImageSet
+from trainables.data.settings import Validation
+from trainables.data.splits import rows_of
 from trainables.errors import TrainableError
 
 
@@ -16,6 +18,7 @@ def load(data: DataSet, image_size: int, cache: Path) -> ImageSet:
     loaded = data.load(image_size, cache)
     _check_groups(loaded)
     _check_classes(loaded)
+    _check_scores(loaded, data.validation)
     return loaded
 
 
@@ -43,3 +46,13 @@ def _check_classes(data: ImageSet) -> None:
             f"data: {len(empty)} of {len(data.classes)} classes have no positive in train ({names}"
             f"{', ...' if len(empty) > 5 else ''}); add images, or set data.drop_empty_classes: true"
         )
+
+
+def _check_scores(data: ImageSet, validation: Validation | None) -> None:
+    rows = rows_of(data.split, data.targets, data.group, validation, 0)
+    for name, use in (("test", "nothing can be scored"), ("val", "thresholds and winners cannot be chosen")):
+        if len(rows[name]) and not data.targets[rows[name]].any():
+            raise TrainableError(
+                f"data: no class has a positive in {name} ({len(rows[name]):,} images), so {use}; label them, or give "
+                "another split"
+            )

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from trainables.data.summary import DataSummary
 from trainables.settings import Settings, decisive
 
 
@@ -32,3 +33,7 @@ class DataSettings(Settings):
     def identity(self) -> dict[str, Any]:
         """What decides a result: the settings without places, and the fingerprint."""
         return decisive(self) | {"fingerprint": self.fingerprint()}
+
+    def describe(self) -> DataSummary | None:
+        """What was understood of the files, cheaply and before anything runs; None when there is nothing to say."""
+        return None

@@ -37,7 +37,8 @@ def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng
     """Choose about `fraction` of the rows, class by class from the rarest on. Returns a boolean mask [N].
 
     targets [N, C] 0/1, group [N] or None. Every class keeps at least one row outside. Rows without labels are drawn
-    at the same rate.
+    at the same rate. A group that would overshoot the wanted rows by more than a quarter stays outside: fewer rows may
+    be chosen then, or none.
     """
     units = np.arange(len(targets)) if group is None else np.unique(group, return_inverse=True)[1]
     num_units = int(units.max()) + 1
@@ -52,7 +53,9 @@ def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng
 
     def take(unit: int) -> bool:
         nonlocal num_rows
-        if chosen[unit] or np.any((counts[unit] > 0) & (taken + counts[unit] >= total)):
+        if chosen[unit] or num_rows + sizes[unit] > max(1, 1.25 * wanted_rows):
+            return False
+        if np.any((counts[unit] > 0) & (taken + counts[unit] >= total)):
             return False
         chosen[unit] = True
         taken[:] += counts[unit]
