@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from study.file.study import load_study
+from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.run.engine import context_of
 from trainables.probe.features import prepare

@@ -137,6 +137,12 @@ class Space:
         """The published value of every field."""
         return {name: p.default for name, p in self.parameters.items()} | self.constants
 
+    def typed(self, name: str, value: Any) -> Any:
+        """`value` of the hyperparameter or constant `name` by its type; a constant that is a number is a real one."""
+        if name in self.parameters:
+            return self.parameters[name].typed(value)
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     def without(self, names: set[str]) -> "Space":
         """The space that is left when some hyperparameters are fixed."""
         return replace(self, parameters={n: p for n, p in self.parameters.items() if n not in names})

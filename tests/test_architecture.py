@@ -12,9 +12,9 @@ PACKAGES = ("study", "trainables", "search_spaces", "reports")
 MAY_IMPORT = {"study": set(PACKAGES), "trainables": set(), "search_spaces": set(), "reports": set()}
 HOMES = {
     "torch": ["trainables/"],
-    "timm": ["trainables/models/build.py"],
-    "open_clip": ["trainables/models/build.py"],
-    "torchvision": ["trainables/models/build.py"],
+    "timm": ["trainables/models/"],
+    "open_clip": ["trainables/models/"],
+    "torchvision": ["trainables/models/"],
     "optuna": ["search_spaces/optuna_search.py", "study/plan/search.py"],
     "ray": ["study/run/cluster.py"],
     "mlflow": ["study/tracking/process.py"],

@@ -217,7 +217,7 @@ def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
 
 
 def test_storage_may_be_anywhere(tmp_path, monkeypatch):
-    from study.file.study import load_study
+    from study.file.read import load_study
 
     monkeypatch.chdir(tmp_path)
     study = load_study("demo")

@@ -235,7 +235,7 @@ class TestRealSets:
         assert not set(found.group[found.split == 0]) & set(found.group[found.split == 2])
 
     def test_corel_has_the_usual_260_classes(self, tmp_path):
-        from study.file.study import load_study
+        from study.file.read import load_study
 
         data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data
         found = load(data, 8, tmp_path)

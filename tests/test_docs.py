@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from study.cli import COMMANDS, _parser
-from study.file.study import StudyConfig, load_study
+from study.file.read import load_study
+from study.file.study import StudyConfig
 from study.records.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent

@@ -7,7 +7,7 @@ import pytest
 
 from reports.table import facts_of
 from study.errors import UserError
-from study.file.study import load_study
+from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
 from study.run import engine

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from study.file.study import load_study
+from study.file.read import load_study
 from study.plan.known import Known
 from study.plan.planner import Planner
 from study.plan.search import Searches
 from study.records.ledger import Ledger
 from study.run.feed import Feed, divide
-from study.run.worker import Outcome
+from study.run.worker import Report
 from tests.test_probe import trial
 
 
@@ -47,11 +47,11 @@ def drive(feed, fails=lambda member: False, stop_after=None):
         assert packs, "the feed waits for nothing"
         for pack in reversed(packs):
             if any(fails(member) for member in pack.trials):
-                feed.finished(pack.number, Outcome({}, {}, error="it broke"))
+                feed.finished(pack.number, Report(error="it broke"))
                 continue
             scores = {member.id: score(member) for member in pack.trials}
             answered |= {i: Known("done", s) for i, s in scores.items()}
-            feed.finished(pack.number, Outcome(dict.fromkeys(scores, "done"), scores))
+            feed.finished(pack.number, Report(dict.fromkeys(scores, "done"), scores))
         if stop_after and len(answered) >= stop_after:
             break
     return answered

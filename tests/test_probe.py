@@ -2,6 +2,7 @@
 
 import json
 import math
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,12 @@ import torch
 from search_spaces import SPACES
 from tests.losses.plain import PLAIN
 from trainables import TrainableError, Trial
-from trainables.probe.features import Features, describe, prepare
-from trainables.probe.train import bytes_per_trial, run_pack
+from trainables.data.digits import DigitsMlt
+from trainables.data.image_set import ImageSet
+from trainables.data.settings import DataSettings, Validation
+from trainables.probe.features import Features, FeatureStore, standardised
+from trainables.probe.settings import Probe
+from trainables.probe.train import ProbeWorker
 
 SETTINGS = {
     "name": "probe",
@@ -30,12 +35,24 @@ SETTINGS = {
     "head_min": 100,
     "tail_below": 50,
 }
-DATA = {"name": "digits-mlt"}
+PROBE = Probe.model_validate(SETTINGS)
+DATA = DigitsMlt()
 
 
 @pytest.fixture(scope="module")
 def features(shared_cache):
-    return prepare(DATA, SETTINGS, shared_cache)
+    return ProbeWorker(PROBE).prepare(DATA, shared_cache)
+
+
+def run_pack(trials, store):
+    """Results in the order of the trials."""
+    with tempfile.TemporaryDirectory() as place:
+        results = {id(t): result for t, result in ProbeWorker(store.probe).run(trials, store, Path(place))}
+    return [results[id(t)] for t in trials]
+
+
+def changed(trials, **settings):
+    return [replace(t, settings=t.settings | settings) for t in trials]
 
 
 def trial(loss="ral", seed=0, settings=None, **moved):
@@ -43,8 +60,9 @@ def trial(loss="ral", seed=0, settings=None, **moved):
         loss=loss,
         hyperparameters=SPACES[loss].defaults() | moved,
         seed=seed,
-        data=DATA,
-        trainable=SETTINGS | (settings or {}),
+        data={"name": "digits-mlt"},
+        trainable=SETTINGS,
+        settings=settings or {},
         design="sweep",
         label=loss,
     )
@@ -79,16 +97,16 @@ def test_numbers_do_not_depend_on_the_pack(features):
 
 
 def test_float32_differs_from_float64_only_by_rounding(features):
-    pack = [replace(t, trainable=t.trainable | {"precision": "float32"}) for t in PACK]
+    pack = changed(PACK, precision="float32")
     for one, other in zip(run_pack(pack, features), run_pack(PACK, features), strict=True):
         assert_same(one, other, 5e-3)
 
 
 def plain_loop(features, formula, scored=torch.sigmoid, epoch_rows=None):
     """(test targets, test scores) of a head: Adam, batches, prior bias and cosine written out, with a plain loss."""
-    rows = features.rows(None, 0)
-    part = {s: torch.tensor(features.features[at]).double() for s, at in rows.items()}
-    label = {s: torch.tensor(features.targets[at]).double() for s, at in rows.items()}
+    made, rows, values = standardised(features, 0)
+    part = {s: torch.tensor(array).double() for s, array in values.items()}
+    label = {s: torch.tensor(made.targets[at]).double() for s, at in rows.items()}
     x, y = part["train"], label["train"]
     share = y.mean(0)
     weight = torch.randn(96, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01
@@ -127,15 +145,23 @@ def test_equals_a_plain_training_loop(features):
 def one_label(features, tmp_path_factory):
     """The same features, each image with the rarest of its labels alone."""
     folder = tmp_path_factory.mktemp("one_label")
-    targets = features.targets
-    rarest = np.where(targets > 0, targets.sum(0), np.inf).argmin(1)
-    alone = np.eye(targets.shape[1], dtype=targets.dtype)[rarest]
+    made = features.of_seed(0)
+    rarest = np.where(made.targets > 0, made.targets.sum(0), np.inf).argmin(1)
     for name in ("features", "split"):
-        np.save(folder / f"{name}.npy", getattr(features, name))
-    np.save(folder / "targets.npy", alone)
-    counts = alone[features.split == 0].sum(0).tolist()
-    (folder / "facts.json").write_text(json.dumps(features.facts | {"train_counts": counts}))
-    return Features(folder)
+        np.save(folder / f"{name}.npy", getattr(made, name))
+    np.save(folder / "targets.npy", np.eye(made.targets.shape[1], dtype=made.targets.dtype)[rarest])
+    (folder / "classes.json").write_text(json.dumps(made.classes))
+    return Given(folder)
+
+
+class Given(FeatureStore):
+    """A store whose features lie in a folder, however they were made."""
+
+    def __init__(self, folder):
+        super().__init__(PROBE, DATA, folder)
+
+    def of_seed(self, seed):
+        return Features(self.cache)
 
 
 @pytest.mark.parametrize("loss", ["ce", "focal-softmax", "ral-softmax"])
@@ -183,7 +209,7 @@ def test_seeds_matter_and_repeat(features):
 
 
 def test_a_hidden_layer_trains_in_packs_too(features):
-    pack = [replace(t, trainable=t.trainable | {"hidden": 8}) for t in PACK[:3]]
+    pack = changed(PACK[:3], hidden=8)
     together = run_pack(pack, features)
     for member, result in zip(pack, together, strict=True):
         assert_same(run_pack([member], features)[0], result, 1e-9)
@@ -193,14 +219,14 @@ def test_divergence_ends_at_the_floor_and_spares_the_pack_mates(features):
     """A huge negative weight in float32 overflows; the floor is the score of the constant prior predictor."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    fine = replace(PACK[0], trainable=SETTINGS | {"precision": "float32"})
+    (fine,) = changed(PACK[:1], precision="float32")
     broken = replace(fine, hyperparameters=fine.hyperparameters | {"hill_lambda": 1e25})
     done, diverged = run_pack([fine, broken], features)
     assert_same(done, run_pack([fine], features)[0], 1e-5)  # products of other widths round otherwise
     assert diverged.state == "diverged" and diverged.epochs_done < 3 and "not finite" in diverged.note
-    rows = features.rows(None, 0)["test"]
-    truth = features.targets[rows]
-    constant = np.full(len(rows), 0.3)
+    made = features.of_seed(0)
+    truth = made.targets[made.split == 2]
+    constant = np.full(len(truth), 0.3)
     expected = np.mean([average_precision_score(truth[:, c], constant) for c in range(10)])
     assert diverged.metrics["test_map"] == pytest.approx(expected)
     assert diverged.metrics["test_mauc"] == pytest.approx(roc_auc_score(truth[:, 0], constant))
@@ -216,30 +242,39 @@ def test_groups_and_classes_are_reported(features):
     assert {"test_f1", "val_map_tail", "test_mauc_head", "test_f1_tuned_medium"} <= set(result.metrics)
     per_class = [v for v in result.per_class["test_f1"] if v is not None]
     assert result.metrics["test_f1"] == pytest.approx(np.mean(per_class))
-    assert bytes_per_trial(features, SETTINGS) > 4 * 96 * 10
+    assert ProbeWorker(PROBE).bytes_per_trial(features) > 4 * 96 * 10
 
 
 class TestFeatures:
     def test_are_standardised_on_train_and_cached(self, features, shared_cache):
-        train = features.features[features.rows(None, 0)["train"]]
-        np.testing.assert_allclose(train.mean(0), 0, atol=1e-4)
-        assert prepare(DATA, SETTINGS, shared_cache).folder == features.folder
+        made, rows, values = standardised(features, 0)
+        np.testing.assert_allclose(values["train"].mean(0), 0, atol=1e-4)
+        train = made.features[made.split == 0]
+        varying = train.std(0) > 1e-6
+        expected = (made.features[rows["val"]] - train.mean(0))[:, varying] / train.std(0)[varying]
+        np.testing.assert_allclose(values["val"][:, varying], expected, rtol=1e-4, atol=1e-6)
+        assert FeatureStore(PROBE, DATA, shared_cache).ready() and not FeatureStore(PROBE, DATA, Path("no")).ready()
 
     def test_nan_is_refused(self, features, tmp_path):
         import shutil
 
-        shutil.copytree(features.folder, tmp_path / "copy")
+        shutil.copytree(features.of_seed(0).folder, tmp_path / "copy")
         broken = np.load(tmp_path / "copy" / "features.npy")
         broken[3, 5] = np.nan
         np.save(tmp_path / "copy" / "features.npy", broken)
         with pytest.raises(TrainableError, match=r"1 rows of the features are not finite \(first: row 3\)"):
-            describe(Features(tmp_path / "copy"), DATA, SETTINGS, [0])
+            Given(tmp_path / "copy").describe([0])
 
     def test_validation_is_carved_by_seed(self, features):
-        per_seed, fixed = {"fraction": 0.2, "per_seed": True}, {"fraction": 0.2, "per_seed": False}
-        assert not np.array_equal(features.rows(per_seed, 0)["val"], features.rows(per_seed, 1)["val"])
-        assert np.array_equal(features.rows(fixed, 0)["val"], features.rows(fixed, 1)["val"])
-        assert np.array_equal(features.rows(per_seed, 0)["test"], features.rows(None, 0)["test"])
+        made = features.of_seed(0)
+
+        def rows(validation, seed):
+            return FeatureStore(PROBE, Noise(validation=validation), Path()).rows(made, seed)
+
+        per_seed, fixed = Validation(), Validation(per_seed=False)
+        assert not np.array_equal(rows(per_seed, 0)["val"], rows(per_seed, 1)["val"])
+        assert np.array_equal(rows(fixed, 0)["val"], rows(fixed, 1)["val"])
+        assert np.array_equal(rows(per_seed, 0)["test"], rows(None, 0)["test"])
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -250,9 +285,8 @@ class TestFeatures:
         ],
     )
     def test_bad_backbones_are_named(self, tmp_path, change, message):
-        settings = SETTINGS | {"backbone": SETTINGS["backbone"] | change}
         with pytest.raises(TrainableError, match=message):
-            prepare(DATA, settings, tmp_path)
+            made_with(tmp_path, **change)
 
     def test_local_weights_load_and_misfits_are_named(self, tmp_path):
         import timm
@@ -261,25 +295,71 @@ class TestFeatures:
         model = timm.create_model("test_resnet", in_chans=1, num_classes=10)
         save_file(model.state_dict(), tmp_path / "fits.safetensors")
         save_file({"other": torch.zeros(1)}, tmp_path / "misfit.safetensors")
-        fits = SETTINGS | {"backbone": SETTINGS["backbone"] | {"weights": str(tmp_path / "fits.safetensors")}}
-        assert prepare(DATA, fits, tmp_path / "cache").features.shape == (7000, 96)
-        misfit = SETTINGS | {"backbone": SETTINGS["backbone"] | {"weights": str(tmp_path / "misfit.safetensors")}}
+        assert made_with(tmp_path / "cache", weights=str(tmp_path / "fits.safetensors")).features.shape == (7000, 96)
         with pytest.raises(TrainableError, match="misfit.safetensors does not fit the model"):
-            prepare(DATA, misfit, tmp_path / "cache")
+            made_with(tmp_path / "cache", weights=str(tmp_path / "misfit.safetensors"))
 
     def test_a_real_clip_tower_gives_features(self):
-        from trainables.models.build import extract
+        from trainables.models.frozen import extract
+        from trainables.models.settings import Backbone
 
-        images = np.zeros((2, 224, 224, 3), dtype=np.uint8)
-        settings = {"library": "open_clip", "name": "ViT-S-32-alt"}
-        assert extract(images, np.ones((2, 1)), np.array([0]), settings, "cpu").shape == (2, 256)
+        pixels, codes = np.zeros((2, 224, 224, 3), dtype=np.uint8), np.zeros(2, dtype=np.uint8)
+        images = ImageSet(pixels, np.ones((2, 1), dtype=np.uint8), codes, None, ["a"])
+        assert extract(images, np.array([0]), Backbone(library="open_clip", name="ViT-S-32-alt"), "cpu").shape == (
+            2,
+            256,
+        )
+
+
+def made_with(cache, **backbone):
+    probe = Probe.model_validate(SETTINGS | {"backbone": SETTINGS["backbone"] | backbone})
+    return FeatureStore(probe, DATA, cache).of_seed(0)
+
+
+class Noise(DataSettings):
+    """Small grey noise with random labels; `bump` is added to the pixels of some rows."""
+
+    name: str = "noise"
+    validation: Validation | None = Validation()
+    bump: int = 0
+    rows: tuple[int, ...] = ()
+
+    def fingerprint(self):
+        return f"{self.bump} {self.rows}"
+
+    def load(self, image_size, cache):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 200, size=(90, image_size, image_size, 1), dtype=np.uint8)
+        targets = np.eye(3, dtype=np.uint8)[rng.integers(3, size=90)]
+        images[list(self.rows)] += self.bump
+        return ImageSet(images, targets, np.repeat(np.arange(3, dtype=np.uint8), 30), None, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("warm", [None, {"epochs": 1, "batch": 16}])
+def test_nothing_is_fitted_on_rows_that_become_validation(tmp_path, warm):
+    """Other pixels in a seed's validation rows leave all that its train rows give as it was."""
+    probe = Probe.model_validate(SETTINGS | {"backbone": SETTINGS["backbone"] | {"warm_start": warm}})
+    whole = FeatureStore(probe, Noise(), tmp_path / "whole")
+    _, rows, values = standardised(whole, 3)
+    other = FeatureStore(probe, Noise(bump=40, rows=tuple(rows["val"].tolist())), tmp_path / "other")
+    _, _, same_values = standardised(other, 3)
+    np.testing.assert_array_equal(values["train"], same_values["train"])
+    assert not np.array_equal(values["val"], same_values["val"])
+    assert (whole.of_seed(3).folder == whole.of_seed(4).folder) == (warm is None)
 
 
 def test_trial_ids_follow_what_decides_the_result():
     base = trial()
     assert base.id == trial().id and len(base.id) == 16
-    assert replace(base, label="other", group=3).id == base.id
-    for change in ({"seed": 1}, {"design": "search"}, {"loss": "apl"}, {"hyperparameters": {}}, {"trainable": {}}):
+    assert replace(base, label="other", group=3, moved="clip").id == base.id
+    for change in (
+        {"seed": 1},
+        {"design": "search"},
+        {"loss": "apl"},
+        {"hyperparameters": {}},
+        {"trainable": {}},
+        {"settings": {"lr": 1}},
+    ):
         assert replace(base, **change).id != base.id
 
 

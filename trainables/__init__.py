@@ -1,9 +1,29 @@
-"""One trial: data, frozen backbones, heads, losses and metrics.
+"""One trial: data, models, losses and measures, and the trainables that put them together.
 
 This package runs without Ray and MLflow. Importing it does not import torch; its modules do.
 """
 
+from typing import Any
+
+from trainables.base import Trainable
 from trainables.errors import TrainableError
+from trainables.probe.settings import Probe
+from trainables.settings import chosen
 from trainables.trial import Trial
 
-__all__ = ["Trial", "TrainableError"]
+__all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "trainable"]
+
+TRAINABLES: dict[str, type[Trainable]] = {
+    "probe": Probe,
+}
+
+AnyTrainable = Probe
+"""What `trainable:` of a study file may hold, for the schema that editors read."""
+
+
+def trainable(settings: dict[str, Any]) -> Trainable:
+    """The trainable that `settings["name"]` names: one of ours, or a user's `module:Class`.
+
+    Raises ValueError (pydantic's ValidationError for a wrong key or value).
+    """
+    return chosen("trainable", settings, TRAINABLES)

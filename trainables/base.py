@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from trainables.data.image_set import DataSet
 from trainables.trial import Trial
@@ -40,18 +40,21 @@ class Prepared(Protocol):
         ...
 
 
-class Worker(Protocol):
+P = TypeVar("P", bound=Prepared)
+
+
+class Worker(Protocol[P]):
     """The half of a trainable that computes; importing it may import torch."""
 
-    def prepare(self, data: DataSet, cache: Path, device: str) -> Prepared:
+    def prepare(self, data: DataSet, cache: Path, device: str) -> P:
         """What trials share, made once a node and found by other processes. Raises TrainableError."""
         ...
 
-    def bytes_per_trial(self, prepared: Prepared) -> int:
+    def bytes_per_trial(self, prepared: P) -> int:
         """A rough upper bound of the memory, in bytes, that one more trial adds to a pack."""
         ...
 
-    def run(self, trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
+    def run(self, trials: list[Trial], prepared: P, place: Path) -> Iterator[tuple[Trial, Result]]:
         """Train and evaluate trials that share data, settings and seed; results as they end, in any order.
 
         `place` is a folder for checkpoints and large files. A non-finite loss is the state `diverged`; whatever is
@@ -66,8 +69,8 @@ class Trainable(Protocol):
     @property
     def name(self) -> str: ...
 
-    def identity(self) -> dict[str, Any]:
-        """What decides a result, as part of a trial's id: settings and content hashes, never paths.
+    def identity(self, data: DataSet) -> dict[str, Any]:
+        """What decides a result on `data`, as part of a trial's id: settings and content hashes, never paths.
 
         Raises TrainableError for a file that is not there.
         """
@@ -81,6 +84,6 @@ class Trainable(Protocol):
         """Whether `prepare` would find everything made; needs no torch."""
         ...
 
-    def worker(self) -> Worker:
+    def worker(self) -> Worker[Any]:
         """The computing half; imports torch here and nowhere earlier."""
         ...

@@ -2,9 +2,11 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
 
 from trainables.errors import nearest
 
@@ -31,16 +33,42 @@ SWITCH = "switch"
 """Marks a field that came after the first version: part of an identity only when it is not at its default."""
 
 
+class Written(str):
+    """Text of a study file that knows the folder against which a path in it is meant."""
+
+    folder: Path
+
+    def __new__(cls, text: str, folder: Path) -> "Written":
+        written = super().__new__(cls, text)
+        written.folder = folder
+        return written
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, Written) and "://" not in value:
+        return str(value.folder / Path(value).expanduser())
+    return value
+
+
+PathText = Annotated[str, BeforeValidator(_absolute), PLACE]
+"""A path as a study file writes it; made absolute once, on the driver."""
+
+
 def places(settings: BaseModel, at: str = "") -> list[str]:
     """The dotted names of all fields marked PLACE, those of inner models included."""
     found = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        if PLACE in field.metadata:
+        if _is_place(field):
             found.append(f"{at}{name}")
         if isinstance(value, BaseModel):
             found += places(value, f"{at}{name}.")
     return found
+
+
+def _is_place(field: FieldInfo) -> bool:
+    members = getattr(field.annotation, "__args__", ())  # of `PathText | None`
+    return PLACE in field.metadata or any(PLACE in getattr(member, "__metadata__", ()) for member in members)
 
 
 def decisive(settings: BaseModel) -> dict[str, Any]:
@@ -48,7 +76,7 @@ def decisive(settings: BaseModel) -> dict[str, Any]:
     contents = settings.model_dump(mode="json")
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        if PLACE in field.metadata or (SWITCH in field.metadata and value == field.get_default()):
+        if _is_place(field) or (SWITCH in field.metadata and value == field.get_default()):
             del contents[name]
         elif isinstance(value, BaseModel):
             contents[name] = decisive(value)
@@ -69,3 +97,15 @@ def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         raise ValueError(f"unknown {what} {name!r}; {nearest(name, known)}")
     return known[name]
+
+
+def chosen(what: str, settings: Any, known: Mapping[str, Any]) -> Any:
+    """The model of `known` (or a user's own) that `settings["name"]` names, made of `settings`.
+
+    Raises ValueError; pydantic's ValidationError for a wrong key or value.
+    """
+    if isinstance(settings, Settings):
+        return settings
+    if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
+        raise ValueError(f"give a name, one of {', '.join(known)}, or a module:Class of your own")
+    return named(what, settings["name"], known).model_validate(settings)

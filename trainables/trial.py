@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 DESIGNS = ("sweep", "sobol", "search", "confirm")
@@ -15,7 +15,8 @@ class Trial:
     `hyperparameters` holds every field of the loss, defaults included, so that a changed default is another trial.
     `label` is the name under which the study shows the loss (a loss may enter twice, with other fixed fields).
     `group` is the seed group of a search (None elsewhere). `moved` is the hyperparameter that a sweep moved away from
-    its default (None at the default and in other designs).
+    its default (None at the default and in other designs). `settings` are those of the trainable in which this trial
+    departs from the study's.
     """
 
     loss: str
@@ -27,16 +28,18 @@ class Trial:
     label: str
     group: int | None = None
     moved: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         """16 hexadecimal digits: a hash of all that decides the result, and of the design.
 
         The design counts because a searched point was chosen by its outcome: it must never stand in for a planned one.
-        Label, group and moved are names only and do not count.
+        Label, group and moved are words only and do not count.
         """
         contents = asdict(self)
-        del contents["label"], contents["group"], contents["moved"]
+        for name in ("label", "group", "moved") + (() if self.settings else ("settings",)):
+            del contents[name]
         canonical = json.dumps(contents, sort_keys=True, separators=(",", ":"), default=_refuse)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -58,7 +58,7 @@ def _packages() -> str:
 
 
 def _gpu() -> str:
-    from trainables.probe.train import gpu_summary
+    from trainables.device import gpu_summary
 
     return gpu_summary() or "none; studies run on the CPU (resources.gpus: 0)"
 

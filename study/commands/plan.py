@@ -4,13 +4,15 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from study.errors import UserError
-from study.file.study import StudyConfig, load_study
+from study.file.read import load_study
+from study.file.study import StudyConfig
 from study.plan.planner import Planner
 from study.run.engine import context_of, planner_of, storage_of
 from study.run.feed import divide
-from study.run.worker import Context
+from study.run.worker import Context, ready
 from trainables import TrainableError, Trial
 
 DESIGNS = ("sweep", "sobol", "search", "confirm")
@@ -55,19 +57,18 @@ def _line(label: str, counts: dict[str, int], width: int) -> str:
 
 def _estimate(config: StudyConfig, planner: Planner, packs: list[list[Trial]], context: Context) -> str:
     """Time one pack in this process, twice (the first warms up)."""
-    from trainables.probe.features import prepare
-    from trainables.probe.train import one_thread, run_pack
+    from trainables.device import one_thread
 
     if not packs:
         return "nothing to measure: the study has no sweep and no sobol design\n"
     try:
-        features = prepare(context.data, context.trainable, Path(context.cache), context.device)
+        worker, prepared = ready(context)
     except TrainableError as error:
         raise UserError(str(error)) from error
-    with one_thread():
-        run_pack(packs[0][:1], features, context.device)
+    with one_thread(), TemporaryDirectory() as place:
+        list(worker.run(packs[0][:1], prepared, Path(place)))
         started = time.perf_counter()
-        run_pack(packs[0], features, context.device)
+        list(worker.run(packs[0], prepared, Path(place)))
         per_trial = (time.perf_counter() - started) / len(packs[0])
     total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.losses)
     workers = config.resources.workers or 1

@@ -6,7 +6,8 @@ import sys
 
 import yaml
 
-from study.file.study import PRESETS, StudyConfig
+from study.file.read import PRESETS
+from study.file.study import StudyConfig
 
 
 def execute(options: argparse.Namespace) -> int:

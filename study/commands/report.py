@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from study.errors import UserError
-from study.file.study import load_study
+from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.run.engine import storage_of, tracking_uri_of
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
-from study.file.study import StudyConfig, load_study
+from study.file.read import load_study
+from study.file.study import StudyConfig
 from study.run import engine
 from study.run.display import display, states_text
 

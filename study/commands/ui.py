@@ -5,7 +5,7 @@ import os
 import sys
 
 from study.errors import UserError
-from study.file.study import load_study
+from study.file.read import load_study
 from study.run.engine import storage_of, tracking_uri_of
 
 

@@ -7,13 +7,13 @@ from the ledger and goes on where it stopped. Nothing of it needs to be stored.
 import zlib
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
 from search_spaces.optuna_search import distributions, sampler
-from study.file.study import Loss, Search
+from study.file.designs import Search
+from study.file.losses import Loss
 from study.plan.known import Known
 from study.plan.planner import Planner
 from trainables import Trial
@@ -52,9 +52,11 @@ class LossSearch:
         self.asked = []
         for _ in range(num):
             proposal = self.study.ask(space)
-            trials = [self.planner.trial(self.loss, proposal.params, seed, "search", self.group) for seed in self.seeds]
-            self.asked.append((proposal, trials))
+            self.asked.append((proposal, [self._trial(proposal.params, seed) for seed in self.seeds]))
         return [trial for _, trials in self.asked for trial in trials]
+
+    def _trial(self, setting: dict[str, object], seed: int) -> Trial:
+        return self.planner.trial(self.loss, setting, seed, "search", group=self.group)
 
     def tell(self, state: str, score: float | None, trial_id: str) -> bool:
         """Take one result; True when the batch is complete and Optuna has been told of it, in the order asked."""
@@ -74,11 +76,11 @@ class LossSearch:
     def _confirm(self) -> list[Trial]:
         """The winner (chosen on validation) and the default, on seeds that nothing has seen."""
         complete = [t for t in self.study.trials if t.state == TrialState.COMPLETE]
-        settings: list[dict[str, Any]] = [{}]
+        settings: list[dict[str, object]] = [{}]
         if complete:
             settings.append(self.study.best_params)
         trials = [
-            self.planner.trial(self.loss, setting, seed, "confirm", self.group if setting else None)
+            self.planner.trial(self.loss, setting, seed, "confirm", group=self.group if setting else None)
             for setting in settings
             for seed in self.planner.config.fresh_seeds
         ]
@@ -104,14 +106,15 @@ class Searches:
             missing += self._advance(member, known)
         return missing
 
-    def hear(
-        self, trial_id: str, state: str, scores: dict[str, float | None], known: Mapping[str, Known]
-    ) -> list[Trial]:
-        """Take one result; returns the trials that it sets free."""
+    def hear(self, trial_id: str, known: Mapping[str, Known]) -> list[Trial]:
+        """A trial became known; returns the trials that it sets free."""
         member = self.waiting.pop(trial_id, None)
         if member is None or member.confirming:
             return []
-        return self._advance(member, known) if member.tell(state, scores.get(self.metric), trial_id) else []
+        return self._advance(member, known) if self._tell(member, trial_id, known[trial_id]) else []
+
+    def _tell(self, member: LossSearch, trial_id: str, known: Known) -> bool:
+        return member.tell(known.state, known.scores.get(self.metric), trial_id)
 
     def _advance(self, member: LossSearch, known: Mapping[str, Known]) -> list[Trial]:
         while trials := member.ask():
@@ -124,8 +127,7 @@ class Searches:
             complete = False
             for trial in trials:
                 if trial.id in known:
-                    state, scores = known[trial.id]
-                    complete = member.tell(state, scores.get(self.metric), trial.id)
+                    complete = self._tell(member, trial.id, known[trial.id])
             if not complete:
                 return missing
         return []

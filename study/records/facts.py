@@ -5,14 +5,13 @@ from typing import Any
 
 from reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
 from search_spaces.space import Parameter
-from study.file.study import Loss, StudyConfig
+from study.file.losses import Loss
+from study.file.study import StudyConfig
+from trainables.measures import columns
 
-GROUPS = ("head", "medium", "tail")
 MEASURES = {
-    "f1": MeasureFacts("macro F1 at 0.5", parts=GROUPS, headline=True),
-    "f1_tuned": MeasureFacts("macro F1 at validation-chosen thresholds", parts=GROUPS, headline=True),
-    "map": MeasureFacts("mAP", parts=GROUPS, headline=True),
-    "mauc": MeasureFacts("mAUC", parts=GROUPS, headline=True),
+    name: MeasureFacts(column.title, column.better, column.splits, column.parts, column.headline)
+    for name, column in columns().items()
 }
 
 
@@ -26,8 +25,8 @@ def facts_of_study(config: StudyConfig, data: dict[str, Any], planned: dict[str,
         reduction=config.reduction,
         seeds=tuple(config.seeds),
         fresh_seeds=tuple(config.fresh_seeds),
-        data=_data_facts({"name": config.data.name, **data}),
-        trainable=_words(config.trainable.model_dump(mode="json")),
+        data=_data_facts(data),
+        trainable=config.trainable.summary(),
         planned=planned,
         losses={loss.label: _loss_facts(loss) for loss in config.losses},
         measures=MEASURES,
@@ -51,7 +50,7 @@ def _upgraded(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(trainable: dict[str, Any]) -> dict[str, str]:
-    """A probe's settings in words."""
+    """What the header said of the only trainable that there was."""
     return {
         "model": f"{trainable['backbone']['name']}, frozen",
         "training": f"{trainable['epochs']} epochs, batch {trainable['batch']}, lr {trainable['lr']:g}",

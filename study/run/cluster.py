@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from study.errors import ClusterError
-from study.run.worker import Context, Outcome, execute
+from study.run.worker import Context, Report, execute
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
     from study.run.feed import Feed
@@ -61,8 +61,8 @@ def _tune_classes() -> tuple[Any, type, type]:
 
         def step(self) -> dict[str, Any]:
             pack = self.config["pack"]
-            outcome = execute(pack, self.config["context"])
-            return {"pack": pack.number, "outcome": outcome, "done": True}
+            report = execute(pack, self.config["context"])
+            return {"pack": pack.number, "report": report, "done": True}
 
         def save_checkpoint(self, checkpoint_dir: str) -> None: ...
 
@@ -94,10 +94,10 @@ def _tune_classes() -> tuple[Any, type, type]:
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
             number = self.numbers.pop(trial_id)
-            if result and "outcome" in result:
-                self.feed.finished(number, result["outcome"])
+            if result and "report" in result:
+                self.feed.finished(number, result["report"])
             else:
-                self.feed.finished(number, Outcome({}, {}, error=WORKER_DIED))
+                self.feed.finished(number, Report(error=WORKER_DIED))
 
         def save(self, checkpoint_path: str) -> None: ...
 

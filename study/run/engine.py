@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from study.errors import UserError
+from study.file.losses import Loss
 from study.file.study import StudyConfig
-from study.plan.changes import retire_unusable
+from study.plan.changes import Changes, changes
 from study.plan.known import Known
 from study.plan.planner import Planner
 from study.records.facts import facts_of_study
@@ -17,9 +18,11 @@ from study.records.record import TrialRecord
 from study.run.feed import Feed
 from study.run.worker import Context, check_data
 from study.tracking.driver import Tracker, default_uri
-from trainables import TrainableError
+from trainables import TrainableError, Trial
 from trainables.cache import default_cache
-from trainables.probe.features import backbone_identity, locate
+
+if TYPE_CHECKING:  # Optuna is imported only by a study that searches
+    from study.plan.search import Searches
 
 
 class Display(Protocol):
@@ -64,7 +67,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ended:
     """How a run ended: trials by state, new ones, and trials that MLflow still lacks."""
 
     states: Counter[str]
@@ -87,30 +90,28 @@ def tracking_uri_of(config: StudyConfig, storage: str, uri: str | None) -> str:
 
 
 def planner_of(config: StudyConfig) -> Planner:
-    """The planner, with data and backbone identified by their contents. Raises UserError for missing files."""
+    """The planner, with data and trainable identified by their contents. Raises UserError for missing files."""
     try:
-        data = config.data.identity()
-        backbone = backbone_identity(config.trainable.backbone.model_dump(mode="json"))
+        return Planner(config, config.data.identity(), config.trainable.identity(config.data))
     except TrainableError as error:
         raise UserError(str(error)) from error
-    return Planner(config, data, backbone)
 
 
 def context_of(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> Context:
     """What workers need to know."""
+    settings = config.model_dump(mode="json", include={"data", "trainable"})
     return Context(
         study=config.name,
         storage=storage,
         cache=default_cache(),
-        data=config.data.model_dump(mode="json"),
-        trainable=config.trainable.model_dump(mode="json"),
+        **settings,
         device="cuda" if config.resources.gpus else "cpu",
         memory_gib=config.resources.memory_gib,
         python_path=list(python_path),
     )
 
 
-def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str], Runner], display: Display) -> Outcome:
+def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str], Runner], display: Display) -> Ended:
     """Run what is missing of a study. Raises UserError before anything starts when something is wrong."""
     storage = storage_of(config, options.storage)
     planner = planner_of(config)
@@ -118,28 +119,68 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
     ledger.create()
     with ledger.alone(), _tracker(config, storage, options, display) as tracker:
         planned = planner.planned()
-        known = _known(ledger, options.retry_failed)
-        known = retire_unusable(ledger, known, planner, planned, accept=options.accept_changes, say=display.say)
+        records = _usable(ledger, planner, planned, options, display.say)
         context = context_of(config, storage, options.python_path)
-        counts = {loss.label: _planned_counts(planner, planned, loss.label) for loss in config.losses}
+        counts = {loss.label: _planned_counts(planner, planned, loss) for loss in config.losses}
         with make_runner(storage) as runner:
             display.say("checking data and features")
             facts = _facts(config, context, runner)
             _refuse_several_labels(config, facts)
             summary = facts_of_study(config, facts, counts).to_json()
             ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
-            tracker.start(summary, list(known.values()), ledger.retired_ids())
-            display.begin(_total(counts), Counter(record.state for record in known.values()))
+            tracker.start(summary, list(records.values()), ledger.retired_ids())
+            total = sum(sum(designs.values()) for designs in counts.values())
+            display.begin(total, Counter(record.state for record in records.values()))
+            known = {i: Known(r.state, r.metrics) for i, r in records.items()}
             try:
-                num_new = _run_missing(config, planned, planner, ledger, known, runner, context, tracker, display)
+                num_new = _run_missing(planned, planner, ledger, known, runner, context, tracker, display)
             finally:
                 display.end()
             runner.close()
             num_untracked = tracker.finish(summary)
-        return Outcome(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
+        return Ended(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
 
 
-def _searches(planner: Planner) -> Any:
+def _usable(
+    ledger: Ledger, planner: Planner, planned: list[Trial], options: Options, say: Callable[[str], None]
+) -> dict[str, TrialRecord]:
+    """The records that belong to the study as it is now; a mere extension goes on by itself.
+
+    Others mean that the file (or the data) changed: raises UserError with the changed keys and what is still usable,
+    or, when the change is accepted, moves them to `retired/`.
+    """
+    records = ledger.read_all()
+    for trial_id in [i for i, record in records.items() if options.retry_failed and record.state == "failed"]:
+        ledger.remove(trial_id)
+        del records[trial_id]
+    before = ledger.read_study()
+    if before is None and records:
+        raise UserError(f"{ledger.storage}: holds trial records but no study.json; restore it or use another --storage")
+    if before is None:
+        return records
+    found = changes(before["config"], planner, planned, {i: record.trial for i, record in records.items()})
+    if not found.unusable:
+        if found.keys and records:
+            say(f"the study was extended ({found.listed()}); all {len(records)} recorded trials stay usable")
+        return records
+    if not options.accept_changes:
+        raise UserError(_refusal(ledger.storage, found, len(records)))
+    for trial_id in found.unusable:
+        ledger.retire(trial_id)
+        del records[trial_id]
+    say(f"{len(found.unusable)} trials of the former study were moved to retired/")
+    return records
+
+
+def _refusal(storage: str, found: Changes, num_records: int) -> str:
+    return (
+        f"{storage}: the study changed after trials were recorded: {found.listed()}. "
+        f"{num_records - len(found.unusable)} of {num_records} recorded trials are still usable. Undo the change, give "
+        "another --storage, or give --accept-changes to set the others aside (they are kept in retired/)"
+    )
+
+
+def _searches(planner: Planner) -> "Searches | None":
     if planner.config.designs.search is None:
         return None
     from study.plan.search import Searches
@@ -148,10 +189,10 @@ def _searches(planner: Planner) -> Any:
 
 
 def _facts(config: StudyConfig, context: Context, runner: Runner) -> dict[str, Any]:
-    """Check data and features: where trials run if they are still to be made, else at once."""
+    """Check what trials share: where they run if it is still to be made, else at once."""
     seeds = config.seeds + config.fresh_seeds
     try:
-        if locate(context.data, context.trainable, Path(context.cache)).exists():
+        if config.trainable.ready(config.data, Path(context.cache)):
             return check_data(context, seeds)
         return runner.call(check_data, context, seeds)
     except TrainableError as error:
@@ -169,16 +210,11 @@ def _refuse_several_labels(config: StudyConfig, facts: dict[str, Any]) -> None:
             )
 
 
-def _total(counts: dict[str, dict[str, int]]) -> int:
-    return sum(sum(designs.values()) for designs in counts.values())
-
-
 def _run_missing(
-    config: StudyConfig,
-    planned: list[Any],
+    planned: list[Trial],
     planner: Planner,
     ledger: Ledger,
-    known: dict[str, TrialRecord],
+    known: dict[str, Known],
     runner: Runner,
     context: Context,
     tracker: Tracker,
@@ -192,28 +228,21 @@ def _run_missing(
         tracker.submit(ledger.read(trial_id))
         display.trial(state)
 
+    resources = planner.config.resources
     feed = Feed(
         planned,
         _searches(planner),
         ledger,
-        known={i: Known(record.state, record.metrics) for i, record in known.items()},
-        pack_size=config.resources.pack_size,
+        known=known,
+        pack_size=resources.pack_size,
         workers=runner.workers,
-        retries=config.resources.retries,
+        retries=resources.retries,
         on_trial=on_trial,
         on_pack=tracker.announce,
     )
     if not feed.over:
         runner.run(feed, context)
     return num_new
-
-
-def _known(ledger: Ledger, retry_failed: bool) -> dict[str, TrialRecord]:
-    known = ledger.read_all()
-    for trial_id in [key for key, record in known.items() if retry_failed and record.state == "failed"]:
-        ledger.remove(trial_id)
-        del known[trial_id]
-    return known
 
 
 def _tracker(config: StudyConfig, storage: str, options: Options, display: Display) -> Tracker:
@@ -239,7 +268,6 @@ def _tracker(config: StudyConfig, storage: str, options: Options, display: Displ
     return tracker
 
 
-def _planned_counts(planner: Planner, planned: list[Any], label: str) -> dict[str, int]:
-    loss = next(loss for loss in planner.config.losses if loss.label == label)
-    counts = Counter(trial.design for trial in planned if trial.label == label)
+def _planned_counts(planner: Planner, planned: list[Trial], loss: Loss) -> dict[str, int]:
+    counts = Counter(trial.design for trial in planned if trial.label == loss.label)
     return {"sweep": counts["sweep"], "sobol": counts["sobol"], **planner.num_search_trials(loss)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from study.plan.known import Known
 from study.records.ledger import Ledger
-from study.run.worker import Outcome, Pack, failed
+from study.run.worker import Pack, Report, failed
 from trainables import Trial
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # Optuna is imported only by a study that searches
 
 
 class Feed:
-    """Packs out (`next`), outcomes in (`finished`). `on_trial(id, state)` is called once per recorded trial,
+    """Packs out (`next`), reports in (`finished`). `on_trial(id, state)` is called once per recorded trial,
     `on_pack(trials)` for every pack given out."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Feed:
         self.ledger, self.searches, self.known = ledger, searches, dict(known)
         self.pack_size, self.retries, self.on_trial, self.on_pack = pack_size, retries, on_trial, on_pack
         self.planned = deque(divide([t for t in planned if t.id not in known], pack_size, workers))
-        self.urgent: dict[int, list[Trial]] = defaultdict(list)
+        self.urgent: dict[str, list[Trial]] = defaultdict(list)
         self.again: deque[list[Trial]] = deque()
         self.attempts: Counter[str] = Counter()
         self.flying: dict[int, Pack] = {}
@@ -61,22 +61,22 @@ class Feed:
         """Nothing left to give out and nothing flying."""
         return not (self.flying or self.planned or self.again or any(self.urgent.values()))
 
-    def finished(self, number: int, outcome: Outcome) -> None:
-        """Take the outcome of a pack; trials it did not record go back into the queue or are recorded as failed."""
+    def finished(self, number: int, report: Report) -> None:
+        """Take the report of a pack; trials it did not record go back into the queue or are recorded as failed."""
         pack = self.flying.pop(number)
         for trial in pack.trials:
-            if trial.id in outcome.states:
-                self._recorded(trial.id, outcome.states[trial.id], outcome.scores[trial.id])
-        rest = [trial for trial in pack.trials if trial.id not in outcome.states]
+            if trial.id in report.states:
+                self._recorded(trial.id, report.states[trial.id], report.scores[trial.id])
+        rest = [trial for trial in pack.trials if trial.id not in report.states]
         if rest:
-            self._retry(rest, outcome.error or "the pack ended without a result")
+            self._retry(rest, report.error or "the pack ended without a result")
 
     def _next_trials(self) -> list[Trial] | None:
         if self.again:
             return self.again.popleft()
-        for seed, trials in self.urgent.items():
+        for shared, trials in self.urgent.items():
             if trials:
-                self.urgent[seed] = trials[self.pack_size :]
+                self.urgent[shared] = trials[self.pack_size :]
                 return trials[: self.pack_size]
         return self.planned.popleft() if self.planned else None
 
@@ -84,7 +84,7 @@ class Feed:
         self.known[trial_id] = Known(state, scores)
         self.on_trial(trial_id, state)
         if self.searches:
-            self._add_urgent(self.searches.hear(trial_id, state, scores, self.known))
+            self._add_urgent(self.searches.hear(trial_id, self.known))
 
     def _retry(self, trials: list[Trial], error: str) -> None:
         recorded = self.ledger.ids()
@@ -106,18 +106,25 @@ class Feed:
 
     def _add_urgent(self, trials: list[Trial]) -> None:
         for trial in trials:
-            self.urgent[trial.seed].append(trial)
+            self.urgent[_shared(trial)].append(trial)
 
 
 def divide(trials: list[Trial], pack_size: int, workers: int) -> list[list[Trial]]:
-    """Packs of one seed each, of about equal size, at most `pack_size`, enough of them to occupy all workers."""
-    by_seed: dict[int, list[Trial]] = defaultdict(list)
+    """Packs of about equal size, at most `pack_size`, enough of them to occupy all workers.
+
+    The trials of a pack share seed and settings.
+    """
+    alike: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
-        by_seed[trial.seed].append(trial)
+        alike[_shared(trial)].append(trial)
     packs = []
-    for members in by_seed.values():
+    for members in alike.values():
         members.sort(key=lambda t: (t.loss, t.label, t.id))
-        wanted = max(-(-len(members) // pack_size), -(-workers // len(by_seed)))
+        wanted = max(-(-len(members) // pack_size), -(-workers // len(alike)))
         size = -(-len(members) // wanted)
         packs += [members[start : start + size] for start in range(0, len(members), size)]
     return packs
+
+
+def _shared(trial: Trial) -> str:
+    return f"{trial.seed} {sorted(trial.settings.items())}"

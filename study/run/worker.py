@@ -1,24 +1,30 @@
-"""What happens to a pack on a worker: features, training, one record a trial. Used by every runner."""
+"""What happens to a pack on a worker: preparation, training, one record a trial. Used by every runner."""
 
+import json
+import shutil
 import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from study import __version__
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
-from trainables import Trial
+from trainables import Trial, trainable
+from trainables.base import Prepared, Result, Worker
+from trainables.data import data_set
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
+NOTE_LENGTH = 4000
+
+Scores = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -49,65 +55,84 @@ class Pack:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the driver hears of a pack: state and validation score by trial id, or the error that ended it."""
+class Report:
+    """What the driver hears of a pack: state and validation scores by trial id, or the error that ended it."""
 
-    states: dict[str, str]
-    scores: dict[str, dict[str, float | None]]
+    states: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
     error: str | None = None
 
 
-def execute(pack: Pack, context: Context) -> Outcome:
-    """Train a pack and record every trial. An error in the computation is returned, with its text."""
-    for folder in context.python_path:
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+def execute(pack: Pack, context: Context) -> Report:
+    """Train a pack and record every trial the moment it ends. An error is returned, with its text."""
+    report = Report()
     try:
-        return _execute(pack, context)
+        for record in _records(pack, context):
+            report.states[record.id] = record.state
+            report.scores[record.id] = {key: v for key, v in record.metrics.items() if key.startswith("val_")}
     except Exception:
-        return Outcome({}, {}, error=traceback.format_exc(limit=20))
+        return Report(report.states, report.scores, traceback.format_exc(limit=20))
+    return report
 
 
-def _execute(pack: Pack, context: Context) -> Outcome:
-    from trainables.probe.features import prepare
-    from trainables.probe.train import bytes_per_trial
-
-    features = prepare(context.data, context.trainable, Path(context.cache), context.device)
-    size = _fitting(len(pack.trials), bytes_per_trial(features, context.trainable), context)
+def _records(pack: Pack, context: Context) -> Iterator[TrialRecord]:
+    worker, prepared = ready(context)
     ledger = Ledger(context.storage, context.study)
-    states: dict[str, str] = {}
-    scores: dict[str, dict[str, float | None]] = {}
+    size = _fitting(len(pack.trials), worker.bytes_per_trial(prepared), context)
     for start in range(0, len(pack.trials), size):
-        for trial, result, started in _train(pack.trials[start : start + size], features, context.device):
+        trials, place, started = pack.trials[start : start + size], _place(context), time.time()
+        for trial, result in _train(worker, trials, prepared, place):
             record = TrialRecord(
                 study=context.study,
                 trial=trial,
-                **vars(result),
                 started=started,
                 ended=time.time(),
                 pack=pack.number,
                 host=socket.gethostname(),
                 versions=versions(),
+                **vars(result),
             )
-            ledger.write(record)
-            states[trial.id] = result.state
-            scores[trial.id] = {key: value for key, value in result.metrics.items() if key.startswith("val_")}
-    return Outcome(states, scores)
+            ledger.write(record, place)
+            shutil.rmtree(place / trial.id, ignore_errors=True)
+            yield record
 
 
-def _train(trials: list[Trial], features: Any, device: str) -> list[tuple[Trial, Any, float]]:
+def ready(context: Context) -> tuple[Worker[Any], Prepared]:
+    """The trainable's worker and what its trials share; found or made once a process."""
+    for folder in context.python_path:
+        if folder not in sys.path:
+            sys.path.append(folder)
+    return _ready(json.dumps(context.data), json.dumps(context.trainable), context.cache, context.device)
+
+
+@lru_cache(maxsize=1)
+def _ready(data: str, settings: str, cache: str, device: str) -> tuple[Worker[Any], Prepared]:
+    worker = trainable(json.loads(settings)).worker()
+    return worker, worker.prepare(data_set(json.loads(data)), Path(cache), device)
+
+
+def _place(context: Context) -> Path:
+    """Where trials leave checkpoints and large files until they are recorded: on storage when that is a folder."""
+    if "://" in context.storage:
+        return Path(context.cache) / "working" / context.study
+    return Path(context.storage) / "working"
+
+
+def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
     """Results of the trials; a pack that does not fit into memory is halved."""
-    from trainables.probe.train import run_pack
-
-    started = time.time()
+    missing = {trial.id: trial for trial in trials}
     try:
-        results = run_pack(trials, features, device)
+        for trial, result in worker.run(trials, prepared, place):
+            del missing[trial.id]
+            yield trial, result
     except (MemoryError, RuntimeError) as error:
-        if len(trials) == 1 or not _out_of_memory(error):
+        if len(missing) <= 1 or not _out_of_memory(error):
             raise
-        half = len(trials) // 2
-        return _train(trials[:half], features, device) + _train(trials[half:], features, device)
-    return [(trial, result, started) for trial, result in zip(trials, results, strict=True)]
+    if missing:
+        rest = list(missing.values())
+        half = len(rest) // 2
+        for part in (rest[:half], rest[half:]):
+            yield from _train(worker, part, prepared, place)
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -117,14 +142,9 @@ def _out_of_memory(error: Exception) -> bool:
 
 def _fitting(num_trials: int, bytes_each: int, context: Context) -> int:
     """The largest pack, by halving, that fits into the memory a worker may use."""
-    from trainables.probe.train import free_device_bytes
+    from trainables.device import spare_bytes
 
-    if context.memory_gib:
-        allowed = context.memory_gib * GIB
-    elif context.device == "cpu":
-        allowed = 0.5 * psutil.virtual_memory().available
-    else:
-        allowed = 0.8 * free_device_bytes()
+    allowed = context.memory_gib * GIB if context.memory_gib else spare_bytes(context.device)
     while num_trials > 1 and num_trials * bytes_each > allowed:
         num_trials = -(-num_trials // 2)
     return num_trials
@@ -139,25 +159,22 @@ def versions() -> dict[str, str]:
 
 def failed(study: str, trial: Trial, error: str) -> TrialRecord:
     """The record of a trial that raised or killed its worker, with the text of what happened."""
-    now = time.time()
+    now, note = time.time(), error.strip()[-NOTE_LENGTH:]
     return TrialRecord(
         study=study,
         trial=trial,
         state="failed",
-        note=error.strip()[-4000:],
         started=now,
         ended=now,
+        note=note,
         host=socket.gethostname(),
         versions=versions(),
     )
 
 
 def check_data(context: Context, seeds: list[int]) -> dict[str, Any]:
-    """Load and check data and backbone, make the features, and say what was found. Runs before any trial.
+    """Load and check everything that trials share, and say what was found. Runs before any trial.
 
     Raises TrainableError. Returns the facts of the data set, among them the classes without positives in a split.
     """
-    from trainables.probe.features import describe, prepare
-
-    features = prepare(context.data, context.trainable, Path(context.cache), context.device)
-    return describe(features, context.data, context.trainable, seeds)
+    return ready(context)[1].describe(seeds)

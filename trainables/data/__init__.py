@@ -7,7 +7,7 @@ from pydantic import Field
 from trainables.data.csv_table import CsvTable
 from trainables.data.digits import DigitsMlt
 from trainables.data.image_set import SPLITS, DataSet, ImageSet
-from trainables.settings import named
+from trainables.settings import chosen
 
 __all__ = ["DATA_SETS", "SPLITS", "AnyData", "DataSet", "ImageSet", "data_set"]
 
@@ -20,9 +20,9 @@ AnyData = Annotated[DigitsMlt | CsvTable, Field(discriminator="name")]
 """What `data:` of a study file may hold, for the schema that editors read."""
 
 
-def data_set(settings: dict[str, Any]) -> DataSet:
-    """The data set that `settings["name"]` names: one of ours, or a user's `module:Class`.
+def data_set(settings: Any) -> DataSet:
+    """The data set that `settings["name"]` names (or is): one of ours, or a user's `module:Class`.
 
     Raises ValueError naming the nearest valid name (pydantic's ValidationError for a wrong key or value).
     """
-    return named("data set", str(settings.get("name")), DATA_SETS).model_validate(settings)
+    return chosen("data set", settings, DATA_SETS)

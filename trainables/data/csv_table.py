@@ -22,7 +22,7 @@ from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
 from trainables.data.table import DELIMITERS, counted, shown
 from trainables.errors import TrainableError, nearest
-from trainables.settings import PLACE, SWITCH, Settings
+from trainables.settings import SWITCH, PathText, Settings
 
 NUM_LISTED = 20
 """How many bad images an error names."""
@@ -46,7 +46,7 @@ class CsvTable(DataSettings):
     """A table of labels with a split column (or none), or one table a split; images in folders or zips."""
 
     name: Literal["csv"] = "csv"
-    root: Annotated[str, PLACE] = Field(description="folder in which all other paths lie")
+    root: PathText = Field(description="folder in which all other paths lie")
     tables: dict[Literal["train", "val", "test", "all"], str] = Field(min_length=1)
     images: dict[str, str | list[str]] = Field(min_length=1, description="table or split -> folders or zips of images")
     image_column: str = "image_id"

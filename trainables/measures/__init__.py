@@ -1,1 +1,21 @@
-"""What is measured of a trained trial."""
+"""What is measured of a trained trial: MEASURES is the list, one file each."""
+
+from collections.abc import Iterable
+
+from trainables.measures.base import Column, Evidence, Measure, Measured
+from trainables.measures.headline import Headline
+
+__all__ = ["HEADLINES", "MEASURES", "Column", "Evidence", "Measure", "Measured", "columns"]
+
+MEASURES: dict[str, Measure] = {
+    "headline": Headline(),
+}
+
+
+def columns(names: Iterable[str] = MEASURES) -> dict[str, Column]:
+    """The declared columns of the named measures, in order."""
+    return {name: column for key in names for name, column in MEASURES[key].columns.items()}
+
+
+HEADLINES = tuple(name for name, column in columns().items() if column.headline)
+"""The metrics that a study can be judged by."""

@@ -9,14 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-METRICS = ("f1", "f1_tuned", "map", "mauc")
-"""Macro F1 at 0.5, macro F1 at per-class thresholds chosen on validation, mean AP, mean ROC-AUC."""
-
-CHUNK_ELEMENTS = 4_000_000
-
 
 class PerClass(NamedTuple):
-    """Each [K, C]; NaN where undefined."""
+    """F1 at 0.5, F1 at the thresholds given, average precision, area under ROC: each [K, C], NaN where undefined."""
 
     f1: Tensor
     f1_tuned: Tensor
@@ -63,12 +58,6 @@ def per_class(scores_KNC: Tensor, targets_NC: Tensor, thresholds_KC: Tensor) -> 
     return PerClass(f1_at(scores_KNC, targets_NC, 0.5), f1_at(scores_KNC, targets_NC, thresholds_KC), ap, auc)
 
 
-def in_chunks(scores_KNC: Tensor, other_KNC: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Both tensors cut along K, so that ranking needs a bounded amount of memory."""
-    size = max(1, CHUNK_ELEMENTS // max(scores_KNC[0].numel(), other_KNC[0].numel()))
-    return list(zip(scores_KNC.split(size), other_KNC.split(size), strict=True))
-
-
 class _Ranked(NamedTuple):
     scores: Tensor  # [K, C, N] descending
     labels: Tensor  # [K, C, N] bool, in that order
@@ -110,7 +99,7 @@ def _defined(values: Tensor, positive: Tensor) -> Tensor:
 def summary(values: PerClass, groups: dict[str, list[int]]) -> dict[str, Tensor]:
     """Means over the defined classes, in total and by group: name -> [K]; NaN where no class is defined."""
     result = {}
-    for metric, scores_KC in zip(METRICS, values, strict=True):
+    for metric, scores_KC in values._asdict().items():
         result[metric] = scores_KC.nanmean(-1)
         for group, members in groups.items():
             result[f"{metric}_{group}"] = scores_KC[:, members].nanmean(-1)

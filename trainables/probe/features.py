@@ -1,41 +1,32 @@
-"""Features once per (data, backbone, image size), on disk, shared by all trials of a node."""
+"""Features once per (data, backbone, image size), on disk, shared by all trials of a node.
+
+Nothing is fitted on rows that become validation: features are standardised over the train rows of a seed, and a
+backbone that is warm-started sees only those (one set of features a seed where each seed carves its own validation).
+"""
 
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trainables.cache import made_once
-from trainables.data import SPLITS, data_set
+from trainables.data.image_set import SPLITS, DataSet
 from trainables.data.load import load
-from trainables.data.settings import Validation
 from trainables.data.splits import class_groups, rows_of
 from trainables.errors import TrainableError
+from trainables.probe.settings import Probe
 
-VERSION = 1
+VERSION = 2
 """Raised when the computation of features changes, so that old caches are left alone."""
-
-
-def backbone_identity(settings: dict[str, Any]) -> dict[str, Any]:
-    """The backbone section with a weights file replaced by the hash of its contents."""
-    weights = settings.get("weights")
-    if not weights:
-        return settings
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise TrainableError(
-            f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
-        )
-    return settings | {"weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16]}
 
 
 @dataclass(frozen=True)
 class Features:
-    """Standardised features [N, D], targets [N, C], split codes [N] and what is known of the data set."""
+    """Features [N, D] float32 as the backbone gives them, targets [N, C], split codes [N], group [N] or None."""
 
     folder: Path
 
@@ -57,81 +48,112 @@ class Features:
         return np.load(path) if path.exists() else None
 
     @cached_property
-    def facts(self) -> dict[str, Any]:
-        """classes, train_counts, rows per split, dimension."""
-        return json.loads((self.folder / "facts.json").read_text())
+    def classes(self) -> list[str]:
+        return json.loads((self.folder / "classes.json").read_text())
 
-    def rows(self, validation: dict[str, Any] | None, seed: int) -> dict[str, np.ndarray]:
-        """Row numbers of train, val and test. With `validation`, val is carved from train, by seed if it says so."""
-        wanted = Validation.model_validate(validation) if validation else None
-        rows = rows_of(self.split, self.targets, self.group, wanted, seed)
+
+@dataclass(frozen=True, eq=False)
+class FeatureStore:
+    """Where the features of a study lie or will lie; needs torch only to make them."""
+
+    probe: Probe
+    data: DataSet
+    cache: Path
+    device: str = "cpu"
+
+    def ready(self) -> bool:
+        """Whether the features of the first seed are there."""
+        return self._folder(self._variant(0)).exists()
+
+    def of_seed(self, seed: int) -> Features:
+        """The features that trials of `seed` train on, made on first use. Raises TrainableError."""
+        variant = self._variant(seed)
+        return Features(made_once(self._folder(variant), lambda folder: self._make(folder, variant)))
+
+    def rows(self, features: Features, seed: int) -> dict[str, np.ndarray]:
+        """Row numbers of train, val and test. Raises TrainableError when there are no validation rows."""
+        rows = rows_of(features.split, features.targets, features.group, self.data.validation, seed)
         if not len(rows["val"]):
             raise TrainableError(
                 "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
             )
         return rows
 
+    def describe(self, seeds: list[int]) -> dict[str, Any]:
+        """The facts of the data as the study splits it: classes, groups, rows, classes undefined in val or test."""
+        features = self.of_seed(seeds[0])
+        bad = np.flatnonzero(~np.isfinite(features.features).all(1))
+        if len(bad):
+            raise TrainableError(
+                f"{features.folder}: {len(bad)} rows of the features are not finite (first: row {bad[0]}); delete "
+                "this folder and run again"
+            )
+        rows = [self.rows(features, seed) for seed in seeds][0]
+        counts = self.train_counts(features)
+        return {
+            "name": self.data.name,
+            "classes": features.classes,
+            "train_counts": counts,
+            "dimension": features.features.shape[1],
+            "groups": self.groups(features),
+            "rows": {name: len(at) for name, at in rows.items()},
+            "labels_per_image": sorted(set(features.targets.sum(1).astype(int).tolist())),
+            "undefined": {
+                name: [c for n, c in zip(features.targets[at].sum(0), features.classes, strict=True) if n == 0]
+                for name, at in rows.items()
+                if name != "train"
+            },
+        }
 
-def prepare(data: dict[str, Any], trainable: dict[str, Any], cache: Path, device: str = "cpu") -> Features:
-    """The features of a study, computed on first use. Raises TrainableError for anything wrong in data or backbone."""
-    folder = locate(data, trainable, cache)
-    return Features(made_once(folder, lambda at: _compute(data, trainable, cache, at, device)))
+    def groups(self, features: Features) -> dict[str, list[int]]:
+        """Class numbers of head, medium and tail, by positives in the official train split."""
+        return class_groups(self.train_counts(features), self.probe.head_min, self.probe.tail_below)
+
+    def train_counts(self, features: Features) -> list[int]:
+        """Positives of each class in the official train split."""
+        return features.targets[features.split == SPLITS.index("train")].sum(0).astype(int).tolist()
+
+    def _variant(self, seed: int) -> int | None:
+        """The seed whose train rows the backbone is fitted on, or None when it is the same for all."""
+        validation = self.data.validation
+        if not (self.probe.backbone.warm_start and validation):
+            return None
+        return seed if validation.per_seed else 0
+
+    def _folder(self, variant: int | None) -> Path:
+        decisive = {
+            "version": VERSION,
+            "data": {k: v for k, v in self.data.identity().items() if variant is not None or k != "validation"},
+            "backbone": self.probe.backbone.identity(),
+            "image_size": self.probe.image_size,
+            "seed": variant,
+        }
+        key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return self.cache / f"features-{key}"
+
+    def _make(self, folder: Path, variant: int | None) -> None:
+        from trainables.models.frozen import extract
+
+        images = load(self.data, self.probe.image_size, self.cache)
+        fitted = rows_of(images.split, images.targets, images.group, self.data.validation, variant or 0)["train"]
+        folder.mkdir()
+        np.save(folder / "features.npy", extract(images, fitted, self.probe.backbone, self.device))
+        np.save(folder / "targets.npy", images.targets)
+        np.save(folder / "split.npy", images.split)
+        if images.group is not None:
+            np.save(folder / "group.npy", images.group)
+        (folder / "classes.json").write_text(json.dumps(images.classes))
 
 
-def describe(features: Features, data: dict[str, Any], trainable: dict[str, Any], seeds: list[int]) -> dict[str, Any]:
-    """The facts of a data set as a study splits it: classes, groups, rows, classes undefined in val or test.
+@lru_cache(maxsize=2)
+def standardised(store: FeatureStore, seed: int) -> tuple[Features, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(features, rows by split, standardised values by split); the last two seeds are kept: packs come seed by seed.
 
-    Raises TrainableError for features that are not finite or a seed whose split lacks validation rows.
+    Mean and deviation are those of the seed's train rows; a feature that is constant there is only centred.
     """
-    bad = np.flatnonzero(~np.isfinite(features.features).all(1))
-    if len(bad):
-        raise TrainableError(
-            f"{features.folder}: {len(bad)} rows of the features are not finite (first: row {bad[0]}); delete this "
-            "folder and run again"
-        )
-    facts = dict(features.facts)
-    rows = [features.rows(data.get("validation"), seed) for seed in seeds][0]
-    facts["groups"] = class_groups(facts["train_counts"], trainable["head_min"], trainable["tail_below"])
-    facts["rows"] = {name: len(at) for name, at in rows.items()}
-    facts["labels_per_image"] = sorted(set(features.targets.sum(1).astype(int).tolist()))
-    facts["undefined"] = {
-        name: [c for n, c in zip(features.targets[at].sum(0), facts["classes"], strict=True) if n == 0]
-        for name, at in rows.items()
-        if name != "train"
-    }
-    return facts
-
-
-def locate(data: dict[str, Any], trainable: dict[str, Any], cache: Path) -> Path:
-    """Where the features lie or will lie; needs no torch."""
-    decisive = {
-        "version": VERSION,
-        "data": {k: v for k, v in data_set(data).identity().items() if k != "validation"},
-        "backbone": backbone_identity(trainable["backbone"]),
-        "image_size": trainable["image_size"],
-    }
-    key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-    return cache / f"features-{key}"
-
-
-def _compute(data: dict[str, Any], trainable: dict[str, Any], cache: Path, folder: Path, device: str) -> None:
-    from trainables.models.build import extract
-
-    images = load(data_set(data), trainable["image_size"], cache)
-    train = images.rows("train")
-    features = extract(images.images, images.targets, train, trainable["backbone"], device)
-    mean, std = features[train].mean(0), features[train].std(0)
-    features = (features - mean) / np.where(std > 1e-6, std, 1)
-    folder.mkdir()
-    np.save(folder / "features.npy", features.astype(np.float32))
-    np.save(folder / "targets.npy", images.targets)
-    np.save(folder / "split.npy", images.split)
-    if images.group is not None:
-        np.save(folder / "group.npy", images.group)
-    facts = {
-        "classes": images.classes,
-        "train_counts": images.targets[train].sum(0).tolist(),
-        "rows": {name: int((images.split == code).sum()) for code, name in enumerate(SPLITS)},
-        "dimension": features.shape[1],
-    }
-    (folder / "facts.json").write_text(json.dumps(facts))
+    features = store.of_seed(seed)
+    rows = store.rows(features, seed)
+    train = features.features[rows["train"]]
+    mean, std = train.mean(0), train.std(0)
+    scale = np.where(std > 1e-6, std, 1)
+    return features, rows, {name: (features.features[at] - mean) / scale for name, at in rows.items()}

@@ -1,55 +1,69 @@
-"""The `probe` trainable: heads on frozen features, K trials in one pass.
+"""Train K heads at once on frozen features.
 
-All trials of a pack share data, settings and seed, hence features, batches and initial weights; they differ in their
-loss. Nothing mixes columns of different trials, so a trial's numbers do not depend on its pack mates.
+The K trials of a pack share data, settings and seed, so they see the same batches and start from the same initial
+weights; they differ in their loss. Nothing mixes columns of different trials, so a trial's numbers do not depend on its
+pack mates.
 """
 
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.base import Result
+from trainables.data.image_set import DataSet
 from trainables.data.sampling import draw_rows, row_weights
-from trainables.data.splits import class_groups
 from trainables.fused import means, path_of
 from trainables.losses import Loss
 from trainables.losses.packing import signature, stack_losses
-from trainables.measures.scores import (
-    METRICS,
-    PerClass,
-    best_thresholds,
-    f1_at,
-    in_chunks,
-    per_class,
-    summary,
-)
+from trainables.measures import Evidence
+from trainables.measures.evaluate import evaluate, number, of_trial
+from trainables.measures.scores import f1_at
 from trainables.probe.adamw import AdamW
-from trainables.probe.features import Features
+from trainables.probe.features import FeatureStore, standardised
 from trainables.probe.heads import Head, make_head, prior_logits
+from trainables.probe.settings import Probe
 from trainables.trial import Trial
 
 EVALUATED = ("val", "test")
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one trial gave: state, metrics by column name, per-class values, curves by epoch, path of its loss."""
+class ProbeWorker:
+    """Trains packs of heads; see `trainables.base.Worker`."""
 
-    state: str
-    metrics: dict[str, float | None]
-    per_class: dict[str, list[float | None]]
-    curves: dict[str, list[float | None]]
-    epochs_done: int
-    wall_s: float
-    loss_path: str
-    note: str | None = None
+    settings: Probe
+
+    def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> FeatureStore:
+        """The features of the first seed, made on first use."""
+        store = FeatureStore(self.settings, data, cache, device)
+        store.of_seed(0)
+        return store
+
+    def bytes_per_trial(self, prepared: FeatureStore) -> int:
+        """Weights with their gradients and moments, a batch of logits, and the scores of both splits."""
+        features = prepared.of_seed(0)
+        size = 8 if self.settings.precision == "float64" else 4
+        num_rows, num_classes = features.targets.shape
+        width = self.settings.hidden or num_classes
+        weights = 4 * features.features.shape[1] * width + 4 * width * num_classes
+        batch = 24 * self.settings.batch * max(width, num_classes)
+        return size * (weights + batch) + 2 * 8 * num_rows * num_classes
+
+    def run(self, trials: list[Trial], prepared: FeatureStore, place: Path) -> Iterator[tuple[Trial, Result]]:
+        """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
+        first = trials[0]
+        if any(_shared(trial) != _shared(first) for trial in trials):
+            raise ValueError("the trials of a pack must share data, trainable settings and seed")
+        ordered = sorted(trials, key=signature)
+        settings = Probe.model_validate(self.settings.model_dump() | first.settings)
+        yield from zip(ordered, _run_sorted(ordered, prepared, settings), strict=True)
 
 
 @dataclass
@@ -67,138 +81,72 @@ class _Curves:
 
     def of_trial(self, k: int) -> dict[str, list[float | None]]:
         """The curves of trial `k`, by column name."""
-        return {name: [_number(epoch[k]) for epoch in getattr(self, name)] for name in ("train_loss", "val_f1")}
+        return {name: [number(epoch[k]) for epoch in getattr(self, name)] for name in ("train_loss", "val_f1")}
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """What K sets of probabilities are worth on each split: per class, and summed up by groups of classes."""
-
-    values: dict[str, PerClass]
-    totals: dict[str, dict[str, Tensor]]
-
-    @classmethod
-    def of(cls, scores: dict[str, Tensor], split: "_Split", groups: dict[str, list[int]]) -> "_Scores":
-        """Thresholds are chosen on validation, for both splits."""
-        parts: dict[str, list[PerClass]] = {name: [] for name in EVALUATED}
-        for val, test in in_chunks(scores["val"], scores["test"]):
-            val, test = val.nan_to_num(0.0), test.nan_to_num(0.0)
-            thresholds = best_thresholds(val, split.targets["val"])
-            parts["val"].append(per_class(val, split.targets["val"], thresholds))
-            parts["test"].append(per_class(test, split.targets["test"], thresholds))
-        values = {name: PerClass(*map(torch.cat, zip(*chunks, strict=True))) for name, chunks in parts.items()}
-        return cls(values, {name: summary(value, groups) for name, value in values.items()})
-
-    def of_trial(self, k: int) -> dict[str, Any]:
-        """`metrics` and `per_class` of a trial's result."""
-        return {
-            "metrics": {
-                f"{name}_{key}": _number(column[k])
-                for name, table in self.totals.items()
-                for key, column in table.items()
-            },
-            "per_class": {
-                f"{name}_{metric}": [_number(v) for v in getattr(value, metric)[k]]
-                for name, value in self.values.items()
-                for metric in METRICS
-            },
-        }
+def _shared(trial: Trial) -> tuple[object, ...]:
+    return trial.data, trial.trainable, trial.settings, trial.seed
 
 
-def run_pack(trials: list[Trial], features: Features, device: str = "cpu") -> list[Result]:
-    """Train and evaluate trials that share data, trainable settings and seed; results in the order given."""
-    first = trials[0]
-    if any((t.data, t.trainable, t.seed) != (first.data, first.trainable, first.seed) for t in trials):
-        raise ValueError("the trials of a pack must share data, trainable settings and seed")
-    order = sorted(range(len(trials)), key=lambda i: signature(trials[i]))
-    results = _run_sorted([trials[i] for i in order], features, device)
-    placed: list[Any] = [None] * len(trials)
-    for i, result in zip(order, results, strict=True):
-        placed[i] = result
-    return placed
-
-
-def bytes_per_trial(features: Features, settings: dict[str, Any]) -> int:
-    """A rough upper bound of the memory one more trial adds to a pack."""
-    size = 8 if settings["precision"] == "float64" else 4
-    num_classes, rows = len(features.facts["classes"]), features.facts["rows"]
-    width = settings["hidden"] or num_classes
-    weights = 4 * features.facts["dimension"] * width + 4 * width * num_classes
-    batch = 24 * settings["batch"] * max(width, num_classes)
-    return size * (weights + batch) + 2 * 8 * (rows["val"] + rows["test"]) * num_classes
-
-
-def gpu_summary() -> str | None:
-    """Name and memory of the first GPU, or None without one."""
-    if not torch.cuda.is_available():
-        return None
-    properties = torch.cuda.get_device_properties(0)
-    return f"{torch.cuda.device_count()} x {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-
-
-def free_device_bytes() -> int:
-    """Free memory of the GPU this process sees."""
-    return torch.cuda.mem_get_info()[0]
-
-
-def _run_sorted(trials: list[Trial], features: Features, device: str) -> list[Result]:
+def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> list[Result]:
     started = time.perf_counter()
-    settings, seed = trials[0].trainable, trials[0].seed
-    split = _split(features, _freeze(trials[0].data.get("validation")), seed, settings["precision"], device)
-    counts = split.targets["train"].sum(0).int().tolist()
-    x = split.features["train"]
-    losses = stack_losses(trials, {"counts": tuple(counts), "total": len(x)}, split.dtype, device)
+    split = _split(store, trials[0].seed, settings.precision)
+    x, y = split.features["train"], split.targets["train"]
+    counts = y.sum(0).int().tolist()
+    losses = stack_losses(trials, {"counts": tuple(counts), "total": len(x)}, x.dtype, store.device)
     prior = prior_logits(counts, len(x))
     head = make_head(
         dimension=x.shape[1],
-        bias=prior if settings["bias"] == "prior" else torch.zeros_like(prior),
+        bias=prior if settings.bias == "prior" else torch.zeros_like(prior),
         num_trials=len(trials),
-        hidden=settings["hidden"],
-        seed=seed,
+        hidden=settings.hidden,
+        seed=trials[0].seed,
         like=x,
     )
-    curves = _train(head, losses, split, settings, seed)
-    groups = class_groups(features.facts["train_counts"], settings["head_min"], settings["tail_below"])
+    curves = _train(head, losses, split, settings, trials[0].seed)
     diverged = curves.diverged_epoch()
     with torch.inference_mode():
-        scores = _Scores.of({name: _scores(head, losses, split.features[name]) for name in EVALUATED}, split, groups)
-        floor = _Scores.of(_prior_scores(split), split, groups) if any(diverged) else scores
+        evaluated = {name: split.targets[name] for name in EVALUATED}
+        scores = {name: _scores(head, losses, split.features[name]) for name in EVALUATED}
+        measured = evaluate(Evidence(scores, evaluated, split.groups))
+        floor = evaluate(Evidence(_prior_scores(split), evaluated, split.groups)) if any(diverged) else measured
     wall_s = (time.perf_counter() - started) / len(trials)
     paths = [path_of(loss) for loss, size in losses for _ in range(size)]
-    return [
-        Result(
-            state="done" if epoch is None else "diverged",
-            **(scores.of_trial(k) if epoch is None else floor.of_trial(0)),
-            curves=curves.of_trial(k),
-            epochs_done=settings["epochs"] if epoch is None else epoch - 1,
-            wall_s=wall_s,
-            loss_path=paths[k],
-            note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
+    results = []
+    for k, epoch in enumerate(diverged):
+        metrics, per_class = of_trial(measured, k) if epoch is None else of_trial(floor, 0)
+        results.append(
+            Result(
+                state="done" if epoch is None else "diverged",
+                metrics=metrics,
+                per_class=per_class,
+                curves=curves.of_trial(k),
+                epochs_done=settings.epochs if epoch is None else epoch - 1,
+                wall_s=wall_s,
+                loss_path=paths[k],
+                note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
+            )
         )
-        for k, epoch in enumerate(diverged)
-    ]
+    return results
 
 
 @dataclass(frozen=True)
 class _Split:
+    """By split: standardised features [N, D] and targets [N, C], on the device; class numbers by group."""
+
     features: dict[str, Tensor]
     targets: dict[str, Tensor]
-    dtype: torch.dtype
-
-
-def _freeze(validation: dict[str, Any] | None) -> tuple | None:
-    return tuple(sorted(validation.items())) if validation else None
+    groups: dict[str, list[int]]
 
 
 @lru_cache(maxsize=2)
-def _split(features: Features, validation: tuple | None, seed: int, precision: str, device: str) -> _Split:
-    """The rows of each split on the device: the last two seeds are kept, since packs come seed by seed."""
+def _split(store: FeatureStore, seed: int, precision: str) -> _Split:
+    features, rows, values = standardised(store, seed)
     dtype = getattr(torch, precision)
-    rows = features.rows(dict(validation) if validation else None, seed)
     return _Split(
-        {name: _tensor(features.features[at], dtype, device) for name, at in rows.items()},
-        {name: _tensor(features.targets[at], dtype, device) for name, at in rows.items()},
-        dtype,
+        {name: _tensor(array, dtype, store.device) for name, array in values.items()},
+        {name: _tensor(features.targets[at], dtype, store.device) for name, at in rows.items()},
+        store.groups(features),
     )
 
 
@@ -206,22 +154,22 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, device: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype)
 
 
-def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: dict[str, Any], seed: int) -> _Curves:
+def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: Probe, seed: int) -> _Curves:
     x, y = split.features["train"], split.targets["train"]
-    optimiser = AdamW(head.parameters(), weight_decay=settings["weight_decay"])
+    optimiser = AdamW(head.parameters(), weight_decay=settings.weight_decay)
     sizes = [size for _, size in losses]
     order = torch.Generator().manual_seed(seed + 1_000_003)
-    weights = row_weights(y.cpu(), **settings["sampling"]) if settings.get("sampling") else None
+    weights = row_weights(y.cpu(), **settings.sampling.model_dump()) if settings.sampling else None
     curves = _Curves(sum(sizes))
-    steps_per_epoch = math.ceil(len(x) / settings["batch"])
-    for epoch in range(settings["epochs"]):
-        current = [_at(loss, epoch / settings["epochs"]) for loss, _ in losses]
+    steps_per_epoch = math.ceil(len(x) / settings.batch)
+    for epoch in range(settings.epochs):
+        current = [_at(loss, epoch / settings.epochs) for loss, _ in losses]
         total = torch.zeros(sum(sizes), dtype=torch.float64, device=x.device)
         shuffled = (torch.randperm(len(x), generator=order) if weights is None else draw_rows(weights, order)).to(
             x.device
         )
-        for step, rows in enumerate(shuffled.split(settings["batch"])):
-            rate = _rate(settings, (epoch * steps_per_epoch + step) / (settings["epochs"] * steps_per_epoch))
+        for step, rows in enumerate(shuffled.split(settings.batch)):
+            rate = _rate(settings, (epoch * steps_per_epoch + step) / (settings.epochs * steps_per_epoch))
             targets = y[rows]
             logits = head.logits(x[rows])
             parts = zip(current, logits.split(sizes), strict=True)
@@ -234,11 +182,11 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
     return curves
 
 
-def _rate(settings: dict[str, Any], progress: float) -> float:
+def _rate(settings: Probe, progress: float) -> float:
     """The learning rate at `progress` in [0, 1) of the budget."""
-    if settings["schedule"] == "constant":
-        return settings["lr"]
-    return settings["lr"] * 0.5 * (1 + math.cos(math.pi * progress))
+    if settings.schedule == "constant":
+        return settings.lr
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _at(loss: Loss, progress: float) -> Loss:
@@ -269,19 +217,3 @@ def _prior_scores(split: _Split) -> dict[str, Tensor]:
     """The constant predictor: every row gets the training frequencies. A diverged trial enters at its score."""
     prior = split.targets["train"].double().mean(0)
     return {name: prior.expand(1, len(split.targets[name]), -1) for name in EVALUATED}
-
-
-def _number(value: Tensor) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute as a worker with one CPU does, for measurements."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,0 +1,39 @@
+"""What a study runs: a sweep, Sobol points, a search."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainables.settings import Settings
+
+
+class Sweep(Settings):
+    """One hyperparameter at a time through the default."""
+
+    levels: int = Field(7, ge=2)
+    hyperparameters: list[str] | None = Field(None, description="all of each loss's space when left out")
+
+
+class SobolDesign(Settings):
+    """2^m scrambled Sobol points in the joint box, the same for all losses."""
+
+    m: int = Field(4, ge=1, le=14)
+    seed: int = 0
+
+
+class Search(Settings):
+    """Optuna: one study per loss and seed group, equal budgets; winners are run again on fresh seeds."""
+
+    sampler: Literal["tpe", "gp", "random", "cmaes"] = "tpe"
+    trials: int = Field(24, ge=1, description="proposals per loss and seed group")
+    batch: int = Field(8, ge=1, description="proposals asked for at once")
+    groups: int = Field(1, ge=1, description="seed groups: the study's seeds are divided among them")
+    seeds_per_group: int = Field(1, ge=1)
+    fresh_seeds: int = Field(6, ge=1)
+    seed: int = 0
+
+
+class Designs(Settings):
+    sweep: Sweep | None = None
+    sobol: SobolDesign | None = None
+    search: Search | None = None

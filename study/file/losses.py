@@ -1,0 +1,56 @@
+"""One loss as a study file names it."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from search_spaces import Parameter, Space
+from study.file.spaces import space_of
+from trainables.errors import nearest
+from trainables.settings import Settings
+
+
+class Loss(Settings):
+    """One loss as the study shows it. Fixed hyperparameters leave its space."""
+
+    loss: str
+    label: str
+    fixed: dict[str, Any] = {}
+    levels: dict[str, list[Any]] = Field({}, description="sweep levels of a hyperparameter, in place of placed ones")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        value = {"loss": value} if isinstance(value, str) else value
+        return {"label": value["loss"], **value} if isinstance(value, dict) and "loss" in value else value
+
+    @model_validator(mode="after")
+    def _within_space(self) -> "Loss":
+        space = space_of(self.loss)
+        for name, value in self.fixed.items():
+            if name in space.constants:
+                continue
+            problem = _parameter(space, name, self.loss).problem(value)
+            if problem:
+                raise ValueError(f"fixed.{name} {problem}")
+        for name, levels in self.levels.items():
+            parameter = _parameter(space, name, self.loss)
+            for level in levels:
+                if problem := parameter.problem(level):
+                    raise ValueError(f"levels.{name} {problem}")
+        return self
+
+    def space(self) -> Space:
+        """What may vary: the loss's space without the fixed hyperparameters."""
+        return space_of(self.loss).without(set(self.fixed))
+
+    def setting(self, **moved: Any) -> dict[str, Any]:
+        """All hyperparameters, each of its parameter's type: published defaults, then the fixed ones, then `moved`."""
+        space = space_of(self.loss)
+        return {name: space.typed(name, value) for name, value in (space.defaults() | self.fixed | moved).items()}
+
+
+def _parameter(space: Space, name: str, loss: str) -> Parameter:
+    if name not in space.parameters:
+        raise ValueError(f"{loss} has no hyperparameter {name!r}; {nearest(name, space.parameters)}")
+    return space.parameters[name]

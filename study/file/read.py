@@ -1,0 +1,107 @@
+"""From YAML to a checked study: presets, `extends`, `--set`, and messages that say what to do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from study.errors import UserError
+from study.file.study import StudyConfig
+from trainables.errors import nearest
+from trainables.settings import Written
+
+PRESETS = Path(__file__).parent.parent / "presets"
+
+
+def load_study(name: str, overrides: list[str] | None = None) -> StudyConfig:
+    """Read a study file or preset, follow `extends`, apply `key=value` overrides, validate.
+
+    A relative path is meant from the folder of the file that writes it; in an override or a preset, from the working
+    folder. Raises UserError with one line per problem, each naming file and key.
+    """
+    path = find_study(name)
+    values = _read(path, ())
+    for override in overrides or []:
+        _override(values, override)
+    try:
+        return StudyConfig.model_validate(values)
+    except ValidationError as error:
+        lines = "\n".join(f"  {line}" for line in _lines(error))
+        raise UserError(f"{path}: the study is not valid\n{lines}") from error
+
+
+def find_study(name: str) -> Path:
+    """The file of a preset's name or path."""
+    path = Path(name).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise UserError(f"{path}: no such study file")
+        return path.resolve()
+    preset = PRESETS / f"{name}.yaml"
+    if preset.is_file():
+        return preset
+    names = [p.stem for p in PRESETS.glob("*.yaml")]
+    raise UserError(f"{name!r} is neither a study file (*.yaml) nor a preset; {nearest(name, names)}")
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path in seen:
+        raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in seen)}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: a study file is a mapping of keys to values, got {type(values).__name__}")
+    values = _written(values, Path.cwd() if path.parent == PRESETS else path.parent)
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    sibling = path.parent / str(base)
+    return merge(_read(sibling if sibling.is_file() else find_study(str(base)), (*seen, path)), values)
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping; lists and values are replaced, null removes."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _written(value: Any, folder: Path) -> Any:
+    """The value with every text knowing the folder of its file."""
+    if isinstance(value, dict):
+        return {key: _written(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_written(item, folder) for item in value]
+    return Written(value, folder) if isinstance(value, str) else value
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise UserError(f"--set {override!r}: must be key=value, for example --set seeds=3")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        if not isinstance(values.get(parent), dict):
+            values[parent] = {}
+        values = values[parent]
+    values[last] = _written(yaml.safe_load(text), Path.cwd())
+
+
+def _lines(error: ValidationError, place: tuple[int | str, ...] = ()) -> Iterator[str]:
+    """One line a problem: the dotted key, the rule, and the value where that says more."""
+    for problem in error.errors():
+        where = (*place, *problem["loc"])
+        inner = problem.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):
+            yield from _lines(inner, where)
+            continue
+        message, given = problem["msg"].removeprefix("Value error, "), problem.get("input")
+        plain = isinstance(given, dict | list) or problem["type"] == "value_error"
+        text = message if plain else f"{message}, got {given!r}"
+        yield f"{'.'.join(map(str, where))}: {text}" if where else text

@@ -1,0 +1,16 @@
+"""What one worker gets."""
+
+from pydantic import Field
+
+from trainables.settings import Settings
+
+
+class Resources(Settings):
+    """What one worker gets, and how many trials it trains at once."""
+
+    workers: int | None = Field(None, ge=1, description="as many as the machine or cluster has room for when left out")
+    cpus: float = Field(1, gt=0)
+    gpus: float = Field(0, ge=0)
+    pack_size: int = Field(64, ge=1)
+    memory_gib: float | None = Field(None, gt=0, description="memory a worker may use for a pack")
+    retries: int = Field(1, ge=0, description="how often a failed trial is tried again before it is recorded")

@@ -1,0 +1,49 @@
+"""The machine a trial runs on: its GPU, its free memory, its threads."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+CPU_SHARE, GPU_SHARE = 0.5, 0.8
+
+
+def gpu_summary() -> str | None:
+    """Name and memory of the first GPU, or None without one."""
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(0)
+    return f"{torch.cuda.device_count()} x {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+
+
+def spare_bytes(device: str) -> float:
+    """Memory that one worker may plan with: a share of what is free now, on the machine or on its GPU."""
+    if device == "cpu":
+        return CPU_SHARE * psutil.virtual_memory().available
+    return GPU_SHARE * torch.cuda.mem_get_info()[0]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute as a worker with one CPU does, for measurements."""
+    with _threads(1):
+        yield
+
+
+@contextmanager
+def all_threads() -> Iterator[None]:
+    """For what one process makes while the others wait: every core that this process may use."""
+    with _threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
+        yield
+
+
+@contextmanager
+def _threads(num: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

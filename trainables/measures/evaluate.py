@@ -1,0 +1,44 @@
+"""All measures of a pack, in chunks of trials so that ranking needs a bounded amount of memory."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from trainables.measures import MEASURES, Evidence, Measured
+
+CHUNK_ELEMENTS = 4_000_000
+
+
+def evaluate(evidence: Evidence, names: Iterable[str] = MEASURES) -> Measured:
+    """Every column of the named measures, for all trials of the evidence."""
+    parts = [MEASURES[name].compute(chunk) for chunk in _chunks(evidence) for name in names]
+    return Measured(_joined([p.totals for p in parts]), _joined([p.per_class for p in parts]))
+
+
+def _chunks(evidence: Evidence) -> Iterator[Evidence]:
+    size = max(1, CHUNK_ELEMENTS // max(scores[0].numel() for scores in evidence.scores.values()))
+    cut = {split: scores.split(size) for split, scores in evidence.scores.items()}
+    for parts in zip(*cut.values(), strict=True):
+        yield replace(evidence, scores=dict(zip(cut, parts, strict=True)))
+
+
+def _joined(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    keys = dict.fromkeys(key for table in tables for key in table)
+    return {key: torch.cat([table[key] for table in tables if key in table]) for key in keys}
+
+
+def number(value: Tensor) -> float | None:
+    """A Python number, or None where undefined."""
+    plain = float(value)
+    return plain if math.isfinite(plain) else None
+
+
+def of_trial(measured: Measured, k: int) -> tuple[dict[str, float | None], dict[str, list[float | None]]]:
+    """`metrics` and `per_class` of trial `k`, as a result holds them."""
+    return (
+        {name: number(column[k]) for name, column in measured.totals.items()},
+        {name: [number(value) for value in column[k]] for name, column in measured.per_class.items()},
+    )

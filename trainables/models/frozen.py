@@ -1,0 +1,29 @@
+"""Features of a frozen backbone."""
+
+import numpy as np
+
+from trainables.data.image_set import ImageSet
+from trainables.device import all_threads
+from trainables.errors import TrainableError
+from trainables.models.build import build
+from trainables.models.settings import Backbone
+from trainables.models.warm_start import seeded, warm_start
+
+
+def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: str) -> np.ndarray:
+    """Features [N, D] float32; a warm start sees the rows `fitted` only.
+
+    Raises TrainableError for an unknown model, weights that do not fit, or non-finite features.
+    """
+    with seeded(0), all_threads():
+        model = build(backbone, images.images.shape[-1], device)
+        if backbone.warm_start:
+            warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start)
+        features = model.features(images.images)
+    bad = np.flatnonzero(~np.isfinite(features).all(1))
+    if len(bad):
+        raise TrainableError(
+            f"trainable.backbone: {backbone.name} gives non-finite features for {len(bad)} of {len(features)} images "
+            f"(first: row {bad[0]}); check its weights, mean and std"
+        )
+    return features

@@ -1,0 +1,24 @@
+"""torchvision comes with timm and open_clip and is used by neither here.
+
+Its compiled operators are often built for another variant of torch (a CPU build of torch beside the usual torchvision,
+say), and then importing it fails; declaring the two operators that its import looks for is enough.
+"""
+
+import torch
+
+from trainables.errors import TrainableError
+
+_LIBRARIES: list[torch.library.Library] = []
+
+
+def import_torchvision() -> None:
+    """Import it before timm or open_clip do. Raises TrainableError for a pair that cannot be mended."""
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            _LIBRARIES.append(library)
+    try:
+        import torchvision  # noqa: F401
+    except (RuntimeError, OSError) as error:
+        raise TrainableError(f"torchvision does not fit this torch ({error}); install a matching pair") from error

@@ -1,0 +1,61 @@
+"""What a study file says about a probe: a head per trial on frozen features."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from trainables.data.image_set import DataSet
+from trainables.data.settings import Sampling
+from trainables.models.settings import Backbone
+from trainables.settings import Settings
+
+if TYPE_CHECKING:
+    from trainables.probe.train import ProbeWorker
+
+
+class Probe(Settings):
+    """A head per trial on frozen features; the same budget for every trial, no early stopping."""
+
+    name: Literal["probe"] = "probe"
+    backbone: Backbone
+    image_size: int = Field(ge=8)
+    epochs: int = Field(20, ge=1)
+    batch: int = Field(256, ge=1)
+    lr: float = Field(5e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    hidden: int = Field(0, ge=0, description="0: a linear head; else the units of one hidden layer")
+    sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
+    bias: Literal["prior", "zero"] = Field("prior", description="where the heads' biases start")
+    precision: Literal["float32", "float64"] = "float32"
+    head_min: int = Field(100, description="a head class has at least so many training positives")
+    tail_below: int = Field(20, description="a tail class has fewer training positives")
+
+    def identity(self, data: DataSet) -> dict[str, Any]:
+        """The settings; what is switched off is left out, so that new switches keep ids.
+
+        Where validation rows are carved by seed, nothing is fitted on them (`fitted_on`).
+        """
+        settings = self.model_dump(mode="json", exclude_none=True) | {"backbone": self.backbone.identity()}
+        return settings | ({"fitted_on": "train rows of the seed"} if data.validation else {})
+
+    def summary(self) -> dict[str, str]:
+        """Backbone and budget, for a report's header."""
+        hidden = f", {self.hidden} hidden units" if self.hidden else ""
+        return {
+            "backbone": f"{self.backbone.name}, frozen{' after a warm start' if self.backbone.warm_start else ''}",
+            "training": f"a head a trial{hidden}, {self.epochs} epochs, batch {self.batch}, lr {self.lr:g}",
+        }
+
+    def ready(self, data: DataSet, cache: Path) -> bool:
+        """Whether the features are there already."""
+        from trainables.probe.features import FeatureStore
+
+        return FeatureStore(self, data, cache).ready()
+
+    def worker(self) -> "ProbeWorker":
+        """The half that computes."""
+        from trainables.probe.train import ProbeWorker
+
+        return ProbeWorker(self)
