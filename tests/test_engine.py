@@ -13,6 +13,7 @@ from study.records.table import table_from_ledger, table_from_mlflow
 from study.run import engine
 from study.run.serial import SerialRunner
 from study.tracking.driver import default_uri
+from trainables.probe.train import ProbeWorker
 
 
 class Silent:
@@ -110,18 +111,16 @@ def test_a_killed_study_goes_on_and_ends_the_same(finished, tmp_path):
 
 def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, monkeypatch):
     folder, *_ = finished
-    from trainables.probe import train as probe
+    working = ProbeWorker.run
 
-    working = probe.run_pack
-
-    def breaks(trials, *rest):
+    def breaks(worker, trials, *rest):
         if any(t.design == "sobol" and t.loss == "bce" for t in trials):
             raise ArithmeticError("a bad day")
-        return working(trials, *rest)
+        return working(worker, trials, *rest)
 
     small = ("designs.search=null", "designs.sweep=null", "resources.retries=0")
     with monkeypatch.context() as patch:
-        patch.setattr(probe, "run_pack", breaks)
+        patch.setattr(ProbeWorker, "run", breaks)
         outcome, _ = run(folder / "tiny.yaml", tmp_path, *small)
     assert outcome.states["failed"] == 2 and outcome.states["done"] == 8
     failed = [r for r in ledger_of(tmp_path).read_all().values() if r.state == "failed"]
@@ -133,22 +132,19 @@ def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, 
 
 def test_a_pack_that_does_not_fit_is_halved(finished, tmp_path, monkeypatch):
     folder, *_ = finished
-    from trainables.probe import train as probe
+    working, sizes = ProbeWorker.run, []
 
-    working, sizes = probe.run_pack, []
-
-    def hungry(trials, *rest):
+    def hungry(worker, trials, *rest):
         sizes.append(len(trials))
         if len(trials) > 2:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
-        return working(trials, *rest)
+        return working(worker, trials, *rest)
 
-    monkeypatch.setattr(probe, "run_pack", hungry)
+    monkeypatch.setattr(ProbeWorker, "run", hungry)
     small = ("designs.search=null", "designs.sweep=null")
     outcome, _ = run(folder / "tiny.yaml", tmp_path, *small)
     assert outcome.states == {"done": 10} and max(sizes) > 2 and {1, 2} & set(sizes)
-    monkeypatch.setattr(probe, "run_pack", working)
-    sizes.clear()
+    monkeypatch.setattr(ProbeWorker, "run", working)
     run(folder / "tiny.yaml", tmp_path / "declared", *small, "resources.memory_gib=0.002")
 
 

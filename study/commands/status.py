@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
-from study.file.study import load_study
+from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.records.record import STATES
 from study.run.engine import storage_of
