@@ -26,7 +26,8 @@ def load_study(name: str, overrides: list[str] | None = None) -> StudyConfig:
     for override in overrides or []:
         _override(values, override)
     try:
-        return StudyConfig.model_validate(values)
+        checked = StudyConfig.model_validate(values)
+        return StudyConfig.model_validate(checked.model_dump(mode="json"))  # every text a plain one again
     except ValidationError as error:
         lines = "\n".join(f"  {line}" for line in _lines(error))
         raise UserError(f"{path}: the study is not valid\n{lines}") from error
