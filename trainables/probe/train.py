@@ -163,7 +163,7 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
     curves = _Curves(sum(sizes))
     steps_per_epoch = math.ceil(len(x) / settings.batch)
     for epoch in range(settings.epochs):
-        current = [_at(loss, epoch / settings.epochs) for loss, _ in losses]
+        current = [loss.at(epoch / settings.epochs) for loss, _ in losses]
         total = torch.zeros(sum(sizes), dtype=torch.float64, device=x.device)
         shuffled = (torch.randperm(len(x), generator=order) if weights is None else draw_rows(weights, order)).to(
             x.device
@@ -189,11 +189,6 @@ def _rate(settings: Probe, progress: float) -> float:
     return settings.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _at(loss: Loss, progress: float) -> Loss:
-    """The loss at `progress` in [0, 1) of the training; most do not change."""
-    return loss.at(progress) if hasattr(loss, "at") else loss
-
-
 @torch.inference_mode()
 def _val_f1(head: Head, losses: list[tuple[Loss, int]], split: _Split) -> Tensor:
     log_odds = _log_odds(losses, head.logits(split.features["val"]))
@@ -207,10 +202,8 @@ def _scores(head: Head, losses: list[tuple[Loss, int]], features: Tensor) -> Ten
 
 def _log_odds(losses: list[tuple[Loss, int]], logits: Tensor) -> Tensor:
     """Logits whose sigmoid is the probability each trial's loss trains; a softmax loss says how."""
-    if not any(hasattr(loss, "log_odds") for loss, _ in losses):
-        return logits
     parts = zip(losses, logits.split([size for _, size in losses]), strict=True)
-    return torch.cat([loss.log_odds(part) if hasattr(loss, "log_odds") else part for (loss, _), part in parts])
+    return torch.cat([loss.log_odds(part) for (loss, _), part in parts])
 
 
 def _prior_scores(split: _Split) -> dict[str, Tensor]:
