@@ -139,7 +139,7 @@ class TestTable:
         ("change", "message"),
         [
             (("im3,dog,val,c", "im3,dog,val,a"), None),
-            (("im0,cat;dog,", "im9,cat;dog,"), "image 'im9' is not in"),
+            (("im0,cat;dog,", "im9,cat;dog,"), "image 'im9': no such file in"),
             (
                 ("im1,dog,train", "im0,dog,train"),
                 "1 of them with different labels.* image 'im0' .labels.csv line 2",

@@ -132,16 +132,16 @@ def test_a_classes_table_lists_each_class_once(content, message, tmp_path):
 
 
 ODD = {
-    "a separator forgotten": (joined("|"), {"separator": None}, "'dog|cat'; is '|' the separator? (data.separator)"),
+    "a separator forgotten": (joined("|"), {"separator": None}, "'cat|dog'; is '|' the separator? (data.separator)"),
     "another separator": (joined("|"), {}, "';' occurs in none of 5 cells; is '|' the separator? (data.separator)"),
     "a separator for single labels": (["cat", "dog"] * 3, {}, "one label an image?"),
     "a word for none": (SAID, {}, "'No Finding' is a class of 1 image"),
     "a none label that never occurs": (joined(";"), {"none_labels": ["Nothing"]}, "'Nothing' occurs nowhere"),
-    "a none label beside others": (joined(";"), {"none_labels": ["dog"]}, "'dog' stands beside other labels in 2 rows"),
-    "a class of one image": (["cat;owl", *joined(";")[1:]], {}, "1 class with a single image: owl (data.min_positives)"),
+    "a none label beside others": (joined(";"), {"none_labels": ["dog"]}, "'dog' stands beside other labels in 2"),
+    "a class of one image": (["cat;owl", *joined(";")[1:]], {}, "1 class with a single image: owl"),
     "a class that all images have": (["cat"] * 6, {"separator": None}, "every image is cat"),
     "two spellings": (["cat;Cat", *joined(";")[1:]], {}, "differ only in case, blanks or dashes: Cat, cat"),
-    "a class that test lacks": (["cat;owl", "owl", *joined(";")[2:]], {}, "positive in test, unscored there: owl"),
+    "a class that test lacks": (["cat;owl", "owl", *joined(";")[2:]], {}, "in test, unscored there: owl"),
 }  # fmt: skip
 
 

@@ -208,7 +208,7 @@ class CsvTable(DataSettings):
             raise TrainableError(f"data.images: {error}; make the file readable, or remove its row") from error
         bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        self._refuse_bad(rows, absent | {at[i]: f"({files[i]}) {why}" for i, why in bad.items()})
+        self._refuse_bad(rows, absent | {at[i]: f"{files[i]} {why}" for i, why in bad.items()})
         good = np.array([i for i in range(len(files)) if i not in bad], dtype=np.int64)
         if bad:
             kept = folder.with_name(f"{folder.name}-good.npy")
@@ -220,7 +220,7 @@ class CsvTable(DataSettings):
 
     def _refuse_bad(self, rows: Rows, bad: dict[int, str]) -> None:
         if len(bad) == len(rows.ids) or (bad and self.on_bad_image == "fail"):
-            named = [f"image {rows.ids[row]!r} {why}" for row, why in sorted(bad.items())]
+            named = [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]
             raise TrainableError(
                 f"data.images: {counted(len(bad), 'image')} of {len(rows.ids):,} cannot be had: "
                 f"{shown(named, NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"

@@ -191,7 +191,7 @@ def _separator_oddities(filled: list[str], key: str, separator: str | None) -> l
         return [Oddity(f"the separator {separator!r} occurs in none of {len(filled):,} cells{hint}", "separator")]
     if not likely:
         return []
-    example = next(cell for cell in sorted(distinct, key=len, reverse=True) if likely[0] in cell)
+    example = next(cell for cell in sorted(distinct, key=lambda cell: (-len(cell), cell)) if likely[0] in cell)
     return [
         Oddity(
             f"without a separator {key} has {counted(len(distinct), 'class', 'classes')} such as {example!r}; "

@@ -112,7 +112,7 @@ def _found(places: list[Place], name: str) -> ImageFile | str:
         return f"may be {' or '.join(map(str, hits[:3]))}; write its folder in the table, or give one folder"
     seen = next((place.names[0] for place in places if place.names), None)
     example = f", which holds files such as {seen}" if seen else ", where there are no images"
-    return f"is not in {', '.join(str(place.path) for place in places)}{example}"
+    return f"no such file in {', '.join(str(place.path) for place in places)}{example}"
 
 
 def _labels(data: "CsvTable", listing: Listing) -> Labels:

@@ -1,0 +1,309 @@
+"""Image files as they are found in the field: read as a viewer shows them, or listed with the reason."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.makers import csv_table, encoded, shade, six, write, zipped
+from trainables import TrainableError
+from trainables.data.load import load
+from trainables.data.pixels import decode
+from trainables.data.places import ImageFile, place_of
+
+SIX = {f"im{i}": shade(40 * i) for i in range(6)}
+
+
+def ids(names):
+    splits = ["train", "train", "val", "val", "test", "test"]
+    tags = ["cat;dog", "dog", "cat", "dog", "cat", "dog;cat"]
+    rows = "".join(f'"{name}",{t},{s}\n' for name, t, s in zip(names, tags, splits, strict=True))
+    return "image_id,tags,split\n" + rows
+
+
+PLAIN = [f"im{i}" for i in range(6)]
+FOUND = {
+    "suffix in capitals": (PLAIN, {f"images/im{i}.PNG": shade(40 * i) for i in range(6)}, {}),
+    "id in capitals": ([n.upper() for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {}),
+    "id with suffix": ([f"{n}.png" for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {}),
+    "id with another suffix": ([f"{n}.jpg" for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {}),
+    "blanks around the id": ([f" {n}.png " for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {}),
+    "file without suffix": (PLAIN, {f"images/{n}": b for n, b in SIX.items()}, {}),
+    "sub-folders": (PLAIN, {f"images/part{i % 3}/im{i}.png": shade(40 * i) for i in range(6)}, {}),
+    "folder in the id": ([f"images/{n}.png" for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {}),
+    "the folder of another machine": (
+        [f"/home/ann/set/images/{n}.png" for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {},
+    ),
+    "a folder of Windows": ([f"images\\{n}.png" for n in PLAIN], {f"images/{n}.png": b for n, b in SIX.items()}, {}),
+    "the same name in two folders": (
+        [f"{'ab'[i % 2]}/{i // 2}.png" for i in range(6)],
+        {f"images/{'ab'[i % 2]}/{i // 2}.png": shade(40 * i) for i in range(6)}, {},
+    ),
+    "zeros in front": ([str(i) for i in range(6)], {f"images/{i:05d}.png": shade(40 * i) for i in range(6)}, {}),
+    "numbers that pandas made real": (
+        [f"{i}.0" for i in range(6)], {f"images/{i}.png": shade(40 * i) for i in range(6)}, {},
+    ),
+    "blanks as %20": ([f"a%20{n}" for n in PLAIN], {f"images/a {n}.png": b for n, b in SIX.items()}, {}),
+    "accents in two encodings": (
+        [f"e\u0301{n}" for n in PLAIN], {f"images/\u00e9{n}.png": b for n, b in SIX.items()}, {},
+    ),
+    "dots in the id": ([f"1.2.{n}" for n in PLAIN], {f"images/1.2.{n}.png": b for n, b in SIX.items()}, {}),
+    "a pattern around the id": (
+        PLAIN, {f"images/{n}_green.png": b for n, b in SIX.items()}, {"image_name": "{}_green.png"},
+    ),
+    "a zip": (PLAIN, {"images": zipped({f"{n}.png": b for n, b in SIX.items()})}, {}),
+    "a zip with a top folder": (PLAIN, {"images": zipped({f"set/x/{n}.png": b for n, b in SIX.items()})}, {}),
+    "a zip of a Mac": (
+        PLAIN, {"images": zipped({f"{d}{n}.png": b for n, b in SIX.items() for d in ("set/", "__MACOSX/set/._")})}, {},
+    ),
+    "several folders": (
+        PLAIN, {f"f{i % 2}/im{i}.png": shade(40 * i) for i in range(6)}, {"images": {"all": ["f0", "f1"]}},
+    ),
+    "folders and zips": (
+        PLAIN,
+        {"a.zip": zipped({f"x/{n}.png": SIX[n] for n in PLAIN[:3]}), "f/im3.png": SIX["im3"], "f/im4.jpg": SIX["im4"],
+         "b.zip": zipped({"im5.png": SIX["im5"]})},
+        {"images": {"all": ["a.zip", "f", "b.zip"]}},
+    ),
+    "a folder a split, the same names": (
+        ["0", "1", "0", "1", "0", "1"],
+        {f"{s}/{i}.png": shade(40 * (2 * k + i)) for k, s in enumerate(("train", "val", "test")) for i in range(2)},
+        {"images": {"train": "train", "val": "val", "test": "test"}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_is_found(name, tmp_path):
+    names, files, keys = FOUND[name]
+    write(tmp_path, {"labels.csv": ids(names)} | files)
+    found = load(csv_table(tmp_path, **keys), 8, tmp_path / "cache")
+    assert found.images[:, 4, 4, 0].tolist() == [0, 40, 80, 120, 160, 200]
+
+
+def test_two_tables_may_name_their_files_alike_in_two_folders(tmp_path):
+    rows = dict.fromkeys(("train", "val", "test"), "image_id,tags\n0,cat\n1,dog\n")
+    files = {f"{part}/{i}.png": shade(40 * (2 * k + i)) for k, part in enumerate(rows) for i in range(2)}
+    write(tmp_path, {f"{part}.csv": text for part, text in rows.items()} | files)
+    chosen = csv_table(tmp_path, tables={p: f"{p}.csv" for p in rows}, images={p: p for p in rows})
+    found = load(chosen, 8, tmp_path / "cache")
+    assert found.images[:, 4, 4, 0].tolist() == [0, 40, 80, 120, 160, 200]
+    shared = csv_table(tmp_path, tables={p: f"{p}.csv" for p in rows}, images={"all": "train"})
+    with pytest.raises(TrainableError, match="2 images listed more than once.*train.csv line 2 and val.csv line 2"):
+        shared.describe()
+
+
+def gradient(mode="L", high=255):
+    values = (np.arange(256).reshape(16, 16) * (high // 255)).astype(np.uint8 if high == 255 else np.uint16)
+    return Image.fromarray(values) if mode == "L" else Image.fromarray(values).convert(mode)
+
+
+def rgba(alpha):
+    image = Image.new("RGBA", (16, 16), (200, 100, 50, alpha))
+    image.putpixel((0, 0), (200, 100, 50, 255))
+    return image
+
+
+def palette(transparent):
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, 200, 100, 50])
+    return encoded(image, "PNG", **({"transparency": 1} if transparent else {}))
+
+
+def turned(orientation):
+    """A picture whose left half is bright, stored so that EXIF has to turn it back."""
+    image = Image.new("RGB", (16, 16))
+    image.paste((255, 255, 255), (0, 0, 8, 16))
+    undo = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270,
+            2: Image.Transpose.FLIP_LEFT_RIGHT}[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(image if undo is None else image.transpose(undo), "PNG", exif=exif)
+
+
+FLAT = np.full((16, 16, 3), (200, 100, 50))
+WHITE = np.full((16, 16, 3), 255)
+GREY = np.repeat(np.arange(256).reshape(16, 16, 1), 3, 2)
+LEFT = np.repeat(np.where(np.arange(16) < 8, 255, 0)[None, :, None].repeat(16, 0), 3, 2)
+SHOWN = {
+    "8 bits": (encoded(gradient()), GREY),
+    "16 bits": (encoded(gradient(high=65535)), GREY),
+    "16 bits, TIFF": (encoded(gradient(high=65535), "TIFF"), GREY),
+    "32 bits that hold 16": (encoded(gradient(high=65535).convert("I"), "TIFF"), GREY),
+    "1 bit": (encoded(Image.new("1", (16, 16), 1)), WHITE),
+    "grey and opaque": (encoded(gradient("LA")), GREY),
+    "palette": (palette(False), FLAT),
+    "a transparent palette": (palette(True), WHITE),
+    "opaque": (encoded(rgba(255)), FLAT),
+    "transparent": (encoded(rgba(0)), np.where(np.arange(256).reshape(16, 16, 1) == 0, FLAT, WHITE)),
+    "CMYK": (encoded(Image.new("CMYK", (16, 16), (55, 155, 205, 0)), "JPEG", quality=100), FLAT),
+    "webp": (encoded(Image.new("RGB", (16, 16), (200, 100, 50)), "WEBP", lossless=True), FLAT),
+    "gif": (encoded(Image.new("RGB", (16, 16), (200, 100, 50)), "GIF"), FLAT),
+    "bmp": (encoded(Image.new("RGB", (16, 16), (200, 100, 50)), "BMP"), FLAT),
+    **{f"EXIF orientation {o}": (turned(o), LEFT) for o in (1, 2, 3, 6, 8)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_is_read_as_a_viewer_shows_it(name, tmp_path):
+    content, wanted = SHOWN[name]
+    write(six(tmp_path), {"images/im0.png": content})
+    pixels = load(csv_table(tmp_path), 16, tmp_path / "cache").images[0].astype(int)
+    assert np.abs(pixels - wanted).max() <= (3 if name == "CMYK" else 1)
+
+
+def broken_zip():
+    content = bytearray(zipped({f"im{i}.png": shade(40 * i) for i in range(6)}))
+    at = content.index(b"IDAT")
+    content[at + 6] ^= 255
+    return bytes(content)
+
+
+BAD = {
+    "empty": (b"", "im0.png is empty"),
+    "cut off": (shade(0)[:-30], "im0.png cannot be decoded"),
+    "cut off in the header": (shade(0)[:20], "im0.png cannot be decoded"),
+    "a flipped byte": (shade(0)[:50] + b"\xff" + shade(0)[51:], "im0.png cannot be decoded"),
+    "a page saved as an image": (b"<!DOCTYPE html>", "not an image file: it begins with b'<!DOCTYPE html>'"),
+    "DICOM": (b"\0" * 128 + b"DICM" + b"\0" * 50, "DICOM file; convert it to PNG"),
+    "floating point": (encoded(Image.new("F", (4, 4)), "TIFF"), "floating-point values; save it with 8 or 16 bits"),
+    "32 bits": (encoded(Image.new("I", (4, 4), 1 << 20), "TIFF"), "32-bit values from 1048576"),
+    "a bomb": (encoded(Image.new("1", (20000, 10000))), "im0.png has 200,000,000 pixels, more than are decoded"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_images_are_listed_with_the_reason(name, tmp_path):
+    content, message = BAD[name]
+    write(six(tmp_path), {"images/im0.png": content})
+    with pytest.raises(TrainableError, match=message) as error:
+        load(csv_table(tmp_path), 16, tmp_path / "cache")
+    assert "on_bad_image: skip" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_all_bad_images_are_listed_together_and_may_be_skipped(tmp_path):
+    write(six(tmp_path), {"images/im1.png": b"", "images/im3.png": b"x"})
+    (tmp_path / "images" / "im5.png").unlink()
+    with pytest.raises(TrainableError, match="3 images of 6 cannot be had: image 'im1': .*image 'im3'.*image 'im5'"):
+        load(csv_table(tmp_path), 16, tmp_path / "cache")
+    found = load(csv_table(tmp_path, on_bad_image="skip"), 16, tmp_path / "cache")
+    assert found.images[:, 4, 4, 0].tolist() == [0, 80, 160]
+    assert found.targets.tolist() == [[1, 1], [1, 0], [1, 0]] and found.split.tolist() == [0, 1, 2]
+    assert any("1 image cannot be found" in str(odd) for odd in csv_table(tmp_path, on_bad_image="skip").describe().odd)
+    with pytest.raises(TrainableError, match="3 images of 6 cannot be had"):
+        load(csv_table(tmp_path), 16, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("files", "images", "message"),
+    [
+        ({"images/a/im0.png": shade(1), "images/b/im0.png": shade(2)}, "images", "may be .*a/im0.png or .*b/im0.png"),
+        ({"images/IM0.png": shade(1), "images/iM0.png": shade(2)}, "images", "may be .*IM0.png or .*iM0.png"),
+        ({"images/x.png": shade(1)}, "images", "no such file in .*images, which holds files such as"),
+        ({"none/readme.txt": "", "none/.hidden": ""}, "none", "no such file in .*none"),
+        ({"b.zip": b"no zip"}, "b.zip", "b.zip is not a zip file"),
+        ({"b.zip": zipped({})}, "b.zip", "where there are no images"),
+        ({"b.zip": broken_zip()}, "b.zip", "cannot be decoded|damaged inside the zip"),
+        ({}, "nowhere", "nowhere does not exist"),
+    ],
+)
+def test_what_cannot_be_found_says_where_it_was_looked_for(files, images, message, tmp_path):
+    six(tmp_path)
+    (tmp_path / "images" / "im0.png").unlink()
+    write(tmp_path, files)
+    with pytest.raises(TrainableError, match=message):
+        load(csv_table(tmp_path, images={"all": images}), 8, tmp_path / "cache")
+
+
+def test_an_unknown_place_is_named(tmp_path):
+    with pytest.raises(TrainableError, match="data.images: 'tset' is no table or split; did you mean 'test'"):
+        csv_table(six(tmp_path), images={"tset": "images"}).fingerprint()
+
+
+class TestCache:
+    def test_another_image_column_is_another_cache(self, tmp_path):
+        six(tmp_path)
+        lines = (tmp_path / "labels.csv").read_text().splitlines()
+        left_right = [f"{line},im{5 - i}" for i, line in enumerate(lines[1:])]
+        write(tmp_path, {"labels.csv": "\n".join([f"{lines[0]},other", *left_right])})
+        one, two = (
+            load(csv_table(tmp_path, image_column=c), 8, tmp_path / "cache").images for c in ("image_id", "other")
+        )
+        assert np.array_equal(one[::-1], two)
+
+    @pytest.mark.parametrize("zip_it", [False, True])
+    def test_a_file_replaced_by_one_of_the_same_size_is_seen(self, tmp_path, zip_it):
+        six(tmp_path)
+        chosen = csv_table(tmp_path, images={"all": "images.zip" if zip_it else "images"})
+
+        def put(name, value):
+            content = encoded(Image.new("RGB", (12, 12), (value,) * 3), "BMP")
+            write(tmp_path, {f"images/{name}.png": content})
+            files = {p.name: p.read_bytes() for p in sorted((tmp_path / "images").iterdir())}
+            (tmp_path / "images.zip").write_bytes(zipped(files))
+
+        put("im0", 10)
+        before, shown = chosen.fingerprint(), load(chosen, 8, tmp_path / "cache").images[0, 0, 0, 0]
+        put("im0", 20)
+        assert chosen.fingerprint() != before and (shown, 20) == (
+            10,
+            load(chosen, 8, tmp_path / "cache").images[0, 0, 0, 0],
+        )
+
+    def test_labels_do_not_decode_anew_and_files_beside_the_table_do_not_count(self, tmp_path):
+        chosen = csv_table(six(tmp_path))
+        load(chosen, 8, tmp_path / "cache")
+        before = chosen.fingerprint()
+        write(tmp_path, {"images/other.png": shade(1)})
+        assert chosen.fingerprint() == before
+        write(tmp_path, {"labels.csv": (tmp_path / "labels.csv").read_text().replace("im1,dog", "im1,cat;dog")})
+        load(chosen, 8, tmp_path / "cache")
+        assert len(list((tmp_path / "cache").glob("images-*/images.npy"))) == 1 and chosen.fingerprint() != before
+
+    def test_contents_are_read_once(self, tmp_path, monkeypatch):
+        import os
+
+        from trainables.data import places
+
+        monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path / "cache"))
+        chosen = csv_table(six(tmp_path))
+        for file in (tmp_path / "images").iterdir():
+            os.utime(file, (1e9, 1e9))
+        before = chosen.fingerprint()
+        read = []
+        monkeypatch.setattr(places, "_crc", lambda path: read.append(path) or 0)
+        assert chosen.fingerprint() == before and not read
+
+    def test_decoding_holds_no_set_in_memory(self, tmp_path):
+        import tracemalloc
+
+        place = place_of(six(tmp_path) / "images", "images")
+        tracemalloc.start()
+        decode([ImageFile(place, "im0.png")] * 128, 512, False, tmp_path / "decoded")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert np.load(tmp_path / "decoded" / "images.npy", mmap_mode="r").nbytes == 128 * 512 * 512 * 3 > 6 * peak
+
+
+def test_zip_members_of_a_foreign_method_are_listed(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in SIX.items():
+            archive.writestr(f"{name}.png", content)
+    content = bytearray(buffer.getvalue())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = content.index(signature)
+        content[at + offset] = 97
+    write(six(tmp_path), {"b.zip": bytes(content)})
+    with pytest.raises(TrainableError, match="image 'im0': .*cannot be taken out of the zip"):
+        load(csv_table(tmp_path, images={"all": "b.zip"}), 8, tmp_path / "cache")
+
+
+def test_the_list_of_bad_images_is_kept_with_the_cache(tmp_path):
+    write(six(tmp_path), {"images/im1.png": b"x"})
+    load(csv_table(tmp_path, on_bad_image="skip"), 8, tmp_path / "cache")
+    (kept,) = (tmp_path / "cache").glob("images-*/bad.json")
+    assert list(json.loads(kept.read_text())) == ["1"]
