@@ -1,6 +1,10 @@
 """`python -m study` is the command `evenkeel`."""
 
 import sys
+from pathlib import Path
+
+if Path(sys.path[0]) == Path.cwd():  # Python puts the working folder first: a yaml.py lying there would be run
+    sys.path.append(sys.path.pop(0))
 
 from study.cli import main
 

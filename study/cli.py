@@ -10,23 +10,23 @@ from study import __version__
 from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, ClusterError, UserError
 
 COMMANDS = {
-    "presets": "list the studies that come with evenkeel",
-    "losses": "list losses, their hyperparameters and sources; draw them",
-    "plan": "show what a study would run; start nothing",
-    "run": "run what is missing of a study",
-    "status": "count what is recorded",
-    "report": "write the HTML report",
-    "ui": "open MLflow on this study",
-    "doctor": "check this machine",
+    "presets": ("list the studies that come with evenkeel", "evenkeel presets"),
+    "losses": ("list losses, their hyperparameters and sources; draw them", "evenkeel losses ral --plot ral.html"),
+    "plan": ("show what a study would run; start nothing", "evenkeel plan demo --set seeds=3"),
+    "run": ("run what is missing of a study", "evenkeel run demo --workers 2"),
+    "status": ("count what is recorded", "evenkeel status demo --json"),
+    "report": ("write the HTML report", "evenkeel report demo -o report.html"),
+    "ui": ("open MLflow on this study", "evenkeel ui demo --port 5001"),
+    "doctor": ("check this machine", "evenkeel doctor"),
 }
+"""Command -> what it does, and an example."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
     options = _parser().parse_args(arguments)
-    sys.path.insert(0, str(Path.cwd()))
-    if getattr(options, "study", None) and Path(options.study).suffix in (".yaml", ".yml"):
-        sys.path.insert(0, str(Path(options.study).expanduser().resolve().parent))
+    options.own_code = _own_code(getattr(options, "study", ""))
+    sys.path += [folder for folder in options.own_code if folder not in sys.path]
     try:
         return importlib.import_module(f"study.commands.{options.command}").execute(options)
     except UserError as error:
@@ -35,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), EXIT_CLUSTER)
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
+
+
+def _own_code(study: str) -> list[str]:
+    """Where a user's own losses and data sets are found: behind all that is installed, so that nothing is shadowed."""
+    beside = [Path(study).expanduser().resolve().parent] if study.endswith((".yaml", ".yml")) else []
+    return list(dict.fromkeys(map(str, [*beside, Path.cwd()])))
 
 
 def _complain(text: str, code: int) -> int:
@@ -51,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"evenkeel {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    added = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
+    added = {
+        name: commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
+        for name, (text, example) in COMMANDS.items()
+    }
     for name in ("plan", "run", "status", "report", "ui"):
         _add_study(added[name])
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")

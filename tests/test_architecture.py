@@ -17,7 +17,7 @@ HOMES = {
     "torchvision": ["trainables/models/"],
     "optuna": ["search_spaces/optuna_search.py", "study/plan/search.py"],
     "ray": ["study/run/cluster.py"],
-    "mlflow": ["study/tracking/process.py"],
+    "mlflow": ["study/tracking/"],
     "plotly": ["reports/"],
 }
 REPORTS_NEED_ONLY = {"numpy", "scipy", "pandas", "plotly", "jinja2"}

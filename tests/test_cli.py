@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from search_spaces import SPACES
-from study.cli import COMMANDS, main
-from study.errors import EXIT_BAD_INPUT, EXIT_OK
+from study.cli import COMMANDS, _parser, main
+from study.errors import EXIT_BAD_INPUT, EXIT_OK, UserError
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
-from study.run.engine import storage_of
+from study.run.places import Storage, TrackingUri
 
 
 def evenkeel(*arguments, **options):
@@ -43,7 +43,8 @@ def test_help_names_every_command_without_heavy_imports(capsys):
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
-    assert ended.value.code == 0 and COMMANDS[command] in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0 and all(text in shown for text in COMMANDS[command])
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_plan_counts_what_run_runs_and_starts_nothing(tiny, capsys, tmp_path, mo
     assert main(["plan", str(tiny)]) == EXIT_OK
     shown = capsys.readouterr().out
     total = shown.split("\n\n")[1].splitlines()[-1].split()
-    assert total == ["26", "10", "8", "8", "52"]
+    assert total == ["all", "26", "10", "8", "8", "52"]
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -221,5 +222,77 @@ def test_storage_may_be_anywhere(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     study = load_study("demo")
-    assert storage_of(study, None) == str(tmp_path / "studies" / "demo")
-    assert storage_of(study, "s3://bucket/study") == "s3://bucket/study"
+    assert Storage.of(study, None) == Storage(str(tmp_path / "studies" / "demo"))
+    assert Storage.of(study, "s3://bucket/study").folder is None
+
+
+@pytest.mark.parametrize("example", [example for _, example in COMMANDS.values()])
+def test_examples_of_the_help_parse(example):
+    assert _parser().parse_args(example.split()[1:])
+
+
+def test_nothing_that_lies_about_is_run(tmp_path, tiny):
+    """A module of a library's name in the working folder, or beside the study, shadows nothing."""
+    for folder in (tmp_path, tiny.parent):
+        for name in ("yaml", "rich", "mlflow", "json"):
+            (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')")
+    small = ["--set", "designs.search=null", "--set", "designs.sweep=null", "--storage", tmp_path / "st"]
+    for words in (["plan"], ["run", "--serial"], ["status"], ["report"], ["report", "--from-mlflow"]):
+        done = evenkeel(words[0], tiny, *words[1:], *small, cwd=tmp_path)
+        assert done.returncode == EXIT_OK, done.stderr
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_piped_table_is_not_cut(tmp_path, capsys):
+    """One row is one line, however long its label."""
+    label = "a_label_" * 20
+    study = tmp_path / "long.yaml"
+    study.write_text(f"extends: demo\nname: long\nlosses: [bce, {{loss: bce, label: {label}}}]\nseeds: 1\n")
+    assert main(["plan", str(study), "--set", "designs.search=null"]) == EXIT_OK
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(label)]
+    assert len(line.split()) == 6
+
+
+class TestPlaces:
+    def of(self, option=None, **keys):
+        from study.file.read import load_study
+
+        study = load_study("demo", [f"{key}={value}" for key, value in keys.items()])
+        return TrackingUri.of(study, Storage.of(study, "/data/st"), option)
+
+    def test_our_own_database_lies_in_the_folder(self):
+        uri = self.of()
+        assert uri.database == Path("/data/st/mlflow.db") and uri.artifacts == "/data/st/artifacts" and not uri.key
+
+    def test_the_right_key_is_blamed(self):
+        assert self.of("http://a:1").blamed == "--tracking-uri http://a:1"
+        assert self.of(tracking="http://a:1").blamed == "tracking http://a:1"
+        assert self.of("http://b:1", tracking="http://a:1").blamed == "--tracking-uri http://b:1"
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "http://ann:s3cret@host:5000/path",
+            "postgresql://ann:s3cret@host/db",
+            "postgresql://ann:s3c/r@et@host/db",
+            "postgresql://host/db?user=ann&password=s3cret",
+            "https://s3cret@host",
+        ],
+    )
+    def test_secrets_are_never_shown(self, secret):
+        uri = self.of(secret)
+        assert "host" in str(uri) and "host" in uri.blamed
+        for shown in (str(uri), repr(uri), uri.blamed, uri.hide(f"cannot reach {secret}"), f"{uri}"):
+            assert not any(part in shown for part in ("s3c", "et@", "ann:"))
+
+    def test_a_database_elsewhere_is_made_absolute(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        uri = self.of("sqlite:///other.db")
+        assert uri.database == tmp_path / "other.db" and uri.artifacts is None and uri.key
+
+    def test_an_object_store_holds_no_database(self):
+        from study.file.read import load_study
+
+        study = load_study("demo")
+        with pytest.raises(UserError, match="give --tracking-uri"):
+            TrackingUri.of(study, Storage.of(study, "s3://bucket/st"), None)

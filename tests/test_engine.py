@@ -11,8 +11,8 @@ from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
 from study.run import engine
+from study.run.places import own_database
 from study.run.serial import SerialRunner
-from study.tracking.driver import default_uri
 from trainables.probe.train import ProbeWorker
 
 
@@ -92,7 +92,7 @@ def test_running_again_runs_nothing(finished):
 def test_mlflow_alone_gives_the_same_table(finished):
     folder, *_ = finished
     from_ledger = table_from_ledger(ledger_of(folder / "storage"))
-    from_mlflow = table_from_mlflow(default_uri(str(folder / "storage")), "tiny")
+    from_mlflow = table_from_mlflow(own_database(folder / "storage"), "tiny")
     pd.testing.assert_frame_equal(from_ledger, from_mlflow)
     assert facts_of(from_ledger) == facts_of(from_mlflow)
 
@@ -106,7 +106,7 @@ def test_a_killed_study_goes_on_and_ends_the_same(finished, tmp_path):
     whole = table_from_ledger(ledger_of(folder / "storage"))
     assert outcome.num_new == len(whole) - len(recorded) and 0 < len(recorded) < len(whole)
     same_numbers(table_from_ledger(ledger_of(tmp_path)), whole, 1e-6)
-    same_numbers(table_from_mlflow(default_uri(str(tmp_path)), "tiny"), whole, 1e-6)
+    same_numbers(table_from_mlflow(own_database(tmp_path), "tiny"), whole, 1e-6)
 
 
 def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, monkeypatch):
@@ -172,7 +172,7 @@ class TestChanges:
         run(finished[0] / "tiny.yaml", storage, "trainable.epochs=2", "designs.search=null", accept_changes=True)
         ledger = ledger_of(storage)
         assert ledger.retired_ids() == before and not ledger.ids() & before
-        table = table_from_mlflow(default_uri(str(storage)), "tiny")
+        table = table_from_mlflow(own_database(storage), "tiny")
         assert set(table.trial_id) == ledger.ids() and (table.epochs_done == 2).all()
 
     def test_margin_and_resources_may_change(self, finished, storage):
@@ -189,7 +189,7 @@ class TestChanges:
             "losses: ce is made for one label an image, this data set has images with 2",
         ),
         (["trainable.image_size=64"], "digits-mlt is 32 pixels wide, got 64"),
-        (["tracking=http://127.0.0.1:9"], "--tracking-uri http://127.0.0.1:9: does not answer"),
+        (["tracking=http://127.0.0.1:9"], "tracking http://127.0.0.1:9: does not answer"),
     ],
 )
 def test_bad_input_starts_nothing(finished, tmp_path, overrides, message):
@@ -200,13 +200,15 @@ def test_bad_input_starts_nothing(finished, tmp_path, overrides, message):
 
 def test_a_silent_server_may_be_accepted(finished, tmp_path):
     small = ("designs.search=null", "designs.sweep=null")
-    server = "tracking=http://127.0.0.1:9"
+    server = "tracking=http://ann:s3cret@127.0.0.1:9"
     outcome, display = run(finished[0] / "tiny.yaml", tmp_path, *small, server, track_later=True)
     assert outcome.states == {"done": 10} and outcome.num_untracked == 10
-    assert any("does not answer" in text for text in display.said)
+    assert any("http://***127.0.0.1:9 does not answer" in text for text in display.said)
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"s3cret" in content for content in [*written, "".join(display.said).encode()])
     outcome, _ = run(finished[0] / "tiny.yaml", tmp_path, *small)
     assert outcome.num_new == outcome.num_untracked == 0
-    assert len(table_from_mlflow(default_uri(str(tmp_path)), "tiny")) == 10
+    assert len(table_from_mlflow(own_database(tmp_path), "tiny")) == 10
 
 
 def test_two_runs_of_a_study_keep_off_each_other(finished, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
-from study.tracking.driver import default_uri
+from study.run.places import own_database
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(study, whole, tmp_path)
     # Workers outlive their driver for a moment and may still finish a pack: what they record counts.
     assert code == 0 and 0 < int(re.search(r"\((\d+) new\)", out)[1]) <= len(whole) - len(recorded)
     pd.testing.assert_frame_equal(numbers(table_of(tmp_path)), numbers(whole), rtol=1e-6, atol=1e-6)
-    tracked = table_from_mlflow(default_uri(str(tmp_path)), "tiny")
+    tracked = table_from_mlflow(own_database(tmp_path), "tiny")
     pd.testing.assert_frame_equal(tracked, table_of(tmp_path))
     assert len(error.splitlines()) < 12, error
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from study.tracking.driver import Tracker, default_uri
-from study.tracking.process import Filler, read_experiment
+from study.run.places import own_database
+from study.tracking.driver import Tracker
+from study.tracking.filler import Filler
+from study.tracking.messages import Setup
+from study.tracking.read import read_experiment
 from study.tracking.tags import study_tags
 from tests.test_ledger import record
 
@@ -16,13 +19,9 @@ STUDY = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
 
 def connect(kind: type, folder: Path, uri: str | None = None) -> tuple[Tracker | Filler, list[str]]:
     said: list[str] = []
-    return kind(
-        uri or default_uri(str(folder)),
-        "tiny",
-        artifacts=str(folder / "artifacts"),
-        templates=folder,
-        on_outage=said.append,
-    ), said
+    database = None if uri else folder / "mlflow.db"
+    setup = Setup(uri or own_database(folder), "tiny", database, str(folder / "artifacts"), folder)
+    return kind(setup, said.append), said
 
 
 def fill(folder, records, *, backlog=(), retired=frozenset()):
@@ -32,11 +31,11 @@ def fill(folder, records, *, backlog=(), retired=frozenset()):
         tracker.start(STUDY, list(backlog), set(retired))
         for item in records:
             tracker.submit(item)
-        assert tracker.finish(STUDY) == 0 and said == []
+        assert tracker.finish() == 0 and said == []
 
 
 def runs(folder):
-    client = MlflowClient(default_uri(str(folder)))
+    client = MlflowClient(own_database(folder))
     experiment = client.get_experiment_by_name("tiny")
     return client, client.search_runs([experiment.experiment_id], "tags.`evenkeel.kind` = 'trial'")
 
@@ -77,7 +76,7 @@ def test_filling_again_changes_nothing(tmp_path, records):
 
 def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
     fill(tmp_path, [])
-    client = MlflowClient(default_uri(str(tmp_path)))
+    client = MlflowClient(own_database(tmp_path))
     experiment = client.get_experiment_by_name("tiny").experiment_id
     tags = {"evenkeel.kind": "trial", "evenkeel.trial_id": records[0].id}
     client.create_run(experiment, tags=tags)
@@ -93,9 +92,9 @@ def test_a_trial_that_runs_is_shown_and_then_completed(tmp_path, records):
         tracker.start(STUDY, [], set())
         tracker.announce(trials[:2])
         tracker.announce(trials[:1])  # handed out again
-        assert tracker.finish(STUDY) == 0 and said == []
+        assert tracker.finish() == 0 and said == []
     assert [r.info.status for r in runs(tmp_path)[1]] == ["RUNNING"] * 2
-    assert read_experiment(default_uri(str(tmp_path)), "tiny")[1] == []
+    assert read_experiment(own_database(tmp_path), "tiny")[1] == []
     fill(tmp_path, records)
     assert sorted(r.info.status for r in runs(tmp_path)[1]) == ["FAILED", "FINISHED", "FINISHED"]
 
@@ -127,7 +126,7 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
     filler.start(STUDY, set())
     for item in records:
         filler.fill(item)
-    assert filler.finish(STUDY) == 3 and said == ["no route", "no route"]
+    assert filler.finish() == 3 and said == ["no route", "no route"]
     broken["down"] = False
     fill(tmp_path, [], backlog=records)
     assert len(runs(tmp_path)[1]) == 3
@@ -140,7 +139,7 @@ def test_a_filling_process_that_dies_is_said_and_caught_up(tmp_path, records):
         tracker.process.kill()
         tracker.process.wait()
         tracker.submit(records[1])
-        assert tracker.finish(STUDY) == 2 and said == ["its process ended"]
+        assert tracker.finish() == 2 and said == ["its process ended"]
     fill(tmp_path, [], backlog=records)
     assert len(runs(tmp_path)[1]) == 3
 
@@ -156,8 +155,8 @@ def test_a_server_that_does_not_answer_is_noticed(tmp_path):
 
 def test_a_long_study_comes_back_whole(tmp_path, records):
     fill(tmp_path, records)
-    study, found = read_experiment(default_uri(str(tmp_path)), "tiny")
+    study, found = read_experiment(own_database(tmp_path), "tiny")
     assert study == STUDY and len(found) == 3
     assert all(len(value) <= 5000 for value in study_tags(STUDY).values())
     with pytest.raises(LookupError, match="no MLflow experiment 'other'"):
-        read_experiment(default_uri(str(tmp_path)), "other")
+        read_experiment(own_database(tmp_path), "other")

@@ -81,12 +81,13 @@ def _write_access() -> str:
 
 
 def _mlflow() -> str:
-    from study.tracking.driver import default_uri
-    from study.tracking.process import Filler
+    from study.run.places import own_database
+    from study.tracking.filler import Filler
+    from study.tracking.messages import Setup
 
     with tempfile.TemporaryDirectory() as folder:
-        filler = Filler(default_uri(folder), "doctor", artifacts=folder, templates=Path(folder), on_outage=_ignore)
-        if problem := filler.check():
+        setup = Setup(own_database(Path(folder)), "doctor", None, None, Path(folder))
+        if problem := Filler(setup, on_outage=_ignore).check():
             raise UserError(problem)
     return f"mlflow {version('mlflow')}, a database can be made"
 

@@ -3,19 +3,21 @@
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from study.commands.tables import show
 from study.errors import UserError
 from study.file.read import load_study
 from study.file.study import StudyConfig
 from study.plan.planner import Planner
-from study.run.engine import context_of, planner_of, storage_of
+from study.run.engine import context_of, planner_of
 from study.run.feed import divide
+from study.run.places import Storage
 from study.run.worker import Context, ready
 from trainables import TrainableError, Trial
-
-DESIGNS = ("sweep", "sobol", "search", "confirm")
+from trainables.trial import DESIGNS
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -25,7 +27,7 @@ def execute(options: argparse.Namespace) -> int:
     planned = planner.planned()
     write = sys.stdout.write
     write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
-    write(_counts(planner, planned))
+    _show_counts(planner, planned)
     packs = divide(planned, config.resources.pack_size, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
     write(f"\n{len(packs)} packs of at most {largest} trials for sweep and sobol; searched trials join as they come\n")
@@ -33,26 +35,18 @@ def execute(options: argparse.Namespace) -> int:
         settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
         write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")
     if options.measure:
-        write(_estimate(config, planner, packs, context_of(config, storage_of(config, options.storage))))
+        write(_estimate(config, planner, packs, context_of(config, Storage.of(config, options.storage))))
     return 0
 
 
-def _counts(planner: Planner, planned: list[Trial]) -> str:
-    width = max(len(loss.label) for loss in planner.config.losses)
-    lines = [f"{'':{width}}" + "".join(f"{design:>9}" for design in (*DESIGNS, "total")) + "\n"]
-    totals = dict.fromkeys(DESIGNS, 0)
+def _show_counts(planner: Planner, planned: list[Trial]) -> None:
+    rows = []
     for loss in planner.config.losses:
-        counts = planner.num_search_trials(loss) | {
-            design: sum(t.label == loss.label and t.design == design for t in planned) for design in ("sweep", "sobol")
-        }
-        totals = {design: totals[design] + counts[design] for design in DESIGNS}
-        lines.append(_line(loss.label, counts, width))
-    return "".join([*lines, _line("", totals, width)])
-
-
-def _line(label: str, counts: dict[str, int], width: int) -> str:
-    numbers = [counts[design] for design in DESIGNS]
-    return f"{label:{width}}" + "".join(f"{n:9,}" for n in [*numbers, sum(numbers)]) + "\n"
+        counts = Counter(trial.design for trial in planned if trial.label == loss.label)
+        counts.update(planner.num_search_trials(loss))
+        rows.append([loss.label, *(counts[design] for design in DESIGNS), counts.total()])
+    totals = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
+    show(["", *DESIGNS, "all"], [*rows, ["all", *totals]], totals=True)
 
 
 def _estimate(config: StudyConfig, planner: Planner, packs: list[list[Trial]], context: Context) -> str:

@@ -3,9 +3,11 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import yaml
 
+from study.commands.tables import show
 from study.file.read import PRESETS
 from study.file.study import StudyConfig
 
@@ -15,10 +17,12 @@ def execute(options: argparse.Namespace) -> int:
     if options.schema:
         sys.stdout.write(schema())
         return 0
-    for path in sorted(PRESETS.glob("*.yaml")):
-        description = yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "")
-        sys.stdout.write(f"{path.stem:12} {' '.join(description.split())}\n")
+    show(["", ""], [(path.stem, _description(path)) for path in sorted(PRESETS.glob("*.yaml"))], words=2)
     return 0
+
+
+def _description(path: Path) -> str:
+    return " ".join(yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "").split())
 
 
 def schema() -> str:

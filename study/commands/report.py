@@ -3,27 +3,31 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.errors import UserError
 from study.file.read import load_study
 from study.records.ledger import Ledger
-from study.run.engine import storage_of, tracking_uri_of
+from study.run.places import Storage, TrackingUri
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def execute(options: argparse.Namespace) -> int:
     """Write the report from the ledger, or from MLflow alone."""
     from reports.page import write_report
-    from study.records.table import table_from_ledger, table_from_mlflow
+    from study.records.table import table_from_ledger
 
     config = load_study(options.study, options.overrides)
-    storage = storage_of(config, options.storage)
+    storage = Storage.of(config, options.storage)
     if options.from_mlflow:
-        table = table_from_mlflow(tracking_uri_of(config, storage, options.tracking_uri), config.name)
+        table = _from_mlflow(TrackingUri.of(config, storage, options.tracking_uri), config.name)
     else:
-        table = table_from_ledger(Ledger(storage, config.name))
-    if options.output is None and "://" in storage:
+        table = table_from_ledger(Ledger(str(storage), config.name))
+    if options.output is None and storage.folder is None:
         raise UserError(f"{storage}: give -o FILE, the report is written to a local file")
-    path = Path(options.output or Path(storage) / "report.html")
+    path = Path(options.output or f"{storage}/report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_report(table, path)
@@ -31,3 +35,14 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"-o {path}: cannot be written ({error})") from error
     sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _from_mlflow(uri: TrackingUri, name: str) -> "pd.DataFrame":
+    from study.records.table import table_from_mlflow
+
+    try:
+        return table_from_mlflow(uri.raw, name)
+    except LookupError as error:
+        raise UserError(
+            f"{uri.blamed}: {uri.hide(str(error))}; run the study first, or give the right --tracking-uri"
+        ) from None

@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
 from study.file.read import load_study
 from study.file.study import StudyConfig
 from study.run import engine
 from study.run.display import display, states_text
+from study.run.places import Storage
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -24,12 +24,12 @@ def execute(options: argparse.Namespace) -> int:
             track_later=options.track_later,
             accept_changes=options.accept_changes,
             retry_failed=options.retry_failed,
-            python_path=tuple(dict.fromkeys(map(str, (Path(sys.path[0]), Path.cwd())))),
+            python_path=tuple(options.own_code),
         ),
         lambda storage: _runner(config, options, storage),
         display(),
     )
-    storage = engine.storage_of(config, options.storage)
+    storage = Storage.of(config, options.storage)
     new = f"{outcome.num_new:,} new" if outcome.num_new else "nothing was missing"
     sys.stdout.write(f"{config.name}: {states_text(outcome.states)} ({new}) in {storage}\n")
     if outcome.num_untracked:

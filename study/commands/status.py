@@ -5,17 +5,18 @@ import json
 import sys
 from collections import Counter
 
+from study.commands.tables import show
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
 from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.records.record import STATES
-from study.run.engine import storage_of
+from study.run.places import Storage
 
 
 def execute(options: argparse.Namespace) -> int:
     """Count trials by loss and state; exit code 1 when trials failed."""
     config = load_study(options.study, options.overrides)
-    ledger = Ledger(storage_of(config, options.storage), config.name)
+    ledger = Ledger(str(Storage.of(config, options.storage)), config.name)
     study = ledger.read_study()
     if study is None:
         raise UserError(f"{ledger.storage}: no study here yet; start it with: evenkeel run {options.study}")
@@ -28,18 +29,9 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps({"study": config.name, "total": total, "losses": rows}) + "\n")
     else:
-        _print(rows, total)
+        show(["", *total], [[label, *row.values()] for label, row in [*rows.items(), ("all", total)]], totals=True)
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
 
 
 def _row(tally: Counter[str], planned: int) -> dict[str, int]:
     return {state: tally[state] for state in STATES} | {"missing": max(0, planned - sum(tally.values()))}
-
-
-def _print(rows: dict[str, dict[str, int]], total: dict[str, int]) -> None:
-    width = max(map(len, rows), default=0)
-    lines = [f"{'':{width}}" + "".join(f"{key:>10}" for key in total)]
-    lines += [
-        f"{label:{width}}" + "".join(f"{n:10,}" for n in row.values()) for label, row in [*rows.items(), ("", total)]
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")

@@ -10,7 +10,7 @@ from study.errors import UserError
 from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
-from study.tracking import process as tracking
+from study.tracking.read import read_experiment
 from study.tracking.tags import versions_text
 
 
@@ -24,12 +24,9 @@ def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
 
 
 def table_from_mlflow(uri: str, name: str) -> pd.DataFrame:
-    """The same table from an MLflow experiment alone."""
-    try:
-        summary, runs = tracking.read_experiment(uri, name)
-    except LookupError as error:
-        raise UserError(f"{error}; run the study first, or give the right --tracking-uri") from error
-    return trial_table(map(_row_of_run, runs), _facts(summary, f"{uri}, experiment {name!r}"))
+    """The same table from an MLflow experiment alone. Raises LookupError when there is none."""
+    summary, runs = read_experiment(uri, name)
+    return trial_table(map(_row_of_run, runs), _facts(summary, f"MLflow experiment {name!r}"))
 
 
 def _facts(contents: dict[str, Any], where: str) -> StudyFacts:

@@ -16,8 +16,9 @@ from study.records.facts import facts_of_study
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from study.run.feed import Feed
+from study.run.places import Storage, TrackingUri
 from study.run.worker import Context, check_data
-from study.tracking.driver import Tracker, default_uri
+from study.tracking.driver import Setup, Tracker
 from trainables import TrainableError, Trial
 from trainables.cache import default_cache
 
@@ -75,20 +76,6 @@ class Ended:
     num_untracked: int
 
 
-def storage_of(config: StudyConfig, storage: str | None) -> str:
-    """The study's folder: the option, the file's, or studies/<name>; local ones as absolute paths."""
-    chosen = storage or config.storage or f"studies/{config.name}"
-    return chosen if "://" in chosen else str(Path(chosen).expanduser().resolve())
-
-
-def tracking_uri_of(config: StudyConfig, storage: str, uri: str | None) -> str:
-    """The tracking URI: the option, the file's, or a database in the study's folder."""
-    chosen = uri or config.tracking
-    if chosen is None and "://" in storage:
-        raise UserError(f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri")
-    return chosen or default_uri(storage)
-
-
 def planner_of(config: StudyConfig) -> Planner:
     """The planner, with data and trainable identified by their contents. Raises UserError for missing files."""
     try:
@@ -97,12 +84,12 @@ def planner_of(config: StudyConfig) -> Planner:
         raise UserError(str(error)) from error
 
 
-def context_of(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> Context:
+def context_of(config: StudyConfig, storage: Storage, python_path: tuple[str, ...] = ()) -> Context:
     """What workers need to know."""
     settings = config.model_dump(mode="json", include={"data", "trainable"})
     return Context(
         study=config.name,
-        storage=storage,
+        storage=str(storage),
         cache=default_cache(),
         **settings,
         device="cuda" if config.resources.gpus else "cpu",
@@ -113,21 +100,21 @@ def context_of(config: StudyConfig, storage: str, python_path: tuple[str, ...] =
 
 def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str], Runner], display: Display) -> Ended:
     """Run what is missing of a study. Raises UserError before anything starts when something is wrong."""
-    storage = storage_of(config, options.storage)
+    storage = Storage.of(config, options.storage)
     planner = planner_of(config)
-    ledger = Ledger(storage, config.name)
+    ledger = Ledger(str(storage), config.name)
     ledger.create()
     with ledger.alone(), _tracker(config, storage, options, display) as tracker:
         planned = planner.planned()
         records = _usable(ledger, planner, planned, options, display.say)
         context = context_of(config, storage, options.python_path)
         counts = {loss.label: _planned_counts(planner, planned, loss) for loss in config.losses}
-        with make_runner(storage) as runner:
+        with make_runner(str(storage)) as runner:
             display.say("checking data and features")
             facts = _facts(config, context, runner)
             _refuse_several_labels(config, facts)
             summary = facts_of_study(config, facts, counts).to_json()
-            ledger.write_study({"config": config.model_dump(mode="json"), "summary": summary})
+            ledger.write_study({"config": _shown(config), "summary": summary})
             tracker.start(summary, list(records.values()), ledger.retired_ids())
             total = sum(sum(designs.values()) for designs in counts.values())
             display.begin(total, Counter(record.state for record in records.values()))
@@ -137,7 +124,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             finally:
                 display.end()
             runner.close()
-            num_untracked = tracker.finish(summary)
+            num_untracked = tracker.finish()
         return Ended(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
 
 
@@ -245,24 +232,23 @@ def _run_missing(
     return num_new
 
 
-def _tracker(config: StudyConfig, storage: str, options: Options, display: Display) -> Tracker:
-    uri = tracking_uri_of(config, storage, options.tracking_uri)
+def _shown(config: StudyConfig) -> dict[str, Any]:
+    """The configuration as it may be written down: without the secrets of a tracking URI."""
+    tracking = config.tracking and str(TrackingUri(config.tracking, "tracking", Storage("")))
+    return config.model_dump(mode="json") | {"tracking": tracking}
+
+
+def _tracker(config: StudyConfig, storage: Storage, options: Options, display: Display) -> Tracker:
+    uri = TrackingUri.of(config, storage, options.tracking_uri)
 
     def outage(text: str) -> None:
-        display.say(f"MLflow at {uri} does not answer ({text}); trials go on and are tracked later")
+        display.say(f"MLflow at {uri} does not answer ({uri.hide(text)}); trials go on and are tracked later")
 
-    own_database = uri == (None if "://" in storage else default_uri(storage))
-    tracker = Tracker(
-        uri,
-        config.name,
-        artifacts=f"{storage}/artifacts" if own_database else None,
-        templates=Path(default_cache()),
-        on_outage=outage,
-    )
-    if not own_database and not options.track_later and (problem := tracker.check()):
+    tracker = Tracker(Setup(uri.raw, config.name, uri.database, uri.artifacts, Path(default_cache())), outage)
+    if uri.key and not options.track_later and (problem := tracker.check()):
         tracker.close()
         raise UserError(
-            f"--tracking-uri {uri}: does not answer ({problem}); start the server, correct the URI, or give "
+            f"{uri.blamed}: does not answer ({uri.hide(problem)}); start the server, correct the URI, or give "
             "--track-later to run now and let a later run fill MLflow"
         )
     return tracker
