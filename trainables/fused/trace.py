@@ -17,8 +17,6 @@ from trainables.losses._entrywise import EntryLoss
 UNARY = {"neg", "exp", "log", "log1p", "abs", "relu", "sign"}
 BINARY = {"add", "sub", "mul", "div", "gt", "lt", "ge", "le", "clamp_min", "clamp_max", "minimum", "where"}
 ALIASES = {"true_divide": "div", "subtract": "sub", "multiply": "mul", "negative": "neg", "maximum": "clamp_min"}
-
-
 FOLDED: dict[str, Callable] = {
     "neg": operator.neg,
     "add": operator.add,
