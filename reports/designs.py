@@ -1,21 +1,28 @@
 """The trial table cut into arrays: levels by seeds for a sweep, settings by seeds for Sobol points."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.facts import ParameterFacts
+from reports.facts import ParameterFacts, StudyFacts
+from reports.statistics import cross_fitted_best, image_error, nan_mean
 from reports.table import DIVERGED, DONE, SOBOL, SWEEP, facts_of, with_facts
 
-COUNTED = (DONE, DIVERGED)
-"""Diverged trials count, at the floor score. Failed ones are missing, censored ones are left out."""
+ENDED = (DONE, DIVERGED)
+"""Trials that ran to an end. Failed ones are missing, censored ones are left out."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One hyperparameter of one loss: levels in order, scores [L, S] on test, NaN where missing."""
+    """One hyperparameter of one loss: levels in order, planned ones without trials included; [L, S] on test.
+
+    `scores_LS` is NaN where a trial is missing or diverged; `floored_LS` holds the score of the constant predictor
+    where one diverged. `images_LSG` are the scores without each of G groups of test images, None where not recorded.
+    """
 
     loss: str
     name: str
@@ -23,16 +30,26 @@ class Sweep:
     default: int
     seeds: tuple[int, ...]
     scores_LS: np.ndarray
+    floored_LS: np.ndarray
+    diverged_LS: np.ndarray
+    images_LSG: np.ndarray | None = None
 
-    @property
+    @cached_property
     def differences_LS(self) -> np.ndarray:
         """F_r(k) - F_r(default), paired by seed."""
         return self.scores_LS - self.scores_LS[self.default]
 
     @property
-    def moved_LS(self) -> np.ndarray:
-        """The differences without the row of the default, which is 0 by construction."""
-        return np.delete(self.differences_LS, self.default, axis=0)
+    def moved(self) -> np.ndarray:
+        """Numbers of the levels other than the default, whose differences are 0 by construction."""
+        return np.delete(np.arange(len(self.levels)), self.default)
+
+    @cached_property
+    def errors_L(self) -> np.ndarray:
+        """Standard error that the choice of test images adds to each mean difference; 0 where not recorded."""
+        if self.images_LSG is None:
+            return np.zeros(len(self.levels))
+        return image_error(nan_mean(self.images_LSG - self.images_LSG[self.default], axis=1))
 
 
 @dataclass(frozen=True)
@@ -58,9 +75,10 @@ def losses_of(table: pd.DataFrame) -> list[str]:
 
 def swept(table: pd.DataFrame) -> list[str]:
     """Hyperparameters that a sweep moved, those shared by most losses first, then by name."""
-    every = {name for loss in facts_of(table).losses.values() for name in loss.space}
-    found = {name: sum(sweep_of(table, loss, name) is not None for loss in losses_of(table)) for name in every}
-    return sorted((name for name, num in found.items() if num), key=lambda name: (-found[name], name))
+    pairs = table.loc[table.design == SWEEP, ["loss", "moved"]].dropna().drop_duplicates()
+    losses = facts_of(table).losses
+    found = Counter(name for loss, name in pairs.itertuples(index=False) if name in losses[loss].space)
+    return sorted(found, key=lambda name: (-found[name], name))
 
 
 def has_design(table: pd.DataFrame, design: str) -> bool:
@@ -70,28 +88,40 @@ def has_design(table: pd.DataFrame, design: str) -> bool:
 
 
 def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
-    """The sweep of a hyperparameter, or None when it has fewer than two levels or lacks the default."""
+    """The sweep of a hyperparameter, or None when no trial moved it."""
     study = facts_of(table)
     facts = study.losses[loss]
     if name not in facts.space:
         return None
-    rows = table[(table.loss == loss) & (table.design == SWEEP) & table.state.isin(COUNTED)]
-    rows = rows[rows.moved.isna() | (rows.moved == name)]
-    levels, default = _ordered(rows[f"hp.{name}"].tolist(), facts.space[name]), facts.defaults[name]
-    if len(levels) < 2 or default not in levels:
+    rows = table[(table.loss == loss) & (table.design == SWEEP)]
+    if not (rows.moved == name).any():
         return None
-    scores = _grid(rows, f"hp.{name}", levels, study.seeds, f"test_{study.metric}")
-    return Sweep(loss, name, levels, levels.index(default), study.seeds, scores)
+    rows = rows[rows.moved.isna() | (rows.moved == name)]
+    default = facts.defaults[name]
+    levels = _ordered([default, *facts.levels.get(name, ()), *rows[f"hp.{name}"]], facts.space[name])
+    done, ended = rows[rows.state == DONE], rows[rows.state.isin(ENDED)]
+    key, column = f"hp.{name}", f"test_{study.metric}"
+    diverged = rows[rows.state == DIVERGED].assign(_one=1.0)
+    return Sweep(
+        loss=loss,
+        name=name,
+        levels=levels,
+        default=levels.index(default),
+        seeds=study.seeds,
+        scores_LS=_grid(done, key, levels, study.seeds, column),
+        floored_LS=_grid(ended, key, levels, study.seeds, column),
+        diverged_LS=np.isfinite(_grid(diverged, key, levels, study.seeds, "_one")),
+    )
 
 
 def default_scores(table: pd.DataFrame, loss: str, column: str | None = None) -> np.ndarray:
     """Test scores of a loss at its default, by seed [S], from the sweep (or the one Sobol point of a plain loss).
 
-    `column` is another column than the shown metric's.
+    NaN where a trial is missing or diverged. `column` is another column than the shown metric's.
     """
     study = facts_of(table)
     facts = study.losses[loss]
-    rows = table[(table.loss == loss) & table.state.isin(COUNTED)]
+    rows = table[(table.loss == loss) & (table.state == DONE)]
     at_default = (rows.design == SWEEP) & rows.moved.isna()
     rows = rows[at_default if facts.space else at_default | (rows.design == SOBOL)]
     by_seed = dict(zip(rows.seed, rows[column or f"test_{study.metric}"], strict=True))
@@ -105,26 +135,36 @@ def _ordered(values: list[Any], parameter: ParameterFacts) -> list[Any]:
 
 
 def _grid(rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...], column: str) -> np.ndarray:
+    """`column` by level and seed, [L, S]; NaN where there is no row."""
     scores = np.full((len(levels), len(seeds)), np.nan)
-    places = {seed: i for i, seed in enumerate(seeds)}
-    for level, seed, score in zip(rows[key], rows.seed, rows[column], strict=True):
-        if seed in places:
-            scores[levels.index(level), places[seed]] = score
+    at = rows[key].map({level: i for i, level in enumerate(levels)}).to_numpy(dtype=float)
+    place = rows.seed.map({seed: i for i, seed in enumerate(seeds)}).to_numpy(dtype=float)
+    known = np.isfinite(at) & np.isfinite(place)
+    scores[at[known].astype(int), place[known].astype(int)] = rows[column].to_numpy()[known]
     return scores
+
+
+def _by_setting(rows: pd.DataFrame, names: list[str], study: StudyFacts) -> list[np.ndarray]:
+    """Test and validation scores of each distinct setting, [H, S]; settings in the order of their first row."""
+    number = rows.groupby(names, sort=False, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
+    numbered, settings = rows.assign(_setting=number), list(range(int(number.max()) + 1))
+    columns = [f"{split}_{study.metric}" for split in ("test", "val")]
+    return [_grid(numbered, "_setting", settings, study.seeds, column) for column in columns]
 
 
 def cloud_of(table: pd.DataFrame, loss: str) -> Cloud | None:
     """The Sobol points of a loss that have at least one score, or None."""
     study = facts_of(table)
-    names = [f"hp.{name}" for name in study.losses[loss].space]
-    rows = table[(table.loss == loss) & (table.design == SOBOL) & table.state.isin(COUNTED)]
+    rows = table[(table.loss == loss) & (table.design == SOBOL) & table.state.isin(ENDED)]
     if rows.empty:
         return None
-    keys = [tuple(setting) for setting in rows[names].itertuples(index=False)] if names else [()] * len(rows)
-    settings = list(dict.fromkeys(keys))
-    keyed = rows.assign(_key=pd.Series([settings.index(key) for key in keys], index=rows.index))
-    test, val = (
-        _grid(keyed, "_key", list(range(len(settings))), study.seeds, f"{split}_{study.metric}")
-        for split in ("test", "val")
-    )
-    return Cloud(loss, study.seeds, test, val)
+    return Cloud(loss, study.seeds, *_by_setting(rows, [f"hp.{name}" for name in study.losses[loss].space], study))
+
+
+def best_of(table: pd.DataFrame) -> float:
+    """The best score of the study: over all planned settings of all losses, chosen on validation, cross-fitted."""
+    rows = table[table.design.isin((SWEEP, SOBOL)) & table.state.isin(ENDED)]
+    if rows.empty:
+        return np.nan
+    names = ["loss", *(name for name in table.columns if name.startswith("hp."))]
+    return float(cross_fitted_best(*_by_setting(rows, names, facts_of(table))))

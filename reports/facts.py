@@ -26,6 +26,8 @@ class LossFacts:
     fixed: dict[str, Any]
     defaults: dict[str, Any]
     space: dict[str, ParameterFacts]
+    levels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """The levels that the sweep plans, by hyperparameter; a level without trials is named on the page."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class DataFacts:
     rows: dict[str, int] = field(default_factory=dict)
     groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
     undefined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    positives: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Positives of each class, by split."""
+    floor: dict[str, float] = field(default_factory=dict)
+    """Test score, by metric, of the best predictor that does not look at the image."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class StudyFacts:
     planned: dict[str, dict[str, int]]
     losses: dict[str, LossFacts]
     measures: dict[str, MeasureFacts]
+    former_margins: tuple[dict[str, float], ...] = ()
+    """Margins that the study was run with before they were changed."""
     chosen_by: str | None = None
     """The metric by which winners were chosen, when the page shows another."""
 
@@ -82,6 +90,11 @@ class StudyFacts:
     def margin(self) -> float:
         """The margin of the metric that is shown."""
         return self.margins[self.metric]
+
+    @property
+    def floor(self) -> float:
+        """The floor of the metric that is shown, NaN where unknown."""
+        return self.data.floor.get(self.metric, float("nan"))
 
     @property
     def title(self) -> str:

@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from plotly.offline import get_plotlyjs
 
 from reports.designs import with_metric
+from reports.judging import VERDICTS
 from reports.sections import SECTIONS
 from reports.sections.base import Section
-from reports.statistics import VERDICTS
 from reports.table import DESIGNS, STATES, facts_of
 
 LONG_TABLE = 30
@@ -103,6 +103,7 @@ def _cell(value: object) -> dict[str, Any]:
     coloured = first in VERDICTS
     return {
         "kind": first if coloured else "",
+        "style": first.replace(" ", "-") if coloured else "",
         "lines": rest if coloured and rest else [str(value)],
         "headed": bool(rest),
     }

@@ -4,6 +4,7 @@ Letters: L levels, S seeds, H settings. NaN marks a missing cell (a failed trial
 """
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -27,8 +28,12 @@ class Interval(NamedTuple):
     n: int
 
 
-def t_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
-    """Student's interval of the mean over seeds, values [S]."""
+def t_interval(values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0) -> Interval:
+    """Student's interval of the mean over seeds, values [S].
+
+    `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
+    sqrt((t s / sqrt n)^2 + (z error)^2).
+    """
     values = values[np.isfinite(values)]
     n = len(values)
     if n == 0:
@@ -36,8 +41,25 @@ def t_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    of_seeds = t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    half = float(np.hypot(of_seeds, stats.norm.ppf(0.5 + confidence / 2) * error))
     return Interval(mean, mean - half, mean + half, n)
+
+
+@cache
+def t_quantile(probability: float, degrees: int) -> float:
+    """Quantile of Student's t."""
+    return float(stats.t.ppf(probability, degrees))
+
+
+def image_error(values: np.ndarray) -> np.ndarray:
+    """Standard error by the delete-group jackknife, from values without each of G groups of images, [..., G] to [...].
+
+    Source: Efron and Stein 1981; Kott 2001 for random groups.
+    """
+    num_groups = values.shape[-1]
+    deviations = values - values.mean(-1, keepdims=True)
+    return np.sqrt((num_groups - 1) / num_groups * (deviations**2).sum(-1))
 
 
 def bca_interval(statistic: Callable[[np.ndarray], np.ndarray], num_seeds: int, rng: np.random.Generator) -> Interval:
@@ -68,21 +90,25 @@ def bca_interval(statistic: Callable[[np.ndarray], np.ndarray], num_seeds: int, 
     return Interval(value, float(low), float(high), num_seeds)
 
 
-def worst_drop(differences_LS: np.ndarray) -> Interval:
+def worst_drop(
+    differences_LS: np.ndarray, confidence: float = CONFIDENCE, errors_L: np.ndarray | None = None
+) -> Interval:
     """The lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
 
-    differences_LS: F_r(k) - F_r(default); rows of the default are left out by the caller. The low end is the lowest of
-    the levels' own t-limits (an intersection-union argument: safe for the claim "no level drops more"), the high end
-    the lowest of their limits at a confidence corrected for the number of levels (safe for "some level drops more").
+    differences_LS: F_r(k) - F_r(default); rows of the default are left out by the caller. Levels with fewer than
+    MIN_SEEDS finite seeds are left out while others have enough. The low end is the lowest of the levels' own t-limits
+    (an intersection-union argument: safe for the claim "no level drops more"), the high end the lowest of their limits
+    at a confidence corrected for the number of levels (safe for "some level drops more"). `errors_L` as in t_interval.
     """
-    means = [t_interval(row) for row in differences_LS]
-    means = [mean for mean in means if mean.n]
-    if not means:
+    counts = np.isfinite(differences_LS).sum(-1)
+    kept = np.flatnonzero(counts >= (MIN_SEEDS if (counts >= MIN_SEEDS).any() else 1))
+    if not len(kept):
         return Interval(np.nan, np.nan, np.nan, 0)
-    corrected = 1 - (1 - CONFIDENCE) / len(means)
-    highs = [t_interval(row, corrected).high for row in differences_LS if np.isfinite(row).any()]
-    n = min(mean.n for mean in means)
-    return Interval(min(m.value for m in means), min(m.low for m in means), min(highs), n)
+    errors = np.zeros(len(counts)) if errors_L is None else errors_L
+    corrected = 1 - (1 - confidence) / len(kept)
+    own = [t_interval(differences_LS[k], confidence, errors[k]) for k in kept]
+    highs = [t_interval(differences_LS[k], corrected, errors[k]).high for k in kept]
+    return Interval(min(i.value for i in own), min(i.low for i in own), min(highs), min(i.n for i in own))
 
 
 def sign_flip_p(differences: np.ndarray) -> float:
@@ -172,20 +198,8 @@ def seed_noise(scores_LS: np.ndarray) -> float:
     return float(np.sqrt(sum(((r - r.mean()) ** 2).sum() for r in rows) / sum(len(r) - 1 for r in rows)))
 
 
-def nan_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis without NaN; NaN (silently) where nothing is left."""
-    counts = np.isfinite(values).sum(-1)
-    sums = np.where(np.isfinite(values), values, 0).sum(-1)
+def nan_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Mean over an axis without NaN; NaN (silently) where nothing is left."""
+    counts = np.isfinite(values).sum(axis)
+    sums = np.where(np.isfinite(values), values, 0).sum(axis)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-STEADY, SENSITIVE, UNCLEAR = VERDICTS = ("steady", "sensitive", "unclear")
-
-
-def verdict(drop: Interval, margin: float) -> str:
-    """Steady: the whole interval of the worst drop above -margin. Sensitive: below. Else unclear."""
-    if np.isfinite(drop.low) and drop.low > -margin:
-        return STEADY
-    if np.isfinite(drop.high) and drop.high < -margin:
-        return SENSITIVE
-    return UNCLEAR

@@ -88,23 +88,41 @@ def test_text_of_the_study_cannot_break_the_page(rng):
 class TestVerdicts:
     def test_a_sharp_landscape_is_found(self, rng):
         info = Verdicts().compute(table(rng, sharp), rng)
-        assert info.cells["ral", "gamma_neg"].verdict == "sensitive"
-        assert info.cells["ral", "gamma_neg"].drop.value == pytest.approx(-0.16, abs=0.01)
-        assert info.cells["apl", "gamma_neg"].verdict == info.cells["ral", "clip"].verdict == "steady"
+        assert info.cells["ral", "gamma_neg"].judged.status == "sensitive"
+        assert info.cells["ral", "gamma_neg"].judged.drop.value == pytest.approx(-0.16, abs=0.01)
+        assert info.cells["apl", "gamma_neg"].judged.status == info.cells["ral", "clip"].judged.status == "steady"
         assert "ral is steady in clip and hill_lambda and is sensitive in gamma_neg" in Verdicts().answer(info)
 
-    def test_a_noisy_flat_landscape_gives_no_evidence(self, rng):
+    def test_a_noisy_flat_landscape_is_too_noisy(self, rng):
         info = Verdicts().compute(table(rng, flat, noise=0.03), rng)
-        assert {cell.verdict for cell in info.cells.values()} == {"unclear"}
-        assert "no evidence either way" in Verdicts().answer(info)
+        assert {cell.judged.status for cell in info.cells.values()} == {"too noisy"}
+        assert "is too noisy to judge in" in Verdicts().answer(info)
 
     def test_few_seeds_give_no_verdict(self, rng):
         info = Verdicts().compute(table(rng, sharp, num_seeds=3), rng)
         assert "With 3 seeds no interval can be trusted" in Verdicts().answer(info)
 
-    def test_divergence_counts_at_the_floor(self, rng):
+    def test_divergence_is_named_and_enters_no_interval(self, rng):
         info = Verdicts().compute(table(rng, flat, change=diverge), rng)
-        assert info.cells["ral", "gamma_neg"].drop.value == pytest.approx(-0.4, abs=0.02)
+        judged = info.cells["ral", "gamma_neg"].judged
+        assert judged.drop.value == pytest.approx(0, abs=0.01) and judged.status == "sensitive"
+        assert "ral gamma_neg 12 diverged in 6 of 6 seeds" in Verdicts().answer(info)
+        page = Sensitivity("gamma_neg")
+        assert "12: 100% [61%, 100%]" in page.rows(page.compute(table(rng, flat, change=diverge), rng)).to_csv()
+
+    def test_a_default_that_is_not_the_best_is_said(self, rng):
+        better = lambda label, s: 0.5 + (0.03 if label == "ral" and s["clip"] > 0.2 else 0)  # noqa: E731
+        answer = Verdicts().answer(Verdicts().compute(table(rng, better), rng))
+        assert "The default is not the best: ral gains +0.0" in answer and "at clip 0.25" in answer
+
+    def test_a_study_at_the_floor_is_not_judged(self, rng):
+        facts = study(data=replace(study().data, floor={"f1": 0.49}))
+        info = Verdicts().compute(table(rng, flat, facts=facts), rng)
+        assert {cell.judged.status for cell in info.cells.values()} == {"not judged"}
+        assert "lies at the floor (0.490)" in Verdicts().answer(info)
+        assert "Without looking at the image 0.490 is reached" in Defaults().answer(
+            Defaults().compute(table(rng, flat, facts=facts), rng)
+        )
 
 
 def test_defaults_are_paired_with_the_first_loss(rng):

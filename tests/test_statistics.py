@@ -10,11 +10,11 @@ from reports.statistics import (
     cross_fitted_best,
     flat_null_p,
     holm,
+    image_error,
     naive_curve,
     seed_noise,
     sign_flip_p,
     t_interval,
-    verdict,
     wilson,
     worst_drop,
 )
@@ -129,11 +129,20 @@ def test_seed_noise_is_pooled(rng):
     assert seed_noise(rng.normal(0, 0.3, (400, 6)) + rng.normal(size=(400, 1))) == pytest.approx(0.3, rel=0.05)
 
 
-@pytest.mark.parametrize(("drops", "expected"), [(0.0, "steady"), (-0.05, "sensitive"), (-0.0099, "unclear")])
-def test_verdicts_follow_the_whole_interval(drops, expected, rng):
-    differences = drops + rng.normal(0, 0.003, (1, 6))
-    assert verdict(worst_drop(differences), 0.01) == expected
+def test_image_error_is_the_jackknifes(rng):
+    """For a mean of equal groups the delete-group jackknife is the plain standard error of the group means."""
+    groups = rng.normal(size=(3, 50))
+    without = (groups.sum(-1, keepdims=True) - groups) / 49
+    assert image_error(without) == pytest.approx(stats.sem(groups, axis=-1))
 
 
-def test_few_seeds_are_never_called_steady():
-    assert verdict(worst_drop(np.zeros((3, 3))), 0.01) == "unclear"
+def test_both_sources_of_variation_widen_the_interval(rng):
+    values = rng.normal(size=8)
+    seeds, both = t_interval(values), t_interval(values, error=0.3)
+    assert both.high - both.value == pytest.approx(np.hypot(seeds.high - seeds.value, 1.959964 * 0.3))
+
+
+def test_a_level_with_few_seeds_does_not_enter_the_worst_drop():
+    differences = np.zeros((3, 6))
+    differences[2] = [-0.2, -0.2, -0.2, -0.2, np.nan, np.nan]
+    assert worst_drop(differences) == (0, 0, 0, 6)

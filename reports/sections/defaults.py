@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import default_scores, losses_of
+from reports.designs import best_of, default_scores, losses_of
 from reports.statistics import Interval, t_interval
-from reports.style import figure, looks
+from reports.style import FAINT, figure, looks
 from reports.table import facts_of
 from reports.words import SIGNED, number, with_interval
 
@@ -25,8 +25,12 @@ class Level(NamedTuple):
 
 
 class Info(NamedTuple):
+    """`floor` is what a predictor reaches that does not look at the image; `best` the highest cross-fitted score."""
+
     title: str
     levels: list[Level]
+    floor: float
+    best: float
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Defaults:
         return Info(
             facts_of(table).title,
             [Level(loss, t_interval(row), t_interval(row - first), row, look[loss][0]) for loss, row in known.items()],
+            facts_of(table).floor,
+            best_of(table),
         )
 
     def draw(self, info: Info) -> go.Figure | None:
@@ -56,6 +62,9 @@ class Defaults:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test", height=320)
         drawn.update_layout(showlegend=False)
+        for value, words in ((info.floor, "floor: no image needed"), (info.best, "best of the study")):
+            if np.isfinite(value):
+                drawn.add_hline(y=value, line={"color": FAINT, "width": 1, "dash": "dot"}, annotation_text=words)
         for level in info.levels:
             points = level.scores_S[np.isfinite(level.scores_S)]
             drawn.add_scatter(
@@ -85,6 +94,6 @@ class Defaults:
         if not info.levels:
             return "No loss was run at its default."
         order = sorted(info.levels, key=lambda level: -level.score.value)
-        return f"{info.title}, mean over seeds: " + ", ".join(
-            f"{level.loss} {number(level.score.value)}" for level in order
-        ) + "."  # fmt: skip
+        scores = ", ".join(f"{level.loss} {number(level.score.value)}" for level in order)
+        known = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
+        return f"{info.title}, mean over seeds: {scores}.{known}"

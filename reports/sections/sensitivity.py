@@ -8,21 +8,22 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from reports.designs import Sweep, losses_of, sweep_of, swept
+from reports.facts import StudyFacts
+from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
+from reports.sections.verdicts import settles
 from reports.statistics import (
     MIN_SEEDS,
-    UNCLEAR,
     Interval,
     flat_null_p,
     naive_curve,
     nan_mean,
     seed_noise,
     t_interval,
-    verdict,
-    worst_drop,
+    wilson,
 )
 from reports.style import FAINT, MARGIN, faded, figure, looks
 from reports.table import facts_of
-from reports.words import SIGNED, level, number, p_value, with_interval
+from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
 
 
 class Curve(NamedTuple):
@@ -31,11 +32,11 @@ class Curve(NamedTuple):
     sweep: Sweep
     reference: list[Interval]
     naive: np.ndarray
-    drop: Interval
+    judged: Judgement
+    diverged: list[Interval]
     span: float
     noise: float
     null_p: float
-    verdict: str
     colour: str
     dash: str
 
@@ -78,7 +79,7 @@ class Sensitivity:
         curves = []
         for loss in losses_of(table):
             if sweep := sweep_of(table, loss, self.name):
-                curves.append(_curve(sweep, study.margin, look[loss], rng))
+                curves.append(_curve(sweep, study, look[loss], rng))
         return Info(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
 
     def draw(self, info: Info) -> go.Figure | None:
@@ -106,12 +107,13 @@ class Sensitivity:
                 "default": [level(c.sweep.levels[c.sweep.default]) for c in info.curves],
                 "levels": [", ".join(map(level, c.sweep.levels)) for c in info.curves],
                 "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in info.curves],
-                "worst drop": [with_interval(c.drop, SIGNED) for c in info.curves],
+                "worst drop": [with_interval(c.judged.drop, SIGNED) for c in info.curves],
+                "diverged": [_divergence(c) for c in info.curves],
                 "span": [number(c.span) for c in info.curves],
                 "seed noise": [number(c.noise) for c in info.curves],
                 "p (flat)": [p_value(c.null_p) for c in info.curves],
-                "seeds": [c.drop.n for c in info.curves],
-                "verdict": [c.verdict for c in info.curves],
+                "seeds": [c.judged.drop.n for c in info.curves],
+                "verdict": [c.judged.status for c in info.curves],
             }
         )
 
@@ -121,19 +123,21 @@ class Sensitivity:
         return "\n".join(_sentence(curve) for curve in info.curves)
 
 
-def _curve(sweep: Sweep, margin: float, look: tuple[str, str], rng: np.random.Generator) -> Curve:
-    reference = [t_interval(row) for row in sweep.differences_LS]
-    drop = worst_drop(sweep.moved_LS)
+def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.random.Generator) -> Curve:
+    errors = zip(sweep.differences_LS, sweep.errors_L, strict=True)
+    reference = [t_interval(row, error=error) for row, error in errors]
+    ended_LS = sweep.diverged_LS | np.isfinite(sweep.scores_LS)
+    rates = [wilson(int(k), int(n)) for k, n in zip(sweep.diverged_LS.sum(1), ended_LS.sum(1), strict=True)]
     means = [interval.value for interval in reference if interval.n]
     return Curve(
         sweep,
         reference,
         naive_curve(sweep.scores_LS),
-        drop,
+        judge(sweep, study.margin, study.floor),
+        rates,
         max(means) - min(means) if means else np.nan,
         seed_noise(sweep.scores_LS),
         flat_null_p(sweep.scores_LS, rng),
-        verdict(drop, margin),
         *look,
     )
 
@@ -189,11 +193,22 @@ def _plain(values: np.ndarray) -> list[float | None]:
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
 
 
+def _divergence(curve: Curve) -> str:
+    """Levels with diverged seeds and the rate's Wilson interval."""
+    levels = zip(curve.sweep.levels, curve.diverged, strict=True)
+    found = [f"{level(value)}: {with_interval(rate, PERCENT)}" for value, rate in levels if rate.value > 0]
+    return "; ".join(found) or "none"
+
+
 def _sentence(curve: Curve) -> str:
-    loss, drop = curve.sweep.loss, curve.drop
+    loss, judged = curve.sweep.loss, curve.judged
+    drop, more = judged.drop, f" {'; '.join(judged.reasons)}." if judged.reasons else ""
+    if judged.status == NOT_JUDGED:
+        return f"{loss} is not judged: {'; '.join(judged.reasons)}."
     if drop.n < MIN_SEEDS:
-        return f"{loss}: worst drop {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n})."
+        return f"{loss}: worst drop {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n}).{more}"
     measured = f"worst drop {with_interval(drop, SIGNED)}, n = {drop.n}"
-    if curve.verdict == UNCLEAR:
-        return f"{loss} gives no evidence either way ({measured})."
-    return f"{loss} is {curve.verdict} ({measured})."
+    if judged.status == NOISY:
+        return f"{loss} is too noisy to judge ({measured}; {settles(judged)}).{more}"
+    words = "surely drops, by about the margin" if judged.status == NEAR else f"is {judged.status}"
+    return f"{loss} {words} ({measured}).{more}"

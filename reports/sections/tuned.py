@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import COUNTED, has_design, losses_of
+from reports.designs import has_design, losses_of
 from reports.statistics import Interval, t_interval
 from reports.style import figure, looks
-from reports.table import CONFIRM, SEARCH, facts_of
+from reports.table import CONFIRM, DONE, SEARCH, facts_of
 from reports.words import SIGNED, level, number, with_interval
 
 
@@ -50,7 +50,7 @@ class Tuned:
         look = looks(facts_of(table).losses)
         winners = []
         for loss in losses_of(table):
-            rows = table[(table.loss == loss) & table.state.isin(COUNTED)]
+            rows = table[(table.loss == loss) & (table.state == DONE)]
             for group in sorted(rows[rows.design == SEARCH].group.dropna().unique()):
                 if winner := _winner(table, rows, loss, int(group), look[loss][0]):
                     winners.append(winner)

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 
 from reports.designs import losses_of, sweep_of, swept
-from reports.statistics import MIN_SEEDS, SENSITIVE, STEADY, UNCLEAR, Interval, verdict, worst_drop
+from reports.judging import NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
+from reports.statistics import MIN_SEEDS
 from reports.table import facts_of
-from reports.words import SIGNED, listed, number, with_interval
+from reports.words import SIGNED, level, listed, number, with_interval
+
+NUM_REASONS = 4
 
 
 class Cell(NamedTuple):
@@ -17,8 +20,7 @@ class Cell(NamedTuple):
 
     loss: str
     name: str
-    drop: Interval
-    verdict: str
+    judged: Judgement
 
 
 class Info(NamedTuple):
@@ -50,11 +52,10 @@ class Verdicts:
         for loss in losses_of(table):
             for name in names:
                 if sweep := sweep_of(table, loss, name):
-                    drop = worst_drop(sweep.moved_LS)
-                    cells[loss, name] = Cell(loss, name, drop, verdict(drop, study.margin))
+                    cells[loss, name] = Cell(loss, name, judge(sweep, study.margin, study.floor))
         symbols = {n: p.symbol for facts in study.losses.values() for n, p in facts.space.items()}
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
-        return Info(facts_of(table).title, study.margin, losses, names, symbols, cells, len(study.seeds))
+        return Info(study.title, study.margin, losses, names, symbols, cells, len(study.seeds))
 
     def draw(self, info: Info) -> None:
         return None
@@ -80,44 +81,92 @@ class Verdicts:
                 f"is called steady or sensitive; run at least {MIN_SEEDS}."
             )
         cells = {loss: [c for c in info.cells.values() if c.loss == loss] for loss in info.losses}
-        return "\n".join([*_shared(info), *(_sentence(loss, cells[loss]) for loss in info.losses)])
+        sentences = [*_shared(info), *(_sentence(loss, cells[loss]) for loss in info.losses)]
+        return "\n".join([*sentences, *_better(info), *_reasons(info)])
 
 
 def _shared(info: Info) -> list[str]:
     """One sentence on the hyperparameters that all losses have: the only fair ground for a comparison."""
-    shared = [name for name in info.names if all((loss, name) in info.cells for loss in info.losses)]
+    shared = [n for n in info.names if all(np.isfinite(_value(info.cells.get((loss, n)))) for loss in info.losses)]
     if len(info.losses) < 2 or not shared:
         return []
-    worst = [min((info.cells[loss, name] for name in shared), key=lambda c: c.drop.value) for loss in info.losses]
-    parts = [
-        f"{c.loss} {with_interval(c.drop, SIGNED)} in {c.name}" for c in sorted(worst, key=lambda c: -c.drop.value)
-    ]
+    worst = [min((info.cells[loss, name] for name in shared), key=_value) for loss in info.losses]
+    parts = [f"{c.loss} {with_interval(c.judged.drop, SIGNED)} in {c.name}" for c in sorted(worst, key=_value)[::-1]]
     return [
-        f"In what all of them share ({listed(shared)}) the worst drops of {info.title}, margin "
-        f"{info.margin:g}, are: {'; '.join(parts)}."
+        f"In what all of them share ({listed(shared)}) the worst drops of {info.title}, margin {info.margin:g}, are: "
+        f"{'; '.join(parts)}."
     ]
+
+
+def _value(cell: Cell | None) -> float:
+    return cell.judged.drop.value if cell and cell.judged.status != NOT_JUDGED else np.nan
 
 
 def _sentence(loss: str, cells: list[Cell]) -> str:
-    found = {kind: [c for c in cells if c.verdict == kind] for kind in (STEADY, SENSITIVE, UNCLEAR)}
     parts = []
-    if found[STEADY]:
-        parts.append(f"is steady in {listed([c.name for c in found[STEADY]])}")
-    if found[SENSITIVE]:
-        worst = min(found[SENSITIVE], key=lambda c: c.drop.value)
-        names = listed([c.name for c in found[SENSITIVE]])
-        most = f", most in {worst.name}" if len(found[SENSITIVE]) > 1 else ""
-        parts.append(f"is sensitive in {names}{most} (worst drop {with_interval(worst.drop, SIGNED)})")
-    if found[UNCLEAR]:
-        n = min(c.drop.n for c in found[UNCLEAR])
-        parts.append(f"gives no evidence either way in {listed([c.name for c in found[UNCLEAR]])} (n = {n})")
+    if steady := _of(cells, STEADY):
+        parts.append(f"is steady in {_names(steady)}")
+    if sensitive := _of(cells, SENSITIVE):
+        worst = min(sensitive, key=_value)
+        most = f", most in {worst.name}" if len(sensitive) > 1 else ""
+        parts.append(
+            f"is sensitive in {_names(sensitive)}{most} (worst drop {with_interval(worst.judged.drop, SIGNED)})"
+        )
+    if near := _of(cells, NEAR):
+        parts.append(f"surely drops by about the margin in {_names(near)}")
+    if noisy := _of(cells, NOISY):
+        parts.append(f"is too noisy to judge in {listed([f'{c.name} ({settles(c.judged)})' for c in noisy])}")
+    if unjudged := _of(cells, NOT_JUDGED):
+        parts.append(f"is not judged in {_names(unjudged)} ({unjudged[0].judged.reasons[0]})")
     return f"{loss} {listed(parts)}."
+
+
+def settles(judged: Judgement) -> str:
+    """What would settle a verdict that is too noisy."""
+    if judged.reasons:
+        return "levels are incomplete"
+    return f"about {judged.needed} seeds would settle it" if judged.needed else "no affordable number of seeds would"
+
+
+def _of(cells: list[Cell], status: str) -> list[Cell]:
+    return [cell for cell in cells if cell.judged.status == status]
+
+
+def _names(cells: list[Cell]) -> str:
+    return listed([cell.name for cell in cells])
+
+
+def _better(info: Info) -> list[str]:
+    """For each loss the level that beats its default most, and where else one does."""
+    found = []
+    for loss in info.losses:
+        beaten = sorted(
+            ((c.judged.better[0], c.name) for c in info.cells.values() if c.loss == loss and c.judged.better),
+            key=lambda pair: -pair[0].gain.value,
+        )
+        if beaten:
+            (best, name), others = beaten[0], listed([name for _, name in beaten[1:]])
+            also = f" (also in {others})" if others else ""
+            found.append(f"{loss} gains {with_interval(best.gain, SIGNED)} at {name} {level(best.level)}{also}")
+    return [f"The default is not the best: {'; '.join(found)}."] if found else []
+
+
+def _reasons(info: Info) -> list[str]:
+    judged = [c for c in info.cells.values() if c.judged.status != NOT_JUDGED]
+    found = list(dict.fromkeys(f"{c.loss} {reason}" for c in judged for reason in c.judged.reasons))
+    more = f"; and {len(found) - NUM_REASONS} more" if len(found) > NUM_REASONS else ""
+    return [f"Never called steady: {'; '.join(found[:NUM_REASONS])}{more}."] if found else []
 
 
 def _cell_text(cell: Cell | None) -> str:
     if cell is None:
         return ""
-    if not np.isfinite(cell.drop.low):
-        return f"{cell.verdict}|{number(cell.drop.value, SIGNED)}"
-    ends = f"{number(cell.drop.low, SIGNED)} to {number(cell.drop.high, SIGNED)}"
-    return f"{cell.verdict}|{number(cell.drop.value, SIGNED)}|{ends}"
+    drop = cell.judged.drop
+    lines = [cell.judged.status, number(drop.value, SIGNED)]
+    if np.isfinite(drop.low):
+        lines.append(f"{number(drop.low, SIGNED)} to {number(drop.high, SIGNED)}")
+    if cell.judged.reasons:
+        lines.append(cell.judged.reasons[0])
+    elif cell.judged.needed:
+        lines.append(f"{cell.judged.needed} seeds would settle it")
+    return "|".join(lines)
