@@ -79,6 +79,12 @@ def test_everything_planned_and_searched_is_done(finished):
     assert outcome.num_untracked == 0 and outcome.states == {"done": len(table)} == dict(display.states)
     assert display.total == len(table)
     assert set(table.design) == {"sweep", "sobol", "search", "confirm"}
+    facts = facts_of(table)
+    swept = table[(table.design == "sweep") & table.moved.notna()]
+    for (loss, name), rows in swept.groupby(["loss", "moved"]):
+        levels = {*rows[f"hp.{name}"], facts.losses[loss].defaults[name]}
+        assert set(facts.losses[loss].levels[name]) == levels
+    assert 0 < facts.floor < 1 and facts.data.floor["mauc"] == 0.5 and sum(facts.data.positives["test"]) > 100
     confirmed = table[table.design == "confirm"]
     assert set(confirmed.seed) == {2, 3} and not set(confirmed.seed) & set(table[table.design == "sweep"].seed)
 
@@ -176,8 +182,13 @@ class TestChanges:
         assert set(table.trial_id) == ledger.ids() and (table.epochs_done == 2).all()
 
     def test_margin_and_resources_may_change(self, finished, storage):
-        outcome, _ = run(finished[0] / "tiny.yaml", storage, "margin=0.02", "resources.pack_size=3")
-        assert outcome.num_new == 0
+        """A changed margin is kept in mind with the one that the trials were run with."""
+        outcome, _ = run(finished[0] / "tiny.yaml", storage, "margin={f1: 0.02}", "resources.pack_size=3")
+        facts = facts_of(table_from_ledger(ledger_of(storage)))
+        assert outcome.num_new == 0 and facts.margins["f1"] == 0.02 and facts.margins["map"] == 0.01
+        assert [former["f1"] for former in facts.former_margins] == [0.01]
+        run(finished[0] / "tiny.yaml", storage, "margin={f1: 0.02}")
+        assert len(facts_of(table_from_ledger(ledger_of(storage))).former_margins) == 1
 
 
 @pytest.mark.parametrize(

@@ -39,14 +39,35 @@ def test_what_are_no_facts_is_refused(broken):
 
 
 def test_facts_of_a_study_file_survive_storing():
-    from study.file.study import load_study
+    from study.file.read import load_study
 
-    found = {"classes": ["a"], "rows": {"val": 3}, "groups": {"head": [0]}, "undefined": {"val": []}, "dimension": 7}
+    found = {
+        "name": "digits-mlt",
+        "classes": ["a"],
+        "rows": {"val": 3},
+        "groups": {"head": [0]},
+        "undefined": {"val": []},
+        "dimension": 7,
+    }
     facts = facts_of_study(load_study("demo"), found, {"bce": {"sweep": 6}})
     assert read_facts(json.loads(json.dumps(facts.to_json()))) == facts
     assert facts.margins == dict.fromkeys(("f1", "f1_tuned", "map", "mauc"), 0.01)
     assert facts.losses["asl"].space["clip"].high == 0.25 and facts.data.rows == {"val": 3}
-    assert "test_resnet" in facts.trainable["model"]
+    assert "test_resnet" in " ".join(facts.trainable.values())
+
+
+def test_the_floor_is_what_the_same_answer_for_every_image_scores():
+    """Against scikit-learn: always "yes" for F1, one score for all else; a class without positives is left out."""
+    from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+    from study.file.read import load_study
+
+    targets = np.array([[1, 0, 0]] * 3 + [[1, 1, 0]] * 2 + [[0, 0, 0]] * 5)
+    same = np.ones(10)
+    found = {"name": "x", "rows": {"test": 10}, "positives": {"test": targets.sum(0).tolist()}}
+    floor = facts_of_study(load_study("demo"), found, {}).data.floor
+    for name, score in (("f1", f1_score), ("map", average_precision_score), ("mauc", roc_auc_score)):
+        assert floor[name] == pytest.approx(np.mean([score(targets[:, c], same) for c in (0, 1)]))
 
 
 def test_what_0_2_0_stored_is_read():

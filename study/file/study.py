@@ -13,6 +13,8 @@ from trainables.errors import nearest
 from trainables.measures import HEADLINES
 from trainables.settings import PathText, Settings
 
+DEFAULT_MARGIN = 0.01
+
 
 class StudyConfig(Settings):
     """A study: validated, complete, and small enough to be read aloud."""
@@ -25,7 +27,7 @@ class StudyConfig(Settings):
     designs: Designs
     seeds: list[int]
     metric: str = Field(HEADLINES[0], json_schema_extra={"enum": list(HEADLINES)})
-    margin: float = Field(0.01, gt=0, lt=1)
+    margin: float | dict[str, float] = Field(DEFAULT_MARGIN, description="one for all metrics, or by metric")
     reduction: Literal["mean"] = Field("mean", description="over entries, equal for all losses")
     resources: Resources = Resources()
     storage: PathText | None = None
@@ -37,6 +39,16 @@ class StudyConfig(Settings):
         if metric not in HEADLINES:
             raise ValueError(f"unknown metric {metric!r}; {nearest(metric, HEADLINES)}")
         return metric
+
+    @field_validator("margin", mode="before")
+    @classmethod
+    def _margins(cls, margin: Any) -> Any:
+        for name, value in margin.items() if isinstance(margin, dict) else [(None, margin)]:
+            if name is not None and name not in HEADLINES:
+                raise ValueError(f"unknown metric {name!r}; {nearest(str(name), HEADLINES)}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+                raise ValueError(f"{f'{name} ' if name else ''}must be a number between 0 and 1, got {value!r}")
+        return margin
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -69,6 +81,23 @@ class StudyConfig(Settings):
         for name in wanted:
             if name not in known:
                 raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}; {nearest(name, known)}")
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """The margin of each metric; DEFAULT_MARGIN for those that `margin` does not name."""
+        given = self.margin if isinstance(self.margin, dict) else dict.fromkeys(HEADLINES, self.margin)
+        return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | given
+
+    def sweep_levels(self, loss: Loss) -> dict[str, list[Any]]:
+        """The levels that the sweep plans for a loss, by hyperparameter, the default among them."""
+        sweep = self.designs.sweep
+        if sweep is None:
+            return {}
+        return {
+            name: loss.levels.get(name) or parameter.levels(sweep.levels)
+            for name, parameter in loss.space().parameters.items()
+            if sweep.hyperparameters is None or name in sweep.hyperparameters or name in loss.levels
+        }
 
     @property
     def fresh_seeds(self) -> list[int]:

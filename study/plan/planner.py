@@ -56,14 +56,12 @@ class Planner:
 
     def _sweep(self, loss: Loss) -> Iterator[Setting]:
         """The default, then every other level of one hyperparameter after the other."""
-        sweep = self.config.designs.sweep
-        if sweep is None:
+        if self.config.designs.sweep is None:
             return
         yield None, {}
-        for name, parameter in loss.space().parameters.items():
-            if sweep.hyperparameters is None or name in sweep.hyperparameters or name in loss.levels:
-                levels = loss.levels.get(name) or parameter.levels(sweep.levels)
-                yield from ((name, {name: level}) for level in levels if level != parameter.default)
+        defaults = loss.setting()
+        for name, levels in self.config.sweep_levels(loss).items():
+            yield from ((name, {name: level}) for level in levels if level != defaults[name])
 
     def _sobol(self, loss: Loss) -> Iterator[Setting]:
         sobol = self.config.designs.sobol

@@ -1,6 +1,8 @@
 """What a report needs to know of a study besides its trials: from a study file, or from what was stored of it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
@@ -15,22 +17,43 @@ MEASURES = {
 }
 
 
-def facts_of_study(config: StudyConfig, data: dict[str, Any], planned: dict[str, dict[str, int]]) -> StudyFacts:
-    """The facts of a study; `data` is what the workers found in it, `planned` counts trials by loss and design."""
+FLOORS: dict[str, Callable[[float], float]] = {
+    "f1": lambda share: 2 * share / (1 + share),
+    "f1_tuned": lambda share: 2 * share / (1 + share),
+    "map": lambda share: share,
+    "mauc": lambda share: 0.5,
+}
+"""What a class scores, by its share of positives, when every image gets the same answer: F1 of "always", AP, AUC."""
+
+
+def facts_of_study(
+    config: StudyConfig, data: dict[str, Any], planned: dict[str, dict[str, int]], former: StudyFacts | None = None
+) -> StudyFacts:
+    """The facts of a study; `data` is what the workers found in it, `planned` counts trials by loss and design.
+
+    `former` are the facts with which trials were recorded already: a margin that has changed since is kept in mind.
+    """
     return StudyFacts(
         name=config.name,
         description=config.description,
         metric=config.metric,
-        margins=dict.fromkeys(MEASURES, config.margin),
+        margins=config.margins,
         reduction=config.reduction,
         seeds=tuple(config.seeds),
         fresh_seeds=tuple(config.fresh_seeds),
         data=_data_facts(data),
         trainable=config.trainable.summary(),
         planned=planned,
-        losses={loss.label: _loss_facts(loss) for loss in config.losses},
+        losses={loss.label: _loss_facts(config, loss) for loss in config.losses},
         measures=MEASURES,
+        former_margins=_former_margins(former, config.margins),
     )
+
+
+def _former_margins(former: StudyFacts | None, margins: dict[str, float]) -> tuple[dict[str, float], ...]:
+    if former is None:
+        return ()
+    return former.former_margins if former.margins == margins else (*former.former_margins, former.margins)
 
 
 def read_facts(contents: dict[str, Any]) -> StudyFacts:
@@ -58,18 +81,28 @@ def _words(trainable: dict[str, Any]) -> dict[str, str]:
 
 
 def _data_facts(found: dict[str, Any]) -> DataFacts:
+    positives = {split: tuple(counts) for split, counts in found.get("positives", {}).items()}
     return DataFacts(
         name=found["name"],
         classes=tuple(found.get("classes", ())),
         rows=found.get("rows", {}),
         groups={name: tuple(members) for name, members in found.get("groups", {}).items()},
         undefined={split: tuple(classes) for split, classes in found.get("undefined", {}).items()},
+        positives=positives,
+        floor=_floor(positives["test"], found["rows"]["test"]) if "test" in positives else {},
     )
 
 
-def _loss_facts(loss: Loss) -> LossFacts:
+def _floor(positives: tuple[int, ...], num_rows: int) -> dict[str, float]:
+    """The floor of each metric: the mean over the classes that have positives."""
+    shares = [count / num_rows for count in positives if count]
+    return {name: fmean(map(floor, shares)) for name, floor in FLOORS.items()} if shares else {}
+
+
+def _loss_facts(config: StudyConfig, loss: Loss) -> LossFacts:
+    levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in loss.space().parameters.items()}
-    return LossFacts(loss.loss, loss.fixed, loss.setting(), space)
+    return LossFacts(loss.loss, loss.fixed, loss.setting(), space, levels)
 
 
 def _parameter_facts(parameter: Parameter) -> ParameterFacts:

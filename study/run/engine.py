@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from reports.facts import StudyFacts
 from study.errors import UserError
 from study.file.losses import Loss
 from study.file.study import StudyConfig
 from study.plan.changes import Changes, changes
 from study.plan.known import Known
 from study.plan.planner import Planner
-from study.records.facts import facts_of_study
+from study.records.facts import facts_of_study, read_facts
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from study.run.feed import Feed
@@ -113,7 +114,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             display.say("checking data and features")
             facts = _facts(config, context, runner)
             _refuse_several_labels(config, facts)
-            summary = facts_of_study(config, facts, counts).to_json()
+            summary = facts_of_study(config, facts, counts, _former(ledger) if records else None).to_json()
             ledger.write_study({"config": _shown(config), "summary": summary})
             tracker.start(summary, list(records.values()), ledger.retired_ids())
             total = sum(sum(designs.values()) for designs in counts.values())
@@ -126,6 +127,12 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             runner.close()
             num_untracked = tracker.finish()
         return Ended(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
+
+
+def _former(ledger: Ledger) -> StudyFacts | None:
+    """The facts under which the recorded trials ran."""
+    stored = ledger.read_study()
+    return read_facts(stored["summary"]) if stored else None
 
 
 def _usable(

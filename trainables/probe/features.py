@@ -97,6 +97,7 @@ class FeatureStore:
             "dimension": features.features.shape[1],
             "groups": self.groups(features),
             "rows": {name: len(at) for name, at in rows.items()},
+            "positives": {name: features.targets[at].sum(0).astype(int).tolist() for name, at in rows.items()},
             "labels_per_image": sorted(set(features.targets.sum(1).astype(int).tolist())),
             "undefined": {
                 name: [c for n, c in zip(features.targets[at].sum(0), features.classes, strict=True) if n == 0]
