@@ -17,7 +17,7 @@ COMMANDS = {
     "status": ("count what is recorded", "evenkeel status demo --json"),
     "report": ("write the HTML report", "evenkeel report demo -o report.html"),
     "ui": ("open MLflow on this study", "evenkeel ui demo --port 5001"),
-    "doctor": ("check this machine", "evenkeel doctor"),
+    "doctor": ("check this machine, and the data of a study", "evenkeel doctor demo"),
 }
 """Command -> what it does, and an example."""
 
@@ -25,7 +25,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
     options = _parser().parse_args(arguments)
-    options.own_code = _own_code(getattr(options, "study", ""))
+    options.own_code = _own_code(getattr(options, "study", None) or "")
     sys.path += [folder for folder in options.own_code if folder not in sys.path]
     try:
         return importlib.import_module(f"study.commands.{options.command}").execute(options)
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name in ("plan", "run", "status", "report", "ui"):
         _add_study(added[name])
+    _add_study(added["doctor"], optional=True)
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
     added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
     added["losses"].add_argument("--plot", metavar="FILE", help="write an HTML page with pictures of one loss")
@@ -77,8 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_study(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("study", metavar="STUDY", help="a study file (*.yaml) or a preset's name")
+def _add_study(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    what = "a study file (*.yaml) or a preset's name"
+    parser.add_argument("study", metavar="STUDY", help=what, nargs="?" if optional else None)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key"
     )

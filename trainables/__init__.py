@@ -22,8 +22,10 @@ AnyTrainable = Probe
 
 
 def trainable(settings: dict[str, Any]) -> Trainable:
-    """The trainable that `settings["name"]` names: one of ours, or a user's `module:Class`.
+    """The trainable that `settings["name"]` names, `probe` when left out: one of ours, or a user's `module:Class`.
 
     Raises ValueError (pydantic's ValidationError for a wrong key or value).
     """
+    if isinstance(settings, dict):
+        settings = {"name": "probe", **settings}
     return chosen("trainable", settings, TRAINABLES)

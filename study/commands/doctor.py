@@ -9,7 +9,10 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from study.commands.understood import show_data
 from study.errors import EXIT_OK, UserError
+from study.file.read import load_study
+from trainables.data.summary import DataSummary
 
 PACKAGES = ("torch", "timm", "open_clip_torch", "optuna", "ray", "mlflow", "pandas", "plotly")
 LEAST_PYTHON = (3, 11)
@@ -27,7 +30,12 @@ def execute(options: argparse.Namespace) -> int:
         "mlflow": _mlflow,
         "ray": _ray,
     }
+    understood: list[DataSummary] = []
+    if options.study:
+        checks["study"] = lambda: _study(options, understood)
     well = [_line(name, check) for name, check in checks.items()]
+    for summary in understood:
+        show_data(summary)
     return EXIT_OK if all(well) else EXIT_NOT_WELL
 
 
@@ -68,6 +76,17 @@ def _data() -> str:
 
     digits = data_set({"name": "digits-mlt"}).load(32, Path())
     return f"digits-mlt: {len(digits.images):,} scenes composed"
+
+
+def _study(options: argparse.Namespace, understood: list[DataSummary]) -> str:
+    config = load_study(options.study, options.overrides)
+    summary = config.data.describe()
+    if summary is None:
+        return f"{config.name}: {config.data.name}"
+    understood.append(summary)
+    if summary.refusal:
+        raise UserError(summary.refusal)
+    return f"{config.name}: {sum(summary.rows.values()):,} rows, {len(summary.classes):,} classes"
 
 
 def _write_access() -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from study.commands import understood
 from study.commands.tables import show
 from study.errors import UserError
 from study.file.read import load_study
@@ -27,6 +28,7 @@ def execute(options: argparse.Namespace) -> int:
     planned = planner.planned()
     write = sys.stdout.write
     write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
+    _show_data(config)
     _show_counts(planner, planned)
     packs = divide(planned, config.resources.pack_size, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
@@ -37,6 +39,18 @@ def execute(options: argparse.Namespace) -> int:
     if options.measure:
         write(_estimate(config, planner, packs, context_of(config, Storage.of(config, options.storage))))
     return 0
+
+
+def _show_data(config: StudyConfig) -> None:
+    """What was understood of the data. Raises UserError for data that cannot be loaded."""
+    try:
+        summary = config.data.describe()
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+    if summary:
+        understood.show_data(summary)
+        if summary.refusal:
+            raise UserError(summary.refusal)
 
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:

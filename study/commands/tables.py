@@ -1,13 +1,10 @@
 """Tables on the terminal."""
 
-import sys
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
-PIPED_WIDTH = 10_000
-"""In a pipe or a file nothing is wrapped, whatever its length: one row is one line."""
+from study.terminal import console
 
 
 def show(headers: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1, totals: bool = False) -> None:
@@ -18,5 +15,4 @@ def show(headers: Sequence[str], rows: Iterable[Sequence[object]], *, words: int
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     for number, row in enumerate(cells):
         table.add_row(*row, style="bold" if totals and number == len(cells) - 1 else None)
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    Console(file=sys.stdout, highlight=False, markup=False, width=width).print(table)
+    console().print(table)

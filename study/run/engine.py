@@ -22,6 +22,7 @@ from study.run.worker import Context, check_data
 from study.tracking.driver import Setup, Tracker
 from trainables import TrainableError, Trial
 from trainables.cache import default_cache
+from trainables.data.summary import Oddity
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
     from study.plan.search import Searches
@@ -110,6 +111,8 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
         records = _usable(ledger, planner, planned, options, display.say)
         context = context_of(config, storage, options.python_path)
         counts = {loss.label: _planned_counts(planner, planned, loss) for loss in config.losses}
+        for odd in _odd(config):
+            display.say(f"data: {odd}")
         with make_runner(str(storage)) as runner:
             display.say("checking data and features")
             facts = _facts(config, context, runner)
@@ -180,6 +183,14 @@ def _searches(planner: Planner) -> "Searches | None":
     from study.plan.search import Searches
 
     return Searches(planner)
+
+
+def _odd(config: StudyConfig) -> list[Oddity]:
+    try:
+        summary = config.data.describe()
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+    return summary.odd if summary else []
 
 
 def _facts(config: StudyConfig, context: Context, runner: Runner) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from trainables.data.load import load
 from trainables.settings import PLACE, Settings, decisive, places
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_data_set.md"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 SIDE = 32
 
 
@@ -67,6 +68,23 @@ def test_identity_is_stable_json_without_places(example, tmp_path):
     assert not set(places(example)) & set(example.identity())
 
 
+def test_new_keys_that_are_not_set_leave_the_ids_alone(tmp_path):
+    first_version = {
+        "name", "tables", "images", "image_column", "label_column", "separator", "label_columns", "classes_table",
+        "split_column", "group_column", "test_fraction", "validation", "min_positives", "drop_empty_classes", "grey",
+    }  # fmt: skip
+    assert set(csv_table(six(tmp_path)).identity()) == first_version | {"fingerprint"}
+    assert set(csv_table(tmp_path, delimiter=",").identity()) == first_version | {"fingerprint", "delimiter"}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the small real image sets are not beside this checkout")
+def test_the_fingerprint_of_zips_is_that_of_the_first_version():
+    from study.file.read import load_study
+
+    data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data
+    assert data.identity()["fingerprint"] == "910ad80b389c3c7f"
+
+
 def test_identity_stays_when_the_files_move(example, tmp_path):
     moved = tmp_path.with_name(f"{tmp_path.name}-moved")
     shutil.copytree(tmp_path, moved)
@@ -102,6 +120,17 @@ def test_missing_files_are_a_trainable_error(name, tmp_path, monkeypatch):
 def test_importing_the_data_sets_is_light():
     code = "import sys, trainables.data; print(sorted({'torch', 'pandas', 'PIL', 'sklearn'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_data_set_of_the_page_runs(tmp_path, monkeypatch):
+    from study.cli import main
+
+    of_the_page(tmp_path, monkeypatch)
+    (study,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), flags=re.S | re.M)
+    write(tmp_path, {"squares.yaml": study})
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "squares.yaml", "--serial"]) == 0
+    assert len(list((tmp_path / "studies" / "squares").rglob("*.json"))) >= 4
 
 
 class TestMadeOnce:

@@ -78,6 +78,16 @@ class CsvTable(DataSettings):
         found = re.fullmatch(r"\s*all\s+but\s*\[(.*)\]\s*", value, flags=re.S) if isinstance(value, str) else None
         return {"all_but": [n.strip().strip("'\"") for n in found[1].split(",") if n.strip()]} if found else value
 
+    @field_validator("label_columns")
+    @classmethod
+    def _each_column_once(cls, value: list[str] | AllBut | None) -> list[str] | AllBut | None:
+        names = value.all_but if isinstance(value, AllBut) else value or []
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"{twice!r} is named twice; name each column once")
+        if value == []:
+            raise ValueError("name at least one column")
+        return value
+
     @field_validator("delimiter")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:
@@ -110,11 +120,6 @@ class CsvTable(DataSettings):
     def _label_problem(self) -> str | None:
         if (self.label_column is None) == (self.label_columns is None):
             return "give exactly one of label_column and label_columns"
-        if self.label_columns == []:
-            return "label_columns: name at least one column"
-        if isinstance(self.label_columns, list) and len(set(self.label_columns)) < len(self.label_columns):
-            twice = next(name for name in self.label_columns if self.label_columns.count(name) > 1)
-            return f"label_columns: {twice!r} is named twice; name each column once"
         if self.label_columns and self.none_labels:
             return "none_labels: only for label_column; leave the column out of label_columns instead"
         if self.label_column and (self.uncertain or self.blank):
@@ -193,8 +198,7 @@ class CsvTable(DataSettings):
         listing = list_images(self)
         rows = read_rows(self, listing)
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        self._refuse_bad(rows, absent)
-        return summary_of(listing, rows, len(absent), self.validation)
+        return summary_of(listing, rows, len(absent), self.validation, self._refusal(rows, absent))
 
     def _decoded(self, rows: Rows, size: int, cache: Path) -> tuple[Rows, np.ndarray]:
         files = [file for file in rows.files if isinstance(file, ImageFile)]
@@ -208,7 +212,8 @@ class CsvTable(DataSettings):
             raise TrainableError(f"data.images: {error}; make the file readable, or remove its row") from error
         bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        self._refuse_bad(rows, absent | {at[i]: f"{files[i]} {why}" for i, why in bad.items()})
+        if refusal := self._refusal(rows, absent | {at[i]: f"{files[i]} {why}" for i, why in bad.items()}):
+            raise TrainableError(refusal)
         good = np.array([i for i in range(len(files)) if i not in bad], dtype=np.int64)
         if bad:
             kept = folder.with_name(f"{folder.name}-good.npy")
@@ -218,13 +223,15 @@ class CsvTable(DataSettings):
         whole = len(good) == len(rows.files)
         return rows if whole else rows.take(np.array(at)[good]), np.load(path, mmap_mode="r")
 
-    def _refuse_bad(self, rows: Rows, bad: dict[int, str]) -> None:
-        if len(bad) == len(rows.ids) or (bad and self.on_bad_image == "fail"):
-            named = [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]
-            raise TrainableError(
-                f"data.images: {counted(len(bad), 'image')} of {len(rows.ids):,} cannot be had: "
-                f"{shown(named, NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
-            )
+    def _refusal(self, rows: Rows, bad: dict[int, str]) -> str | None:
+        """Why these rows stop the study, if they do."""
+        if not bad or (self.on_bad_image == "skip" and len(bad) < len(rows.ids)):
+            return None
+        named = [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]
+        return (
+            f"data.images: {counted(len(bad), 'image')} of {len(rows.ids):,} cannot be had: "
+            f"{shown(named, NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
+        )
 
 
 def _contents(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:

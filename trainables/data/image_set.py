@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from trainables.data.settings import Validation
+from trainables.data.summary import DataSummary
 
 SPLITS = ("train", "val", "test")
 """Codes 0, 1, 2 in `ImageSet.split`."""
@@ -59,6 +60,10 @@ class DataSet(Protocol):
 
     def identity(self) -> dict[str, Any]:
         """What decides a result: the settings without paths, and the fingerprint."""
+        ...
+
+    def describe(self) -> DataSummary | None:
+        """What was understood of the files, cheaply and before anything runs; None when there is nothing to say."""
         ...
 
     def load(self, image_size: int, cache: Path) -> ImageSet:

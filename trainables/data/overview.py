@@ -13,13 +13,15 @@ from trainables.data.summary import ClassCount, DataSummary, Oddity
 from trainables.data.table import Table, counted, shown
 
 
-def summary_of(listing: Listing, rows: Rows, num_absent: int, validation: Validation | None) -> DataSummary:
+def summary_of(
+    listing: Listing, rows: Rows, num_absent: int, validation: Validation | None, refusal: str | None
+) -> DataSummary:
     """The rows as a person checks them."""
     labels = rows.labels
     counts = {name: labels.targets[rows.split == code].sum(0, dtype=np.int64) for code, name in enumerate(SPLITS)}
     classes = [ClassCount(name, *(int(counts[s][c]) for s in SPLITS)) for c, name in enumerate(labels.classes)]
     odd = [*rows.odd, *_split_oddities(rows, counts, validation)]
-    if num_absent:
+    if num_absent and not refusal:
         odd.append(Oddity(f"{counted(num_absent, 'image')} cannot be found; their rows are left out", "on_bad_image"))
     places = {str(file.place.path) for file in rows.files if isinstance(file, ImageFile)}
     return DataSummary(
@@ -33,6 +35,7 @@ def summary_of(listing: Listing, rows: Rows, num_absent: int, validation: Valida
         num_missing=0 if labels.known is None else int((~labels.known).sum()),
         first_rows=[_shown_row(rows, row) for row in range(min(3, len(rows.ids)))],
         odd=odd,
+        refusal=refusal,
     )
 
 

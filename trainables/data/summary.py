@@ -26,7 +26,10 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """Tables as read, images, rows by split, classes, labels an image -> images, the first rows, what looks odd."""
+    """Tables as read, images, rows by split, classes, labels an image -> images, the first rows, what looks odd.
+
+    A first row is its file, its labels and its split. `refusal` says why `load` will refuse, where that is known.
+    """
 
     tables: list[str]
     images: str
@@ -36,3 +39,4 @@ class DataSummary:
     num_missing: int
     first_rows: list[tuple[str, str, str]]
     odd: list[Oddity]
+    refusal: str | None = None

@@ -1,0 +1,70 @@
+"""What was understood of the data is shown by `plan`, `doctor STUDY` and `run`, before any trial."""
+
+import pytest
+
+from study.cli import main
+from tests.data.makers import csv_table, six, write
+from trainables.data.summary import ClassCount
+
+STUDY = """
+name: own
+data: {name: csv, root: ., tables: {all: labels.csv}, images: {all: images}, label_column: tags, split_column: split%s}
+trainable: {image_size: 32, epochs: 1, backbone: {name: test_resnet}}
+losses: [bce]
+designs: {sweep: {}}
+seeds: 1
+"""
+
+
+def study(folder, keys=""):
+    return str(write(six(folder), {"own.yaml": STUDY % keys}) / "own.yaml")
+
+
+def test_a_summary_counts_what_the_tables_say(tmp_path):
+    found = csv_table(six(tmp_path)).describe()
+    assert found.rows == {"train": 2, "val": 2, "test": 2} and found.labels_per_image == {1: 4, 2: 2}
+    assert found.classes == [ClassCount("cat", 1, 1, 2), ClassCount("dog", 2, 1, 1)]
+    assert found.first_rows[0] == ("im0.png", "cat, dog", "train") and found.refusal is None
+
+
+def test_plan_shows_the_data_and_what_looks_odd(tmp_path, capsys):
+    assert main(["plan", study(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "labels.csv: 6 rows" in shown and "2 train, 2 val, 2 test" in shown
+    assert "odd: without a separator tags has 4 classes such as 'cat;dog'; is ';' the separator?" in shown
+
+
+def test_run_says_what_looks_odd_before_it_checks(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(six(tmp_path), {"own.yaml": STUDY % ""})
+    table = (tmp_path / "labels.csv").read_text().replace("dog;cat,test", "cat;dog,test")
+    write(tmp_path, {"labels.csv": table.replace("im1,dog", "im1,cat")})
+    assert main(["run", "own.yaml", "--set", "data.drop_empty_classes=true", "--serial"]) == 0
+    said = capsys.readouterr().err
+    assert 0 < said.index("is ';' the separator?") < said.index("checking data")
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_missing_images_end_a_command_in_one_line(command, tmp_path, capsys, monkeypatch):
+    path = study(tmp_path, ', separator: ";"')
+    (tmp_path / "images" / "im1.png").unlink()
+    write(tmp_path, {"images/im0.png": b"x"})
+    monkeypatch.chdir(tmp_path)
+    assert main([command, path, *(["--serial"] if command == "run" else [])]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("evenkeel:")]
+    assert "image 'im1': no such file" in line and ("image 'im0'" in line) == (command == "run")
+
+
+def test_a_column_that_the_table_lacks_ends_plan(tmp_path, capsys):
+    assert main(["plan", study(tmp_path, ", group_column: patient")]) == 2
+    assert "data.group_column: " in capsys.readouterr().err
+
+
+def test_doctor_looks_at_a_study(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("_ray", "_mlflow", "_data", "_write_access"):
+        monkeypatch.setattr(f"study.commands.doctor.{name}", lambda: "checked elsewhere")
+    assert main(["doctor", study(tmp_path, ', separator: ";"')]) == 0
+    assert "ok  study         own: 6 rows, 2 classes" in capsys.readouterr().out
+    assert main(["doctor", study(tmp_path, ', separator: ";"'), "--set", "data.image_column=id"]) == 1
+    assert "NO  study         data.image_column: " in capsys.readouterr().out
