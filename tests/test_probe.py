@@ -269,7 +269,7 @@ class TestFeatures:
         made = features.of_seed(0)
 
         def rows(validation, seed):
-            return FeatureStore(PROBE, Noise(validation=validation), Path()).rows(made, seed)
+            return FeatureStore(PROBE, Noise(validation=validation), Path()).facts(made).rows(seed)
 
         per_seed, fixed = Validation(), Validation(per_seed=False)
         assert not np.array_equal(rows(per_seed, 0)["val"], rows(per_seed, 1)["val"])

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from trainables.cache import made_once
-from trainables.data.image_set import SPLITS, DataSet
+from trainables.data.facts import DataFacts
+from trainables.data.image_set import DataSet
 from trainables.data.load import load
-from trainables.data.splits import class_groups, rows_of
+from trainables.data.splits import rows_of
 from trainables.errors import TrainableError
 from trainables.probe.settings import Probe
 
@@ -70,17 +71,20 @@ class FeatureStore:
         variant = self._variant(seed)
         return Features(made_once(self._folder(variant), lambda folder: self._make(folder, variant)))
 
-    def rows(self, features: Features, seed: int) -> dict[str, np.ndarray]:
-        """Row numbers of train, val and test. Raises TrainableError when there are no validation rows."""
-        rows = rows_of(features.split, features.targets, features.group, self.data.validation, seed)
-        if not len(rows["val"]):
-            raise TrainableError(
-                "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
-            )
-        return rows
+    def facts(self, features: Features) -> DataFacts:
+        """The facts of the data as the study splits it."""
+        return DataFacts(
+            name=self.data.name,
+            targets=features.targets,
+            split=features.split,
+            group=features.group,
+            classes=features.classes,
+            validation=self.data.validation,
+            cuts=self.probe,
+        )
 
     def describe(self, seeds: list[int]) -> dict[str, Any]:
-        """The facts of the data as the study splits it: classes, groups, rows, classes undefined in val or test."""
+        """The facts of the data, and how wide the features are. Raises TrainableError for features not finite."""
         features = self.of_seed(seeds[0])
         bad = np.flatnonzero(~np.isfinite(features.features).all(1))
         if len(bad):
@@ -88,31 +92,7 @@ class FeatureStore:
                 f"{features.folder}: {len(bad)} rows of the features are not finite (first: row {bad[0]}); delete "
                 "this folder and run again"
             )
-        rows = [self.rows(features, seed) for seed in seeds][0]
-        counts = self.train_counts(features)
-        return {
-            "name": self.data.name,
-            "classes": features.classes,
-            "train_counts": counts,
-            "dimension": features.features.shape[1],
-            "groups": self.groups(features),
-            "rows": {name: len(at) for name, at in rows.items()},
-            "positives": {name: features.targets[at].sum(0).astype(int).tolist() for name, at in rows.items()},
-            "labels_per_image": sorted(set(features.targets.sum(1).astype(int).tolist())),
-            "undefined": {
-                name: [c for n, c in zip(features.targets[at].sum(0), features.classes, strict=True) if n == 0]
-                for name, at in rows.items()
-                if name != "train"
-            },
-        }
-
-    def groups(self, features: Features) -> dict[str, list[int]]:
-        """Class numbers of head, medium and tail, by positives in the official train split."""
-        return class_groups(self.train_counts(features), self.probe.head_min, self.probe.tail_below)
-
-    def train_counts(self, features: Features) -> list[int]:
-        """Positives of each class in the official train split."""
-        return features.targets[features.split == SPLITS.index("train")].sum(0).astype(int).tolist()
+        return self.facts(features).describe(seeds) | {"dimension": features.features.shape[1]}
 
     def _variant(self, seed: int) -> int | None:
         """The seed whose train rows the backbone is fitted on, or None when it is the same for all."""
@@ -153,7 +133,7 @@ def standardised(store: FeatureStore, seed: int) -> tuple[Features, dict[str, np
     Mean and deviation are those of the seed's train rows; a feature that is constant there is only centred.
     """
     features = store.of_seed(seed)
-    rows = store.rows(features, seed)
+    rows = store.facts(features).rows(seed)
     train = features.features[rows["train"]]
     mean, std = train.mean(0), train.std(0)
     scale = np.where(std > 1e-6, std, 1)

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from trainables.data.image_set import DataSet
-from trainables.data.settings import Sampling
+from trainables.data.settings import ClassGroups, Sampling
 from trainables.models.settings import Backbone
-from trainables.settings import Settings
 
 if TYPE_CHECKING:
     from trainables.probe.train import ProbeWorker
 
 
-class Probe(Settings):
+class Probe(ClassGroups):
     """A head per trial on frozen features; the same budget for every trial, no early stopping."""
 
     name: Literal["probe"] = "probe"
@@ -29,8 +28,6 @@ class Probe(Settings):
     sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
     bias: Literal["prior", "zero"] = Field("prior", description="where the heads' biases start")
     precision: Literal["float32", "float64"] = "float32"
-    head_min: int = Field(100, description="a head class has at least so many training positives")
-    tail_below: int = Field(20, description="a tail class has fewer training positives")
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The settings; what is switched off is left out, so that new switches keep ids.

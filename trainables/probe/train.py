@@ -146,7 +146,7 @@ def _split(store: FeatureStore, seed: int, precision: str) -> _Split:
     return _Split(
         {name: _tensor(array, dtype, store.device) for name, array in values.items()},
         {name: _tensor(features.targets[at], dtype, store.device) for name, at in rows.items()},
-        store.groups(features),
+        store.facts(features).groups(),
     )
 
 

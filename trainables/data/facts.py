@@ -1,0 +1,64 @@
+"""The facts of a data set as a study splits it, for any trainable: rows of a seed, class counts, class groups."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trainables.data.image_set import SPLITS, ImageSet
+from trainables.data.settings import ClassGroups, Validation
+from trainables.data.splits import class_groups, rows_of
+from trainables.errors import TrainableError
+
+
+@dataclass(frozen=True, eq=False)
+class DataFacts:
+    """Targets [N, C], split codes [N], group [N] or None, class names [C]; how val is carved, where groups are cut."""
+
+    name: str
+    targets: np.ndarray
+    split: np.ndarray
+    group: np.ndarray | None
+    classes: list[str]
+    validation: Validation | None
+    cuts: ClassGroups
+
+    @classmethod
+    def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "DataFacts":
+        """The facts of loaded images."""
+        return cls(name, images.targets, images.split, images.group, images.classes, validation, cuts)
+
+    def rows(self, seed: int) -> dict[str, np.ndarray]:
+        """Row numbers of train, val and test. Raises TrainableError when there are no validation rows."""
+        rows = rows_of(self.split, self.targets, self.group, self.validation, seed)
+        if not len(rows["val"]):
+            raise TrainableError(
+                "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
+            )
+        return rows
+
+    def train_counts(self) -> list[int]:
+        """Positives of each class in the official train split."""
+        return self.targets[self.split == SPLITS.index("train")].sum(0).astype(int).tolist()
+
+    def groups(self) -> dict[str, list[int]]:
+        """Class numbers of head, medium and tail, by positives in the official train split."""
+        return class_groups(self.train_counts(), self.cuts.head_min, self.cuts.tail_below)
+
+    def describe(self, seeds: list[int]) -> dict[str, Any]:
+        """What `Prepared.describe` gives. Raises TrainableError when a seed has no validation rows."""
+        rows = [self.rows(seed) for seed in seeds][0]
+        return {
+            "name": self.name,
+            "classes": self.classes,
+            "train_counts": self.train_counts(),
+            "groups": self.groups(),
+            "rows": {name: len(at) for name, at in rows.items()},
+            "positives": {name: self.targets[at].sum(0).astype(int).tolist() for name, at in rows.items()},
+            "labels_per_image": sorted(set(self.targets.sum(1).astype(int).tolist())),
+            "undefined": {
+                name: [c for n, c in zip(self.targets[at].sum(0), self.classes, strict=True) if n == 0]
+                for name, at in rows.items()
+                if name != "train"
+            },
+        }
