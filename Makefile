@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-losses clean
+.PHONY: demo test lint bench bench-losses docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -22,6 +22,12 @@ bench: $(READY)
 
 bench-losses: $(READY)
 	$(BIN)/python -m benchmarks.loss_speed
+
+docs: $(READY)  ## tables of keys in docs/study_files.md, made from the models
+	$(BIN)/python -m study.file.keys
+
+house: $(READY)  ## counts that show drift: lengths, untyped crossings, imports between rooms
+	$(BIN)/python benchmarks/house.py
 
 clean:
 	rm -rf $(VENV) studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

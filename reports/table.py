@@ -83,7 +83,7 @@ def trial_table(rows: Iterable[TrialRow], study: StudyFacts) -> pd.DataFrame:
     }
     spaces = {name for loss in study.losses.values() for name in loss.space}
     for name in sorted(spaces.union(*(row.hyperparameters for row in rows))):
-        columns[f"hp.{name}"] = pd.Series([row.hyperparameters.get(name) for row in rows], dtype=object)
+        columns[f"hp.{name}"] = pd.Series([_value(row, name, study) for row in rows], dtype=object)
     for name in declared:
         columns[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
     return with_facts(pd.DataFrame(columns), study)
@@ -107,3 +107,10 @@ def _moved(row: TrialRow, study: StudyFacts) -> str | None:
     if len(differing) > 1:
         raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
     return differing[0] if differing else None
+
+
+def _value(row: TrialRow, name: str, study: StudyFacts) -> Any:
+    """A hyperparameter of a trial; a setting of the trainable that it leaves out is at the study's own value."""
+    loss = study.losses.get(row.loss)
+    default = loss.defaults.get(name) if loss and name in loss.space else None
+    return row.hyperparameters.get(name, default)

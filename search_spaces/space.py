@@ -1,6 +1,7 @@
 """Plain data that say what may vary: ranges, scales, published defaults, symbols, sources."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,9 +42,9 @@ class Float:
         return self.low + share * (self.high - self.low)
 
     def levels(self, num: int) -> list[float]:
-        """`num` evenly placed levels; the one nearest to the default is replaced by the default."""
+        """`num` evenly placed levels; the one nearest to the default, as placed, is replaced by the default."""
         placed = [float(f"{self.at(i / (num - 1)):.6g}") for i in range(num)] if num > 1 else []
-        return sorted(_through(placed, self.default))
+        return sorted(_through(placed, self.default, math.log if self.log else float))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +115,11 @@ class Choice:
 Parameter = Float | Int | Choice
 
 
-def _through(placed: list, default: Any) -> list:
-    """`placed` with the element nearest to `default` replaced by it, so that the level count is kept."""
+def _through(placed: list, default: Any, scale: Callable[[float], float] = float) -> list:
+    """`placed` with the element nearest to `default` on `scale` replaced by it, so that the level count is kept."""
     if not placed:
         return [default]
-    nearest = min(range(len(placed)), key=lambda i: abs(placed[i] - default))
+    nearest = min(range(len(placed)), key=lambda i: abs(scale(placed[i]) - scale(default)))
     return [*placed[:nearest], default, *placed[nearest + 1 :]]
 
 

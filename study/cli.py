@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("plan", "run", "status", "report", "ui"):
         _add_study(added[name])
     _add_study(added["doctor"], optional=True)
+    added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
     added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
     added["losses"].add_argument("--plot", metavar="FILE", help="write an HTML page with pictures of one loss")

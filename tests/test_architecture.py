@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.house import crossings, subscripts
+from trainables import TRAINABLES
+from trainables.data import DATA_SETS
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("study", "trainables", "search_spaces", "reports")
 MAY_IMPORT = {"study": set(PACKAGES), "trainables": set(), "search_spaces": set(), "reports": set()}
@@ -82,3 +86,92 @@ def test_trainables_run_without_ray_and_mlflow():
 def test_no_module_outgrows_its_idea():
     long = {str(p.relative_to(ROOT)): n for p in modules() if (n := len(p.read_text().splitlines())) > 400}
     assert not long
+
+
+ROOMS = {
+    "study.file": {"study"},
+    "study.plan": {"study.file"},
+    "study.records": {"study", "study.file", "study.tracking"},
+    "study.tracking": {"study", "study.records"},
+    "study.run": {"study", "study.file", "study.plan", "study.records", "study.tracking"},
+}
+"""Which rooms of `study` a room may import; commands may import any."""
+
+
+def rooms_of_study() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for source, target in crossings():
+        if source in ROOMS and target.startswith("study"):
+            found.setdefault(source, set()).add(target)
+    return found
+
+
+def test_rooms_of_study_look_one_way():
+    for room, targets in rooms_of_study().items():
+        assert targets <= ROOMS[room], f"{room} imports {sorted(targets - ROOMS[room])}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {name_of(path): imported(path) for path in modules()}
+    cyclic, finished = [], set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            cyclic.append(" -> ".join((*above[above.index(name) :], name)))
+        elif name not in finished:
+            for other in graph.get(name, ()):
+                visit(other, (*above, name))
+            finished.add(name)
+
+    for name in graph:
+        visit(name, ())
+    assert not cyclic
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of ours that a module imports as it is imported; those inside functions and for types do not count."""
+    own = {name_of(other) for other in modules()}
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            found |= {f"{module}.{a.name}" if f"{module}.{a.name}" in own else module for a in node.names} & own
+    return found
+
+
+def test_a_trainable_imports_no_other():
+    homes = {kind.__module__.split(".")[1] for kind in TRAINABLES.values()}
+    for path in modules():
+        parts = name_of(path).split(".")
+        if parts[0] == "trainables" and len(parts) > 2 and parts[1] in homes:
+            others = {other.split(".")[1] for other in imported(path) if other.startswith("trainables.")}
+            assert not others & (homes - {parts[1]}), f"{path} imports another trainable"
+
+
+def test_settings_import_no_torch():
+    names = [name_of(path) for path in modules() if path.name == "settings.py"]
+    code = f"import sys, {', '.join(names)}; print('torch' in sys.modules)"
+    assert len(names) > 3 and subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+@pytest.mark.parametrize("package", ["study", "reports"])
+def test_nobody_above_names_a_member(package: str):
+    """`study` and `reports` work with any trainable and data set: they know none by name."""
+    members = {*TRAINABLES, *DATA_SETS} | {kind.__name__ for kind in (*TRAINABLES.values(), *DATA_SETS.values())}
+    for path in modules():
+        if path.is_relative_to(ROOT / package):
+            tree = ast.parse(path.read_text())
+            texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+            names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            assert not (texts | names) & members, f"{path} names {(texts | names) & members}"
+
+
+def test_little_crosses_the_walls_untyped():
+    """Keys of untyped dictionaries, in a thousand lines; 43.6 before the rooms were built."""
+    texts = [path.read_text() for path in modules()]
+    keys = sum(subscripts(ast.parse(text)) for text in texts)
+    assert 1000 * keys / sum(len(text.splitlines()) for text in texts) <= 15

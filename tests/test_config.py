@@ -58,7 +58,10 @@ def test_overrides_reach_any_key():
         ("seeds: [1, 1]", "seeds: must be at least one seed, each once"),
         ("designs: null", "designs"),
         ("designs: {sweep: null, sobol: null, search: null}", "designs: nothing to run"),
-        ("designs: {sweep: {hyperparameters: [gama]}}", "no loss has 'gama'; did you mean 'gamma_neg'|'gama'"),
+        (
+            "designs: {sweep: {hyperparameters: [gama]}}",
+            "no loss has 'gama', nor has spaces; did you",
+        ),
         ("designs: {search: {groups: 9}}", "9 groups of 1 seeds need 9 seeds, the study has 6"),
         ("designs: {search: {sampler: tpee}}", "designs.search.sampler"),
         ("margin: -1", "margin: must be a number between 0 and 1, got -1"),

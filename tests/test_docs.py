@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from study.cli import COMMANDS, _parser
+from study.file.keys import page, replaced
 from study.file.read import load_study
-from study.file.study import StudyConfig
 from study.records.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
@@ -51,10 +51,21 @@ def test_make_targets_exist():
     assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text())) - {"are"} <= targets
 
 
-def test_study_files_describes_every_key():
+def test_the_tables_of_keys_are_current():
+    """Made from the models; mend with: make docs"""
     text = (ROOT / "docs" / "study_files.md").read_text()
-    missing = [key for key in StudyConfig.model_fields if key not in text and key not in ("description", "reduction")]
-    assert not missing
+    assert text == replaced(text)
+
+
+def test_every_key_is_explained():
+    rows = [line.split(" | ") for line in page().splitlines() if line.startswith("| `")]
+    assert len(rows) > 50 and not [row[0] for row in rows if len(row[-1].strip(" |")) < 3]
+
+
+def test_the_study_of_the_page_on_study_files_loads(tmp_path):
+    study = next(block for block in blocks(ROOT / "docs" / "study_files.md", "yaml") if "spaces:" in block)
+    (tmp_path / "rates.yaml").write_text(study)
+    assert load_study(str(tmp_path / "rates.yaml")).spaces["lr"].log
 
 
 def test_the_readme_study_and_loss_run_as_shown(tmp_path):
@@ -93,6 +104,19 @@ def test_adding_a_loss_as_the_page_says(tmp_path):
     assert {r.trial.label for r in records} == {"bce", "pulled"} and all(r.state == "done" for r in records)
     assert {r.loss_path for r in records if r.trial.label == "pulled"} == {"eager"}
     assert "pulled" in (tmp_path / "studies" / "pulled" / "report.html").read_text()
+
+
+def test_adding_a_trainable_as_the_page_says(tmp_path):
+    """Both files of docs/adding_a_trainable.md, literally, in a folder outside the package."""
+    page = ROOT / "docs" / "adding_a_trainable.md"
+    (trainable,), (study,) = blocks(page, "python"), blocks(page, "yaml")
+    (tmp_path / "my_pixels.py").write_text(trainable)
+    (tmp_path / "pixels.yaml").write_text(study)
+    follow(tmp_path, "pixels.yaml")
+    records = Ledger(str(tmp_path / "studies" / "pixels"), "pixels").read_all().values()
+    assert {(r.trial.label, r.trial.moved) for r in records} >= {("bce", "lr"), ("asl", "gamma_neg"), ("asl", "lr")}
+    assert all(r.state == "done" and r.epochs_done == 20 for r in records)
+    assert "a linear layer on pixels" in (tmp_path / "studies" / "pixels" / "report.html").read_text()
 
 
 def test_the_schema_for_editors_is_current():

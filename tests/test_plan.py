@@ -3,6 +3,9 @@
 import csv
 from pathlib import Path
 
+import pytest
+
+from study.errors import UserError
 from study.file.read import load_study
 from study.plan.known import Known
 from study.plan.search import Searches
@@ -28,3 +31,49 @@ def test_a_swept_trial_says_what_moved():
         default = next(loss for loss in planner.config.losses if loss.label == trial.label).setting()
         moved = [name for name, value in trial.hyperparameters.items() if value != default[name]]
         assert trial.moved == (moved[0] if trial.design == "sweep" and moved else None)
+
+
+SPACES = """
+extends: demo
+name: rates
+losses: [bce, {loss: ral, fixed: {focusing: full}}]
+spaces: {lr: {low: 0.001, high: 0.1, log: true, symbol: η}, hidden: {options: [0, 16]}}
+designs: {sweep: {levels: 3, hyperparameters: [lr, hidden, clip]}, sobol: {m: 2}, search: {trials: 4, batch: 4}}
+"""
+
+
+def test_settings_of_the_trainable_vary_like_hyperparameters(tmp_path):
+    path = tmp_path / "rates.yaml"
+    path.write_text(SPACES)
+    planner, plain = planner_of(load_study(str(path))), planner_of(load_study("demo"))
+    planned = planner.planned()
+    swept = [t for t in planned if t.design == "sweep" and t.label == "bce" and t.seed == 0]
+    assert [(t.moved, t.settings) for t in swept] == [
+        (None, {}), ("lr", {"lr": 0.001}), ("lr", {"lr": 0.1}), ("hidden", {"hidden": 16})
+    ]  # fmt: skip
+    assert swept[0].id in {t.id for t in plain.planned()}, "at the default it is the trial it always was"
+    points = [t for t in planned if t.design == "sobol" and t.label == "ral" and t.seed == 0]
+    assert len({t.settings["lr"] for t in points}) == 4 and all(0.001 <= t.settings["lr"] <= 0.1 for t in points)
+    shared = [t for t in planned if t.design == "sobol" and t.label == "bce" and t.seed == 0]
+    assert [t.settings for t in shared] == [t.settings for t in points], "losses share the points of what they share"
+    asked = Searches(planner).start({})
+    assert {t.label for t in asked} == {"bce", "ral"} and all(
+        t.hyperparameters.keys().isdisjoint(["lr"]) for t in asked
+    )
+
+
+@pytest.mark.parametrize(
+    ("spaces", "message"),
+    [
+        ("{lrr: {low: 0.1, high: 1}}", "the trainable has no setting 'lrr'; did you mean 'lr'"),
+        ("{lr: {low: 0.1, high: 1}}", r"own value of lr must lie in \[0.1, 1\], got 0.005"),
+        ("{lr: {low: 0.001}}", "spaces.lr: give low and high, or options"),
+        ("{lr: {low: -1, high: 1}}", "Input should be greater than 0"),
+        ("{hidden: {options: [8, 16]}}", "own value of hidden must be one of 8, 16, got 0"),
+    ],
+)
+def test_ranges_that_cannot_be_are_named(tmp_path, spaces, message):
+    path = tmp_path / "rates.yaml"
+    path.write_text(f"extends: demo\nname: rates\nspaces: {spaces}\n")
+    with pytest.raises(UserError, match=message):
+        load_study(str(path))

@@ -76,6 +76,10 @@ class Trainable(Protocol):
         """
         ...
 
+    def model_dump(self, *, mode: str = "python") -> dict[str, Any]:
+        """All settings, as pydantic gives them."""
+        ...
+
     def summary(self) -> dict[str, str]:
         """Words for the header of a report, in order: what was trained and how."""
         ...

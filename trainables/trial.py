@@ -31,6 +31,11 @@ class Trial:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def setting(self) -> dict[str, Any]:
+        """What of this trial may vary: its hyperparameters, and the settings in which it departs from the study's."""
+        return self.hyperparameters | self.settings
+
+    @property
     def id(self) -> str:
         """16 hexadecimal digits: a hash of all that decides the result, and of the design.
 

@@ -14,7 +14,7 @@ from study.errors import EXIT_OK, UserError
 from study.file.read import load_study
 from trainables.data.summary import DataSummary
 
-PACKAGES = ("torch", "timm", "open_clip_torch", "optuna", "ray", "mlflow", "pandas", "plotly")
+PACKAGES = ("torch", "timm", "open_clip_torch", "scikit-learn", "optuna", "ray", "mlflow", "pandas", "plotly")
 LEAST_PYTHON = (3, 11)
 EXIT_NOT_WELL = 1
 
@@ -72,10 +72,9 @@ def _gpu() -> str:
 
 
 def _data() -> str:
-    from trainables.data import data_set
+    from trainables.data import DATA_SETS
 
-    digits = data_set({"name": "digits-mlt"}).load(32, Path())
-    return f"digits-mlt: {len(digits.images):,} scenes composed"
+    return f"{', '.join(DATA_SETS)}; look at one with: evenkeel plan STUDY"
 
 
 def _study(options: argparse.Namespace, understood: list[DataSummary]) -> str:

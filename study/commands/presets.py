@@ -14,6 +14,11 @@ from study.file.study import StudyConfig
 
 def execute(options: argparse.Namespace) -> int:
     """List the presets, or print the JSON schema of study files."""
+    if options.keys:
+        from study.file.keys import page
+
+        sys.stdout.write(page())
+        return 0
     if options.schema:
         sys.stdout.write(schema())
         return 0

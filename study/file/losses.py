@@ -13,9 +13,9 @@ from trainables.settings import Settings
 class Loss(Settings):
     """One loss as the study shows it. Fixed hyperparameters leave its space."""
 
-    loss: str
-    label: str
-    fixed: dict[str, Any] = {}
+    loss: str = Field(description="a name of `evenkeel losses`, or `module:Class`")
+    label: str = Field(description="how the study shows it; the loss's name if none")
+    fixed: dict[str, Any] = Field({}, description="hyperparameters that do not vary")
     levels: dict[str, list[Any]] = Field({}, description="sweep levels of a hyperparameter, in place of placed ones")
 
     @model_validator(mode="before")

@@ -9,8 +9,8 @@ class Resources(Settings):
     """What one worker gets, and how many trials it trains at once."""
 
     workers: int | None = Field(None, ge=1, description="as many as the machine or cluster has room for when left out")
-    cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
-    pack_size: int = Field(64, ge=1)
+    cpus: float = Field(1, gt=0, description="cores a worker")
+    gpus: float = Field(0, ge=0, description="GPUs a worker; a fraction shares one")
+    pack_size: int = Field(64, ge=1, description="trials trained at once, at most")
     memory_gib: float | None = Field(None, gt=0, description="memory a worker may use for a pack")
     retries: int = Field(1, ge=0, description="how often a failed trial is tried again before it is recorded")

@@ -1,9 +1,13 @@
-"""The space of a loss by name: ours, or `SPACE` beside a user's own `module:Class`."""
+"""The space of a loss by name (ours, or `SPACE` beside a user's own `module:Class`), and ranges of settings."""
 
 import importlib
+from typing import Any
 
-from search_spaces import SPACES, Space
+from pydantic import Field, model_validator
+
+from search_spaces import SPACES, Choice, Float, Int, Parameter, Space
 from trainables.errors import nearest
+from trainables.settings import Settings
 
 
 def space_of(loss: str) -> Space:
@@ -21,3 +25,36 @@ def space_of(loss: str) -> Space:
     if loss not in SPACES:
         raise ValueError(f"unknown loss {loss!r}; {nearest(loss, SPACES)}")
     return SPACES[loss]
+
+
+class Range(Settings):
+    """Where a setting of the trainable may lie; its default is the study's own value of it."""
+
+    low: float | None = Field(None, description="lowest value of a number")
+    high: float | None = Field(None, description="highest value of a number")
+    log: bool = Field(False, description="placed in the logarithm")
+    options: list[Any] | None = Field(None, description="the values of a setting that is no number")
+    symbol: str | None = Field(None, description="how a report writes it; its name if none")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Range":
+        if (self.options is None) == (self.low is None or self.high is None):
+            raise ValueError("give low and high, or options")
+        return self
+
+    def ends(self) -> list[Any]:
+        """Values that must be valid for all to be."""
+        return [self.low, self.high] if self.options is None else self.options
+
+    def parameter(self, name: str, default: Any) -> Parameter:
+        """As a space declares it. Raises ValueError for a default outside."""
+        words = {"symbol": self.symbol or name, "source": "the study file"}
+        if self.options is not None:
+            made: Parameter = Choice(options=tuple(self.options), default=default, **words)
+        elif isinstance(default, int):
+            made = Int(low=int(self.low or 0), high=int(self.high or 0), default=default, **words)
+        else:
+            made = Float(low=float(self.low or 0), high=float(self.high or 0), default=default, log=self.log, **words)
+        if problem := made.problem(default):
+            raise ValueError(f"the study's own value of {name} {problem}")
+        return made

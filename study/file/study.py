@@ -1,12 +1,15 @@
 """A study file: what varies, on which data, with how many seeds. Checked before anything starts."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
+from search_spaces import Space
 from study.file.designs import Designs
 from study.file.losses import Loss
 from study.file.resources import Resources
+from study.file.spaces import Range
 from trainables import AnyTrainable, Trainable, trainable
 from trainables.data import AnyData, DataSet, data_set
 from trainables.errors import nearest
@@ -19,18 +22,25 @@ DEFAULT_MARGIN = 0.01
 class StudyConfig(Settings):
     """A study: validated, complete, and small enough to be read aloud."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    description: str = ""
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="of the study, its folder and its MLflow experiment"
+    )
+    description: str = Field("", description="a sentence for the report and MLflow")
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
     trainable: Annotated[Trainable, PlainValidator(trainable, json_schema_input_type=AnyTrainable)]
     losses: list[Loss] = Field(min_length=1)
-    designs: Designs
-    seeds: list[int]
-    metric: str = Field(HEADLINES[0], json_schema_extra={"enum": list(HEADLINES)})
-    margin: float | dict[str, float] = Field(DEFAULT_MARGIN, description="one for all metrics, or by metric")
+    designs: Designs = Field(description="what is run: at least one of the three")
+    spaces: dict[str, Range] = Field({}, description="settings of the trainable that vary beside the hyperparameters")
+    seeds: list[int] = Field(description="a number, or a list")
+    metric: str = Field(
+        HEADLINES[0], json_schema_extra={"enum": list(HEADLINES)}, description="what is searched for and shown first"
+    )
+    margin: float | dict[str, float] = Field(
+        DEFAULT_MARGIN, description="how much may be lost and still be called steady: one number, or by metric"
+    )
     reduction: Literal["mean"] = Field("mean", description="over entries, equal for all losses")
     resources: Resources = Resources()
-    storage: PathText | None = None
+    storage: PathText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
     tracking: str | None = Field(None, description="an MLflow tracking URI; a database in the study's folder if none")
 
     @field_validator("metric")
@@ -66,6 +76,7 @@ class StudyConfig(Settings):
             raise ValueError(f"losses: {twice!r} appears twice; give each entry its own label")
         if not any((self.designs.sweep, self.designs.sobol, self.designs.search)):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
+        self._check_spaces()
         self._sweepable()
         search = self.designs.search
         if search and search.groups * search.seeds_per_group > len(self.seeds):
@@ -75,12 +86,34 @@ class StudyConfig(Settings):
             )
         return self
 
+    def axes(self, loss: Loss) -> Space:
+        """What varies for a loss: its own space, then the settings of the trainable that the study names."""
+        settings = {name: span.parameter(name, getattr(self.trainable, name)) for name, span in self.spaces.items()}
+        space = loss.space()
+        return replace(space, parameters=space.parameters | settings)
+
+    def defaults(self, loss: Loss) -> dict[str, Any]:
+        """Every hyperparameter of a loss at its default, and the settings that vary at theirs."""
+        return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
+
+    def _check_spaces(self) -> None:
+        settings = self.trainable.model_dump(mode="json")
+        for name, span in self.spaces.items():
+            if name not in settings:
+                raise ValueError(f"spaces: the trainable has no setting {name!r}; {nearest(name, settings)}")
+            if taken := next((loss.label for loss in self.losses if name in loss.setting()), None):
+                raise ValueError(f"spaces: {name!r} is a hyperparameter of {taken}; it varies by itself")
+            span.parameter(name, getattr(self.trainable, name))
+            for value in span.ends():
+                trainable(settings | {name: value})
+
     def _sweepable(self) -> None:
         wanted = (self.designs.sweep and self.designs.sweep.hyperparameters) or []
-        known = {name for loss in self.losses for name in loss.space().parameters}
+        known = {name for loss in self.losses for name in self.axes(loss).parameters}
         for name in wanted:
             if name not in known:
-                raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}; {nearest(name, known)}")
+                hint = nearest(name, known)
+                raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}, nor has spaces; {hint}")
 
     @property
     def margins(self) -> dict[str, float]:
@@ -95,7 +128,7 @@ class StudyConfig(Settings):
             return {}
         return {
             name: loss.levels.get(name) or parameter.levels(sweep.levels)
-            for name, parameter in loss.space().parameters.items()
+            for name, parameter in self.axes(loss).parameters.items()
             if sweep.hyperparameters is None or name in sweep.hyperparameters or name in loss.levels
         }
 

@@ -30,10 +30,14 @@ class Planner:
         group: int | None = None,
         moved: str | None = None,
     ) -> Trial:
-        """One trial with every hyperparameter spelled out."""
+        """One trial with every hyperparameter spelled out, and the settings in which it departs from the study's."""
+        own = {name: value for name, value in setting.items() if name not in self.config.spaces}
+        at_default = self.config.defaults(loss)
+        departs = {name: value for name, value in setting.items() if name not in own and value != at_default[name]}
         return Trial(
             loss=loss.loss,
-            hyperparameters=loss.setting(**setting),
+            hyperparameters=loss.setting(**own),
+            settings=departs,
             seed=seed,
             data=self.data,
             trainable=self.trainable,
@@ -59,7 +63,7 @@ class Planner:
         if self.config.designs.sweep is None:
             return
         yield None, {}
-        defaults = loss.setting()
+        defaults = self.config.defaults(loss)
         for name, levels in self.config.sweep_levels(loss).items():
             yield from ((name, {name: level}) for level in levels if level != defaults[name])
 
@@ -69,13 +73,13 @@ class Planner:
             return
         from search_spaces.sobol import shared_axes, sobol_points
 
-        axes = shared_axes(other.space() for other in self.config.losses)
-        yield from ((None, point) for point in sobol_points(loss.space(), axes, m=sobol.m, seed=sobol.seed))
+        axes = shared_axes(self.config.axes(other) for other in self.config.losses)
+        yield from ((None, point) for point in sobol_points(self.config.axes(loss), axes, m=sobol.m, seed=sobol.seed))
 
     def num_search_trials(self, loss: Loss) -> dict[str, int]:
         """How many searched and confirming trials a loss will get; a loss without hyperparameters is not searched."""
         search = self.config.designs.search
-        if search is None or not loss.space().parameters:
+        if search is None or not self.config.axes(loss).parameters:
             return {"search": 0, "confirm": 0}
         return {
             "search": search.groups * search.trials * search.seeds_per_group,

@@ -48,7 +48,7 @@ class LossSearch:
         if num <= 0:
             self.confirming = True
             return self._confirm()
-        space = distributions(self.loss.space())
+        space = distributions(self.planner.config.axes(self.loss))
         self.asked = []
         for _ in range(num):
             proposal = self.study.ask(space)
@@ -92,7 +92,7 @@ class Searches:
 
     def __init__(self, planner: Planner) -> None:
         search = planner.config.designs.search
-        losses = [loss for loss in planner.config.losses if loss.space().parameters] if search else []
+        losses = [loss for loss in planner.config.losses if planner.config.axes(loss).parameters] if search else []
         groups = search.groups if search else 0
         self.metric = f"val_{planner.config.metric}"
         self.members = [LossSearch(planner, loss, group) for loss in losses for group in range(groups)]

@@ -52,9 +52,9 @@ class Ledger:
             )
         try:
             self.fs.makedirs(f"{self.root}/trials", exist_ok=True)
-            probe = f"{self.root}/.write-{os.getpid()}"
-            self.fs.pipe_file(probe, b"")
-            self.fs.rm_file(probe)
+            trace = f"{self.root}/.write-{os.getpid()}"
+            self.fs.pipe_file(trace, b"")
+            self.fs.rm_file(trace)
         except OSError as error:
             raise UserError(f"{self.storage}: cannot be written ({error}); give another --storage") from error
 

@@ -53,7 +53,7 @@ def _row_of_record(record: TrialRecord) -> TrialRow:
         note=record.note or "",
         versions=versions_text(record),
         loss_path=record.loss_path,
-        hyperparameters=trial.hyperparameters,
+        hyperparameters=trial.setting,
         metrics=record.metrics,
     )
 

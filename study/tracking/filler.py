@@ -169,7 +169,7 @@ def _metrics(record: TrialRecord, timestamp: int) -> list[Any]:
 def _params(record: TrialRecord) -> list[Any]:
     from mlflow.entities import Param
 
-    return [Param(name, json.dumps(value)) for name, value in record.trial.hyperparameters.items()]
+    return [Param(name, json.dumps(value)) for name, value in record.trial.setting.items()]
 
 
 def _is_finite(value: float | None) -> TypeGuard[float]:

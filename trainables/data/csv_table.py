@@ -31,15 +31,15 @@ NUM_LISTED = 20
 class ClassesTable(Settings):
     """A table that lists the classes: the column with the label as the data writes it, and the column to show."""
 
-    file: str
-    label: str
-    name: str
+    file: str = Field(description="under root")
+    label: str = Field(description="column of the label as the data writes it")
+    name: str = Field(description="column of the label as it is shown")
 
 
 class AllBut(Settings):
     """Every column of the table but these (and but those of the image, split and group)."""
 
-    all_but: list[str]
+    all_but: list[str] = Field(description="the columns that are no classes")
 
 
 class CsvTable(DataSettings):
@@ -47,22 +47,28 @@ class CsvTable(DataSettings):
 
     name: Literal["csv"] = "csv"
     root: PathText = Field(description="folder in which all other paths lie")
-    tables: dict[Literal["train", "val", "test", "all"], str] = Field(min_length=1)
+    tables: dict[Literal["train", "val", "test", "all"], str] = Field(
+        min_length=1, description="split, or all -> file, under root"
+    )
     images: dict[str, str | list[str]] = Field(min_length=1, description="table or split -> folders or zips of images")
-    image_column: str = "image_id"
-    label_column: str | None = None
-    separator: str | None = None
+    image_column: str = Field("image_id", description="holds the image's file name, with or without suffix")
+    label_column: str | None = Field(None, description="holds an image's labels")
+    separator: str | None = Field(None, description="between the labels of one cell; one label a cell if none")
     label_columns: list[str] | AllBut | None = Field(
         None, description="one 0/1 column a class, in place of label_column; or: all but [a, b]"
     )
     classes_table: ClassesTable | None = None
-    split_column: str | None = None
-    group_column: str | None = None
-    test_fraction: float | None = Field(None, gt=0, lt=0.9)
+    split_column: str | None = Field(None, description="holds train, val or test")
+    group_column: str | None = Field(None, description="rows of a group (a patient) never cross splits")
+    test_fraction: float | None = Field(
+        None, gt=0, lt=0.9, description="share of the rows carved as test where no split is given"
+    )
     validation: Validation | None = None
-    min_positives: dict[Literal["train", "val", "test"], int] = {}
-    drop_empty_classes: bool = False
-    grey: bool = False
+    min_positives: dict[Literal["train", "val", "test"], int] = Field(
+        {}, description="split -> positives that a class must have there to be kept"
+    )
+    drop_empty_classes: bool = Field(False, description="leave out classes without a training positive")
+    grey: bool = Field(False, description="read one channel")
     image_name: Annotated[str | None, SWITCH] = Field(None, description="file name around the id, as {}_green.png")
     delimiter: Annotated[str | None, SWITCH] = Field(None, description="of the tables; found out when left out")
     encoding: Annotated[str | None, SWITCH] = Field(None, description="of the tables; UTF-8 when left out")
@@ -70,7 +76,9 @@ class CsvTable(DataSettings):
     none_labels: Annotated[list[str], SWITCH] = Field([], description="labels that mean: no label")
     uncertain: Annotated[Meaning | None, SWITCH] = Field(None, description="what -1 means in label_columns")
     blank: Annotated[Meaning | None, SWITCH] = Field(None, description="what an empty cell means in label_columns")
-    on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = "fail"
+    on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = Field(
+        "fail", description="what a missing or broken image does"
+    )
 
     @field_validator("label_columns", mode="before")
     @classmethod

@@ -12,15 +12,22 @@ from trainables.settings import Settings, decisive
 class Validation(Settings):
     """Validation rows carved from train, class by class; with `per_seed` each seed draws its own."""
 
-    fraction: float = Field(0.2, gt=0, lt=0.9)
-    per_seed: bool = True
+    fraction: float = Field(0.2, gt=0, lt=0.9, description="share of the rows")
+    per_seed: bool = Field(True, description="whether each seed carves its own")
 
 
 class Sampling(Settings):
     """Rows with rare classes are drawn more often, with replacement (LM-CLIP paper, section III.D, in either form)."""
 
-    form: Literal["printed", "published"]
-    s: float = Field(1.35, ge=0, le=2)
+    form: Literal["printed", "published"] = Field(description="the formula of the weights")
+    s: float = Field(1.35, ge=0, le=2, description="its exponent")
+
+
+class ClassGroups(Settings):
+    """Where head, medium and tail classes are cut; a trainable's settings derive from it."""
+
+    head_min: int = Field(100, description="a head class has at least so many training positives")
+    tail_below: int = Field(20, description="a tail class has fewer training positives")
 
 
 class ClassGroups(Settings):

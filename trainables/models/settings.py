@@ -13,21 +13,21 @@ from trainables.settings import Settings
 class WarmStart(Settings):
     """Train the backbone with BCE on the train split before it is frozen."""
 
-    epochs: int = Field(6, ge=1)
-    lr: float = Field(3e-3, gt=0)
-    batch: int = Field(64, ge=1)
+    epochs: int = Field(6, ge=1, description="of warm start")
+    lr: float = Field(3e-3, gt=0, description="largest learning rate of its cycle")
+    batch: int = Field(64, ge=1, description="images a step")
 
 
 class Backbone(Settings):
     """An image model by name, with pretrained, local, warm-started or random weights."""
 
-    name: str
-    library: Literal["timm", "open_clip"] = "timm"
-    pretrained: bool | str = False
+    name: str = Field(description="of timm or open_clip")
+    library: Literal["timm", "open_clip"] = Field("timm", description="where the name is looked up")
+    pretrained: bool | str = Field(False, description="published weights: true, or a tag")
     weights: str | None = Field(None, description="a local safetensors or state-dict file")
-    model_args: dict[str, Any] = {}
-    mean: list[float] | None = None
-    std: list[float] | None = None
+    model_args: dict[str, Any] = Field({}, description="arguments of the model's constructor")
+    mean: list[float] | None = Field(None, description="of pixels in 0 to 1, a channel; the model's own if none")
+    std: list[float] | None = Field(None, description="likewise")
     warm_start: WarmStart | None = None
 
     def identity(self) -> dict[str, Any]:

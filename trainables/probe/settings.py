@@ -18,16 +18,16 @@ class Probe(ClassGroups):
 
     name: Literal["probe"] = "probe"
     backbone: Backbone
-    image_size: int = Field(ge=8)
-    epochs: int = Field(20, ge=1)
-    batch: int = Field(256, ge=1)
-    lr: float = Field(5e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    image_size: int = Field(ge=8, description="side of the square to which images are resized")
+    epochs: int = Field(20, ge=1, description="the budget of every trial")
+    batch: int = Field(256, ge=1, description="rows a step")
+    lr: float = Field(5e-3, gt=0, description="learning rate of AdamW")
+    weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate over the budget")
     hidden: int = Field(0, ge=0, description="0: a linear head; else the units of one hidden layer")
     sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
     bias: Literal["prior", "zero"] = Field("prior", description="where the heads' biases start")
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64"] = Field("float32", description="of features and heads")
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The settings; what is switched off is left out, so that new switches keep ids.
