@@ -30,13 +30,6 @@ class ClassGroups(Settings):
     tail_below: int = Field(20, description="a tail class has fewer training positives")
 
 
-class ClassGroups(Settings):
-    """Where head, medium and tail classes are cut; a trainable's settings derive from it."""
-
-    head_min: int = Field(100, description="a head class has at least so many training positives")
-    tail_below: int = Field(20, description="a tail class has fewer training positives")
-
-
 class DataSettings(Settings):
     """The base of a data set's settings: its identity is made of its fields and its fingerprint."""
 
