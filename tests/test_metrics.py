@@ -6,7 +6,9 @@ import torch
 from sklearn import metrics as reference
 
 from trainables.data.splits import class_groups
-from trainables.measures.scores import average_precision, best_thresholds, f1_at, in_chunks, per_class, roc_auc, summary
+from trainables.measures import Evidence
+from trainables.measures.evaluate import evaluate
+from trainables.measures.scores import average_precision, best_thresholds, f1_at, per_class, roc_auc, summary
 
 K, N, C = 3, 80, 6
 
@@ -67,12 +69,16 @@ def test_a_class_without_positives_is_left_out_of_the_means(case):
     assert means["mauc_tail"].isnan().all()
 
 
-def test_chunks_cover_the_pack(monkeypatch):
-    monkeypatch.setattr("trainables.measures.scores.CHUNK_ELEMENTS", 10)
-    a, b = torch.arange(5 * 4.0).view(5, 2, 2), torch.arange(5 * 6.0).view(5, 3, 2)
-    parts = in_chunks(a, b)
-    assert len(parts) == 5
-    assert torch.equal(torch.cat([p for p, _ in parts]), a) and torch.equal(torch.cat([p for _, p in parts]), b)
+def test_chunks_cover_the_pack(monkeypatch, rng):
+    split = {"val": 8, "test": 9}
+    scores = {name: torch.tensor(rng.random((5, rows, 2))) for name, rows in split.items()}
+    targets = {name: torch.tensor(rng.random((rows, 2)) < 0.5).double() for name, rows in split.items()}
+    evidence = Evidence(scores, targets, {"head": [0]})
+    whole = evaluate(evidence)
+    monkeypatch.setattr("trainables.measures.evaluate.CHUNK_ELEMENTS", 10)
+    parts = evaluate(evidence)
+    for name, column in (whole.totals | whole.per_class).items():
+        torch.testing.assert_close((parts.totals | parts.per_class)[name], column, rtol=0, atol=0, equal_nan=True)
 
 
 def test_groups_follow_the_counts_of_the_benchmarks():

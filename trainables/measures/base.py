@@ -25,12 +25,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What K trials predict. By split: scores [K, N, C], probabilities in float64, and targets [N, C]."""
+    """What K trials predict. By split: scores [K, N, C], probabilities in float64, and targets [N, C].
+
+    `known` [N, C] bool by split says where a label is known (a split that is not in it: everywhere); other entries have
+    target 0 and must not count.
+    """
 
     scores: "dict[str, Tensor]"
     targets: "dict[str, Tensor]"
     groups: dict[str, list[int]]
     """Class numbers of head, medium and tail classes."""
+    known: "dict[str, Tensor]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

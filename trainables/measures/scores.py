@@ -1,13 +1,16 @@
 """Multi-label metrics of a whole pack at once. Letters: K trials, N rows, C classes.
 
 Scores are probabilities in [0, 1]. A class is predicted where its score is at least the threshold. A class without
-positives in a split is undefined there: it is left out of that split's means.
+positives in a split is undefined there: it is left out of that split's means. An entry whose label is not known has the
+score UNKNOWN, below all others, and target 0: it does not count.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+UNKNOWN = -1.0
 
 
 class PerClass(NamedTuple):
@@ -37,7 +40,7 @@ def best_thresholds(scores_KNC: Tensor, targets_NC: Tensor) -> Tensor:
     r = _ranked(scores_KNC, targets_NC)
     num_predicted = torch.arange(1, r.scores.shape[-1] + 1, device=r.scores.device)
     f1 = 2 * r.hits / (num_predicted + r.num_positive.unsqueeze(-1)).double()
-    best = torch.where(r.ends, f1, -1.0).argmax(-1, keepdim=True)
+    best = torch.where(r.ends & (r.scores > UNKNOWN), f1, -1.0).argmax(-1, keepdim=True)
     chosen = r.scores.gather(-1, best).squeeze(-1)
     return torch.where(r.num_positive > 0, chosen, 0.5)
 
@@ -82,12 +85,13 @@ def _ap_and_auc(scores_KNC: Tensor, targets_NC: Tensor) -> tuple[Tensor, Tensor]
     last = torch.where(r.ends, position, num_rows).flip(-1).cummin(-1).values.flip(-1)
     hits = r.hits.gather(-1, last)
     positive = targets_NC > 0.5
-    num_positive, num_negative = r.num_positive, num_rows - r.num_positive
+    num_positive = r.num_positive
+    num_negative = (scores_KNC > UNKNOWN).flatten(0, -3)[0].sum(0) - num_positive
     ap = (r.labels * hits / (last + 1)).sum(-1) / num_positive.clamp_min(1)
     # Per negative: positives ranked above it, ties half. `before` counts the positives above its group of ties.
     first = torch.where(r.ends.roll(1, -1) | (position == 0), position, 0).cummax(-1).values
     before = r.hits.gather(-1, first) - r.labels.gather(-1, first).double()
-    above = torch.where(r.labels, 0, (hits + before) / 2).sum(-1)
+    above = torch.where(r.labels | (r.scores == UNKNOWN), 0, (hits + before) / 2).sum(-1)
     auc = above / (num_positive * num_negative).clamp_min(1)
     return _defined(ap, positive), _defined(auc, positive & (num_negative > 0))
 

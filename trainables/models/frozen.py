@@ -18,7 +18,8 @@ def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: st
     with seeded(0), all_threads():
         model = build(backbone, images.images.shape[-1], device)
         if backbone.warm_start:
-            warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start)
+            known = None if images.known is None else images.known[fitted]
+            warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start, known)
         features = model.features(images.images)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):

@@ -11,11 +11,17 @@ from trainables.models.build import ImageModel
 from trainables.models.settings import WarmStart
 
 
-def warm_start(model: ImageModel, images: np.ndarray, targets: np.ndarray, settings: WarmStart) -> None:
-    """Train `model` in place on images [N, S, S, channels] uint8 and targets [N, C] 0/1, with a linear head."""
+def warm_start(
+    model: ImageModel, images: np.ndarray, targets: np.ndarray, settings: WarmStart, known: np.ndarray | None = None
+) -> None:
+    """Train `model` in place on images [N, S, S, channels] uint8 and targets [N, C] 0/1, with a linear head.
+
+    Entries that are not `known` [N, C] have no part in the loss.
+    """
     device = model.mean.device
     head = nn.LazyLinear(targets.shape[1]).to(device)
     labels = torch.from_numpy(targets.astype(np.float32)).to(device)
+    told = None if known is None else torch.from_numpy(known).to(device)
     with torch.no_grad():
         model.module.eval()
         head(model.module(model.pixels(images[:2])).flatten(1))
@@ -28,11 +34,19 @@ def warm_start(model: ImageModel, images: np.ndarray, targets: np.ndarray, setti
     for _ in range(settings.epochs):
         for rows in torch.randperm(len(images), generator=order).split(settings.batch):
             logits = head(model.module(model.pixels(images[rows.numpy()])).flatten(1))
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[rows.to(device)])
+            at = rows.to(device)
+            loss = _bce(logits, labels[at], None if told is None else told[at])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
+
+
+def _bce(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
+    if known is None:
+        return nn.functional.binary_cross_entropy_with_logits(logits, labels)
+    entries = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return entries[known].sum() / known.sum().clamp_min(1)
 
 
 @contextmanager

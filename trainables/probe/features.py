@@ -27,7 +27,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Features:
-    """Features [N, D] float32 as the backbone gives them, targets [N, C], split codes [N], group [N] or None."""
+    """Features [N, D] float32 as the backbone gives them, targets [N, C], split codes [N]; group [N], known [N, C]."""
 
     folder: Path
 
@@ -45,12 +45,20 @@ class Features:
 
     @cached_property
     def group(self) -> np.ndarray | None:
-        path = self.folder / "group.npy"
-        return np.load(path) if path.exists() else None
+        return self._optional("group.npy")
+
+    @cached_property
+    def known(self) -> np.ndarray | None:
+        """Where a label is known, [N, C] bool; None when all are."""
+        return self._optional("known.npy")
 
     @cached_property
     def classes(self) -> list[str]:
         return json.loads((self.folder / "classes.json").read_text())
+
+    def _optional(self, name: str) -> np.ndarray | None:
+        path = self.folder / name
+        return np.load(path) if path.exists() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +109,19 @@ class FeatureStore:
             return None
         return seed if validation.per_seed else 0
 
-    def _folder(self, variant: int | None) -> Path:
-        decisive = {
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        """Contents are hashed once a store, not once a pack."""
+        return {
             "version": VERSION,
-            "data": {k: v for k, v in self.data.identity().items() if variant is not None or k != "validation"},
+            "data": self.data.identity(),
             "backbone": self.probe.backbone.identity(),
             "image_size": self.probe.image_size,
-            "seed": variant,
         }
+
+    def _folder(self, variant: int | None) -> Path:
+        data = {k: v for k, v in self._identity["data"].items() if variant is not None or k != "validation"}
+        decisive = self._identity | {"data": data, "seed": variant}
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
         return self.cache / f"features-{key}"
 
@@ -121,8 +134,9 @@ class FeatureStore:
         np.save(folder / "features.npy", extract(images, fitted, self.probe.backbone, self.device))
         np.save(folder / "targets.npy", images.targets)
         np.save(folder / "split.npy", images.split)
-        if images.group is not None:
-            np.save(folder / "group.npy", images.group)
+        for name, array in (("group.npy", images.group), ("known.npy", images.known)):
+            if array is not None:
+                np.save(folder / name, array)
         (folder / "classes.json").write_text(json.dumps(images.classes))
 
 

@@ -52,10 +52,14 @@ class HiddenHead:
         return torch.baddbmm(self.bias_out, hidden_KBH, self.weight_out)
 
 
-def prior_logits(counts: list[int], num_rows: int) -> Tensor:
-    """Logits of the training frequencies, [C] float64: heads that start there need not first unlearn p = 1/2."""
-    share = torch.tensor(counts, dtype=torch.float64).clamp(0.5, num_rows - 0.5) / num_rows
-    return share.logit()
+def prior_logits(counts: list[int], num_rows: int | Tensor) -> Tensor:
+    """Logits of the training frequencies, [C] float64: heads that start there need not first unlearn p = 1/2.
+
+    `num_rows` is a number, or one a class where labels are missing.
+    """
+    rows = torch.as_tensor(num_rows, dtype=torch.float64)
+    positives = torch.tensor(counts, dtype=torch.float64)
+    return (positives.clamp_min(0.5).minimum(rows - 0.5) / rows).logit()
 
 
 def make_head(*, dimension: int, bias: Tensor, num_trials: int, hidden: int, seed: int, like: Tensor) -> Head:

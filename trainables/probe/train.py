@@ -94,7 +94,8 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> li
     x, y = split.features["train"], split.targets["train"]
     counts = y.sum(0).int().tolist()
     losses = stack_losses(trials, {"counts": tuple(counts), "total": len(x)}, x.dtype, store.device)
-    prior = prior_logits(counts, len(x))
+    told = split.known.get("train")
+    prior = prior_logits(counts, len(x) if told is None else told.sum(0).cpu())
     head = make_head(
         dimension=x.shape[1],
         bias=prior if settings.bias == "prior" else torch.zeros_like(prior),
@@ -108,8 +109,9 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> li
     with torch.inference_mode():
         evaluated = {name: split.targets[name] for name in EVALUATED}
         scores = {name: _scores(head, losses, split.features[name]) for name in EVALUATED}
-        measured = evaluate(Evidence(scores, evaluated, split.groups))
-        floor = evaluate(Evidence(_prior_scores(split), evaluated, split.groups)) if any(diverged) else measured
+        known = {name: at for name, at in split.known.items() if name in EVALUATED}
+        measured = evaluate(Evidence(scores, evaluated, split.groups, known))
+        floor = evaluate(Evidence(_prior_scores(split), evaluated, split.groups, known)) if any(diverged) else measured
     wall_s = (time.perf_counter() - started) / len(trials)
     paths = [path_of(loss) for loss, size in losses for _ in range(size)]
     results = []
@@ -132,11 +134,15 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> li
 
 @dataclass(frozen=True)
 class _Split:
-    """By split: standardised features [N, D] and targets [N, C], on the device; class numbers by group."""
+    """By split: standardised features [N, D] and targets [N, C], on the device; class numbers by group.
+
+    `known` [N, C] bool by split is empty when every label is known.
+    """
 
     features: dict[str, Tensor]
     targets: dict[str, Tensor]
     groups: dict[str, list[int]]
+    known: dict[str, Tensor]
 
 
 @lru_cache(maxsize=2)
@@ -147,6 +153,9 @@ def _split(store: FeatureStore, seed: int, precision: str) -> _Split:
         {name: _tensor(array, dtype, store.device) for name, array in values.items()},
         {name: _tensor(features.targets[at], dtype, store.device) for name, at in rows.items()},
         store.facts(features).groups(),
+        {}
+        if features.known is None
+        else {n: _tensor(features.known[at], torch.bool, store.device) for n, at in rows.items()},
     )
 
 
@@ -155,7 +164,7 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, device: str) -> Tensor:
 
 
 def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: Probe, seed: int) -> _Curves:
-    x, y = split.features["train"], split.targets["train"]
+    x, y, told = split.features["train"], split.targets["train"], split.known.get("train")
     optimiser = AdamW(head.parameters(), weight_decay=settings.weight_decay)
     sizes = [size for _, size in losses]
     order = torch.Generator().manual_seed(seed + 1_000_003)
@@ -173,13 +182,21 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
             targets = y[rows]
             logits = head.logits(x[rows])
             parts = zip(current, logits.split(sizes), strict=True)
-            means_K = torch.cat([means(loss, part, targets) for loss, part in parts])
+            known = None if told is None else told[rows]
+            means_K = torch.cat([_means(loss, part, targets, known) for loss, part in parts])
             means_K.sum().backward()
             optimiser.step(rate)
             total += means_K.detach()
         curves.train_loss.append((total / steps_per_epoch).cpu())
         curves.val_f1.append(_val_f1(head, losses, split).cpu())
     return curves
+
+
+def _means(loss: Loss, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
+    """Mean over the entries of a batch whose label is known, [K]."""
+    if known is None:
+        return means(loss, logits, targets)
+    return torch.where(known, loss(logits, targets), 0.0).sum((-2, -1)) / known.sum().clamp_min(1)
 
 
 def _rate(settings: Probe, progress: float) -> float:
@@ -192,6 +209,8 @@ def _rate(settings: Probe, progress: float) -> float:
 @torch.inference_mode()
 def _val_f1(head: Head, losses: list[tuple[Loss, int]], split: _Split) -> Tensor:
     log_odds = _log_odds(losses, head.logits(split.features["val"]))
+    if "val" in split.known:
+        log_odds = log_odds.masked_fill(~split.known["val"], -torch.inf)
     return f1_at(log_odds, split.targets["val"], 0.0).nanmean(-1)
 
 
@@ -208,5 +227,6 @@ def _log_odds(losses: list[tuple[Loss, int]], logits: Tensor) -> Tensor:
 
 def _prior_scores(split: _Split) -> dict[str, Tensor]:
     """The constant predictor: every row gets the training frequencies. A diverged trial enters at its score."""
-    prior = split.targets["train"].double().mean(0)
+    y, told = split.targets["train"].double(), split.known.get("train")
+    prior = y.mean(0) if told is None else y.sum(0) / told.sum(0).clamp_min(1)
     return {name: prior.expand(1, len(split.targets[name]), -1) for name in EVALUATED}
