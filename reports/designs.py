@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.curves import cross_fitted_best
 from reports.facts import ParameterFacts, StudyFacts
-from reports.statistics import cross_fitted_best, image_error, nan_mean
+from reports.statistics import image_error, nan_mean
 from reports.table import DIVERGED, DONE, SOBOL, SWEEP, facts_of, with_facts
 
 ENDED = (DONE, DIVERGED)
@@ -21,7 +22,8 @@ class Sweep:
     """One hyperparameter of one loss: levels in order, planned ones without trials included; [L, S] on test.
 
     `scores_LS` is NaN where a trial is missing or diverged; `floored_LS` holds the score of the constant predictor
-    where one diverged. `images_LSG` are the scores without each of G groups of test images, None where not recorded.
+    where one diverged, `val_LS` the validation scores. `images_LSG` are the scores without each of G groups of test
+    images, None where not recorded.
     """
 
     loss: str
@@ -31,6 +33,7 @@ class Sweep:
     seeds: tuple[int, ...]
     scores_LS: np.ndarray
     floored_LS: np.ndarray
+    val_LS: np.ndarray
     diverged_LS: np.ndarray
     images_LSG: np.ndarray | None = None
 
@@ -45,11 +48,14 @@ class Sweep:
         return np.delete(np.arange(len(self.levels)), self.default)
 
     @cached_property
+    def images_LG(self) -> np.ndarray | None:
+        """Mean difference from the default without each group of test images."""
+        return None if self.images_LSG is None else nan_mean(self.images_LSG - self.images_LSG[self.default], axis=1)
+
+    @cached_property
     def errors_L(self) -> np.ndarray:
         """Standard error that the choice of test images adds to each mean difference; 0 where not recorded."""
-        if self.images_LSG is None:
-            return np.zeros(len(self.levels))
-        return image_error(nan_mean(self.images_LSG - self.images_LSG[self.default], axis=1))
+        return np.zeros(len(self.levels)) if self.images_LG is None else image_error(self.images_LG)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         seeds=study.seeds,
         scores_LS=_grid(done, key, levels, study.seeds, column),
         floored_LS=_grid(ended, key, levels, study.seeds, column),
+        val_LS=_grid(done, key, levels, study.seeds, f"val_{study.metric}"),
         diverged_LS=np.isfinite(_grid(diverged, key, levels, study.seeds, "_one")),
     )
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from reports.designs import Sweep
-from reports.statistics import CONFIDENCE, MIN_SEEDS, Interval, nan_mean, t_interval, wilson, worst_drop
+from reports.statistics import CONFIDENCE, MIN_SEEDS, POWER, Interval, nan_mean, t_interval, wilson, worst_drop
 from reports.words import SIGNED, level, number
 
 STEADY, SENSITIVE, NEAR, NOISY, NOT_JUDGED = VERDICTS = (
@@ -31,7 +31,6 @@ STEADY, SENSITIVE, NEAR, NOISY, NOT_JUDGED = VERDICTS = (
     "not judged",
 )
 EQUIVALENCE = 0.90
-POWER = 0.8
 NUMBERS = np.arange(MIN_SEEDS, 501)
 """Numbers of seeds that are thought of: more than 500 are called too many."""
 

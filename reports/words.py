@@ -17,8 +17,8 @@ def number(value: float, form: str = PLAIN) -> str:
 
 
 def with_interval(interval: Interval, form: str = PLAIN) -> str:
-    """`0.012 [0.004, 0.020]`; without the brackets when there are too few seeds."""
-    if not np.isfinite(interval.low):
+    """`0.012 [0.004, 0.020]`; no brackets when there are too few seeds, a dash for an end without bound."""
+    if np.isnan(interval.low):
         return number(interval.value, form)
     return f"{number(interval.value, form)} [{number(interval.low, form)}, {number(interval.high, form)}]"
 

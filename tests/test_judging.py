@@ -17,7 +17,7 @@ def sweep(differences_KS, default=0.5, *, diverged=(), floor=0.1):
     for at in diverged:
         scores[at], floored[at], broken[at] = np.nan, floor, True
     levels = [float(k) for k in range(len(scores))]
-    return Sweep("ral", "clip", levels, 0, tuple(range(scores.shape[1])), scores, floored, broken)
+    return Sweep("ral", "clip", levels, 0, tuple(range(scores.shape[1])), scores, floored, scores, broken)
 
 
 def noisy(means, spread, n=6, seed=0):

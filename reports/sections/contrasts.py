@@ -1,4 +1,4 @@
-"""Is one loss steadier than another in the same hyperparameter? R6 and R18."""
+"""Is one loss steadier than another in the same hyperparameter? R6 and R18, one family over everything compared."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,28 +7,21 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
+from reports.curves import areas, magnitude
 from reports.designs import Sweep, losses_of, sweep_of, swept
-from reports.statistics import (
-    Interval,
-    area_under_sensitivity,
-    bca_interval,
-    holm,
-    resampled,
-    sign_flip_p,
-    t_interval,
-)
-from reports.words import SIGNED, p_value, with_interval
-
-ALPHA = 0.05
-NUM_SHOWN = 3
+from reports.families import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
+from reports.statistics import Interval, image_error, t_interval
+from reports.table import facts_of
+from reports.words import SIGNED, listed, number, p_value, with_interval
 
 
 class Area(NamedTuple):
-    """R6 of one loss in one hyperparameter."""
+    """R6 of one loss in one hyperparameter: signed area, and the cross-validated size of the whole curve."""
 
     loss: str
     name: str
     area: Interval
+    magnitude: float
 
 
 class Contrast(NamedTuple):
@@ -37,19 +30,24 @@ class Contrast(NamedTuple):
     first: str
     second: str
     name: str
+    same_levels: bool
+    differences_S: np.ndarray
     difference: Interval
-    p: float
-    p_holm: float
+    p: float = np.nan
+    p_corrected: float = np.nan
+    needed: int | None = None
 
 
 class Info(NamedTuple):
+    margin: float
+    num_seeds: int
     areas: list[Area]
     contrasts: list[Contrast]
 
 
 @dataclass(frozen=True)
 class Contrasts:
-    """Areas under the sensitivity curve, contrasted between losses by seed pairs."""
+    """Signed areas under the reference curve, contrasted between losses by seed pairs."""
 
     key: str = "contrasts"
     title: str = "Steadier than the other?"
@@ -60,12 +58,13 @@ class Contrasts:
         return [cls()]
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        areas, contrasts = [], []
+        found, contrasts = [], []
         for name in swept(table):
             sweeps = [s for loss in losses_of(table) if (s := sweep_of(table, loss, name))]
-            areas += [Area(s.loss, name, _area(s, rng)) for s in sweeps]
+            found += [_area(s) for s in sweeps]
             contrasts += [_contrast(a, b) for a, b in combinations(sweeps, 2)]
-        return Info(areas, _corrected(contrasts))
+        study = facts_of(table)
+        return Info(study.margin, len(study.seeds), found, _tested(contrasts, rng))
 
     def draw(self, info: Info) -> None:
         return None
@@ -73,7 +72,7 @@ class Contrasts:
     def rows(self, info: Info) -> pd.DataFrame | None:
         if not info.areas:
             return None
-        area = {(a.loss, a.name): with_interval(a.area) for a in info.areas}
+        area = {(a.loss, a.name): with_interval(a.area, SIGNED) for a in info.areas}
         return pd.DataFrame(
             [
                 {
@@ -82,62 +81,96 @@ class Contrasts:
                     "area": area[c.first, c.name],
                     "second": c.second,
                     "area ": area[c.second, c.name],
+                    "levels": "same" if c.same_levels else "differ",
                     "difference": with_interval(c.difference, SIGNED),
                     "p": p_value(c.p),
-                    "p (Holm)": p_value(c.p_holm),
+                    "p (corrected)": p_value(c.p_corrected),
+                    "seeds": c.difference.n,
+                    "seeds needed": c.needed or "–",
                 }
                 for c in info.contrasts
             ]
-            or [{"hyperparameter": a.name, "loss": a.loss, "area": with_interval(a.area)} for a in info.areas]
+            or [
+                {"hyperparameter": a.name, "loss": a.loss, "area": area[a.loss, a.name], "size": number(a.magnitude)}
+                for a in info.areas
+            ]
         )
 
     def answer(self, info: Info) -> str:
         if not info.contrasts:
             return "No two losses share a swept hyperparameter."
-        clear = [c for c in info.contrasts if c.p_holm < ALPHA]
-        explained = "Area: mean over levels of what is lost against the default; intervals by BCa over seeds."
-        if clear:
-            return "\n".join([*map(_sentence, clear), explained])
-        apart = [c for c in info.contrasts if c.difference.low > 0 or c.difference.high < 0]
-        apart.sort(key=lambda c: -abs(c.difference.value))
-        shown = "; ".join(f"{c.first} − {c.second} in {c.name} {_signed(c)}" for c in apart[:NUM_SHOWN])
-        return (
-            "By the exact test with Holm's correction over hyperparameters no pair differs (n = "
-            f"{min(c.difference.n for c in info.contrasts)}; six seeds cannot go below p = 0.031 even before it). "
-            + (f"By their t-intervals the largest differences are {shown}. " if shown else "")
-            + explained
-        )
+        clear = [c for c in info.contrasts if c.p_corrected <= ALPHA]
+        large = [c for c in clear if abs(c.difference.value) >= info.margin]
+        lines = [_sentence(name, [c for c in large if c.name == name]) for name in dict.fromkeys(c.name for c in large)]
+        if small := len(clear) - len(large):
+            pairs = "pair differs" if small == 1 else "pairs differ"
+            lines.append(f"{small} more {pairs} surely, but by less than the margin of {info.margin:g}.")
+        return "\n".join([*lines, *_open(info), EXPLAINED])
 
 
-def _signed(c: Contrast) -> str:
-    return with_interval(c.difference, SIGNED)
+EXPLAINED = (
+    "Area: mean over levels of what is lost against the default, gains counted against losses; p by sign flips, "
+    "corrected over all pairs and hyperparameters at once (Romano and Wolf); intervals are each pair's own."
+)
 
 
-def _area(sweep: Sweep, rng: np.random.Generator) -> Interval:
-    curve = sweep.differences_LS
-    return bca_interval(lambda rows: area_under_sensitivity(resampled(curve, rows)), curve.shape[1], rng)
+def _open(info: Info) -> list[str]:
+    """What n seeds cannot decide, and how many could."""
+    undecided = [c for c in info.contrasts if not c.p_corrected <= ALPHA]
+    if not undecided:
+        return []
+    n = min(c.difference.n for c in undecided)
+    if least_p(n) > ALPHA:
+        return [f"{len(undecided)} comparisons cannot be decided with {n} seeds: sign flips need at least six."]
+    needed = [c.needed for c in undecided if c.needed and c.needed > n]
+    most = f"; {min(needed)} would decide the first of them" if needed else ""
+    return [f"{len(undecided)} of {len(info.contrasts)} comparisons cannot be decided with {n} seeds{most}."]
 
 
-def _per_seed(sweep: Sweep) -> np.ndarray:
-    """A_{l,r}: the area of each seed's own curve, [S]; NaN for a seed without its default."""
-    return area_under_sensitivity(sweep.differences_LS.T[..., None])
+def _area(sweep: Sweep) -> Area:
+    lost = areas(sweep.differences_LS, sweep.default)
+    error = 0.0 if sweep.images_LG is None else float(image_error(_image_areas(sweep)))
+    return Area(sweep.loss, sweep.name, t_interval(lost, error=error), magnitude(sweep.differences_LS, sweep.default))
+
+
+def _image_areas(sweep: Sweep) -> np.ndarray:
+    """The area without each group of test images, [G]."""
+    assert sweep.images_LG is not None
+    return areas(sweep.images_LG, sweep.default)
 
 
 def _contrast(a: Sweep, b: Sweep) -> Contrast:
-    differences = _per_seed(a) - _per_seed(b)
-    return Contrast(a.loss, b.loss, a.name, t_interval(differences), sign_flip_p(differences), np.nan)
+    differences = areas(a.differences_LS, a.default) - areas(b.differences_LS, b.default)
+    known = a.images_LG is not None and b.images_LG is not None
+    error = float(image_error(_image_areas(a) - _image_areas(b))) if known else 0.0
+    same = a.levels == b.levels and a.default == b.default
+    return Contrast(a.loss, b.loss, a.name, same, differences, t_interval(differences, error=error))
 
 
-def _corrected(contrasts: list[Contrast]) -> list[Contrast]:
-    """Holm over the hyperparameters of each pair."""
-    result = list(contrasts)
-    for pair in dict.fromkeys((c.first, c.second) for c in contrasts):
-        rows = [i for i, c in enumerate(contrasts) if (c.first, c.second) == pair]
-        for i, p in zip(rows, holm(np.array([contrasts[i].p for i in rows])), strict=True):
-            result[i] = contrasts[i]._replace(p_holm=float(p))
-    return result
+def _tested(contrasts: list[Contrast], rng: np.random.Generator) -> list[Contrast]:
+    if not contrasts:
+        return []
+    differences_CS = np.array([c.differences_S for c in contrasts])
+    tests = zip(contrasts, sign_flip_p(differences_CS, rng), romano_wolf(differences_CS, rng), strict=True)
+    return [
+        c._replace(p=float(p), p_corrected=float(corrected), needed=seeds_to_tell(c.differences_S, len(contrasts)))
+        for c, p, corrected in tests
+    ]
 
 
-def _sentence(c: Contrast) -> str:
-    steadier, other = (c.first, c.second) if c.difference.value < 0 else (c.second, c.first)
-    return f"{steadier} is steadier than {other} in {c.name} (Holm p = {p_value(c.p_holm)})."
+def _sentence(name: str, clear: list[Contrast]) -> str:
+    """`In clip ral and asl are steadier than bal.`"""
+    steadier: dict[str, list[str]] = {}
+    for c in clear:
+        first, second = (c.first, c.second) if c.difference.value < 0 else (c.second, c.first)
+        steadier.setdefault(first, []).append(second)
+    alike: dict[str, list[str]] = {}
+    for first, others in steadier.items():
+        alike.setdefault(listed(others), []).append(first)
+    parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} steadier than {o}" for o, names in alike.items()]
+    worst = max(c.p_corrected for c in clear)
+    return f"In {name} {'; '.join(parts)} (p {_at_most(worst)} after correction)."
+
+
+def _at_most(p: float) -> str:
+    return p_value(p) if p < 0.001 else f"≤ {p_value(p)}"

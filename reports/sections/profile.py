@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from reports.clouds import few_points, quantile_interval, tail_interval
 from reports.designs import cloud_of, has_design, losses_of
-from reports.statistics import Interval, bca_interval, nan_mean, resampled
+from reports.statistics import Interval, nan_mean
 from reports.style import figure, looks
 from reports.table import SOBOL, facts_of
 from reports.words import with_interval
@@ -90,22 +91,17 @@ class Profiles:
             return "There are no Sobol points of a loss with hyperparameters."
         order = sorted(tuned, key=lambda p: -p.low_quantile.value)
         parts = [f"{p.low_quantile.value:.3f} for {p.loss}" for p in order]
-        return f"Nine of ten random settings reach at least {', '.join(parts)} (intervals by BCa over seeds)."
+        warning = few_points(len(p.means) for p in tuned)
+        return f"Nine of ten random settings reach at least {', '.join(parts)}.{warning}"
 
 
 def _profile(loss: str, test_HS: np.ndarray, look: tuple[str, str], rng: np.random.Generator) -> Profile:
-    def means(rows: np.ndarray) -> np.ndarray:
-        """Seed means of the settings, sorted, for each row of seed numbers: [R, H]; settings never scored come last."""
-        return np.sort(nan_mean(resampled(test_HS, rows)), axis=-1)
-
-    num_seeds = test_HS.shape[1]
-    num_worst = max(1, round(WORST_SHARE * len(test_HS)))
-    ordered = means(np.arange(num_seeds)[None])[0]
+    means = np.sort(nan_mean(test_HS))
     return Profile(
         loss,
-        ordered[np.isfinite(ordered)],
-        bca_interval(lambda rows: np.nanmedian(means(rows), axis=-1), num_seeds, rng),
-        bca_interval(lambda rows: np.nanquantile(means(rows), WORST_SHARE, axis=-1), num_seeds, rng),
-        bca_interval(lambda rows: nan_mean(means(rows)[:, :num_worst]), num_seeds, rng),
+        means[np.isfinite(means)],
+        quantile_interval(test_HS, 0.5, rng),
+        quantile_interval(test_HS, WORST_SHARE, rng),
+        tail_interval(test_HS, WORST_SHARE, rng),
         *look,
     )

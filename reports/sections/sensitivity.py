@@ -7,20 +7,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from reports.curves import Null, cross_fitted_curve, flat_null, naive_curve, seed_noise, span
 from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.facts import StudyFacts
 from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
 from reports.sections.verdicts import settles
-from reports.statistics import (
-    MIN_SEEDS,
-    Interval,
-    flat_null_p,
-    naive_curve,
-    nan_mean,
-    seed_noise,
-    t_interval,
-    wilson,
-)
+from reports.statistics import MIN_SEEDS, Interval, nan_mean, t_interval, wilson
 from reports.style import FAINT, MARGIN, faded, figure, looks
 from reports.table import facts_of
 from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
@@ -34,9 +26,10 @@ class Curve(NamedTuple):
     naive: np.ndarray
     judged: Judgement
     diverged: list[Interval]
-    span: float
+    crossed: np.ndarray
+    null: Null
+    span: Interval
     noise: float
-    null_p: float
     colour: str
     dash: str
 
@@ -109,9 +102,10 @@ class Sensitivity:
                 "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in info.curves],
                 "worst drop": [with_interval(c.judged.drop, SIGNED) for c in info.curves],
                 "diverged": [_divergence(c) for c in info.curves],
-                "span": [number(c.span) for c in info.curves],
+                "span": [with_interval(c.span) for c in info.curves],
                 "seed noise": [number(c.noise) for c in info.curves],
-                "p (flat)": [p_value(c.null_p) for c in info.curves],
+                "noise / span": [_ratio(c) for c in info.curves],
+                "p (flat)": [p_value(c.null.p) for c in info.curves],
                 "seeds": [c.judged.drop.n for c in info.curves],
                 "verdict": [c.judged.status for c in info.curves],
             }
@@ -128,16 +122,16 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.rando
     reference = [t_interval(row, error=error) for row, error in errors]
     ended_LS = sweep.diverged_LS | np.isfinite(sweep.scores_LS)
     rates = [wilson(int(k), int(n)) for k, n in zip(sweep.diverged_LS.sum(1), ended_LS.sum(1), strict=True)]
-    means = [interval.value for interval in reference if interval.n]
     return Curve(
         sweep,
         reference,
         naive_curve(sweep.scores_LS),
         judge(sweep, study.margin, study.floor),
         rates,
-        max(means) - min(means) if means else np.nan,
+        nan_mean(cross_fitted_curve(sweep.scores_LS, sweep.val_LS)),
+        flat_null(sweep.differences_LS, sweep.default, rng),
+        span(sweep.differences_LS, sweep.images_LG),
         seed_noise(sweep.scores_LS),
-        flat_null_p(sweep.scores_LS, rng),
         *look,
     )
 
@@ -165,6 +159,16 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
         showlegend=first,
         hovertemplate=f"{loss}, naive<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
     )
+    drawn.add_scatter(
+        x=x,
+        y=_plain(curve.crossed),
+        mode="lines",
+        line={"color": curve.colour, "width": 1.5, "dash": "dot"},
+        name="cross-fitted difference from best",
+        legendgroup="cross-fitted",
+        showlegend=first,
+        hovertemplate=f"{loss}, cross-fitted<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+    )
     ends = [(i.high - i.value, i.value - i.low) for i in curve.reference]
     drawn.add_scatter(
         x=x,
@@ -191,6 +195,11 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
 
 def _plain(values: np.ndarray) -> list[float | None]:
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
+
+
+def _ratio(curve: Curve) -> str:
+    """R16: the seed noise in shares of the span."""
+    return number(curve.noise / curve.span.value if curve.span.value > 0 else np.nan, "{:.2f}")
 
 
 def _divergence(curve: Curve) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from reports.clouds import few_points, resampled, share_interval
+from reports.curves import cross_fitted_best
 from reports.designs import Cloud, cloud_of, has_design, losses_of
-from reports.statistics import Interval, bca_interval, cross_fitted_best, nan_mean, resampled
+from reports.statistics import Interval, nan_mean
 from reports.style import FAINT, figure, looks
 from reports.table import SOBOL, facts_of
 from reports.words import PERCENT, number, with_interval
@@ -115,7 +117,7 @@ class Tolerances:
         return (
             f"Share of settings within {info.margin:g} of the best of all losses ({info.overall_best:.3f}, "
             f"cross-fitted): {', '.join(parts)}. Thick lines: against the best of all; thin dashed lines: against each "
-            "loss's own best."
+            f"loss's own best.{few_points(t.num_settings for t in tuned)}"
         )
 
 
@@ -148,8 +150,8 @@ def _tolerance(
         float(own.best(all_seeds)[0]),
         np.array([share(all_seeds, own, delta)[0] for delta in deltas]),
         np.array([share(all_seeds, overall, delta)[0] for delta in deltas]),
-        bca_interval(lambda rows: share(rows, own, margin), num_seeds, rng),
-        bca_interval(lambda rows: share(rows, overall, margin), num_seeds, rng),
+        share_interval(lambda rows: share(rows, own, margin), len(cloud.test_HS), num_seeds, rng),
+        share_interval(lambda rows: share(rows, overall, margin), len(cloud.test_HS), num_seeds, rng),
         len(cloud.test_HS),
         *look,
     )

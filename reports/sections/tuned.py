@@ -30,7 +30,10 @@ class Winner(NamedTuple):
 
 
 class Info(NamedTuple):
+    """`chosen_by` is the metric, in words, whose validation score chose the winners."""
+
     title: str
+    chosen_by: str
     winners: list[Winner]
 
 
@@ -54,7 +57,8 @@ class Tuned:
             for group in sorted(rows[rows.design == SEARCH].group.dropna().unique()):
                 if winner := _winner(table, rows, loss, int(group), look[loss][0]):
                     winners.append(winner)
-        return Info(facts_of(table).title, winners)
+        study = facts_of(table)
+        return Info(study.title, study.measures[study.chosen_by or study.metric].title, winners)
 
     def draw(self, info: Info) -> go.Figure | None:
         if not info.winners:
@@ -89,7 +93,7 @@ class Tuned:
                 "test, fresh seeds": [with_interval(w.tuned) for w in info.winners],
                 "default, same seeds": [with_interval(w.default) for w in info.winners],
                 "gain": [with_interval(w.gain, SIGNED) for w in info.winners],
-                "validation minus test": [number(w.gap, SIGNED) for w in info.winners],
+                "gap": [number(w.gap, SIGNED) for w in info.winners],
             }
         )
 
@@ -100,13 +104,14 @@ class Tuned:
         gains = [f"{_name(w)} {with_interval(w.gain, SIGNED)}" for w in info.winners]
         return (
             f"Tuned, {_name(best)} is highest on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
-            f"Gain over the default: {'; '.join(gains)}."
+            f"Gain over the default: {'; '.join(gains)}. Winners were chosen by {info.chosen_by} on validation, on the "
+            "search's seeds; the gap is that validation score minus the test score on fresh seeds, both of "
+            f"{info.title}."
         )
 
 
 def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colour: str) -> Winner | None:
     study = facts_of(table)
-    primary = study.chosen_by or study.metric
     keys = [f"hp.{name}" for name in study.losses[loss].space]
     searched = rows[(rows.design == SEARCH) & (rows.group == group)]
     confirmed = rows[(rows.design == CONFIRM) & (rows.group == group)]
@@ -118,7 +123,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     column = f"test_{study.metric}"
     tuned = confirmed.set_index("seed")[column]
     gain = (tuned - default.set_index("seed")[column]).dropna().to_numpy()
-    searched_val = float(searched.loc[same, f"val_{primary}"].mean()) if same.any() else np.nan
+    searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
     score = t_interval(tuned.to_numpy())
     return Winner(
         loss,

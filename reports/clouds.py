@@ -1,0 +1,119 @@
+"""What random settings give: shares and quantiles over Sobol points, with intervals over points and seeds both.
+
+Letters: H settings, S seeds, R resamples. A point of the box and a seed are both drawn at random, so both are sources
+of variation: half the width is the root of the sum of squares of the half over points and the half over seeds. Over
+points: Wilson's interval of a share, the binomial interval of a quantile (which needs no assumption, and has no low end
+where the points are too few). Over seeds: the bootstrap's standard deviation times Student's t.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from scipy import stats
+
+from reports.statistics import CONFIDENCE, MIN_SEEDS, Interval, nan_mean, wilson
+
+RESAMPLES = 200
+FEWEST_POINTS = 64
+"""2^6: below it the tails of a box are not seen, and the page warns."""
+
+OfSeeds = Callable[[np.ndarray], np.ndarray]
+"""Rows of seed numbers [R, S] to a value each [R]."""
+
+
+def few_points(numbers: Iterable[int]) -> str:
+    """A warning where a loss has too few settings, or nothing."""
+    least = min(numbers)
+    if least >= FEWEST_POINTS:
+        return ""
+    return f" With {least} settings the intervals are wide: give sobol.m at least {FEWEST_POINTS.bit_length() - 1}."
+
+
+def resampled(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Scores [H, S] for each row of seed numbers [R, S']: [R, H, S']."""
+    return np.moveaxis(scores[:, rows], 0, 1)
+
+
+def share_interval(statistic: OfSeeds, num_points: int, num_seeds: int, rng: np.random.Generator) -> Interval:
+    """Interval of a share of settings, in [0, 1]."""
+    value = float(statistic(np.arange(num_seeds)[None])[0])
+    if not np.isfinite(value):
+        return Interval(np.nan, np.nan, np.nan, num_seeds)
+    points = wilson(value * num_points, num_points)
+    found = _joined(value, points.low, points.high, statistic, num_seeds, rng)
+    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
+
+
+def quantile_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
+    """Interval of a quantile of the settings' seed means; an end is infinite where the points are too few for it."""
+    ordered = np.sort(_means(scores_HS))
+    n = len(ordered)
+    if not n:
+        return Interval(np.nan, np.nan, np.nan, scores_HS.shape[1])
+    ranks = stats.binom.ppf([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], n, share).astype(int)
+    low = ordered[ranks[0] - 1] if ranks[0] > 0 else -np.inf
+    high = ordered[ranks[1]] if ranks[1] < n else np.inf
+
+    def statistic(rows: np.ndarray) -> np.ndarray:
+        means = nan_mean(resampled(scores_HS, rows))
+        return np.quantile(means[:, np.isfinite(means).all(0)], share, axis=-1)
+
+    return _joined(float(np.quantile(ordered, share)), float(low), float(high), statistic, scores_HS.shape[1], rng)
+
+
+def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
+    """Interval of the mean over the worst `share` of settings: its influence function, Student's t over that tail.
+
+    Source: Trindade et al. 2007 for the variance.
+    """
+
+    def statistic(rows: np.ndarray) -> np.ndarray:
+        means = np.sort(nan_mean(resampled(scores_HS, rows)), axis=-1)  # settings never scored come last
+        return nan_mean(means[:, : max(1, round(share * means.shape[-1]))])
+
+    means, num_seeds = _means(scores_HS), scores_HS.shape[1]
+    if not len(means):
+        return Interval(np.nan, np.nan, np.nan, num_seeds)
+    value, tail = float(statistic(np.arange(num_seeds)[None])[0]), round(share * len(means))
+    influence = np.minimum(means - np.quantile(means, share), 0) / share
+    half = stats.t.ppf(0.5 + CONFIDENCE / 2, tail - 1) * influence.std() / np.sqrt(len(means)) if tail > 1 else np.inf
+    return _joined(value, value - half, value + half, statistic, num_seeds, rng)
+
+
+def win_interval(one_HS: np.ndarray, other_HS: np.ndarray) -> Interval:
+    """R19: how often a random setting of one loss beats a random one of another under the same seed, ties half.
+
+    Over points by DeLong et al. 1988, over seeds by Student's t of the seeds' own shares.
+    """
+    wins = np.sign(one_HS[:, None] - other_HS[None])  # [H, H', S]
+    known = np.isfinite(wins).all((0, 1))
+    n, shares = int(known.sum()), (1 + wins[..., known]) / 2
+    if not n:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    value, by_seed = float(shares.mean()), shares.mean((0, 1))
+    if n < MIN_SEEDS or min(len(one_HS), len(other_HS)) < 2:
+        return Interval(value, np.nan, np.nan, n)
+    placements = (shares.mean((1, 2)), shares.mean((0, 2)))
+    over_points = stats.norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(sum(p.var(ddof=1) / len(p) for p in placements))
+    over_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * by_seed.std(ddof=1) / np.sqrt(n)
+    half = float(np.hypot(over_points, over_seeds))
+    return Interval(value, max(0.0, value - half), min(1.0, value + half), n)
+
+
+def _joined(
+    value: float, low: float, high: float, statistic: OfSeeds, num_seeds: int, rng: np.random.Generator
+) -> Interval:
+    """The interval over points, widened by what the seeds add."""
+    if num_seeds < MIN_SEEDS:
+        return Interval(value, np.nan, np.nan, num_seeds)
+    drawn = statistic(rng.integers(num_seeds, size=(RESAMPLES, num_seeds)))
+    drawn = drawn[np.isfinite(drawn)]
+    spread = drawn.std() * np.sqrt(num_seeds / (num_seeds - 1)) if len(drawn) else 0.0
+    of_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, num_seeds - 1) * spread
+    ends = value - np.hypot(value - low, of_seeds), value + np.hypot(high - value, of_seeds)
+    return Interval(value, float(ends[0]), float(ends[1]), num_seeds)
+
+
+def _means(scores_HS: np.ndarray) -> np.ndarray:
+    means = nan_mean(scores_HS)
+    return means[np.isfinite(means)]

@@ -1,0 +1,71 @@
+"""Shares and quantiles of random settings: coverage over fresh points and fresh seeds, and closed forms."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.clouds import few_points, quantile_interval, share_interval, tail_interval, win_interval
+from reports.statistics import nan_mean
+
+
+def draw(rng, num_points=64, num_seeds=6, noise=0.3):
+    """Settings with standard normal truth, an effect a seed and noise."""
+    truth = rng.normal(size=(num_points, 1))
+    return truth + rng.normal(0, 0.2, num_seeds) + rng.normal(0, noise, (num_points, num_seeds))
+
+
+def coverage(intervals, truth):
+    return np.mean([i.low <= truth <= i.high for i in intervals])
+
+
+SPREAD = np.sqrt(1 + 0.3**2 / 6)
+"""Of a setting's seed mean, without the seeds' common effect."""
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.5, 1.3])
+def test_shares_cover_over_points_and_seeds(limit, rng):
+    found = []
+    for _ in range(300):
+        scores = draw(rng)
+        share = lambda rows, s=scores: (s[:, rows].mean(-1) >= limit).mean(0)  # noqa: E731
+        found.append(share_interval(share, 64, 6, rng))
+    assert coverage(found, stats.norm.sf(limit, scale=SPREAD)) >= 0.93
+    assert all(0 <= i.low <= i.high <= 1 for i in found)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_quantiles_cover_over_points_and_seeds(share, rng):
+    found = [quantile_interval(draw(rng), share, rng) for _ in range(200)]
+    assert coverage(found, stats.norm.ppf(share, scale=SPREAD)) >= 0.93
+    assert np.isfinite([i.low for i in found]).all()
+
+
+def test_the_tail_covers(rng):
+    truth = -SPREAD * stats.norm.pdf(stats.norm.ppf(0.1)) / 0.1
+    found = [tail_interval(draw(rng), 0.1, rng) for _ in range(300)]
+    assert coverage(found, truth) >= 0.92
+
+
+def test_a_low_quantile_of_few_points_has_no_low_end(rng):
+    assert quantile_interval(draw(rng, num_points=16), 0.1, rng).low == -np.inf
+    assert "give sobol.m at least 6" in few_points([64, 16]) and few_points([64, 128]) == ""
+
+
+def test_points_that_were_never_scored_do_not_count(rng):
+    scores = draw(rng)
+    scores[:8] = np.nan
+    assert quantile_interval(scores, 0.5, rng).value == pytest.approx(np.median(nan_mean(scores[8:])))
+
+
+def test_winning_is_the_mann_whitney_share(rng):
+    """With one seed's worth of scores at every seed it is scipy's U over the number of pairs."""
+    one, other = rng.normal(0.5, 1, 12), rng.normal(0, 1, 9)
+    found = win_interval(np.tile(one[:, None], 6), np.tile(other[:, None], 6))
+    assert found.value == pytest.approx(stats.mannwhitneyu(one, other).statistic / (12 * 9))
+
+
+def test_winning_covers(rng):
+    """P of one standard normal setting with noise above another that is 0.5 lower, on average over common seeds."""
+    truth = stats.norm.cdf(0.5 / np.sqrt(2 + 2 * 0.3**2))
+    found = [win_interval(draw(rng) + 0.5, draw(rng)) for _ in range(200)]
+    assert coverage(found, truth) >= 0.93
