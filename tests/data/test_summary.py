@@ -27,19 +27,24 @@ def test_a_summary_counts_what_the_tables_say(tmp_path):
     assert found.first_rows[0] == ("im0.png", "cat, dog", "train") and found.refusal is None
 
 
+def forgotten(folder):
+    """A study that forgets its separator; every class has a training image but for one."""
+    path = study(folder, ", drop_empty_classes: true")
+    table = (folder / "labels.csv").read_text().replace("dog;cat,test", "cat;dog,test").replace("im1,dog", "im1,cat")
+    write(folder, {"labels.csv": table})
+    return path
+
+
 def test_plan_shows_the_data_and_what_looks_odd(tmp_path, capsys):
-    assert main(["plan", study(tmp_path)]) == 0
+    assert main(["plan", forgotten(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "labels.csv: 6 rows" in shown and "2 train, 2 val, 2 test" in shown
-    assert "odd: without a separator tags has 4 classes such as 'cat;dog'; is ';' the separator?" in shown
+    assert "odd: without a separator tags has 3 classes such as 'cat;dog'; is ';' the separator?" in shown
 
 
 def test_run_says_what_looks_odd_before_it_checks(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write(six(tmp_path), {"own.yaml": STUDY % ""})
-    table = (tmp_path / "labels.csv").read_text().replace("dog;cat,test", "cat;dog,test")
-    write(tmp_path, {"labels.csv": table.replace("im1,dog", "im1,cat")})
-    assert main(["run", "own.yaml", "--set", "data.drop_empty_classes=true", "--serial"]) == 0
+    assert main(["run", forgotten(tmp_path), "--serial"]) == 0
     said = capsys.readouterr().err
     assert 0 < said.index("is ';' the separator?") < said.index("checking data")
 
@@ -68,3 +73,11 @@ def test_doctor_looks_at_a_study(tmp_path, capsys, monkeypatch):
     assert "ok  study         own: 6 rows, 2 classes" in capsys.readouterr().out
     assert main(["doctor", study(tmp_path, ', separator: ";"'), "--set", "data.image_column=id"]) == 1
     assert "NO  study         data.image_column: " in capsys.readouterr().out
+
+
+def test_what_cannot_be_scored_ends_plan_too(tmp_path, capsys):
+    path = study(tmp_path, ', separator: ";"')
+    table = (tmp_path / "labels.csv").read_text()
+    write(tmp_path, {"labels.csv": table.replace("cat,test", ",test").replace("dog;,test", ",test")})
+    assert main(["plan", path]) == 2
+    assert "no class has a positive in test (2 images), so nothing can be scored" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from trainables.cache import made_once
 from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.labels import Meaning
+from trainables.data.load import check
 from trainables.data.overview import summary_of
 from trainables.data.pixels import VERSION, decode, library, take_rows
 from trainables.data.places import ImageFile, checksums, place_of, zip_listing
@@ -197,16 +198,24 @@ class CsvTable(DataSettings):
     def load(self, image_size: int, cache: Path) -> ImageSet:
         """Decode what is not in the cache yet. Raises TrainableError that lists every image that cannot be had."""
         rows, images = self._decoded(read_rows(self, list_images(self)), image_size, cache)
-        labels = rows.labels
-        found = ImageSet(images, labels.targets, rows.split, rows.group, labels.classes, labels.known)
-        return found.keep_classes(found.train_counts() > 0) if self.drop_empty_classes else found
+        return self._image_set(rows, images)
 
     def describe(self) -> DataSummary:
         """What was understood of tables and folders; no image is opened. Raises TrainableError."""
         listing = list_images(self)
         rows = read_rows(self, listing)
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        return summary_of(listing, rows, len(absent), self.validation, self._refusal(rows, absent))
+        refusal = self._refusal(rows, absent)
+        try:
+            check(self._image_set(rows, np.empty((len(rows.ids), 0, 0, 1), dtype=np.uint8)), self.validation)
+        except TrainableError as error:
+            refusal = refusal or str(error)
+        return summary_of(listing, rows, len(absent), self.validation, refusal)
+
+    def _image_set(self, rows: Rows, images: np.ndarray) -> ImageSet:
+        labels = rows.labels
+        found = ImageSet(images, labels.targets, rows.split, rows.group, labels.classes, labels.known)
+        return found.keep_classes(found.train_counts() > 0) if self.drop_empty_classes else found
 
     def _decoded(self, rows: Rows, size: int, cache: Path) -> tuple[Rows, np.ndarray]:
         files = [file for file in rows.files if isinstance(file, ImageFile)]

@@ -16,10 +16,15 @@ def load(data: DataSet, image_size: int, cache: Path) -> ImageSet:
     Raises TrainableError naming what is wrong and the way out.
     """
     loaded = data.load(image_size, cache)
-    _check_groups(loaded)
-    _check_classes(loaded)
-    _check_scores(loaded, data.validation)
+    check(loaded, data.validation)
     return loaded
+
+
+def check(data: ImageSet, validation: Validation | None) -> None:
+    """Raises TrainableError for rows that cannot be trained on or scored; looks at no pixel."""
+    _check_groups(data)
+    _check_classes(data)
+    _check_scores(data, validation)
 
 
 def _check_groups(data: ImageSet) -> None:

@@ -21,8 +21,13 @@ def summary_of(
     counts = {name: labels.targets[rows.split == code].sum(0, dtype=np.int64) for code, name in enumerate(SPLITS)}
     classes = [ClassCount(name, *(int(counts[s][c]) for s in SPLITS)) for c, name in enumerate(labels.classes)]
     odd = [*rows.odd, *_split_oddities(rows, counts, validation)]
-    if num_absent and not refusal:
-        odd.append(Oddity(f"{counted(num_absent, 'image')} cannot be found; their rows are left out", "on_bad_image"))
+    if num_absent:
+        odd.append(
+            Oddity(
+                f"{counted(num_absent, 'image')} cannot be found; their rows are left out if they may be skipped",
+                "on_bad_image",
+            )
+        )
     places = {str(file.place.path) for file in rows.files if isinstance(file, ImageFile)}
     return DataSummary(
         tables=[
