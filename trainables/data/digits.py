@@ -54,6 +54,17 @@ class DigitsMlt(DataSettings):
         )
 
 
+def balanced_scenes(num: int) -> tuple[np.ndarray, np.ndarray]:
+    """`num` fresh scenes, images [num, 32, 32, 1] and targets [num, 10], all digits about equally frequent.
+
+    Drawn from the originals of the train split alone, so that nothing of validation or test is seen.
+    """
+    pool = _pools(np.random.default_rng(SEED))["train"]
+    rng = np.random.default_rng([SEED, 1])
+    targets = _flat_targets(rng, num)
+    return np.stack([_scene(rng, row, pool) for row in targets])[..., None], targets
+
+
 def _pools(rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
     """Per split, per digit: the originals [n, 8, 8] in 0..16 that may appear there."""
     from sklearn.datasets import load_digits

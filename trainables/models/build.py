@@ -42,7 +42,7 @@ class ImageModel:
 def build(backbone: Backbone, channels: int, device: str) -> ImageModel:
     """The model without its classifier. Raises TrainableError for an unknown model or weights that do not fit."""
     import_torchvision()
-    maker = {"timm": _timm, "open_clip": _open_clip}[backbone.library]
+    maker = {"timm": build_timm, "open_clip": _open_clip}[backbone.library]
     module, mean, std = maker(backbone, channels)
     shape = (1, channels, 1, 1)
     return ImageModel(
@@ -59,7 +59,8 @@ def _per_channel(values: Any, channels: int) -> Tensor:
     return torch.tensor(values * (channels // len(values)), dtype=torch.float32)
 
 
-def _timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
+def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
+    """(the model without its classifier, mean, std of its normalisation). Raises TrainableError."""
     import timm
 
     name = f"{backbone.name}.{backbone.pretrained}" if isinstance(backbone.pretrained, str) else backbone.name
@@ -70,7 +71,8 @@ def _timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
         name, pretrained=bool(backbone.pretrained), in_chans=channels, num_classes=0, **backbone.model_args
     )
     if backbone.weights:
-        _load(model, backbone.weights_file(), head=str(model.pretrained_cfg.get("classifier", "")))
+        head = str(model.pretrained_cfg.get("classifier", ""))
+        load_weights(model, backbone.weights_file(), head=head, key="trainable.backbone.weights")
     config = timm.data.resolve_model_data_config(model)
     return model, config["mean"], config["std"]
 
@@ -88,8 +90,11 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     return model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 
 
-def _load(model: nn.Module, path: Path, *, head: str) -> None:
-    """Load a local file; the weights of its classifier (`head`) are left out, everything else must fit."""
+def load_weights(model: nn.Module, path: Path, *, key: str, head: str | None = None) -> None:
+    """Load a local file; the weights of its classifier (`head`) are left out, everything else must fit.
+
+    Raises TrainableError naming the `key` of the study file.
+    """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -101,4 +106,4 @@ def _load(model: nn.Module, path: Path, *, head: str) -> None:
         model.load_state_dict({key: value for key, value in state.items() if key.rpartition(".")[0] != head})
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise TrainableError(f"trainable.backbone.weights: {path} does not fit the model ({reason})") from error
+        raise TrainableError(f"{key}: {path} does not fit the model ({reason})") from error

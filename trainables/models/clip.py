@@ -1,0 +1,130 @@
+"""CLIP models: image and text towers by name, or small ones; everything that a trainable needs of open_clip."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.errors import TrainableError, nearest
+from trainables.models.build import build_timm, load_weights
+from trainables.models.clip_settings import Clip
+from trainables.models.settings import Backbone
+from trainables.models.text import TextEncoder, unit
+from trainables.models.torchvision_pair import import_torchvision
+
+Normalisation = Literal["model", "clip", "imagenet"]
+BATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class ClipModel:
+    """Both towers; `mean` and `std` [1, 3, 1, 1]. Embeddings are as the towers give them, not normalised."""
+
+    module: Any
+    text: TextEncoder
+    mean: Tensor
+    std: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        return self.mean.device
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """Logarithm of the factor of the cosines, a scalar."""
+        return self.module.logit_scale.reshape(())
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] float32."""
+        pixels = images.to(self.device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).float()
+        return (pixels / 255 - self.mean) / self.std
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Embeddings [B, D] of images [B, S, S, 1 or 3] uint8."""
+        return self.module.encode_image(self.pixels(images))
+
+    @torch.inference_mode()
+    def embeddings(self, images: np.ndarray, rows: np.ndarray) -> Tensor:
+        """Embeddings [N, D] float32 of some rows of images, in evaluation mode, unit norm."""
+        self.module.eval()
+        parts = [
+            self.encode_images(torch.from_numpy(np.asarray(images[rows[at : at + BATCH]]))).float()
+            for at in range(0, len(rows), BATCH)
+        ]
+        return unit(torch.cat(parts))
+
+
+def build_clip(clip: Clip, image_size: int, normalisation: Normalisation, device: str) -> ClipModel:
+    """The model with its weights, all parameters in float32. Raises TrainableError."""
+    import_torchvision()
+    module = _small(clip, clip.image, image_size) if clip.image else _published(clip, image_size)
+    mean, std = _normalisation(module, clip, normalisation)
+    module = module.to(device)
+    return ClipModel(module, TextEncoder.of(module, clip.name), *(_channels(v).to(device) for v in (mean, std)))
+
+
+def _channels(values: Any) -> Tensor:
+    return torch.tensor(list(values), dtype=torch.float32).view(1, 3, 1, 1)
+
+
+def _published(clip: Clip, image_size: int) -> nn.Module:
+    import open_clip
+
+    name = clip.name or ""
+    if name not in open_clip.list_models():
+        hint = nearest(name, open_clip.list_models())
+        raise TrainableError(f"trainable.model.name: open_clip has no model {name!r}; {hint}")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if clip.pretrained and clip.pretrained not in tags:
+        hint = nearest(clip.pretrained, tags)
+        raise TrainableError(f"trainable.model.pretrained: {name} has no weights {clip.pretrained!r}; {hint}")
+    # The activation belongs to the weights: OpenAI's were trained with QuickGELU, which the plain name does not say.
+    quick = bool(clip.pretrained and open_clip.get_pretrained_cfg(name, clip.pretrained).get("quick_gelu"))
+    source = str(clip.weights_file()) if clip.weights else clip.pretrained
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return open_clip.create_model(
+                name, pretrained=source, force_quick_gelu=quick, force_image_size=image_size
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainableError(
+            f"trainable.model: the weights {source!r} of {name} cannot be had ({reason}); give model.weights, a local file"
+        ) from error
+
+
+def _small(clip: Clip, image: Backbone, image_size: int) -> nn.Module:
+    """open_clip's CLIP with a timm tower, whose trunk `image` describes."""
+    import open_clip
+    from open_clip.tokenizer import _tokenizer
+
+    trunk, mean, std = build_timm(image, 3)
+    with torch.inference_mode():
+        dimension = trunk.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-1]
+    towers: dict[str, Any] = {
+        "vision_cfg": {"timm_model_name": image.name, "timm_pool": "", "image_size": image_size},
+        "text_cfg": clip.text.model_dump() | {"vocab_size": _tokenizer.vocab_size},
+    }
+    module: Any = open_clip.CLIP(embed_dim=clip.embedding, **towers)
+    module.visual.trunk = trunk
+    module.visual.head = nn.Linear(dimension, clip.embedding, bias=False)
+    if clip.weights:
+        load_weights(module, clip.weights_file(), key="trainable.model.weights")
+    module.visual.preprocess_cfg = {"mean": image.mean or mean, "std": image.std or std}
+    return module
+
+
+def _normalisation(module: Any, clip: Clip, normalisation: Normalisation) -> tuple[Any, Any]:
+    import open_clip
+    from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+    if normalisation == "imagenet":
+        return IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+    if normalisation == "clip":
+        return open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    config = module.visual.preprocess_cfg
+    return config["mean"], config["std"]

@@ -1,0 +1,80 @@
+"""What a study file says about a CLIP model: a published one by name, or small towers that are trained here."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from trainables.errors import TrainableError
+from trainables.models.settings import Backbone
+from trainables.settings import PathText, Settings, decisive
+
+
+class Pretraining(Settings):
+    """Contrastive pre-training here, in place of published weights: images against captions made of their labels."""
+
+    pairs: Literal["train", "balanced-digits"] = Field(
+        description="train: the train rows of the data set; balanced-digits: fresh scenes of digits-mlt's train digits"
+    )
+    num_pairs: int = Field(20_000, ge=1, description="scenes of balanced-digits")
+    epochs: int = Field(8, ge=1)
+    batch: int = Field(128, ge=2)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+
+
+class TextTower(Settings):
+    """A text transformer over CLIP's byte pairs."""
+
+    width: int = Field(64, ge=8)
+    heads: int = Field(2, ge=1)
+    layers: int = Field(2, ge=1)
+    context_length: int = Field(77, ge=8)
+
+
+class Clip(Settings):
+    """An open_clip model by `name`, or a timm `image` tower beside a text tower of the size given."""
+
+    name: str | None = Field(None, description="an open_clip model, as ViT-B-16")
+    pretrained: str | None = Field(None, description="an open_clip tag, as openai")
+    weights: PathText | None = Field(None, description="a local state dict of the whole model")
+    image: Backbone | None = None
+    text: TextTower = TextTower()
+    embedding: int = Field(64, ge=2, description="width of the space that image and text share, for an `image` tower")
+    pretraining: Pretraining | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Clip":
+        if (self.name is None) == (self.image is None):
+            raise ValueError("give either name (an open_clip model) or image (a timm tower)")
+        if self.pretrained and self.image:
+            raise ValueError("pretrained: only for an open_clip model by name; give image.weights or weights")
+        if sum(source is not None for source in (self.pretrained, self.weights)) > 1:
+            raise ValueError("pretrained and weights exclude each other; give one")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """The settings, with files of weights replaced by hashes of their contents. Raises TrainableError."""
+        files = {"weights": content_hash(self.weights_file())} if self.weights else {}
+        towers = {"image": self.image.identity()} if self.image else {"text": None, "embedding": None}
+        return {name: value for name, value in (decisive(self) | towers | files).items() if value is not None}
+
+    def weights_file(self) -> Path:
+        """The local file of weights. Raises TrainableError when it is not there."""
+        path = Path(self.weights or "").expanduser()
+        if not path.is_file():
+            raise TrainableError(f"trainable.model.weights: {path} does not exist; give a state dict of an open_clip model")
+        return path
+
+    def words(self) -> str:
+        """What the model is, for a report's header."""
+        made = "pre-trained here" if self.pretraining else self.pretrained or ("local weights" if self.weights else "")
+        towers = self.name or f"{self.image.name if self.image else ''} beside a text tower {self.text.width} wide"
+        return f"{towers}, {made or 'random weights'}"
+
+
+def content_hash(path: Path) -> str:
+    """16 hexadecimal digits of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
