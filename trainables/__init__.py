@@ -3,11 +3,14 @@
 This package runs without Ray and MLflow. Importing it does not import torch; its modules do.
 """
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from trainables.base import Trainable
 from trainables.errors import TrainableError
 from trainables.probe.settings import Probe
+from trainables.prompt.settings import Prompt
 from trainables.settings import chosen
 from trainables.trial import Trial
 
@@ -15,9 +18,10 @@ __all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial",
 
 TRAINABLES: dict[str, type[Trainable]] = {
     "probe": Probe,
+    "prompt": Prompt,
 }
 
-AnyTrainable = Probe
+AnyTrainable = Annotated[Probe | Prompt, Field(discriminator="name")]
 """What `trainable:` of a study file may hold, for the schema that editors read."""
 
 

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
@@ -24,6 +24,10 @@ class Settings(BaseModel):
                 if key not in cls.model_fields:
                     raise ValueError(f"unknown key {key!r}; {nearest(str(key), cls.model_fields)}")
         return values
+
+    def with_changes(self, changes: dict[str, Any]) -> Self:
+        """These settings with some changed, as a trial changes them. Raises pydantic's ValidationError."""
+        return type(self).model_validate(self.model_dump() | changes)
 
 
 PLACE = "place"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,6 +48,14 @@ class Trial:
             del contents[name]
         canonical = json.dumps(contents, sort_keys=True, separators=(",", ":"), default=_refuse)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def shared_settings(trials: Sequence[Trial]) -> dict[str, Any]:
+    """In which settings the trials of a pack depart from the study's. Raises ValueError unless they agree."""
+    first, *others = ((trial.data, trial.trainable, trial.settings, trial.seed) for trial in trials)
+    if any(other != first for other in others):
+        raise ValueError("the trials of a pack must share data, trainable settings and seed")
+    return trials[0].settings
 
 
 def _refuse(value: object) -> str:

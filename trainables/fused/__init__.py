@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from trainables.fused.path import Faster
@@ -39,6 +40,11 @@ def path_of(loss: Any) -> str:
     return loss.path if isinstance(loss, Faster) else "eager"
 
 
-def means(loss: Any, logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over the entries of each batch, [...], as a training step needs it; a faster path keeps no entries."""
+def means(loss: Any, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+    """Mean over the entries of each batch, [...], as a training step needs it; a faster path keeps no entries.
+
+    `known` [B, C] leaves entries out whose label is missing.
+    """
+    if known is not None:
+        return torch.where(known, loss(logits, targets), 0.0).sum((-2, -1)) / known.sum().clamp_min(1)
     return loss.means(logits, targets) if isinstance(loss, Faster) else loss(logits, targets).mean((-2, -1))

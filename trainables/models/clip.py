@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from trainables.errors import TrainableError, nearest
 from trainables.models.build import build_timm, load_weights
-from trainables.models.clip_settings import Clip
+from trainables.models.clip_settings import Clip, Normalisation
 from trainables.models.settings import Backbone
 from trainables.models.text import TextEncoder, unit
 from trainables.models.torchvision_pair import import_torchvision
 
-Normalisation = Literal["model", "clip", "imagenet"]
 BATCH = 256
 
 
@@ -87,13 +86,11 @@ def _published(clip: Clip, image_size: int) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return open_clip.create_model(
-                name, pretrained=source, force_quick_gelu=quick, force_image_size=image_size
-            )
+            return open_clip.create_model(name, pretrained=source, force_quick_gelu=quick, force_image_size=image_size)
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainableError(
-            f"trainable.model: the weights {source!r} of {name} cannot be had ({reason}); give model.weights, a local file"
+            f"trainable.model: the weights {source!r} of {name} cannot be had ({reason}); give a local file as weights"
         ) from error
 
 

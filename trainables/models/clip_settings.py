@@ -10,6 +10,9 @@ from trainables.errors import TrainableError
 from trainables.models.settings import Backbone
 from trainables.settings import PathText, Settings, decisive
 
+Normalisation = Literal["model", "clip", "imagenet"]
+"""Of pixels: as the model was trained, by OpenAI's statistics, or by ImageNet's (D23: LM-CLIP's published code)."""
+
 
 class Pretraining(Settings):
     """Contrastive pre-training here, in place of published weights: images against captions made of their labels."""
@@ -64,7 +67,9 @@ class Clip(Settings):
         """The local file of weights. Raises TrainableError when it is not there."""
         path = Path(self.weights or "").expanduser()
         if not path.is_file():
-            raise TrainableError(f"trainable.model.weights: {path} does not exist; give a state dict of an open_clip model")
+            raise TrainableError(
+                f"trainable.model.weights: {path} does not exist; give a state dict of an open_clip model"
+            )
         return path
 
     def words(self) -> str:

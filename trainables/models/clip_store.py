@@ -4,8 +4,6 @@ Nothing is fitted on rows that become validation: a model that is pre-trained on
 (one model a seed where each seed carves its own validation).
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +20,11 @@ from trainables.data.load import load
 from trainables.data.settings import ClassGroups
 from trainables.device import all_threads
 from trainables.models.captions import captions
-from trainables.models.clip import ClipModel, Normalisation, build_clip
+from trainables.models.clip import ClipModel, build_clip
+from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_pretraining import pretrain
-from trainables.models.clip_settings import Clip
+from trainables.models.clip_settings import Clip, Normalisation
 from trainables.models.warm_start import seeded
-
-VERSION = 1
-"""Raised when the same settings would give other models or embeddings, so that old caches are left alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,23 +53,23 @@ class ClipStore:
         """The facts of the data."""
         return self.facts.describe(seeds)
 
-    def ready(self) -> bool:
-        """Whether a pre-trained model of the first seed is there; what is not pre-trained here is not known."""
-        return self.clip.pretraining is not None and self._path("clip", 0, ".pt").exists()
-
     def model(self, seed: int) -> ClipModel:
         """A model of its own for one trial, as all trials of `seed` start from. Raises TrainableError."""
         if self.clip.pretraining is None:
             return self._built()
-        path = made_once(self._path("clip", seed, ".pt"), lambda to: self._pretrained(to, seed))
+        path = made_once(self._files.model(seed), lambda to: self._pretrained(to, seed))
         model = self._built()
         model.module.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
         return model
 
     def embeddings(self, seed: int) -> np.ndarray:
         """Unit-norm embeddings [N, D] float32 of all images by the model of `seed`, made once."""
-        path = self._path("embeddings", seed, ".npy")
-        return np.load(made_once(path, lambda to: np.save(to, self._embedded(seed))), mmap_mode="r")
+        path = made_once(self._files.embeddings(seed), lambda to: np.save(to, self._embedded(seed)))
+        return np.load(path, mmap_mode="r")
+
+    @property
+    def _files(self) -> ClipFiles:
+        return ClipFiles(self.clip, self.image_size, self.normalisation, self.data, self.cache)
 
     def _built(self) -> ClipModel:
         with seeded(0):
@@ -97,18 +93,3 @@ class ClipStore:
         with seeded(0), all_threads():
             pretrain(model, images, captions(targets[rows], self.images.classes), rows, how)
         torch.save(model.module.state_dict(), path)
-
-    def _path(self, what: str, seed: int, ending: str) -> Path:
-        validation = self.data.validation
-        fitted = self.clip.pretraining is not None and self.clip.pretraining.pairs == "train" and validation
-        variant = (seed if validation.per_seed else 0) if fitted and validation else None
-        decisive = {
-            "version": VERSION,
-            "data": {k: v for k, v in self.data.identity().items() if variant is not None or k != "validation"},
-            "model": self.clip.identity(),
-            "image_size": self.image_size,
-            "normalisation": self.normalisation,
-            "seed": variant,
-        }
-        key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-        return self.cache / f"{what}-{key}{ending}"

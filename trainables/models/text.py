@@ -76,7 +76,9 @@ class TextEncoder:
         length, tower = embedded.shape[1], self.tower
         if length > len(tower.positional_embedding):
             most = len(tower.positional_embedding)
-            raise TrainableError(f"trainable.context: prompts of {length} tokens, the text tower reads {most}; shorten it")
+            raise TrainableError(
+                f"trainable.context: prompts of {length} tokens, the text tower reads {most}; shorten it"
+            )
         x = embedded + tower.positional_embedding[:length]
         x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
         # Each text is normalised and projected where it ends only.
@@ -93,5 +95,5 @@ def ends(tokens: Tensor) -> Tensor:
 
 
 def unit(embeddings: Tensor) -> Tensor:
-    """Rows of unit norm."""
-    return functional.normalize(embeddings.float(), dim=-1)
+    """Rows of unit norm, in float32 at least."""
+    return functional.normalize(embeddings if embeddings.dtype == torch.float64 else embeddings.float(), dim=-1)

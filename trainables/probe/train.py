@@ -8,7 +8,7 @@ pack mates.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,15 +23,13 @@ from trainables.fused import means, path_of
 from trainables.losses import Loss
 from trainables.losses.packing import signature, stack_losses
 from trainables.measures import Evidence
-from trainables.measures.evaluate import evaluate, number, of_trial
+from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
 from trainables.measures.scores import f1_at
 from trainables.probe.adamw import AdamW
 from trainables.probe.features import FeatureStore, standardised
 from trainables.probe.heads import Head, make_head, prior_logits
 from trainables.probe.settings import Probe
-from trainables.trial import Trial
-
-EVALUATED = ("val", "test")
+from trainables.trial import Trial, shared_settings
 
 
 @dataclass(frozen=True)
@@ -58,34 +56,9 @@ class ProbeWorker:
 
     def run(self, trials: list[Trial], prepared: FeatureStore, place: Path) -> Iterator[tuple[Trial, Result]]:
         """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
-        first = trials[0]
-        if any(_shared(trial) != _shared(first) for trial in trials):
-            raise ValueError("the trials of a pack must share data, trainable settings and seed")
         ordered = sorted(trials, key=signature)
-        settings = Probe.model_validate(self.settings.model_dump() | first.settings)
+        settings = self.settings.with_changes(shared_settings(trials))
         yield from zip(ordered, _run_sorted(ordered, prepared, settings), strict=True)
-
-
-@dataclass
-class _Curves:
-    """Training loss and validation F1 (at 0.5) of each trial, epoch by epoch, and who left the finite numbers."""
-
-    num_trials: int
-    train_loss: list[Tensor] = field(default_factory=list)
-    val_f1: list[Tensor] = field(default_factory=list)
-
-    def diverged_epoch(self) -> list[int | None]:
-        """Per trial the first epoch (from 1) with a non-finite loss, or None."""
-        finite = torch.stack(self.train_loss).isfinite() if self.train_loss else torch.ones(0, self.num_trials)
-        return [int((~column.bool()).nonzero()[0]) + 1 if not column.all() else None for column in finite.T]
-
-    def of_trial(self, k: int) -> dict[str, list[float | None]]:
-        """The curves of trial `k`, by column name."""
-        return {name: [number(epoch[k]) for epoch in getattr(self, name)] for name in ("train_loss", "val_f1")}
-
-
-def _shared(trial: Trial) -> tuple[object, ...]:
-    return trial.data, trial.trainable, trial.settings, trial.seed
 
 
 def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> list[Result]:
@@ -105,31 +78,17 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> li
         like=x,
     )
     curves = _train(head, losses, split, settings, trials[0].seed)
-    diverged = curves.diverged_epoch()
     with torch.inference_mode():
-        evaluated = {name: split.targets[name] for name in EVALUATED}
         scores = {name: _scores(head, losses, split.features[name]) for name in EVALUATED}
         known = {name: at for name, at in split.known.items() if name in EVALUATED}
-        measured = evaluate(Evidence(scores, evaluated, split.groups, known))
-        floor = evaluate(Evidence(_prior_scores(split), evaluated, split.groups, known)) if any(diverged) else measured
-    wall_s = (time.perf_counter() - started) / len(trials)
-    paths = [path_of(loss) for loss, size in losses for _ in range(size)]
-    results = []
-    for k, epoch in enumerate(diverged):
-        metrics, per_class = of_trial(measured, k) if epoch is None else of_trial(floor, 0)
-        results.append(
-            Result(
-                state="done" if epoch is None else "diverged",
-                metrics=metrics,
-                per_class=per_class,
-                curves=curves.of_trial(k),
-                epochs_done=settings.epochs if epoch is None else epoch - 1,
-                wall_s=wall_s,
-                loss_path=paths[k],
-                note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
-            )
+        return results(
+            Evidence(scores, {name: split.targets[name] for name in EVALUATED}, split.groups, known),
+            frequencies(y, split.known.get("train")),
+            curves,
+            epochs=settings.epochs,
+            wall_s=time.perf_counter() - started,
+            paths=[path_of(loss) for loss, size in losses for _ in range(size)],
         )
-    return results
 
 
 @dataclass(frozen=True)
@@ -163,13 +122,13 @@ def _tensor(array: np.ndarray, dtype: torch.dtype, device: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype)
 
 
-def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: Probe, seed: int) -> _Curves:
+def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: Probe, seed: int) -> Curves:
     x, y, told = split.features["train"], split.targets["train"], split.known.get("train")
     optimiser = AdamW(head.parameters(), weight_decay=settings.weight_decay)
     sizes = [size for _, size in losses]
     order = torch.Generator().manual_seed(seed + 1_000_003)
     weights = row_weights(y.cpu(), **settings.sampling.model_dump()) if settings.sampling else None
-    curves = _Curves(sum(sizes))
+    curves = Curves(sum(sizes))
     steps_per_epoch = math.ceil(len(x) / settings.batch)
     for epoch in range(settings.epochs):
         current = [loss.at(epoch / settings.epochs) for loss, _ in losses]
@@ -183,20 +142,12 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
             logits = head.logits(x[rows])
             parts = zip(current, logits.split(sizes), strict=True)
             known = None if told is None else told[rows]
-            means_K = torch.cat([_means(loss, part, targets, known) for loss, part in parts])
+            means_K = torch.cat([means(loss, part, targets, known) for loss, part in parts])
             means_K.sum().backward()
             optimiser.step(rate)
             total += means_K.detach()
-        curves.train_loss.append((total / steps_per_epoch).cpu())
-        curves.val_f1.append(_val_f1(head, losses, split).cpu())
+        curves.add(train_loss=total / steps_per_epoch, val_f1=_val_f1(head, losses, split))
     return curves
-
-
-def _means(loss: Loss, logits: Tensor, targets: Tensor, known: Tensor | None) -> Tensor:
-    """Mean over the entries of a batch whose label is known, [K]."""
-    if known is None:
-        return means(loss, logits, targets)
-    return torch.where(known, loss(logits, targets), 0.0).sum((-2, -1)) / known.sum().clamp_min(1)
 
 
 def _rate(settings: Probe, progress: float) -> float:
@@ -223,10 +174,3 @@ def _log_odds(losses: list[tuple[Loss, int]], logits: Tensor) -> Tensor:
     """Logits whose sigmoid is the probability each trial's loss trains; a softmax loss says how."""
     parts = zip(losses, logits.split([size for _, size in losses]), strict=True)
     return torch.cat([loss.log_odds(part) for (loss, _), part in parts])
-
-
-def _prior_scores(split: _Split) -> dict[str, Tensor]:
-    """The constant predictor: every row gets the training frequencies. A diverged trial enters at its score."""
-    y, told = split.targets["train"].double(), split.known.get("train")
-    prior = y.mean(0) if told is None else y.sum(0) / told.sum(0).clamp_min(1)
-    return {name: prior.expand(1, len(split.targets[name]), -1) for name in EVALUATED}

@@ -1,0 +1,83 @@
+"""From what a pack of trials predicts to their results; who left the finite numbers is scored at the floor.
+
+The floor is the constant predictor that gives every row the training frequencies: divergence is an outcome of a loss,
+and dropping such trials would hide it.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from trainables.base import Result
+from trainables.measures.base import Evidence, Measured
+from trainables.measures.evaluate import evaluate, number, of_trial
+
+EVALUATED = ("val", "test")
+
+
+@dataclass
+class Curves:
+    """Values [K] of each epoch by name; `train_loss` tells who left the finite numbers, and when."""
+
+    num_trials: int
+    values: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, **epoch: Tensor) -> None:
+        """One epoch: a value [K] for each name."""
+        for name, value in epoch.items():
+            self.values.setdefault(name, []).append(value.detach().cpu())
+
+    def diverged_epoch(self) -> list[int | None]:
+        """Per trial the first epoch (from 1) with a non-finite loss, or None."""
+        losses = self.values.get("train_loss", [])
+        finite = torch.stack(losses).isfinite() if losses else torch.ones(0, self.num_trials)
+        return [int((~column.bool()).nonzero()[0]) + 1 if not column.all() else None for column in finite.T]
+
+    def of_trial(self, k: int) -> dict[str, list[float | None]]:
+        """The curves of trial `k`, by column name."""
+        return {name: [number(epoch[k]) for epoch in epochs] for name, epochs in self.values.items()}
+
+
+def results(
+    evidence: Evidence, prior: Tensor, curves: Curves, *, epochs: int, wall_s: float, paths: list[str]
+) -> list[Result]:
+    """One result a trial: measured, or at the floor where it diverged.
+
+    `prior` [C] are the training frequencies, `wall_s` what the pack took, `paths` the path each loss took.
+    """
+    diverged = curves.diverged_epoch()
+    measured = evaluate(evidence)
+    floor = evaluate(at_prior(evidence, prior)) if any(diverged) else measured
+    return [
+        _result(epoch, measured if epoch is None else floor, k, curves, epochs, wall_s / len(diverged), paths[k])
+        for k, epoch in enumerate(diverged)
+    ]
+
+
+def frequencies(targets: Tensor, known: Tensor | None = None) -> Tensor:
+    """Training frequencies [C] of targets [N, C], over the rows in which a label is known."""
+    y = targets.double()
+    return y.mean(0) if known is None else y.sum(0) / known.sum(0).clamp_min(1)
+
+
+def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
+    """The constant predictor in place of the trials, K = 1."""
+    scores = {name: prior.double().expand(1, len(rows), -1) for name, rows in evidence.targets.items()}
+    return replace(evidence, scores=scores)
+
+
+def _result(
+    epoch: int | None, measured: Measured, k: int, curves: Curves, epochs: int, wall_s: float, path: str
+) -> Result:
+    metrics, per_class = of_trial(measured, k if epoch is None else 0)
+    return Result(
+        state="done" if epoch is None else "diverged",
+        metrics=metrics,
+        per_class=per_class,
+        curves=curves.of_trial(k),
+        epochs_done=epochs if epoch is None else epoch - 1,
+        wall_s=wall_s,
+        loss_path=path,
+        note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
+    )

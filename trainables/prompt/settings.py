@@ -1,0 +1,71 @@
+"""What a study file says about prompt tuning: learned context before the class names, both encoders frozen."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from trainables.data.image_set import DataSet
+from trainables.data.settings import ClassGroups, Sampling
+from trainables.models.clip_files import ClipFiles
+from trainables.models.clip_settings import Clip, Normalisation
+from trainables.settings import decisive
+
+if TYPE_CHECKING:
+    from trainables.models.clip_store import ClipStore
+    from trainables.prompt.train import PromptWorker
+
+
+class Prompt(ClassGroups):
+    """CoOp with any multi-label loss (Zhou et al. 2022); defaults are LMPT's published recipe (Xia et al. 2023)."""
+
+    name: Literal["prompt"] = "prompt"
+    model: Clip
+    image_size: int = Field(224, ge=8)
+    normalisation: Normalisation = "model"
+    context: int = Field(16, ge=1, description="learned tokens before the class name")
+    per_class: bool = Field(True, description="each class learns its own context; else all share one")
+    start: str | None = Field(None, description="words whose tokens the context starts as; random numbers if none")
+    ending: str = Field(".", description="what follows the class name")
+    epochs: int = Field(50, ge=0, description="0: the prompts as they start")
+    batch: int = Field(64, ge=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(5e-4, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["plateau", "cosine", "constant"] = Field(
+        "plateau", description="plateau: a tenth of the rate when validation mAP has not risen for `patience` epochs"
+    )
+    patience: int = Field(5, ge=0)
+    sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
+    scores: Literal["softmax", "sigmoid"] = Field("softmax", description="what ranks images and is cut at 0.5")
+    precision: Literal["float32", "float64"] = "float32"
+
+    def identity(self, data: DataSet) -> dict[str, Any]:
+        """The settings, files of weights replaced by hashes of their contents."""
+        return decisive(self) | {"model": self.model.identity()}
+
+    def summary(self) -> dict[str, str]:
+        """Model and budget, for a report's header."""
+        whose = "a class" if self.per_class else "shared by all classes"
+        return {
+            "model": f"{self.model.words()}, both encoders frozen",
+            "prompts": f"{self.context} learned tokens {whose}",
+            "training": f"{self.epochs} epochs, batch {self.batch}, {self.optimiser}, lr {self.lr:g}, {self.schedule}",
+        }
+
+    def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":
+        """Where what trials share lies or will lie."""
+        from trainables.models.clip_store import ClipStore
+
+        return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
+
+    def ready(self, data: DataSet, cache: Path) -> bool:
+        """Whether the embeddings of the images are there already."""
+        return ClipFiles(self.model, self.image_size, self.normalisation, data, cache).embeddings(0).exists()
+
+    def worker(self) -> "PromptWorker":
+        """The half that computes."""
+        from trainables.prompt.train import PromptWorker
+
+        return PromptWorker(self)

@@ -1,0 +1,195 @@
+"""Train the contexts of K trials at once; both encoders are frozen and images were embedded once.
+
+The K trials of a pack share data, settings and seed, so they see the same batches and start from the same context. One
+pass through the text tower encodes the K x C prompts of a step; nothing mixes trials. Letters as in `context`.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.base import Result
+from trainables.data.image_set import DataSet
+from trainables.data.sampling import draw_rows, row_weights
+from trainables.fused import means, path_of
+from trainables.losses import Loss
+from trainables.losses.packing import signature, stack_losses
+from trainables.measures import Evidence
+from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from trainables.measures.scores import UNKNOWN, average_precision
+from trainables.models.clip_store import ClipStore
+from trainables.prompt.context import Prompts, starting_context
+from trainables.prompt.settings import Prompt
+from trainables.trial import Trial, shared_settings
+
+LEAST_LR = 1e-7
+ORDER = 1_000_003
+
+
+@dataclass(frozen=True)
+class PromptWorker:
+    """Trains packs of contexts; see `trainables.base.Worker`."""
+
+    settings: Prompt
+
+    def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> ClipStore:
+        """Model and image embeddings of the first seed, made on first use."""
+        store = self.settings.store(data, cache, device)
+        store.embeddings(0)
+        return store
+
+    def bytes_per_trial(self, prepared: ClipStore) -> int:
+        """What the text tower keeps of a trial's prompts for the backward pass, and the scores of both splits."""
+        settings, text = self.settings, self.settings.model.text
+        width, layers = (text.width, text.layers) if settings.model.image else (768, 12)
+        num_rows, num_classes = prepared.images.targets.shape
+        tokens = num_classes * (settings.context + 8)
+        return 4 * tokens * layers * 34 * width + 2 * 8 * num_rows * num_classes
+
+    def run(self, trials: list[Trial], prepared: ClipStore, place: Path) -> Iterator[tuple[Trial, Result]]:
+        """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
+        ordered = sorted(trials, key=signature)
+        settings = self.settings.with_changes(shared_settings(trials))
+        yield from zip(ordered, _run_sorted(ordered, prepared, settings), strict=True)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """By split: unit-norm image embeddings [N, D], targets and known labels [N, C]; the factor k; the prompts.
+
+    `known` is empty when every label is known.
+    """
+
+    images: dict[str, Tensor]
+    targets: dict[str, Tensor]
+    known: dict[str, Tensor]
+    k: Tensor
+    prompts: Prompts
+
+    def logits(self, split: str, rows: Tensor | slice, texts_KCD: Tensor) -> Tensor:
+        """[K, B, C]: k times the cosines of some images of a split."""
+        return self.k * self.images[split][rows] @ texts_KCD.transpose(1, 2)
+
+    def evidence(self, scores: dict[str, Tensor], groups: dict[str, list[int]]) -> Evidence:
+        """What the trials predict of the splits that are evaluated."""
+        targets, known = ({name: of[name] for name in EVALUATED if name in of} for of in (self.targets, self.known))
+        return Evidence(scores, targets, groups, known)
+
+
+def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt) -> list[Result]:
+    started, seed = time.perf_counter(), trials[0].seed
+    shared = _shared(store, seed, settings)
+    x, y = shared.images["train"], shared.targets["train"]
+    facts = {"counts": tuple(y.sum(0).int().tolist()), "total": len(y)}
+    losses = stack_losses(trials, facts, x.dtype, store.device)
+    start = starting_context(
+        shared.prompts.text,
+        num_tokens=settings.context,
+        num_classes=y.shape[1] if settings.per_class else 1,
+        words=settings.start,
+        seed=seed,
+        like=x,
+    )
+    contexts = [start.clone().requires_grad_() for _ in trials]
+    curves = _train(contexts, losses, shared, settings, seed)
+    with torch.inference_mode():
+        texts = shared.prompts.encode(torch.stack(contexts))
+        scores = {name: _scores(losses, shared.logits(name, slice(None), texts), settings) for name in EVALUATED}
+        return results(
+            shared.evidence(scores, store.facts.groups()),
+            frequencies(y, shared.known.get("train")),
+            curves,
+            epochs=settings.epochs,
+            wall_s=time.perf_counter() - started,
+            paths=[path_of(loss) for loss, size in losses for _ in range(size)],
+        )
+
+
+def _shared(store: ClipStore, seed: int, settings: Prompt) -> _Shared:
+    dtype = getattr(torch, settings.precision)
+    model = store.model(seed)
+    model.module.to(dtype).eval().requires_grad_(False)
+    embeddings = store.embeddings(seed)
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(store.device, dtype)
+
+    rows = store.facts.rows(seed)
+    images = {name: tensor(embeddings[at]) for name, at in rows.items()}
+    prompts = Prompts.of(model.text, store.images.classes, settings.ending, like=images["train"])
+    targets = {name: tensor(store.images.targets[at]) for name, at in rows.items()}
+    labels = store.images.known
+    known = {} if labels is None else {name: torch.from_numpy(labels[at]).to(store.device) for name, at in rows.items()}
+    return _Shared(images, targets, known, model.logit_scale.exp().detach(), prompts)
+
+
+def _train(
+    contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _Shared, settings: Prompt, seed: int
+) -> Curves:
+    """A context [C or 1, M, W] and an optimiser a trial: each lowers its own rate."""
+    y, known = shared.targets["train"], shared.known.get("train")
+    optimisers = [_optimiser(context, settings) for context in contexts]
+    schedules = [_schedule(optimiser, settings) for optimiser in optimisers]
+    sizes = [size for _, size in losses]
+    order = torch.Generator().manual_seed(seed + ORDER)
+    weights = row_weights(y.cpu(), **settings.sampling.model_dump()) if settings.sampling else None
+    curves = Curves(len(contexts))
+    for epoch in range(settings.epochs):
+        current = [loss.at(epoch / settings.epochs) for loss, _ in losses]
+        total = torch.zeros(len(contexts), dtype=torch.float64, device=y.device)
+        drawn = torch.randperm(len(y), generator=order) if weights is None else draw_rows(weights, order)
+        for rows in drawn.to(y.device).split(settings.batch):
+            logits = shared.logits("train", rows, shared.prompts.encode(torch.stack(contexts)))
+            parts = zip(current, logits.split(sizes), strict=True)
+            told = None if known is None else known[rows]
+            means_K = torch.cat([means(loss, part, y[rows], told) for loss, part in parts])
+            means_K.sum().backward()
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+            total += means_K.detach() * len(rows)
+        val_map = _val_map(contexts, losses, shared, settings)
+        curves.add(train_loss=total / len(y), val_map=val_map)
+        for schedule, value in zip(schedules, val_map.tolist(), strict=True):
+            schedule.step(value) if settings.schedule == "plateau" else schedule.step()
+    return curves
+
+
+def _optimiser(context: Tensor, settings: Prompt) -> torch.optim.Optimizer:
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW([context], lr=settings.lr, weight_decay=settings.weight_decay)
+    return torch.optim.SGD([context], settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, settings: Prompt) -> torch.optim.lr_scheduler.LRScheduler:
+    if settings.schedule == "plateau":
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser, mode="max", patience=settings.patience, min_lr=LEAST_LR
+        )
+    falling = settings.schedule == "cosine"
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs)) if falling else 1.0
+    )
+
+
+@torch.inference_mode()
+def _val_map(contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _Shared, settings: Prompt) -> Tensor:
+    logits = shared.logits("val", slice(None), shared.prompts.encode(torch.stack(contexts)))
+    scores = _scores(losses, logits, settings).nan_to_num(0.0)
+    if "val" in shared.known:
+        scores = scores.masked_fill(~shared.known["val"], UNKNOWN)
+    return average_precision(scores, shared.targets["val"]).nanmean(-1)
+
+
+def _scores(losses: list[tuple[Loss, int]], logits: Tensor, settings: Prompt) -> Tensor:
+    """Probabilities [K, N, C] in float64: over the classes, or as each trial's loss trains them."""
+    if settings.scores == "softmax":
+        return logits.double().softmax(-1)
+    parts = zip(losses, logits.double().split([size for _, size in losses]), strict=True)
+    return torch.cat([torch.sigmoid(loss.log_odds(part)) for (loss, _), part in parts])
