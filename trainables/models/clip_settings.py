@@ -21,19 +21,19 @@ class Pretraining(Settings):
         description="train: the train rows of the data set; balanced-digits: fresh scenes of digits-mlt's train digits"
     )
     num_pairs: int = Field(20_000, ge=1, description="scenes of balanced-digits")
-    epochs: int = Field(8, ge=1)
-    batch: int = Field(128, ge=2)
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
+    epochs: int = Field(8, ge=1, description="passes over the pairs")
+    batch: int = Field(128, ge=2, description="pairs that are told apart in a step")
+    lr: float = Field(1e-3, gt=0, description="largest learning rate of its cycle")
+    weight_decay: float = Field(0.05, ge=0, description="of AdamW")
 
 
 class TextTower(Settings):
     """A text transformer over CLIP's byte pairs."""
 
-    width: int = Field(64, ge=8)
-    heads: int = Field(2, ge=1)
-    layers: int = Field(2, ge=1)
-    context_length: int = Field(77, ge=8)
+    width: int = Field(64, ge=8, description="of a token embedding")
+    heads: int = Field(2, ge=1, description="of attention")
+    layers: int = Field(2, ge=1, description="of the transformer")
+    context_length: int = Field(77, ge=8, description="tokens that it reads")
 
 
 class Clip(Settings):
@@ -42,10 +42,10 @@ class Clip(Settings):
     name: str | None = Field(None, description="an open_clip model, as ViT-B-16")
     pretrained: str | None = Field(None, description="an open_clip tag, as openai")
     weights: PathText | None = Field(None, description="a local state dict of the whole model")
-    image: Backbone | None = None
-    text: TextTower = TextTower()
+    image: Backbone | None = Field(None, description="a timm model as image tower")
+    text: TextTower = Field(TextTower(), description="the tower beside an `image` tower")
     embedding: int = Field(64, ge=2, description="width of the space that image and text share, for an `image` tower")
-    pretraining: Pretraining | None = None
+    pretraining: Pretraining | None = Field(None, description="train both towers here before all trials")
 
     @model_validator(mode="after")
     def _one_source(self) -> "Clip":
@@ -53,8 +53,10 @@ class Clip(Settings):
             raise ValueError("give either name (an open_clip model) or image (a timm tower)")
         if self.pretrained and self.image:
             raise ValueError("pretrained: only for an open_clip model by name; give image.weights or weights")
-        if sum(source is not None for source in (self.pretrained, self.weights)) > 1:
+        if self.pretrained and self.weights:
             raise ValueError("pretrained and weights exclude each other; give one")
+        if self.image and (self.image.warm_start or self.image.library != "timm"):
+            raise ValueError("image: must be a timm model without warm_start; give pretraining instead")
         return self
 
     def identity(self) -> dict[str, Any]:

@@ -20,26 +20,26 @@ class Prompt(ClassGroups):
     """CoOp with any multi-label loss (Zhou et al. 2022); defaults are LMPT's published recipe (Xia et al. 2023)."""
 
     name: Literal["prompt"] = "prompt"
-    model: Clip
-    image_size: int = Field(224, ge=8)
-    normalisation: Normalisation = "model"
+    model: Clip = Field(description="whose encoders are frozen")
+    image_size: int = Field(224, ge=8, description="pixels of a side")
+    normalisation: Normalisation = Field("model", description="of pixels: the model's own, CLIP's or ImageNet's")
     context: int = Field(16, ge=1, description="learned tokens before the class name")
     per_class: bool = Field(True, description="each class learns its own context; else all share one")
     start: str | None = Field(None, description="words whose tokens the context starts as; random numbers if none")
     ending: str = Field(".", description="what follows the class name")
     epochs: int = Field(50, ge=0, description="0: the prompts as they start")
-    batch: int = Field(64, ge=1)
-    optimiser: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(5e-4, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
+    batch: int = Field(64, ge=1, description="images a step")
+    optimiser: Literal["sgd", "adamw"] = Field("sgd", description="what moves the context")
+    lr: float = Field(5e-4, gt=0, description="learning rate at the start")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    weight_decay: float = Field(1e-4, ge=0, description="of the context")
     schedule: Literal["plateau", "cosine", "constant"] = Field(
         "plateau", description="plateau: a tenth of the rate when validation mAP has not risen for `patience` epochs"
     )
-    patience: int = Field(5, ge=0)
+    patience: int = Field(5, ge=0, description="epochs of a plateau")
     sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
     scores: Literal["softmax", "sigmoid"] = Field("softmax", description="what ranks images and is cut at 0.5")
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64"] = Field("float32", description="of embeddings and context")
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The settings, files of weights replaced by hashes of their contents."""
