@@ -13,6 +13,7 @@ from study.cli import COMMANDS, _parser
 from study.file.keys import page, replaced
 from study.file.read import load_study
 from study.records.ledger import Ledger
+from trainables.data import DATA_SETS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,6 +61,19 @@ def test_the_tables_of_keys_are_current():
 def test_every_key_is_explained():
     rows = [line.split(" | ") for line in page().splitlines() if line.startswith("| `")]
     assert len(rows) > 50 and not [row[0] for row in rows if len(row[-1].strip(" |")) < 3]
+
+
+def test_the_data_of_the_page_on_data_is_valid(tmp_path):
+    shown = blocks(ROOT / "docs" / "data.md", "yaml")
+    for number, block in enumerate(shown):
+        (tmp_path / f"{number}.yaml").write_text(f"extends: demo\n{block}")
+    names = {load_study(str(tmp_path / f"{number}.yaml")).data.name for number in range(len(shown))}
+    assert names == set(DATA_SETS) - {"digits-mlt", "csv"}
+
+
+def test_every_data_set_is_on_the_page_on_data():
+    text = (ROOT / "docs" / "data.md").read_text()
+    assert not [name for name in DATA_SETS if f"| `{name}` |" not in text]
 
 
 def test_the_study_of_the_page_on_study_files_loads(tmp_path):

@@ -208,6 +208,11 @@ def _refuse_several_labels(config: StudyConfig, facts: dict[str, Any]) -> None:
     """A softmax loss needs exactly one label an image. Raises UserError."""
     several = [n for n in facts["labels_per_image"] if n != 1]
     for loss in config.losses:
+        if loss.space().one_label and not several and not config.data.softmax:
+            raise UserError(
+                f"losses: {loss.label} lets classes compete, data.task asks for each class by itself; set "
+                "data.task: one-hot, or take another loss"
+            )
         if several and loss.space().one_label:
             raise UserError(
                 f"losses: {loss.label} is made for one label an image, this data set has images with {several[0]}; "

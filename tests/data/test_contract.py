@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.data.makers import csv_table, six, write
+from tests.data.published import aptos2019, cxr_lt, isic2018, medmnist
 from trainables import TrainableError
 from trainables.cache import made_once
 from trainables.data import DATA_SETS, data_set
@@ -46,6 +47,10 @@ def squares(path: Path) -> None:
 EXAMPLES = {
     "digits-mlt": lambda folder, _: data_set({"name": "digits-mlt"}),
     "csv": lambda folder, _: csv_table(six(folder)),
+    "cxr-lt": lambda folder, _: cxr_lt(folder),
+    "isic2018": lambda folder, _: isic2018(folder),
+    "aptos2019": lambda folder, _: aptos2019(folder),
+    "medmnist": lambda folder, _: medmnist(folder),
     "my_data:NpzImages": of_the_page,
 }
 """How a small one of each is made: a new data set adds a line."""

@@ -37,6 +37,14 @@ class ClassesTable(Settings):
     name: str = Field(description="column of the label as it is shown")
 
 
+class GroupTable(Settings):
+    """A table that says for each image to which group it belongs; images that it lacks are groups of their own."""
+
+    file: str = Field(description="under root")
+    image: str = Field(description="column of the image id, as image_column writes it")
+    group: str = Field(description="column of the group")
+
+
 class AllBut(Settings):
     """Every column of the table but these (and but those of the image, split and group)."""
 
@@ -70,6 +78,10 @@ class CsvTable(DataSettings):
     )
     drop_empty_classes: bool = Field(False, description="leave out classes without a training positive")
     grey: bool = Field(False, description="read one channel")
+    group_table: Annotated[GroupTable | None, SWITCH] = None
+    fold: Annotated[int, SWITCH] = Field(
+        0, ge=0, description="which of the 1 / test_fraction disjoint test sets is carved, from 0 on"
+    )
     image_name: Annotated[str | None, SWITCH] = Field(None, description="file name around the id, as {}_green.png")
     delimiter: Annotated[str | None, SWITCH] = Field(None, description="of the tables; found out when left out")
     encoding: Annotated[str | None, SWITCH] = Field(None, description="of the tables; UTF-8 when left out")
@@ -139,6 +151,8 @@ class CsvTable(DataSettings):
         tables = set(self.tables)
         if "all" in tables and len(tables) > 1:
             return "tables: all stands alone; name the others train, val and test"
+        if self.group_table and self.group_column:
+            return "group_table and group_column exclude each other; give one"
         if self.test_fraction and self.split_column:
             return "test_fraction and split_column exclude each other; give one"
         if self.test_fraction and "test" in tables:
@@ -151,6 +165,10 @@ class CsvTable(DataSettings):
             return "tables: there is nothing to train on; give a train table, or split_column"
         if self.test_fraction and (idle := set(self.min_positives) - {"train"}):
             return f"min_positives.{min(idle)}: needs a split that the tables give, not test_fraction"
+        if self.fold and self.fold >= round(1 / (self.test_fraction or 1)):
+            return (
+                f"fold: test_fraction {self.test_fraction} has no fold {self.fold}; count from 0, or give a smaller one"
+            )
         used = [c for c in (self.image_column, self.label_column, self.split_column, self.group_column) if c]
         if twice := next((c for c in used if used.count(c) > 1 and c != self.group_column), None):
             return f"the column {twice!r} cannot be two of image, label and split"
@@ -188,8 +206,9 @@ class CsvTable(DataSettings):
         digest = hashlib.sha256()
         for path in self.table_paths().values():
             digest.update(path.read_bytes())
-        if self.classes_table:
-            digest.update(self.path(self.classes_table.file, "classes_table.file").read_bytes())
+        for key, other in (("classes_table", self.classes_table), ("group_table", self.group_table)):
+            if other:
+                digest.update(self.path(other.file, f"{key}.file").read_bytes())
         files = {file for file in list_images(self).files if isinstance(file, ImageFile)}
         for line in _contents(files, self.image_paths()):
             digest.update(line.encode())

@@ -54,6 +54,11 @@ class DataSet(Protocol):
         """How validation rows are carved from train, or None for a fixed split."""
         ...
 
+    @property
+    def softmax(self) -> bool:
+        """Whether losses that let classes compete may be used where every image has one label."""
+        ...
+
     def fingerprint(self) -> str:
         """A hash of the contents (not of where they lie): it is part of every trial's id."""
         ...

@@ -75,12 +75,7 @@ def read_rows(data: "CsvTable", listing: Listing) -> Rows:
     """Labels, groups and splits of the rows, repeats merged, test rows carved. Raises TrainableError."""
     labels = _labels(data, listing)
     split = _official(data, listing)
-    groups = (
-        [g for t in listing.tables.values() for g in t.column(data.group_column, "group_column")]
-        if (data.group_column)
-        else None
-    )
-    rows = Rows(listing.ids, listing.files, labels, split, None if groups is None else np.array(groups), labels.odd)
+    rows = Rows(listing.ids, listing.files, labels, split, _groups(data, listing), labels.odd)
     kept, merged = _merged(rows, listing.where)
     rows = replace(rows.take(kept), odd=[*rows.odd, *_table_oddities(listing), *merged])
     rows = _min_positives(data, rows)
@@ -200,6 +195,26 @@ def _official(data: "CsvTable", listing: Listing) -> np.ndarray:
     return np.array([SPLITS.index(name) for name in names], dtype=np.uint8)
 
 
+def _groups(data: "CsvTable", listing: Listing) -> np.ndarray | None:
+    """The group of each row, blank where there is none: a column of the tables, or looked up in a table of its own."""
+    if data.group_column:
+        return np.array([g for t in listing.tables.values() for g in t.column(data.group_column, "group_column")])
+    spec = data.group_table
+    if not spec:
+        return None
+    path = data.path(spec.file, "group_table.file")
+    table = read_table(path, "group_table.file", Dialect(encoding=data.encoding), {spec.image, spec.group})
+    images = table.column(spec.image, "group_table.image")
+    home = dict(zip(images, table.column(spec.group, "group_table.group"), strict=True))
+    found = np.array([home.get(name, "") for name in listing.ids])
+    if not found.any():
+        raise TrainableError(
+            f"data.group_table: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
+            f"column in which ids are written as in the tables ({listing.ids[0]!r})"
+        )
+    return found
+
+
 def _merged(rows: Rows, where: list[str]) -> tuple[np.ndarray, list[Oddity]]:
     """The first row of each image, and how many said the same again. Raises TrainableError for contradictions."""
     by_file: dict[object, list[int]] = defaultdict(list)
@@ -265,14 +280,14 @@ def _single_groups(data: "CsvTable", rows: Rows) -> Rows:
     names = rows.group.astype(object)
     names[blank] = [f"(none) {rows.ids[row]} {row}" for row in blank]
     number = counted(len(blank), "row")
-    odd = Oddity(f"{number} without a {data.group_column}: each is a group of its own", "group_column")
+    key = "group_column" if data.group_column else "group_table"
+    odd = Oddity(f"{number} without a {data.group_column or 'group'}: each is a group of its own", key)
     return replace(rows, group=names.astype(str), odd=[*rows.odd, odd])
 
 
 def _with_test(data: "CsvTable", rows: Rows) -> Rows:
     fraction = data.test_fraction or 0.0
-    rng = np.random.default_rng(FIXED_TEST_SEED)
-    chosen = carve(rows.labels.targets, rows.group, fraction=fraction, rng=rng)
+    chosen = _fold(data.fold, fraction, rows)
     wanted = round(fraction * len(chosen))
     if not chosen.any():
         raise TrainableError(
@@ -283,3 +298,15 @@ def _with_test(data: "CsvTable", rows: Rows) -> Rows:
     if abs(int(chosen.sum()) - wanted) > max(1, 0.25 * wanted):
         odd.append(Oddity(f"{counted(int(chosen.sum()), 'test row')} where {wanted} were asked for", "test_fraction"))
     return replace(rows, split=np.where(chosen, 2, 0).astype(np.uint8), odd=[*rows.odd, *odd])
+
+
+def _fold(number: int, fraction: float, rows: Rows) -> np.ndarray:
+    """The rows [N] of one of the disjoint test sets, which are carved one after the other from what is left."""
+    rng = np.random.default_rng(FIXED_TEST_SEED)
+    left = np.arange(len(rows.ids))
+    for earlier in range(number + 1):
+        inside = None if rows.group is None else rows.group[left]
+        share = fraction / (1 - earlier * fraction)
+        taken = carve(rows.labels.targets[left], inside, fraction=share, rng=rng)
+        fold, left = left[taken], left[~taken]
+    return np.isin(np.arange(len(rows.ids)), fold)

@@ -37,6 +37,11 @@ class DataSettings(Settings):
     def fingerprint(self) -> str:
         """A hash of the contents, not of where they lie."""
 
+    @property
+    def softmax(self) -> bool:
+        """Whether losses that let classes compete may be used where every image has one label."""
+        return True
+
     def identity(self) -> dict[str, Any]:
         """What decides a result: the settings without places, and the fingerprint."""
         return decisive(self) | {"fingerprint": self.fingerprint()}

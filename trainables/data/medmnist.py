@@ -1,0 +1,155 @@
+"""MedMNIST: small medical images in one .npz file a set and size, as the `medmnist` package downloads them."""
+
+import hashlib
+import math
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from pydantic import Field
+
+from trainables.cache import made_once
+from trainables.data.image_set import SPLITS, ImageSet
+from trainables.data.published import OneLabel
+from trainables.data.settings import Validation
+from trainables.errors import TrainableError
+from trainables.settings import PathText
+
+CLASSES = {
+    "chestmnist": (
+        "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax",
+        "consolidation", "edema", "emphysema", "fibrosis", "pleural", "hernia",
+    ),
+    "dermamnist": (
+        "actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma", "benign keratosis-like lesions",
+        "dermatofibroma", "melanoma", "melanocytic nevi", "vascular lesions",
+    ),
+    "retinamnist": ("0", "1", "2", "3", "4"),
+}  # fmt: skip
+"""Names by number, as the package's list has them. chestmnist has several labels an image, the others one."""
+
+BLOCK = 1024
+
+
+class MedMnist(OneLabel):
+    """MedMNIST v2 (Yang et al. 2023): chestmnist, dermamnist or retinamnist in any published size."""
+
+    name: Literal["medmnist"] = "medmnist"
+    dataset: Literal["chestmnist", "dermamnist", "retinamnist"] = Field(description="which of the sets")
+    size: Literal[28, 64, 128, 224] = Field(28, description="side of the published images")
+    root: PathText = Field("~/.medmnist", description="folder of the .npz files")
+    validation: Validation | None = Field(None, description="carved from train and val; the official split if none")
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.dataset == "chestmnist"
+
+    @property
+    def softmax(self) -> bool:
+        return not self.several and super().softmax
+
+    @property
+    def path(self) -> Path:
+        """The .npz file. Raises TrainableError when it is not there."""
+        suffix = "" if self.size == 28 else f"_{self.size}"
+        path = Path(self.root).expanduser() / f"{self.dataset}{suffix}.npz"
+        if not path.is_file():
+            raise TrainableError(
+                f"data.root: {path} does not exist; download it (docs/data.md says where), or correct data.root"
+            )
+        return path
+
+    def fingerprint(self) -> str:
+        """Hash of the arrays' names, sizes and checksums, which the file lists."""
+        with _opened(self.path) as archive:
+            return _hash("".join(sorted(f"{m.filename} {m.file_size} {m.CRC}\n" for m in archive.infolist())))
+
+    def load(self, image_size: int, cache: Path) -> ImageSet:
+        name = f"medmnist-{_hash(f'{self.fingerprint()} {image_size}')}.npy"
+        with _opened(self.path) as archive:
+            images = made_once(cache / name, lambda to: _write_images(archive, image_size, to))
+            labels = [_array(archive, f"{split}_labels") for split in SPLITS]
+        targets = np.concatenate([self._targets(found) for found in labels])
+        split = np.repeat(np.arange(3, dtype=np.uint8), [len(found) for found in labels])
+        found = ImageSet(np.load(images, mmap_mode="r"), targets, split, None, list(CLASSES[self.dataset]))
+        return found if self.several else self.checked(found)
+
+    def _targets(self, labels: np.ndarray) -> np.ndarray:
+        num = len(CLASSES[self.dataset])
+        if labels.shape[1:] != ((num,) if self.several else (1,)) or labels.max() >= max(num, 2):
+            raise TrainableError(
+                f"data.dataset: {self.path} holds labels {list(labels.shape)} up to {labels.max()}, not those of "
+                f"{self.dataset}; download the file again"
+            )
+        return labels.astype(np.uint8) if self.several else np.eye(num, dtype=np.uint8)[labels[:, 0]]
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise TrainableError(f"data.root: {path} is no .npz file ({error}); download it again") from error
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with _member(archive, name) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    try:
+        return archive.open(f"{name}.npy")
+    except KeyError as error:
+        raise TrainableError(f"data.root: {archive.filename} holds no {name}; download the file again") from error
+
+
+def _write_images(archive: zipfile.ZipFile, side: int, to: Path) -> None:
+    """All splits one after the other as [N, side, side, channels], block by block: the largest file has 5.6 GB."""
+    shapes = [_shape(archive, split) for split in SPLITS]
+    channels = shapes[0][3] if len(shapes[0]) == 4 else 1
+    total = (sum(shape[0] for shape in shapes), side, side, channels)
+    images = np.lib.format.open_memmap(to, mode="w+", dtype=np.uint8, shape=total)
+    row = 0
+    for split in SPLITS:
+        for block in _blocks(archive, split):
+            images[row : row + len(block)] = _resized(block, side).reshape(-1, side, side, channels)
+            row += len(block)
+    images.flush()
+
+
+def _shape(archive: zipfile.ZipFile, split: str) -> tuple[int, ...]:
+    with _member(archive, f"{split}_images") as stream:
+        return _header(archive, stream)
+
+
+def _header(archive: zipfile.ZipFile, stream: IO[bytes]) -> tuple[int, ...]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_columns, kind = read(stream)
+    if by_columns or kind != np.uint8 or len(shape) not in (3, 4):
+        raise TrainableError(f"data.root: {archive.filename} does not hold rows of bytes; download the file again")
+    return shape
+
+
+def _blocks(archive: zipfile.ZipFile, split: str) -> Iterator[np.ndarray]:
+    with _member(archive, f"{split}_images") as stream:
+        num, *inner = _header(archive, stream)
+        for start in range(0, num, BLOCK):
+            rows = min(BLOCK, num - start)
+            yield np.frombuffer(stream.read(rows * math.prod(inner)), np.uint8).reshape(rows, *inner)
+
+
+def _resized(block: np.ndarray, side: int) -> np.ndarray:
+    from PIL import Image
+
+    if block.shape[1] == side:
+        return block
+    size = (side, side)
+    return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) for image in block])

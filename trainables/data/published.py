@@ -1,0 +1,83 @@
+"""Data sets in the layouts in which they are published: each says how `csv` reads its tables and folders."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from trainables.data.csv_table import CsvTable
+from trainables.data.image_set import ImageSet
+from trainables.data.settings import DataSettings, Validation
+from trainables.data.summary import DataSummary
+from trainables.errors import TrainableError
+from trainables.settings import PathText
+
+Task = Literal["one-hot", "one-vs-rest"]
+
+
+class OneLabel(DataSettings):
+    """Data with one label an image."""
+
+    task: Task = Field(
+        "one-hot", description="one-hot: classes exclude each other, for any loss; one-vs-rest: no softmax losses"
+    )
+
+    @property
+    def softmax(self) -> bool:
+        return self.task == "one-hot"
+
+    def checked(self, found: ImageSet) -> ImageSet:
+        """`found`, if every image has exactly one label or need not. Raises TrainableError."""
+        others = np.flatnonzero(found.targets.sum(1, dtype=np.int64) != 1)
+        if self.task == "one-hot" and len(others):
+            raise TrainableError(
+                f"data.task: {len(others):,} of {len(found.targets):,} images have no label or several (the first is "
+                f"row {others[0]}), one-hot needs exactly one; correct the table, or set data.task: one-vs-rest"
+            )
+        return found
+
+
+class Published(DataSettings):
+    """A published layout under `root`."""
+
+    name: str
+    root: PathText = Field(description="the folder into which the data was unpacked")
+    validation: Validation | None = Field(Validation(), description="carved from train; null: the official split")
+
+    @abstractmethod
+    def layout(self) -> dict[str, Any]:
+        """The keys of `csv` that read it, without name, root and validation."""
+
+    def table(self) -> CsvTable:
+        """The layout as a table of labels and folders of images."""
+        return CsvTable.model_validate({"root": self.root, "validation": self.validation} | self.layout())
+
+    def fingerprint(self) -> str:
+        with self._explained():
+            return self.table().fingerprint()
+
+    def load(self, image_size: int, cache: Path) -> ImageSet:
+        with self._explained():
+            return self.table().load(image_size, cache)
+
+    def describe(self) -> DataSummary | None:
+        with self._explained():
+            return self.table().describe()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except TrainableError as error:
+            raise TrainableError(f"{error} (docs/data.md shows the folder that {self.name} expects)") from error
+
+
+class PublishedOneLabel(OneLabel, Published):
+    """A published layout with one label an image."""
+
+    def load(self, image_size: int, cache: Path) -> ImageSet:
+        return self.checked(super().load(image_size, cache))
