@@ -11,7 +11,7 @@ import pandas as pd
 from reports.curves import cross_fitted_best
 from reports.facts import ParameterFacts, StudyFacts
 from reports.statistics import image_error, nan_mean
-from reports.table import DIVERGED, DONE, SOBOL, SWEEP, facts_of, with_facts
+from reports.table import DIVERGED, DONE, IMAGES, SOBOL, SWEEP, facts_of, with_facts
 
 ENDED = (DONE, DIVERGED)
 """Trials that ran to an end. Failed ones are missing, censored ones are left out."""
@@ -118,6 +118,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         floored_LS=_grid(ended, key, levels, study.seeds, column),
         val_LS=_grid(done, key, levels, study.seeds, f"val_{study.metric}"),
         diverged_LS=np.isfinite(_grid(diverged, key, levels, study.seeds, "_one")),
+        images_LSG=_image_grid(done, key, levels, study.seeds, column),
     )
 
 
@@ -127,12 +128,20 @@ def default_scores(table: pd.DataFrame, loss: str, column: str | None = None) ->
     NaN where a trial is missing or diverged. `column` is another column than the shown metric's.
     """
     study = facts_of(table)
-    facts = study.losses[loss]
+    return _grid(_at_default(table, loss), "loss", [loss], study.seeds, column or f"test_{study.metric}")[0]
+
+
+def default_images(table: pd.DataFrame, loss: str) -> np.ndarray | None:
+    """Mean score of a loss at its default without each group of test images, [G]; None where not recorded."""
+    study = facts_of(table)
+    images = _image_grid(_at_default(table, loss), "loss", [loss], study.seeds, f"test_{study.metric}")
+    return None if images is None else nan_mean(images[0], axis=0)
+
+
+def _at_default(table: pd.DataFrame, loss: str) -> pd.DataFrame:
     rows = table[(table.loss == loss) & (table.state == DONE)]
     at_default = (rows.design == SWEEP) & rows.moved.isna()
-    rows = rows[at_default if facts.space else at_default | (rows.design == SOBOL)]
-    by_seed = dict(zip(rows.seed, rows[column or f"test_{study.metric}"], strict=True))
-    return np.array([by_seed.get(seed, np.nan) for seed in study.seeds], dtype=float)
+    return rows[at_default if facts_of(table).losses[loss].space else at_default | (rows.design == SOBOL)]
 
 
 def _ordered(values: list[Any], parameter: ParameterFacts) -> list[Any]:
@@ -149,6 +158,20 @@ def _grid(rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...
     known = np.isfinite(at) & np.isfinite(place)
     scores[at[known].astype(int), place[known].astype(int)] = rows[column].to_numpy()[known]
     return scores
+
+
+def _image_grid(
+    rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...], column: str
+) -> np.ndarray | None:
+    """Scores without each group of test images, [L, S, G]; None unless every level that has scores has these too."""
+    if f"{IMAGES}{column}" not in rows:
+        return None
+    known = rows[rows[f"{IMAGES}{column}"].notna()]
+    if known.empty or set(known[key]) != set(rows[key]):
+        return None
+    arrays = np.stack(known[f"{IMAGES}{column}"].tolist())
+    groups = [_grid(known.assign(_group=part), key, levels, seeds, "_group") for part in arrays.T]
+    return np.stack(groups, axis=-1)
 
 
 def _by_setting(rows: pd.DataFrame, names: list[str], study: StudyFacts) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from reports.designs import with_metric
 from reports.judging import VERDICTS
 from reports.sections import SECTIONS
 from reports.sections.base import Section
-from reports.table import DESIGNS, STATES, facts_of
+from reports.table import DESIGNS, IMAGES, STATES, facts_of
 
 LONG_TABLE = 30
 
@@ -45,7 +45,7 @@ def render(table: pd.DataFrame, *, seed: int = 0) -> str:
         metrics={name: study.measures[name].title for name in study.headlines},
         parts=parts,
         figures=_script(json.dumps({p["key"]: p["figures"] for p in parts if p["figures"]}, sort_keys=True)),
-        csv=_script(table.to_csv(index=False, float_format="%.6g")),
+        csv=_script(_csv(table)),
         style=files("reports").joinpath("page.css").read_text(encoding="utf-8"),
         script=files("reports").joinpath("page.js").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
@@ -89,7 +89,13 @@ def _header(table: pd.DataFrame) -> dict[str, Any]:
         "fixed": {label: facts.fixed for label, facts in study.losses.items() if facts.fixed},
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),
+        "images": any(column.startswith(IMAGES) for column in table.columns),
     }
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """All trials, without the arrays."""
+    return table.loc[:, ~table.columns.str.startswith(IMAGES)].to_csv(index=False, float_format="%.6g")
 
 
 def _script(text: str) -> str:

@@ -18,12 +18,17 @@ POWER = 0.8
 
 
 class Interval(NamedTuple):
-    """A point estimate with its interval (NaN ends when there are too few seeds) and the number of seeds."""
+    """A point estimate with its interval (NaN ends when there are too few seeds) and the number of seeds.
+
+    `of_seeds` and `of_images` are what seeds and test images alone add to half the width, NaN where not known.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    of_seeds: float = np.nan
+    of_images: float = np.nan
 
 
 def t_interval(values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0) -> Interval:
@@ -39,9 +44,10 @@ def t_interval(values: np.ndarray, confidence: float = CONFIDENCE, error: float 
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    of_seeds = t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    half = float(np.hypot(of_seeds, stats.norm.ppf(0.5 + confidence / 2) * error))
-    return Interval(mean, mean - half, mean + half, n)
+    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    of_images = float(stats.norm.ppf(0.5 + confidence / 2) * error)
+    half = float(np.hypot(of_seeds, of_images))
+    return Interval(mean, mean - half, mean + half, n, of_seeds, of_images)
 
 
 @cache
@@ -77,7 +83,9 @@ def worst_drop(
     corrected = 1 - (1 - confidence) / len(kept)
     own = [t_interval(differences_LS[k], confidence, errors[k]) for k in kept]
     highs = [t_interval(differences_LS[k], corrected, errors[k]).high for k in kept]
-    return Interval(min(i.value for i in own), min(i.low for i in own), min(highs), min(i.n for i in own))
+    lowest = min(own, key=lambda i: i.low)
+    value, n = min(i.value for i in own), min(i.n for i in own)
+    return Interval(value, lowest.low, min(highs), n, lowest.of_seeds, lowest.of_images)
 
 
 def enough_seeds(values_LS: np.ndarray) -> np.ndarray:

@@ -3,15 +3,17 @@
 What is known of the study as a whole hangs on the table: `facts_of(table)`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reports.facts import StudyFacts
 
 DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
+IMAGES = "images."
 SWEEP, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "sobol", "search", "confirm")
 
 
@@ -20,8 +22,9 @@ class TrialRow:
     """One trial. The scalar fields are the identity columns of the table, in this order.
 
     `hyperparameters` become columns `hp.<name>` (object), `metrics` columns `<split>_<measure>[_<part>]` (float64);
-    None or a missing key is NaN. `loss` is the label, `loss_name` the loss behind it. `moved` is the hyperparameter
-    that a sweep trial moved, None at the default and in other designs.
+    None or a missing key is NaN. `images` are metrics without each of G groups of test images: columns
+    `images.<split>_<measure>` (arrays [G]) where any row has them. `loss` is the label, `loss_name` the loss behind it.
+    `moved` is the hyperparameter that a sweep trial moved, None at the default and in other designs.
     """
 
     trial_id: str
@@ -40,6 +43,7 @@ class TrialRow:
     loss_path: str = ""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
+    images: dict[str, Sequence[float]] = field(default_factory=dict)
 
 
 TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}
@@ -86,7 +90,13 @@ def trial_table(rows: Iterable[TrialRow], study: StudyFacts) -> pd.DataFrame:
         columns[f"hp.{name}"] = pd.Series([_value(row, name, study) for row in rows], dtype=object)
     for name in declared:
         columns[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
+    for name in dict.fromkeys(name for row in rows for name in row.images):
+        columns[f"{IMAGES}{name}"] = pd.Series([_array(row.images.get(name)) for row in rows], dtype=object)
     return with_facts(pd.DataFrame(columns), study)
+
+
+def _array(values: Sequence[float] | None) -> np.ndarray | None:
+    return None if values is None else np.asarray(values, dtype=float)
 
 
 def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:

@@ -130,10 +130,53 @@ def test_defaults_are_paired_with_the_first_loss(rng):
     info = Defaults().compute(trials, rng)
     by = {level.loss: level for level in info.levels}
     assert by["bce"].score.value == pytest.approx(0.6 + 0.02 * np.mean(np.sin(range(6))))
-    assert by["ral"].against_first == pytest.approx(
+    assert by["ral"].against_first[:4] == pytest.approx(
         (by["ral"].score.value - info.levels[0].score.value,) * 3 + (6,), abs=1e-9
     )
     assert "bce 0.5" in Defaults().answer(info) or "bce 0.6" in Defaults().answer(info)
+
+
+class TestImages:
+    """Trials that carry their metrics without each of five groups of test images."""
+
+    @staticmethod
+    def with_images(r):
+        """One group of images likes gamma_neg 12 of RAL, the others do not."""
+        special = r.loss == "ral" and r.hyperparameters["gamma_neg"] == 12
+        likes = np.array([0.05, 0, 0, 0, 0]) if special else np.zeros(5)
+        scores = {name: r.metrics[name] for name in ("test_f1", "test_map")}
+        return replace(r, images={name: score + likes for name, score in scores.items()})
+
+    def test_they_widen_what_they_move_and_nothing_else(self, rng):
+        trials = table(rng, flat, change=self.with_images)
+        sweep = sweep_of(trials, "ral", "gamma_neg")
+        error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
+        expected = [error if level == 12 else 0 for level in sweep.levels]
+        assert sweep.images_LSG.shape == (5, 6, 5) and sweep.errors_L == pytest.approx(expected, abs=1e-12)
+        verdicts = Verdicts().compute(trials, rng)
+        assert verdicts.cells["ral", "gamma_neg"].judged.status == "too noisy"
+        assert verdicts.cells["apl", "gamma_neg"].judged.status == "steady"
+
+    def test_contrasts_pair_them(self, rng):
+        """The area is a mean over four moved levels, so a quarter of the level's error."""
+        info = Contrasts().compute(table(rng, flat, change=self.with_images), rng)
+        gamma = next(c for c in info.contrasts if c.name == "gamma_neg")
+        error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2)) / 4
+        assert gamma.difference.of_images == pytest.approx(1.959964 * error)
+        assert next(c for c in info.contrasts if c.name == "clip").difference.of_images == pytest.approx(0)
+
+    def test_the_page_says_what_its_intervals_hold(self, rng):
+        both, seeds = render(table(rng, flat, change=self.with_images)), render(table(rng, flat))
+        assert "hold two sources of variation" in both and "images.test_f1" not in both
+        assert "hold the variation of the seeds alone" in seeds
+
+    def test_half_recorded_is_not_recorded(self, rng):
+        """A level whose trials lack them cannot borrow an error of 0."""
+
+        def some(r):
+            return r if r.hyperparameters.get("gamma_neg") == 6 else self.with_images(r)
+
+        assert sweep_of(table(rng, flat, change=some), "apl", "gamma_neg").images_LSG is None
 
 
 class TestSensitivity:

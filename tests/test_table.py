@@ -78,7 +78,7 @@ def test_what_0_2_0_stored_is_read():
 
 
 def test_identity_columns_are_the_fields_of_a_row(rng):
-    names = [f.name for f in fields(TrialRow) if f.name not in ("hyperparameters", "metrics")]
+    names = [f.name for f in fields(TrialRow) if f.name not in ("hyperparameters", "metrics", "images")]
     assert list(IDENTITY) == names == list(table(rng, lambda *_: 0.5).columns[: len(names)])
 
 

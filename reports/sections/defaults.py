@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.designs import best_of, default_scores, losses_of
-from reports.statistics import Interval, t_interval
+from reports.designs import best_of, default_images, default_scores, losses_of
+from reports.statistics import Interval, image_error, t_interval
 from reports.style import FAINT, figure, looks
 from reports.table import facts_of
 from reports.words import SIGNED, number, with_interval
@@ -49,10 +49,11 @@ class Defaults:
         look = looks(facts_of(table).losses)
         scores = {loss: default_scores(table, loss) for loss in losses_of(table)}
         known = {loss: row for loss, row in scores.items() if np.isfinite(row).any()}
-        first = next(iter(known.values()), np.array([]))
+        images = {loss: default_images(table, loss) for loss in known}
+        first = next(iter(known), "")
         return Info(
             facts_of(table).title,
-            [Level(loss, t_interval(row), t_interval(row - first), row, look[loss][0]) for loss, row in known.items()],
+            [_level(loss, first, known, images, look[loss][0]) for loss in known],
             facts_of(table).floor,
             best_of(table),
         )
@@ -97,3 +98,13 @@ class Defaults:
         scores = ", ".join(f"{level.loss} {number(level.score.value)}" for level in order)
         known = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
         return f"{info.title}, mean over seeds: {scores}.{known}"
+
+
+def _level(
+    loss: str, first: str, scores: dict[str, np.ndarray], images: dict[str, np.ndarray | None], colour: str
+) -> Level:
+    one, other = images[loss], images[first]
+    own = 0.0 if one is None else float(image_error(one))
+    paired = 0.0 if one is None or other is None else float(image_error(one - other))
+    against = t_interval(scores[loss] - scores[first], error=paired)
+    return Level(loss, t_interval(scores[loss], error=own), against, scores[loss], colour)

@@ -101,6 +101,8 @@ class Sensitivity:
                 "levels": [", ".join(map(level, c.sweep.levels)) for c in info.curves],
                 "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in info.curves],
                 "worst drop": [with_interval(c.judged.drop, SIGNED) for c in info.curves],
+                "± seeds": [number(c.judged.drop.of_seeds, "{:.4f}") for c in info.curves],
+                "± images": [number(c.judged.drop.of_images or np.nan, "{:.4f}") for c in info.curves],
                 "diverged": [_divergence(c) for c in info.curves],
                 "span": [with_interval(c.span) for c in info.curves],
                 "seed noise": [number(c.noise) for c in info.curves],
