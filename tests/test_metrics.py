@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 from trainables.data.splits import class_groups
 from trainables.measures import Evidence
 from trainables.measures.evaluate import evaluate
-from trainables.measures.scores import average_precision, best_thresholds, f1_at, per_class, roc_auc, summary
+from trainables.measures.scores import UNKNOWN, average_precision, best_thresholds, f1_at, per_class, roc_auc, summary
 
 K, N, C = 3, 80, 6
 
@@ -83,3 +83,20 @@ def test_chunks_cover_the_pack(monkeypatch, rng):
 
 def test_groups_follow_the_counts_of_the_benchmarks():
     assert class_groups([100, 99, 20, 19], 100, 20) == {"head": [0], "medium": [1, 2], "tail": [3]}
+
+
+def test_a_missing_label_is_no_row_of_its_class(rng):
+    """Scored UNKNOWN, an entry leaves every metric as if its row were not there for that class."""
+    from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+    scores = torch.from_numpy(rng.random((1, 60, 4)).round(1))
+    known = torch.from_numpy(rng.random((60, 4)) < 0.7)
+    targets = torch.from_numpy((rng.random((60, 4)) < 0.3).astype(float)) * known
+    masked = torch.where(known, scores, UNKNOWN)
+    found = per_class(masked, targets, best_thresholds(masked, targets))
+    for c in range(4):
+        truth, score = targets[known[:, c], c].numpy(), scores[0, known[:, c], c].numpy()
+        assert found.map[0, c] == pytest.approx(average_precision_score(truth, score))
+        assert found.mauc[0, c] == pytest.approx(roc_auc_score(truth, score))
+        assert found.f1[0, c] == pytest.approx(f1_score(truth, score >= 0.5))
+        assert found.f1_tuned[0, c] == pytest.approx(max(f1_score(truth, score >= t) for t in np.unique(score)))

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from trainables.data.image_set import DataSet
+from trainables.measures import ALWAYS, Needs
 from trainables.trial import Trial
 
 
@@ -66,6 +67,9 @@ class Worker(Protocol[P]):
 class Trainable(Protocol):
     """Settings as a study file writes them; a frozen model that imports no torch."""
 
+    gives: ClassVar[tuple[Needs, ...]]
+    """What measures may need of its trials."""
+
     @property
     def name(self) -> str: ...
 
@@ -88,6 +92,6 @@ class Trainable(Protocol):
         """Whether `prepare` would find everything made; needs no torch."""
         ...
 
-    def worker(self) -> Worker[Any]:
-        """The computing half; imports torch here and nowhere earlier."""
+    def worker(self, measures: tuple[str, ...] = ALWAYS) -> Worker[Any]:
+        """The computing half, which takes these `measures` of each trial; imports torch here and nowhere earlier."""
         ...

@@ -13,7 +13,7 @@ from study.file.spaces import Range
 from trainables import AnyTrainable, Trainable, trainable
 from trainables.data import AnyData, DataSet, data_set
 from trainables.errors import nearest
-from trainables.measures import HEADLINES
+from trainables.measures import ALWAYS, HEADLINES, MEASURES
 from trainables.settings import PathText, Settings
 
 DEFAULT_MARGIN = 0.01
@@ -39,6 +39,11 @@ class StudyConfig(Settings):
         DEFAULT_MARGIN, description="how much may be lost and still be called steady: one number, or by metric"
     )
     reduction: Literal["mean"] = Field("mean", description="over entries, equal for all losses")
+    measures: list[str] = Field(
+        [],
+        description="measured of every trial besides the headline scores",
+        json_schema_extra={"items": {"type": "string", "enum": [name for name in MEASURES if name not in ALWAYS]}},
+    )
     resources: Resources = Resources()
     storage: PathText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
     tracking: str | None = Field(None, description="an MLflow tracking URI; a database in the study's folder if none")
@@ -49,6 +54,14 @@ class StudyConfig(Settings):
         if metric not in HEADLINES:
             raise ValueError(f"unknown metric {metric!r}; {nearest(metric, HEADLINES)}")
         return metric
+
+    @field_validator("measures")
+    @classmethod
+    def _known_measures(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in MEASURES:
+                raise ValueError(f"unknown measure {name!r}; {nearest(name, MEASURES)}")
+        return names
 
     @field_validator("margin", mode="before")
     @classmethod
@@ -78,6 +91,7 @@ class StudyConfig(Settings):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
         self._check_spaces()
         self._sweepable()
+        self._measurable()
         search = self.designs.search
         if search and search.groups * search.seeds_per_group > len(self.seeds):
             raise ValueError(
@@ -106,6 +120,21 @@ class StudyConfig(Settings):
             span.parameter(name, getattr(self.trainable, name))
             for value in span.ends():
                 trainable(settings | {name: value})
+
+    def _measurable(self) -> None:
+        for name in self.measures:
+            needed = MEASURES[name].needs
+            if needed not in self.trainable.gives:
+                gives = ", ".join(self.trainable.gives)
+                raise ValueError(
+                    f"measures: {name!r} needs the {needed} of a trial, {self.trainable.name} gives {gives}; leave it "
+                    "out, or choose another trainable"
+                )
+
+    @property
+    def all_measures(self) -> tuple[str, ...]:
+        """The measures of every trial, each once."""
+        return tuple(dict.fromkeys((*ALWAYS, *self.measures)))
 
     def _sweepable(self) -> None:
         wanted = (self.designs.sweep and self.designs.sweep.hyperparameters) or []

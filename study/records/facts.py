@@ -1,6 +1,6 @@
 """What a report needs to know of a study besides its trials: from a study file, or from what was stored of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from statistics import fmean
 from typing import Any
@@ -9,13 +9,18 @@ from reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, St
 from search_spaces.space import Parameter
 from study.file.losses import Loss
 from study.file.study import StudyConfig
-from trainables.measures import columns
+from trainables.measures import ALWAYS, columns
 
-MEASURES = {
-    name: MeasureFacts(column.title, column.better, column.splits, column.parts, column.headline)
-    for name, column in columns().items()
-}
 
+def measure_facts(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts]:
+    """The declared columns of the named measures."""
+    return {
+        name: MeasureFacts(column.title, column.better, column.splits, column.parts, column.headline)
+        for name, column in columns(measures).items()
+    }
+
+
+MEASURES = measure_facts()
 
 FLOORS: dict[str, Callable[[float], float]] = {
     "f1": lambda share: 2 * share / (1 + share),
@@ -45,7 +50,7 @@ def facts_of_study(
         trainable=config.trainable.summary(),
         planned=planned,
         losses={loss.label: _loss_facts(config, loss) for loss in config.losses},
-        measures=MEASURES,
+        measures=measure_facts(config.all_measures) | (former.measures if former else {}),
         former_margins=_former_margins(former, config.margins),
     )
 

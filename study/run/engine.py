@@ -97,6 +97,7 @@ def context_of(config: StudyConfig, storage: Storage, python_path: tuple[str, ..
         device="cuda" if config.resources.gpus else "cpu",
         memory_gib=config.resources.memory_gib,
         python_path=list(python_path),
+        measures=config.all_measures,
     )
 
 

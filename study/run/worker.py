@@ -19,6 +19,7 @@ from study.records.record import TrialRecord
 from trainables import Trial, trainable
 from trainables.base import Prepared, Result, Worker
 from trainables.data import data_set
+from trainables.measures import ALWAYS
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
@@ -39,6 +40,7 @@ class Context:
     device: str = "cpu"
     memory_gib: float | None = None
     python_path: list[str] = field(default_factory=list)
+    measures: tuple[str, ...] = ALWAYS
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,15 @@ def ready(context: Context) -> tuple[Worker[Any], Prepared]:
     for folder in context.python_path:
         if folder not in sys.path:
             sys.path.append(folder)
-    return _ready(json.dumps(context.data), json.dumps(context.trainable), context.cache, context.device)
+    data, settings = json.dumps(context.data), json.dumps(context.trainable)
+    return _ready(data, settings, context.cache, context.device, context.measures)
 
 
 @lru_cache(maxsize=1)
-def _ready(data: str, settings: str, cache: str, device: str) -> tuple[Worker[Any], Prepared]:
-    worker = trainable(json.loads(settings)).worker()
+def _ready(
+    data: str, settings: str, cache: str, device: str, measures: tuple[str, ...]
+) -> tuple[Worker[Any], Prepared]:
+    worker = trainable(json.loads(settings)).worker(measures)
     return worker, worker.prepare(data_set(json.loads(data)), Path(cache), device)
 
 

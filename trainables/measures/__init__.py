@@ -2,17 +2,32 @@
 
 from collections.abc import Iterable
 
-from trainables.measures.base import Column, Evidence, Measure, Measured
+from trainables.measures.base import Column, Evidence, Measure, Measured, Needs, Trained
 from trainables.measures.headline import Headline
 
-__all__ = ["HEADLINES", "MEASURES", "Column", "Evidence", "Measure", "Measured", "columns"]
+__all__ = [
+    "ALWAYS",
+    "HEADLINES",
+    "MEASURES",
+    "Column",
+    "Evidence",
+    "Measure",
+    "Measured",
+    "Needs",
+    "Trained",
+    "columns",
+]
 
 MEASURES: dict[str, Measure] = {
     "headline": Headline(),
 }
 
 
-def columns(names: Iterable[str] = MEASURES) -> dict[str, Column]:
+ALWAYS = ("headline",)
+"""Measured of every trial; a study may ask for more."""
+
+
+def columns(names: Iterable[str] = ALWAYS) -> dict[str, Column]:
     """The declared columns of the named measures, in order."""
     return {name: column for key in names for name, column in MEASURES[key].columns.items()}
 

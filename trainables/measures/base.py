@@ -1,12 +1,13 @@
 """What is measured of a trained trial: declared columns, computed for a whole pack from its evidence."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # declarations are read where torch is not wanted
-    from torch import Tensor
+    from torch import Tensor, nn
 
-Needs = Literal["scores", "embeddings", "gradients", "images"]
+Needs = Literal["scores", "logits", "embeddings", "model"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,45 @@ class Column:
     headline: bool = False
 
 
+class Trained(Protocol):
+    """The model of one trial, in evaluation mode, for measures that need more than its predictions."""
+
+    @property
+    def module(self) -> "nn.Module":
+        """From normalised images [B, channels, S, S] to logits [B, C]."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """Where files of the record are left; it is there."""
+        ...
+
+    def num_rows(self, split: str) -> int: ...
+
+    def images(self, split: str, rows: "Tensor") -> "Tensor":
+        """Images [B, channels, S, S] in [0, 1] of rows (0, 1, ... within the split)."""
+        ...
+
+    def normalised(self, images: "Tensor") -> "Tensor":
+        """Images in [0, 1], of any size, as the module takes them."""
+        ...
+
+    def scores(self, logits: "Tensor") -> "Tensor":
+        """The probabilities, in float64, that the trial's loss trains."""
+        ...
+
+    def losses(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+        """Loss of each entry, [B, C]."""
+        ...
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What K trials predict. By split: scores [K, N, C], probabilities in float64, and targets [N, C].
 
     `known` [N, C] bool by split says where a label is known (a split that is not in it: everywhere); other entries have
-    target 0 and must not count.
+    target 0 and must not count. What a trainable `gives` besides is here too: logits [K, N, C], embeddings [K, N, D],
+    and, of a single trial, its model.
     """
 
     scores: "dict[str, Tensor]"
@@ -36,14 +70,22 @@ class Evidence:
     groups: dict[str, list[int]]
     """Class numbers of head, medium and tail classes."""
     known: "dict[str, Tensor]" = field(default_factory=dict)
+    logits: "dict[str, Tensor]" = field(default_factory=dict)
+    embeddings: "dict[str, Tensor]" = field(default_factory=dict)
+    trained: Trained | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Numbers of K trials by column name: `totals` [K], `per_class` [K, C]; NaN where undefined."""
+    """Numbers of K trials by column name: `totals` [K], `per_class` [K, C]; NaN where undefined.
+
+    `files` by name: paths of large results of a single trial, in its folder.
+    """
 
     totals: "dict[str, Tensor]" = field(default_factory=dict)
     per_class: "dict[str, Tensor]" = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class Measure(Protocol):

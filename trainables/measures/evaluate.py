@@ -1,28 +1,33 @@
 """All measures of a pack, in chunks of trials so that ranking needs a bounded amount of memory."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from trainables.measures import MEASURES, Evidence, Measured
+from trainables.measures import ALWAYS, MEASURES, Evidence, Measured
 
 CHUNK_ELEMENTS = 4_000_000
 
 
-def evaluate(evidence: Evidence, names: Iterable[str] = MEASURES) -> Measured:
+def evaluate(evidence: Evidence, names: Sequence[str] = ALWAYS) -> Measured:
     """Every column of the named measures, for all trials of the evidence."""
     parts = [MEASURES[name].compute(chunk) for chunk in _chunks(evidence) for name in names]
-    return Measured(_joined([p.totals for p in parts]), _joined([p.per_class for p in parts]))
+    files = {name: path for part in parts for name, path in part.files.items()}
+    return Measured(_joined([p.totals for p in parts]), _joined([p.per_class for p in parts]), files)
 
 
 def _chunks(evidence: Evidence) -> Iterator[Evidence]:
     size = max(1, CHUNK_ELEMENTS // max(scores[0].numel() for scores in evidence.scores.values()))
-    cut = {split: scores.split(size) for split, scores in evidence.scores.items()}
-    for parts in zip(*cut.values(), strict=True):
-        yield replace(evidence, scores=dict(zip(cut, parts, strict=True)))
+    num_trials = len(next(iter(evidence.scores.values())))
+    for at in (slice(start, start + size) for start in range(0, num_trials, size)):
+        scores, logits, embeddings = (
+            {split: values[at] for split, values in of.items()}
+            for of in (evidence.scores, evidence.logits, evidence.embeddings)
+        )
+        yield replace(evidence, scores=scores, logits=logits, embeddings=embeddings)
 
 
 def _joined(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -4,13 +4,14 @@ The floor is the constant predictor that gives every row the training frequencie
 and dropping such trials would hide it.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trainables.base import Result
-from trainables.measures.base import Evidence, Measured
+from trainables.measures import ALWAYS, MEASURES, Evidence, Measured
 from trainables.measures.evaluate import evaluate, number, of_trial
 
 EVALUATED = ("val", "test")
@@ -40,15 +41,23 @@ class Curves:
 
 
 def results(
-    evidence: Evidence, prior: Tensor, curves: Curves, *, epochs: int, wall_s: float, paths: list[str]
+    evidence: Evidence,
+    prior: Tensor,
+    curves: Curves,
+    measures: Sequence[str] = ALWAYS,
+    *,
+    epochs: int,
+    wall_s: float,
+    paths: list[str],
 ) -> list[Result]:
-    """One result a trial: measured, or at the floor where it diverged.
+    """One result a trial: measured, or at the floor where it diverged, which only measures of scores have.
 
     `prior` [C] are the training frequencies, `wall_s` what the pack took, `paths` the path each loss took.
     """
     diverged = curves.diverged_epoch()
-    measured = evaluate(evidence)
-    floor = evaluate(at_prior(evidence, prior)) if any(diverged) else measured
+    measured = evaluate(evidence, measures) if None in diverged else Measured()
+    of_scores = [name for name in measures if MEASURES[name].needs == "scores"]
+    floor = evaluate(at_prior(evidence, prior), of_scores) if any(diverged) else measured
     return [
         _result(epoch, measured if epoch is None else floor, k, curves, epochs, wall_s / len(diverged), paths[k])
         for k, epoch in enumerate(diverged)
@@ -64,7 +73,7 @@ def frequencies(targets: Tensor, known: Tensor | None = None) -> Tensor:
 def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
     """The constant predictor in place of the trials, K = 1."""
     scores = {name: prior.double().expand(1, len(rows), -1) for name, rows in evidence.targets.items()}
-    return replace(evidence, scores=scores)
+    return Evidence(scores, evidence.targets, evidence.groups, evidence.known)
 
 
 def _result(
@@ -80,4 +89,5 @@ def _result(
         wall_s=wall_s,
         loss_path=path,
         note=None if epoch is None else f"the loss was not finite in epoch {epoch}; scored at the floor",
+        files=measured.files,
     )

@@ -1,12 +1,13 @@
 """What a study file says about a probe: a head per trial on frozen features."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from trainables.data.image_set import DataSet
 from trainables.data.settings import ClassGroups, Sampling
+from trainables.measures import ALWAYS, Needs
 from trainables.models.settings import Backbone
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 class Probe(ClassGroups):
     """A head per trial on frozen features; the same budget for every trial, no early stopping."""
 
+    gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits")
     name: Literal["probe"] = "probe"
     backbone: Backbone
     image_size: int = Field(ge=8, description="side of the square to which images are resized")
@@ -51,8 +53,8 @@ class Probe(ClassGroups):
 
         return FeatureStore(self, data, cache).ready()
 
-    def worker(self) -> "ProbeWorker":
+    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "ProbeWorker":
         """The half that computes."""
         from trainables.probe.train import ProbeWorker
 
-        return ProbeWorker(self)
+        return ProbeWorker(self, measures)

@@ -22,7 +22,7 @@ from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import means, path_of
 from trainables.losses import Loss
 from trainables.losses.packing import signature, stack_losses
-from trainables.measures import Evidence
+from trainables.measures import ALWAYS, Evidence
 from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
 from trainables.measures.scores import f1_at
 from trainables.probe.adamw import AdamW
@@ -37,6 +37,7 @@ class ProbeWorker:
     """Trains packs of heads; see `trainables.base.Worker`."""
 
     settings: Probe
+    measures: tuple[str, ...] = ALWAYS
 
     def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> FeatureStore:
         """The features of the first seed, made on first use."""
@@ -58,10 +59,10 @@ class ProbeWorker:
         """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
         ordered = sorted(trials, key=signature)
         settings = self.settings.with_changes(shared_settings(trials))
-        yield from zip(ordered, _run_sorted(ordered, prepared, settings), strict=True)
+        yield from zip(ordered, _run_sorted(ordered, prepared, settings, self.measures), strict=True)
 
 
-def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> list[Result]:
+def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe, measures: tuple[str, ...]) -> list[Result]:
     started = time.perf_counter()
     split = _split(store, trials[0].seed, settings.precision)
     x, y = split.features["train"], split.targets["train"]
@@ -79,12 +80,14 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe) -> li
     )
     curves = _train(head, losses, split, settings, trials[0].seed)
     with torch.inference_mode():
-        scores = {name: _scores(head, losses, split.features[name]) for name in EVALUATED}
+        logits = {name: head.logits(split.features[name]).double() for name in EVALUATED}
+        scores = {name: torch.sigmoid(_log_odds(losses, values)) for name, values in logits.items()}
         known = {name: at for name, at in split.known.items() if name in EVALUATED}
         return results(
-            Evidence(scores, {name: split.targets[name] for name in EVALUATED}, split.groups, known),
+            Evidence(scores, {name: split.targets[name] for name in EVALUATED}, split.groups, known, logits),
             frequencies(y, split.known.get("train")),
             curves,
+            measures,
             epochs=settings.epochs,
             wall_s=time.perf_counter() - started,
             paths=[path_of(loss) for loss, size in losses for _ in range(size)],
@@ -163,11 +166,6 @@ def _val_f1(head: Head, losses: list[tuple[Loss, int]], split: _Split) -> Tensor
     if "val" in split.known:
         log_odds = log_odds.masked_fill(~split.known["val"], -torch.inf)
     return f1_at(log_odds, split.targets["val"], 0.0).nanmean(-1)
-
-
-def _scores(head: Head, losses: list[tuple[Loss, int]], features: Tensor) -> Tensor:
-    """Probabilities [K, N, C] in float64, so that scores near 1 keep their order."""
-    return torch.sigmoid(_log_odds(losses, head.logits(features).double()))
 
 
 def _log_odds(losses: list[tuple[Loss, int]], logits: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """What a study file says about prompt tuning: learned context before the class names, both encoders frozen."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from trainables.data.image_set import DataSet
 from trainables.data.settings import ClassGroups, Sampling
+from trainables.measures import ALWAYS, Needs
 from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_settings import Clip, Normalisation
 from trainables.settings import decisive
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class Prompt(ClassGroups):
     """CoOp with any multi-label loss (Zhou et al. 2022); defaults are LMPT's published recipe (Xia et al. 2023)."""
 
+    gives: ClassVar[tuple[Needs, ...]] = ("scores",)
     name: Literal["prompt"] = "prompt"
     model: Clip = Field(description="whose encoders are frozen")
     image_size: int = Field(224, ge=8, description="pixels of a side")
@@ -64,8 +66,8 @@ class Prompt(ClassGroups):
         """Whether the embeddings of the images are there already."""
         return ClipFiles(self.model, self.image_size, self.normalisation, data, cache).embeddings(0).exists()
 
-    def worker(self) -> "PromptWorker":
+    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "PromptWorker":
         """The half that computes."""
         from trainables.prompt.train import PromptWorker
 
-        return PromptWorker(self)
+        return PromptWorker(self, measures)

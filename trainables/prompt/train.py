@@ -20,7 +20,7 @@ from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import means, path_of
 from trainables.losses import Loss
 from trainables.losses.packing import signature, stack_losses
-from trainables.measures import Evidence
+from trainables.measures import ALWAYS, Evidence
 from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
 from trainables.measures.scores import UNKNOWN, average_precision
 from trainables.models.clip_store import ClipStore
@@ -37,6 +37,7 @@ class PromptWorker:
     """Trains packs of contexts; see `trainables.base.Worker`."""
 
     settings: Prompt
+    measures: tuple[str, ...] = ALWAYS
 
     def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> ClipStore:
         """Model and image embeddings of the first seed, made on first use."""
@@ -56,7 +57,7 @@ class PromptWorker:
         """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
         ordered = sorted(trials, key=signature)
         settings = self.settings.with_changes(shared_settings(trials))
-        yield from zip(ordered, _run_sorted(ordered, prepared, settings), strict=True)
+        yield from zip(ordered, _run_sorted(ordered, prepared, settings, self.measures), strict=True)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class _Shared:
         return Evidence(scores, targets, groups, known)
 
 
-def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt) -> list[Result]:
+def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measures: tuple[str, ...]) -> list[Result]:
     started, seed = time.perf_counter(), trials[0].seed
     shared = _shared(store, seed, settings)
     x, y = shared.images["train"], shared.targets["train"]
@@ -105,6 +106,7 @@ def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt) -> list
             shared.evidence(scores, store.facts.groups()),
             frequencies(y, shared.known.get("train")),
             curves,
+            measures,
             epochs=settings.epochs,
             wall_s=time.perf_counter() - started,
             paths=[path_of(loss) for loss, size in losses for _ in range(size)],

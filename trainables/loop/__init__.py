@@ -1,0 +1,1 @@
+"""What trainables share when they train: outcomes, steps, checkpoints, augmentation."""
