@@ -7,7 +7,7 @@ import pytest
 
 from study.errors import UserError
 from study.records.ledger import Ledger
-from study.records.record import TrialRecord
+from study.records.record import StudyRecord, TrialRecord
 from tests.test_probe import trial
 
 
@@ -84,7 +84,7 @@ def test_damaged_and_foreign_records_are_named(tmp_path, damage, message):
 def test_a_folder_of_another_study_is_refused(tmp_path):
     first = Ledger(str(tmp_path), "first")
     first.create()
-    first.write_study({"config": {"name": "first"}})
+    first.write_study(StudyRecord({"name": "first"}, {}))
     with pytest.raises(UserError, match="holds the study 'first', not 'second'"):
         Ledger(str(tmp_path), "second").create()
 

@@ -1,43 +1,64 @@
 """MLflow with a real database: filled from the ledger, once, whatever was interrupted."""
 
+import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from study.records.table import row_of
 from study.run.places import own_database
 from study.tracking.driver import Tracker
-from study.tracking.filler import Filler
-from study.tracking.messages import Setup
+from study.tracking.filler import FIRST_PAUSE_S, Filler
+from study.tracking.messages import About, Setup, Start
 from study.tracking.read import read_experiment
-from study.tracking.tags import study_tags
+from study.tracking.tags import pieces, trial_tags
 from tests.test_ledger import record
 
-STUDY = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
+FACTS = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
+ABOUT = About("tiny", "a study", "digits-mlt", "f1", [0, 1, 2], {"ral": "the text of ral"}, ["clip"], {"ral": 3})
+START = Start("0123456789abcdef", ABOUT, FACTS)
 
 
-def connect(kind: type, folder: Path, uri: str | None = None) -> tuple[Tracker | Filler, list[str]]:
-    said: list[str] = []
+def setup_of(folder: Path, uri: str | None = None, study: str = "tiny") -> Setup:
     database = None if uri else folder / "mlflow.db"
-    setup = Setup(uri or own_database(folder), "tiny", database, str(folder / "artifacts"), folder)
-    return kind(setup, said.append), said
+    return Setup(uri or own_database(folder), study, database, str(folder / "artifacts"), folder)
 
 
-def fill(folder, records, *, backlog=(), retired=frozenset()):
+def connect(
+    kind: type, folder: Path, uri: str | None = None, study: str = "tiny"
+) -> tuple[Tracker | Filler, list[str]]:
+    said: list[str] = []
+    return kind(setup_of(folder, uri, study), said.append, said.append), said
+
+
+def fill(folder, records, *, backlog=(), start=START, expected=(), uri=None, num_trials=0):
     """Through the process that fills MLflow, as a run does."""
-    tracker, said = connect(Tracker, folder)
+    tracker, said = connect(Tracker, folder, uri)
     with tracker:
-        tracker.start(STUDY, list(backlog), set(retired))
+        tracker.start(start, list(backlog), num_trials)
         for item in records:
             tracker.submit(item)
-        assert tracker.finish() == 0 and said == []
+        assert tracker.finish() == 0 and said == list(expected)
 
 
-def runs(folder):
-    client = MlflowClient(own_database(folder))
-    experiment = client.get_experiment_by_name("tiny")
-    return client, client.search_runs([experiment.experiment_id], "tags.`evenkeel.kind` = 'trial'")
+def filled(folder, records, start=START, study="tiny", uri=None):
+    """In this process; returns what was said."""
+    filler, said = connect(Filler, folder, uri, study)
+    filler.start(start)
+    for item in records:
+        filler.fill(item)
+    filler.close()
+    assert filler.retry() == 0
+    return said
+
+
+def runs(folder, experiment="tiny", uri=None):
+    client = MlflowClient(uri or own_database(folder))
+    found = client.get_experiment_by_name(experiment)
+    return client, client.search_runs([found.experiment_id], "tags.`evenkeel.kind` = 'trial'")
 
 
 @pytest.fixture(scope="module")
@@ -55,60 +76,62 @@ def test_each_trial_is_one_closed_child_of_its_loss(tmp_path, records):
     client, found = runs(tmp_path)
     assert {r.data.tags["evenkeel.trial_id"]: r.info.status for r in found} == {
         records[0].id: "FINISHED",
-        records[1].id: "FINISHED",
+        records[1].id: "KILLED",
         records[2].id: "FAILED",
     }
     (parent,) = {r.data.tags["mlflow.parentRunId"] for r in found}
     assert client.get_run(parent).info.status == "FINISHED"
     first = next(r for r in found if r.data.tags["evenkeel.trial_id"] == records[0].id)
-    assert first.data.metrics["test_f1"] == 0.25 and "test_map" not in first.data.metrics
+    assert first.data.metrics["test/f1"] == 0.25 and "test/map" not in first.data.metrics
     assert first.data.params["gamma_neg"] == "4.0"
-    curve = client.get_metric_history(first.info.run_id, "curve_train_loss")
+    curve = client.get_metric_history(first.info.run_id, "curve/train_loss")
     assert [(m.step, m.value) for m in curve] == [(1, 0.5), (2, 0.4)]
 
 
 def test_filling_again_changes_nothing(tmp_path, records):
-    fill(tmp_path, records)
+    filled(tmp_path, records)
     before = {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]}
-    fill(tmp_path, records, backlog=records)
+    filled(tmp_path, [*records, *records])
     assert {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]} == before
 
 
 def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
-    fill(tmp_path, [])
+    filled(tmp_path, [])
     client = MlflowClient(own_database(tmp_path))
     experiment = client.get_experiment_by_name("tiny").experiment_id
-    tags = {"evenkeel.kind": "trial", "evenkeel.trial_id": records[0].id}
+    tags = trial_tags(records[0].trial)
     client.create_run(experiment, tags=tags)
-    fill(tmp_path, [], backlog=records[:1])
+    filled(tmp_path, records[:1])
     (run,) = runs(tmp_path)[1]
-    assert run.info.status == "FINISHED" and run.data.tags["evenkeel.state"] == "done"
+    assert run.info.status == "FINISHED" and run.data.tags["state"] == "done"
 
 
 def test_a_trial_that_runs_is_shown_and_then_completed(tmp_path, records):
     tracker, said = connect(Tracker, tmp_path)
     trials = [item.trial for item in records]
     with tracker:
-        tracker.start(STUDY, [], set())
+        tracker.start(START, [], 0)
         tracker.announce(trials[:2])
         tracker.announce(trials[:1])  # handed out again
         assert tracker.finish() == 0 and said == []
     assert [r.info.status for r in runs(tmp_path)[1]] == ["RUNNING"] * 2
-    assert read_experiment(own_database(tmp_path), "tiny")[1] == []
+    assert read_experiment(own_database(tmp_path), "tiny", None)[1] == {}
     fill(tmp_path, records)
-    assert sorted(r.info.status for r in runs(tmp_path)[1]) == ["FAILED", "FINISHED", "FINISHED"]
+    assert sorted(r.info.status for r in runs(tmp_path)[1]) == ["FAILED", "FINISHED", "KILLED"]
 
 
 def test_a_failed_trial_that_was_repeated_becomes_done(tmp_path, records):
-    fill(tmp_path, [record("failed", seed=0, metrics={})])
-    fill(tmp_path, [records[0]])
+    filled(tmp_path, [record("failed", seed=0, metrics={}, note="it broke")])
+    filled(tmp_path, [records[0]])
     (run,) = runs(tmp_path)[1]
-    assert run.info.status == "FINISHED" and run.data.metrics["test_f1"] == 0.25
+    assert run.info.status == "FINISHED" and run.data.metrics["test/f1"] == 0.25
+    assert not run.data.tags["mlflow.note.content"]
+    assert read_experiment(own_database(tmp_path), "tiny", None)[1][records[0].id].note is None
 
 
 def test_retired_trials_leave(tmp_path, records):
-    fill(tmp_path, records)
-    fill(tmp_path, [], backlog=records[1:], retired={records[0].id})
+    filled(tmp_path, records)
+    filled(tmp_path, records[1:], start=replace(START, retired=[records[0].id]))
     assert len(runs(tmp_path)[1]) == 2
 
 
@@ -123,21 +146,23 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
         working(self, item)
 
     monkeypatch.setattr(Filler, "_log", log)
-    filler.start(STUDY, set())
+    filler.start(START)
     for item in records:
         filler.fill(item)
-    assert filler.finish() == 3 and said == ["no route", "no route"]
+    assert filler.retry(at_once=True) == 3 and said == ["no route"]
     broken["down"] = False
-    fill(tmp_path, [], backlog=records)
+    assert filler.retry() == 3, "too early"
+    assert 0 < filler.wait_s() <= 2 * FIRST_PAUSE_S
+    assert filler.retry(at_once=True) == 0 and filler.wait_s() is None
     assert len(runs(tmp_path)[1]) == 3
 
 
 def test_a_filling_process_that_dies_is_said_and_caught_up(tmp_path, records):
     tracker, said = connect(Tracker, tmp_path)
     with tracker:
-        tracker.start(STUDY, records[:1], set())
-        tracker.process.kill()
-        tracker.process.wait()
+        tracker.start(START, records[:1], 0)
+        tracker.pipes[0].process.kill()
+        tracker.pipes[0].process.wait()
         tracker.submit(records[1])
         assert tracker.finish() == 2 and said == ["its process ended"]
     fill(tmp_path, [], backlog=records)
@@ -154,9 +179,104 @@ def test_a_server_that_does_not_answer_is_noticed(tmp_path):
 
 
 def test_a_long_study_comes_back_whole(tmp_path, records):
-    fill(tmp_path, records)
-    study, found = read_experiment(own_database(tmp_path), "tiny")
-    assert study == STUDY and len(found) == 3
-    assert all(len(value) <= 5000 for value in study_tags(STUDY).values())
+    filled(tmp_path, records)
+    study, found = read_experiment(own_database(tmp_path), "tiny", START.identity)
+    assert study == FACTS and len(found) == 3
+    assert all(len(value) <= 5000 for value in pieces("facts", FACTS).values())
     with pytest.raises(LookupError, match="no MLflow experiment 'other'"):
-        read_experiment(own_database(tmp_path), "other")
+        read_experiment(own_database(tmp_path), "other", None)
+
+
+def test_two_studies_of_one_name_never_mix(tmp_path, records):
+    """On a server, which decides about artifacts: each has its own experiment, and is read by its identity."""
+    uri = own_database(tmp_path)
+    setup = replace(setup_of(tmp_path), artifacts=None)
+    other = replace(START, identity="f" * 16)
+    for start, mine in ((START, records[:1]), (other, records[1:])):
+        filler = Filler(setup, print, print)
+        filler.start(start)
+        for item in mine:
+            filler.fill(item)
+    assert set(read_experiment(uri, "tiny", START.identity)[1]) == {records[0].id}
+    assert set(read_experiment(uri, "tiny", other.identity)[1]) == {records[1].id, records[2].id}
+    assert set(read_experiment(uri, "tiny-ffffff", None)[1]) == {records[1].id, records[2].id}
+
+
+def test_a_deleted_experiment_is_restored_with_a_word(tmp_path, records):
+    filled(tmp_path, records)
+    client = MlflowClient(own_database(tmp_path))
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    client.delete_experiment(experiment)
+    assert filled(tmp_path, []) == ["the experiment 'tiny' had been deleted in MLflow; it is restored"]
+    assert len(runs(tmp_path)[1]) == 3
+    client.rename_experiment(experiment, "mine now")
+    assert filled(tmp_path, records) == [] and len(runs(tmp_path, "mine now")[1]) == 3
+    assert len(read_experiment(own_database(tmp_path), "tiny", START.identity)[1]) == 3
+
+
+def test_of_two_runs_of_one_trial_the_finished_one_stays(tmp_path, records):
+    filled(tmp_path, records[:1])
+    client, (run,) = runs(tmp_path)
+    client.create_run(run.info.experiment_id, tags=trial_tags(records[0].trial))
+    filled(tmp_path, records[:1])
+    assert [found.info.run_id for found in runs(tmp_path)[1]] == [run.info.run_id]
+
+
+def test_everything_can_be_deleted_and_filled_again_to_the_same(tmp_path, records):
+    def content(run):
+        return run.info.run_name, run.info.status, run.data.metrics, run.data.params, {
+            key: value for key, value in run.data.tags.items() if key != "mlflow.parentRunId"
+        }  # fmt: skip
+
+    filled(tmp_path, records)
+    client, found = runs(tmp_path)
+    before = sorted(map(content, found), key=str)
+    for run in found:
+        client.delete_run(run.info.run_id)
+    filled(tmp_path, records)
+    assert sorted(map(content, runs(tmp_path)[1]), key=str) == before
+
+
+def test_a_run_says_what_a_person_asks(tmp_path, records):
+    moved = replace(records[0].trial, moved="clip", hyperparameters=records[0].trial.hyperparameters | {"clip": 0.1})
+    filled(tmp_path, [replace(records[0], trial=moved), *records[1:]])
+    found = {run.data.tags["seed"]: run for run in runs(tmp_path)[1]}
+    assert found["0"].info.run_name == "ral, clip 0.1, seed 0" and found["0"].data.tags["moved"] == "clip"
+    assert found["1"].info.run_name == "ral, default, seed 1"
+    assert "not finite" in found["1"].data.tags["mlflow.note.content"] and found["1"].data.tags["state"] == "diverged"
+    assert found["0"].data.params["clip"] == "0.1" and found["0"].data.params["focusing"] == "full"
+    assert [data.dataset.name for data in found["0"].inputs.dataset_inputs] == ["digits-mlt"]
+    shown = {key for key in found["0"].data.tags if not key.startswith(("mlflow.", "evenkeel."))}
+    assert shown == {"loss", "design", "seed", "state", "moved"}
+
+
+def test_the_experiment_says_what_it_is_and_where_to_click(tmp_path, records):
+    filled(tmp_path, records)
+    experiment = MlflowClient(own_database(tmp_path)).get_experiment_by_name("tiny")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    text = experiment.tags["mlflow.note.content"]
+    assert "how steady" in text and "tags.moved" in text
+    assert all(f"/experiments/{experiment.experiment_id}/runs?" in line for line in text.splitlines() if "](" in line)
+
+
+def test_what_an_older_version_logged_is_read_and_then_logged_again(tmp_path, records):
+    """As 0.2.0 logged: a tag a field, flat metrics, parameters as JSON, the study in pieces of its own."""
+    record = replace(records[0], note=None, versions={"torch": "2.13"}, curves={})
+    filled(tmp_path, [])
+    client = MlflowClient(own_database(tmp_path))
+    old = client.create_experiment("old", tags={"evenkeel.study.pieces": "1", "evenkeel.study.00": '{"name": "old"}'})
+    fields = {"kind": "trial", "trial_id": record.id, "loss": "ral", "loss_name": "ral", "design": "sweep", "seed": 0,
+              "group": "", "state": "done", "host": "h", "wall_s": "0.1", "epochs_done": 1, "loss_path": "", "note": "",
+              "versions": "torch 2.13"}  # fmt: skip
+    run = client.create_run(old, tags={f"evenkeel.{key}": str(value) for key, value in fields.items()}).info.run_id
+    for key, value in record.trial.hyperparameters.items():
+        client.log_param(run, key, json.dumps(value))
+    client.log_metric(run, "test_f1", 0.25)
+    client.log_metric(run, "curve_train_loss", 0.25)
+    facts, found = read_experiment(own_database(tmp_path), "old", None)
+    assert facts == {"name": "old"} and list(found) == [record.id]
+    assert row_of(record.id, replace(found[record.id], metrics=record.metrics)) == row_of(record.id, record)
+    assert found[record.id].metrics == {"test_f1": 0.25}
+    said = filled(tmp_path, [record], start=replace(START, identity="0" * 16), study="old")
+    assert said == ["1 runs of an earlier evenkeel in MLflow are logged again"]
+    assert [run.data.metrics["test/f1"] for run in runs(tmp_path, "old")[1]] == [0.25]

@@ -105,7 +105,7 @@ def _mlflow() -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         setup = Setup(own_database(Path(folder)), "doctor", None, None, Path(folder))
-        if problem := Filler(setup, on_outage=_ignore).check():
+        if problem := Filler(setup, on_outage=_ignore, say=_ignore).check():
             raise UserError(problem)
     return f"mlflow {version('mlflow')}, a database can be made"
 

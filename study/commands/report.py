@@ -22,7 +22,7 @@ def execute(options: argparse.Namespace) -> int:
     config = load_study(options.study, options.overrides)
     storage = Storage.of(config, options.storage)
     if options.from_mlflow:
-        table = _from_mlflow(TrackingUri.of(config, storage, options.tracking_uri), config.name)
+        table = _from_mlflow(TrackingUri.of(config, storage, options.tracking_uri), Ledger(str(storage), config.name))
     else:
         table = table_from_ledger(Ledger(str(storage), config.name))
     if options.output is None and storage.folder is None:
@@ -37,12 +37,15 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _from_mlflow(uri: TrackingUri, name: str) -> "pd.DataFrame":
+def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
     from study.records.table import table_from_mlflow
 
+    study = ledger.read_study()
     try:
-        return table_from_mlflow(uri.raw, name)
+        return table_from_mlflow(uri.raw, ledger.study, study.identity if study else None)
+    except ConnectionError as error:
+        raise UserError(f"{uri.blamed}: does not answer ({uri.hide(str(error))}); is the server up?") from None
     except LookupError as error:
         raise UserError(
-            f"{uri.blamed}: {uri.hide(str(error))}; run the study first, or give the right --tracking-uri"
+            f"{uri.blamed}: {error.args[0]}; run the study first, or give the right --tracking-uri"
         ) from None

@@ -8,6 +8,7 @@ from collections import Counter
 from study.commands.tables import show
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
 from study.file.read import load_study
+from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import STATES
 from study.run.places import Storage
@@ -20,10 +21,11 @@ def execute(options: argparse.Namespace) -> int:
     study = ledger.read_study()
     if study is None:
         raise UserError(f"{ledger.storage}: no study here yet; start it with: evenkeel run {options.study}")
-    tallies: dict[str, Counter[str]] = {label: Counter() for label in study["summary"]["losses"]}
+    facts = read_facts(study.summary)
+    tallies: dict[str, Counter[str]] = {label: Counter() for label in facts.losses}
     for record in ledger.read_all().values():
         tallies.setdefault(record.trial.label, Counter())[record.state] += 1
-    planned = {label: sum(designs.values()) for label, designs in study["summary"]["planned"].items()}
+    planned = {label: sum(designs.values()) for label, designs in facts.planned.items()}
     rows = {label: _row(tally, planned.get(label, 0)) for label, tally in tallies.items()}
     total = {key: sum(row[key] for row in rows.values()) for key in (*STATES, "missing")}
     if options.json:

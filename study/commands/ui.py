@@ -1,26 +1,60 @@
-"""`evenkeel ui`: the MLflow UI on this study, on localhost."""
+"""`evenkeel ui`: the MLflow UI on this study, on localhost, and where to click."""
 
 import argparse
 import os
+import socket
 import sys
 
 from study.errors import UserError
 from study.file.read import load_study
+from study.records.facts import read_facts
+from study.records.ledger import Ledger
 from study.run.places import Storage, TrackingUri
+
+HOST = "127.0.0.1"
 
 
 def execute(options: argparse.Namespace) -> int:
     """Replace this process by MLflow's server; a remote tracking URI has a UI of its own."""
     config = load_study(options.study, options.overrides)
-    uri = TrackingUri.of(config, Storage.of(config, options.storage), options.tracking_uri)
-    if uri.is_server:
-        sys.stdout.write(f"{uri}\n")
-        return 0
+    storage = Storage.of(config, options.storage)
+    uri = TrackingUri.of(config, storage, options.tracking_uri)
     if uri.database and not uri.database.exists():
         raise UserError(f"{uri}: no MLflow database yet; start the study with: evenkeel run {options.study}")
-    sys.stdout.write(f"http://127.0.0.1:{options.port}\n")
+    if not uri.is_server:
+        _refuse_taken(options.port)
+    address = str(uri) if uri.is_server else f"http://{HOST}:{options.port}"
+    sys.stdout.write(f"{address}\n{_links(address, uri, Ledger(str(storage), config.name))}")
     sys.stdout.flush()
-    command = ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(options.port)]
+    if uri.is_server:
+        return 0
+    command = ["-m", "mlflow", "ui", "--host", HOST, "--port", str(options.port)]
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri.raw, "PYTHONSAFEPATH": "1"}
     os.chdir("/")  # the server would import what lies in the working folder
     os.execve(sys.executable, [sys.executable, *command], environment)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise UserError(f"--port {port}: cannot be used ({error}); give another one") from error
+
+
+def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
+    """One line a link; none for a study that is not there yet, or a server that does not answer."""
+    from study.records.summaries import about
+    from study.tracking.experiment import links
+    from study.tracking.read import experiment_of
+
+    study = ledger.read_study()
+    try:
+        experiment = study and experiment_of(uri.raw, ledger.study, study.identity).experiment_id
+    except (LookupError, ConnectionError) as error:
+        return f"{uri.hide(str(error))}\n"
+    if study is None:
+        return ""
+    found = links(about(read_facts(study.summary)))
+    return "".join(f"{words}: {address}/#/experiments/{experiment}{place}\n" for words, place in found.items())

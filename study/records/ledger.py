@@ -8,17 +8,18 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
+from uuid import uuid4
 
 import fsspec
 from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 
 from study.errors import UserError
-from study.records.record import TrialRecord
+from study.records.record import StudyRecord, TrialRecord
 
 WAY_OUT = "move the file away and run again: only this trial is repeated"
 
@@ -45,9 +46,9 @@ class Ledger:
     def create(self) -> None:
         """Make the folder; raises UserError when it cannot be written or belongs to another study."""
         owner = self.read_study()
-        if owner and owner["config"]["name"] != self.study:
+        if owner and owner.name != self.study:
             raise UserError(
-                f"{self.storage}: this folder holds the study {owner['config']['name']!r}, not {self.study!r}; "
+                f"{self.storage}: this folder holds the study {owner.name!r}, not {self.study!r}; "
                 "give another --storage, or the right study file"
             )
         try:
@@ -78,19 +79,22 @@ class Ledger:
     def _is_local(self) -> bool:
         return "file" in self.fs.protocol or self.fs.protocol == "file"
 
-    def read_study(self) -> dict[str, Any] | None:
+    def read_study(self) -> StudyRecord | None:
         """What was written by `write_study`, or None for a new folder."""
         path = f"{self.root}/study.json"
         if not self.fs.exists(path):
             return None
         try:
-            return json.loads(self.fs.cat_file(path))
-        except ValueError as error:
+            return StudyRecord(**json.loads(self.fs.cat_file(path)))
+        except (ValueError, TypeError) as error:
             raise UserError(f"{self.storage}/study.json: not readable ({error}); restore or delete it") from error
 
-    def write_study(self, contents: dict[str, Any]) -> None:
-        """The resolved study, its data facts and spaces, for status and reports."""
-        self._write(f"{self.root}/study.json", contents)
+    def write_study(self, study: StudyRecord) -> StudyRecord:
+        """The resolved study, for status and reports. It keeps the identity that it was given at first."""
+        before = self.read_study()
+        study = replace(study, identity=(before and before.identity) or study.identity or uuid4().hex)
+        self._write(f"{self.root}/study.json", asdict(study))
+        return study
 
     def write(self, record: TrialRecord, place: Path = Path()) -> None:
         """Record a trial. A trial that is already done stays as it is.

@@ -63,6 +63,23 @@ class TrialRecord:
         return record
 
 
+@dataclass(frozen=True)
+class StudyRecord:
+    """The study as it was run last: its resolved file, what a report must know of it (as JSON), and its identity.
+
+    The identity tells two studies of one name apart; one of a version up to 0.2.0 has none until it runs again.
+    """
+
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    identity: str = ""
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.config["name"]
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -1,5 +1,6 @@
 """From the ledger, or from MLflow alone, to the trial table. Both give the same one."""
 
+from itertools import starmap
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,6 @@ from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from study.tracking.read import read_experiment
-from study.tracking.tags import versions_text
 
 
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
@@ -19,14 +19,17 @@ def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
     study = ledger.read_study()
     if study is None:
         raise UserError(f"{ledger.storage}: no study here yet; run it first, or give the right --storage")
-    facts = _facts(study["summary"], f"{ledger.storage}/study.json")
-    return trial_table(map(_row_of_record, ledger.read_all().values()), facts)
+    facts = _facts(study.summary, f"{ledger.storage}/study.json")
+    return trial_table(starmap(row_of, ledger.read_all().items()), facts)
 
 
-def table_from_mlflow(uri: str, name: str) -> pd.DataFrame:
-    """The same table from an MLflow experiment alone. Raises LookupError when there is none."""
-    summary, runs = read_experiment(uri, name)
-    return trial_table(map(_row_of_run, runs), _facts(summary, f"MLflow experiment {name!r}"))
+def table_from_mlflow(uri: str, name: str, identity: str | None = None) -> pd.DataFrame:
+    """The same table from an MLflow experiment alone, known by the study's identity or, without one, by its name.
+
+    Raises LookupError when there is none and ConnectionError when nobody answers.
+    """
+    contents, records = read_experiment(uri, name, identity)
+    return trial_table(starmap(row_of, records.items()), _facts(contents, f"MLflow experiment {name!r}"))
 
 
 def _facts(contents: dict[str, Any], where: str) -> StudyFacts:
@@ -36,10 +39,11 @@ def _facts(contents: dict[str, Any], where: str) -> StudyFacts:
         raise UserError(f"{where}: {error}; was it written by a newer evenkeel?") from error
 
 
-def _row_of_record(record: TrialRecord) -> TrialRow:
+def row_of(trial_id: str, record: TrialRecord) -> TrialRow:
+    """A record as a row of the table."""
     trial = record.trial
     return TrialRow(
-        trial_id=record.id,
+        trial_id=trial_id,
         loss=trial.label,
         loss_name=trial.loss,
         design=trial.design,
@@ -51,24 +55,8 @@ def _row_of_record(record: TrialRecord) -> TrialRow:
         epochs_done=record.epochs_done,
         host=record.host,
         note=record.note or "",
-        versions=versions_text(record),
+        versions=", ".join(f"{name} {number}" for name, number in sorted(record.versions.items())),
         loss_path=record.loss_path,
         hyperparameters=trial.setting,
         metrics=record.metrics,
-    )
-
-
-def _row_of_run(run: dict[str, Any]) -> TrialRow:
-    tags = run["tags"]
-    same = ("trial_id", "loss", "loss_name", "design", "state", "host", "note", "versions")
-    return TrialRow(
-        **{key: tags[key] for key in same},
-        seed=int(tags["seed"]),
-        group=int(tags["group"]) if tags["group"] else None,
-        moved=tags.get("moved") or None,
-        wall_s=float(tags["wall_s"]),
-        epochs_done=int(tags["epochs_done"]),
-        loss_path=tags.get("loss_path", ""),
-        hyperparameters=run["hyperparameters"],
-        metrics=run["metrics"],
     )

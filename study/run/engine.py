@@ -15,11 +15,12 @@ from study.plan.known import Known
 from study.plan.planner import Planner
 from study.records.facts import facts_of_study, read_facts
 from study.records.ledger import Ledger
-from study.records.record import TrialRecord
+from study.records.record import StudyRecord, TrialRecord
+from study.records.summaries import about, summaries
 from study.run.feed import Feed
 from study.run.places import Storage, TrackingUri
 from study.run.worker import Context, check_data
-from study.tracking.driver import Setup, Tracker
+from study.tracking.driver import Setup, Start, Tracker
 from trainables import TrainableError, Trial
 from trainables.cache import default_cache
 from trainables.data.summary import Oddity
@@ -118,10 +119,11 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             display.say("checking data and features")
             facts = _facts(config, context, runner)
             _refuse_several_labels(config, facts)
-            summary = facts_of_study(config, facts, counts, _former(ledger) if records else None).to_json()
-            ledger.write_study({"config": _shown(config), "summary": summary})
-            tracker.start(summary, list(records.values()), ledger.retired_ids())
+            known_facts = facts_of_study(config, facts, counts, _former(ledger) if records else None)
+            study = ledger.write_study(StudyRecord(_shown(config), known_facts.to_json()))
             total = sum(sum(designs.values()) for designs in counts.values())
+            begun = Start(study.identity, about(known_facts), study.summary, sorted(ledger.retired_ids()))
+            tracker.start(begun, records.values(), total)
             display.begin(total, Counter(record.state for record in records.values()))
             known = {i: Known(r.state, r.metrics) for i, r in records.items()}
             try:
@@ -129,6 +131,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
             finally:
                 display.end()
             runner.close()
+            tracker.summarize(summaries(ledger))
             num_untracked = tracker.finish()
         return Ended(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
 
@@ -136,7 +139,7 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
 def _former(ledger: Ledger) -> StudyFacts | None:
     """The facts under which the recorded trials ran."""
     stored = ledger.read_study()
-    return read_facts(stored["summary"]) if stored else None
+    return read_facts(stored.summary) if stored else None
 
 
 def _usable(
@@ -156,7 +159,7 @@ def _usable(
         raise UserError(f"{ledger.storage}: holds trial records but no study.json; restore it or use another --storage")
     if before is None:
         return records
-    found = changes(before["config"], planner, planned, {i: record.trial for i, record in records.items()})
+    found = changes(before.config, planner, planned, {i: record.trial for i, record in records.items()})
     if not found.unusable:
         if found.keys and records:
             say(f"the study was extended ({found.listed()}); all {len(records)} recorded trials stay usable")
@@ -268,7 +271,9 @@ def _tracker(config: StudyConfig, storage: Storage, options: Options, display: D
     def outage(text: str) -> None:
         display.say(f"MLflow at {uri} does not answer ({uri.hide(text)}); trials go on and are tracked later")
 
-    tracker = Tracker(Setup(uri.raw, config.name, uri.database, uri.artifacts, Path(default_cache())), outage)
+    tracker = Tracker(
+        Setup(uri.raw, config.name, uri.database, uri.artifacts, Path(default_cache())), outage, display.say
+    )
     if uri.key and not options.track_later and (problem := tracker.check()):
         tracker.close()
         raise UserError(

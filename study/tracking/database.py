@@ -3,8 +3,13 @@
 import logging
 import os
 import shutil
+import sqlite3
+from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from trainables.cache import made_once
 
@@ -12,6 +17,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("MLFLOW_ALEMBIC_LOG_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "QueuePool")  # sqlite reads its whole schema when it connects
+
+NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "fuse")
+"""File systems that several machines may share: a write-ahead log would be seen by one of them only."""
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,15 +30,43 @@ def client(uri: str) -> "MlflowClient":
     """A quiet client. Imports MLflow, which takes seconds."""
     from mlflow import MlflowClient
 
+    _commit_quickly()
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=uri)
 
 
 def make_database(database: Path, templates: Path) -> None:
-    """A new, empty database unless there is one."""
+    """A new, empty database unless there is one; with a write-ahead log, so that the UI reads while a run writes."""
     if not database.exists():
         made_once(database, lambda path: shutil.copyfile(template(templates), path))
+    if on_this_machine(database):
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")  # fails while others write: it stays as it is
+
+
+def on_this_machine(path: Path) -> bool:
+    """Whether a file lies on a file system of this machine alone."""
+    inner = max(
+        (p for p in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(p.mountpoint)),
+        key=lambda partition: len(partition.mountpoint),
+        default=None,
+    )
+    return inner is not None and not inner.fstype.startswith(NETWORK)
+
+
+@cache
+def _commit_quickly() -> None:
+    """With a write-ahead log sqlite need not wait for the disk at every commit: a power cut costs the last runs, which
+    the next run fills again from the ledger. One trial of MLflow's takes nine commits."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "connect")
+    def relax(connection: object, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
 
 
 def template(templates: Path) -> Path:
@@ -41,3 +78,9 @@ def template(templates: Path) -> Path:
 
 def _create(path: Path) -> None:
     client(f"sqlite:///{path}").search_experiments(max_results=1)
+
+
+def first_line(error: Exception) -> str:
+    """An error as a message shows it."""
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,43 +1,58 @@
-"""The driver's end of MLflow: it hands records to the process that fills MLflow, and never waits for it in mid-run."""
+"""The driver's end of MLflow: it hands records to the processes that fill it, and never waits for them in mid-run."""
 
+import getpass
+import os
 import queue
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import IO, Any
+from dataclasses import replace
 
 from study.records.record import TrialRecord
 from study.tracking.messages import (
+    About,
     Announce,
     Check,
     Checked,
     Finish,
     Finished,
+    Left,
     Message,
+    Order,
     Outage,
+    Said,
     Setup,
     Start,
     Submit,
+    Summarize,
+    Summary,
     from_line,
+    share_of,
     to_line,
 )
 from trainables import Trial
 
 CLOSE_TIMEOUT_S = 10
+GIVE_UP_S = 60.0
+"""How long the end of a run waits for a server that does not answer; the next run fills what is missing."""
+SAY_EVERY_S = 10.0
+COUNT_EVERY_S = 30.0
+MANY_TRIALS = 500
+"""From so many on a second process fills MLflow, where there is a core for it: one writes some 30 runs a second."""
 SERVE = "import sys; sys.path[:] = {path}; from study.tracking.process import serve; serve()"
 """Finds what the driver finds: `-m` would put the working folder, and whatever lies there, in front."""
 PROCESS_ENDED = "its process ended"
 
 
-class Tracker:
-    """Starts the filling process at once, so that MLflow is imported while the driver still plans."""
+class Pipe:
+    """One filling process. `hear` is called, in a thread of its own, with whatever it says."""
 
-    def __init__(self, setup: Setup, on_outage: Callable[[str], None]) -> None:
-        self.on_outage = on_outage
-        self.num_submitted = 0
+    def __init__(self, setup: Setup, hear: Callable[[Message], None]) -> None:
+        self.hear, self.num_submitted = hear, 0
         self.answers: queue.Queue[Message] = queue.Queue()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", SERVE.format(path=sys.path)],
@@ -48,43 +63,96 @@ class Tracker:
             start_new_session=True,  # Ctrl-C is for the driver, which then closes this process
         )
         assert self.process.stdin and self.process.stdout
-        self.pipe: IO[str] = self.process.stdin
-        self.listener = threading.Thread(target=self._listen, args=[self.process.stdout], name="tracking", daemon=True)
-        self.listener.start()
-        self._tell(setup)
+        self.stdin = self.process.stdin
+        threading.Thread(target=self._listen, args=[self.process.stdout], name="tracking", daemon=True).start()
+        self.tell(setup)
+
+    def tell(self, order: Order) -> None:
+        """Returns at once."""
+        self.num_submitted += isinstance(order, Submit)
+        with suppress(BrokenPipeError):  # the listener says so
+            self.stdin.write(to_line(order))
+            self.stdin.flush()
+
+    def close(self) -> None:
+        """End the process, whatever it has still to do."""
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.process.wait(CLOSE_TIMEOUT_S)
+
+    def _listen(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            message = from_line(line)
+            (self.answers.put if isinstance(message, Checked | Finished) else self.hear)(message)
+        if not self.stdin.closed:
+            self.hear(Outage(PROCESS_ENDED))
+        self.answers.put(Outage(PROCESS_ENDED))
+
+
+class Tracker:
+    """Starts a filling process at once, so that MLflow is imported while the driver still plans.
+
+    `on_outage` hears why the server does not answer, `say` what a user may read.
+    """
+
+    def __init__(self, setup: Setup, on_outage: Callable[[str], None], say: Callable[[str], None]) -> None:
+        self.setup = replace(setup, source=provenance() | setup.source)
+        self.on_outage, self.say = on_outage, say
+        self.counts: dict[str, Counter[str]] = {}
+        self.counted_at = self.said_at = time.monotonic()
+        self.finishing = False
+        self.pipes = [Pipe(self.setup, self._hear)]
 
     def check(self) -> str | None:
         """None when the server answers, else what it said."""
-        self._tell(Check())
-        answer = self.answers.get()
+        self.pipes[0].tell(Check())
+        answer = self.pipes[0].answers.get()
         return answer.problem if isinstance(answer, Checked) else PROCESS_ENDED
 
-    def start(self, facts: dict[str, Any], backlog: Iterable[TrialRecord], retired: set[str]) -> None:
+    def start(self, begun: Start, backlog: Iterable[TrialRecord], num_trials: int) -> None:
         """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings."""
-        self._tell(Start(facts, sorted(retired)))
+        if num_trials >= MANY_TRIALS and (os.cpu_count() or 1) > 1:
+            self.pipes.append(Pipe(self.setup, self._hear))
+        for number, pipe in enumerate(self.pipes):
+            pipe.tell(replace(begun, number=number, of=len(self.pipes)))
         for record in backlog:
             self.submit(record)
 
     def announce(self, trials: list[Trial]) -> None:
         """Show trials as running; returns at once."""
-        self._tell(Announce(trials, time.time()))
+        for number, pipe in enumerate(self.pipes):
+            if mine := [trial for trial in trials if share_of(trial.id, len(self.pipes)) == number]:
+                pipe.tell(Announce(mine, time.time()))
 
     def submit(self, record: TrialRecord) -> None:
-        """Track a record soon; returns at once."""
-        self.num_submitted += 1
-        self._tell(Submit(record))
+        """Track a record soon; returns at once. The parents' counts follow now and then."""
+        self.pipes[share_of(record.id, len(self.pipes))].tell(Submit(record))
+        self.counts.setdefault(record.trial.label, Counter())[record.state] += 1
+        if time.monotonic() - self.counted_at > COUNT_EVERY_S:
+            self.counted_at = time.monotonic()
+            self.summarize({})
 
-    def finish(self) -> int:
-        """Wait until all is tracked; returns how many trials are still missing."""
-        self._tell(Finish())
-        answer = self.answers.get()
-        return answer.missing if isinstance(answer, Finished) else self.num_submitted
+    def summarize(self, summaries: dict[str, Summary]) -> None:
+        """Show the summaries by loss, and how many trials are recorded, on the parent runs; returns at once."""
+        counted = {label: counts_of(counter) for label, counter in self.counts.items()}
+        shown = {
+            label: replace(summaries.get(label, Summary()), numbers=numbers | summaries.get(label, Summary()).numbers)
+            for label, numbers in counted.items()
+        }
+        self.pipes[0].tell(Summarize(shown))
+
+    def finish(self, limit_s: float = GIVE_UP_S) -> int:
+        """Wait until all is tracked, or the server was silent for `limit_s`; returns how many trials are missing."""
+        self.finishing = True
+        for pipe in self.pipes:
+            pipe.tell(Finish(limit_s))
+        answers = [(pipe, pipe.answers.get()) for pipe in self.pipes]
+        return sum(answer.missing if isinstance(answer, Finished) else pipe.num_submitted for pipe, answer in answers)
 
     def close(self) -> None:
-        """End the process; what it has not filled yet is filled by the next run, from the ledger."""
-        with suppress(BrokenPipeError):
-            self.pipe.close()
-        self.process.wait(CLOSE_TIMEOUT_S)
+        """End the processes; what they have not filled yet is filled by the next run, from the ledger."""
+        for pipe in self.pipes:
+            pipe.close()
 
     def __enter__(self) -> "Tracker":
         return self
@@ -92,18 +160,28 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _tell(self, message: Message) -> None:
-        with suppress(BrokenPipeError):  # the listener says so
-            self.pipe.write(to_line(message))
-            self.pipe.flush()
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Outage(text=text):
+                self.on_outage(text)
+            case Said(text=text):
+                self.say(text)
+            case Left(number=number) if self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:
+                self.said_at = time.monotonic()
+                self.say(f"{number:,} trials are still to be tracked in MLflow")
 
-    def _listen(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            message = from_line(line)
-            if isinstance(message, Outage):
-                self.on_outage(message.text)
-            else:
-                self.answers.put(message)
-        if not self.pipe.closed:
-            self.on_outage(PROCESS_ENDED)
-        self.answers.put(Outage(PROCESS_ENDED))
+
+def counts_of(states: Counter[str]) -> dict[str, float]:
+    """Metrics of a parent run: trials by state, and the share that diverged."""
+    done = {f"trials/{state}": float(number) for state, number in states.items()}
+    return done | {"trials/recorded": float(states.total()), "rate/diverged": states["diverged"] / states.total()}
+
+
+def provenance() -> dict[str, str]:
+    """MLflow's own tags for who ran what, from which commit (of the working folder, where it is a repository)."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    commit = {"mlflow.source.git.commit": git.stdout.strip()} if git.returncode == 0 else {}
+    return {"mlflow.user": getpass.getuser(), "mlflow.source.name": "evenkeel", "mlflow.source.type": "LOCAL"} | commit
+
+
+__all__ = ["About", "Setup", "Start", "Summary", "Tracker"]

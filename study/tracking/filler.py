@@ -1,36 +1,67 @@
 """One MLflow experiment, filled record by record.
 
 One experiment a study, one parent run a loss, one child run a trial. Runs are found by trial id, so filling twice
-changes nothing. A server that does not answer never stops a sweep: what is missing is caught up later.
+changes nothing. A server that does not answer never stops a sweep: it is asked again, less and less often, and what is
+missing in the end is filled by the next run.
 """
 
+import hashlib
 import json
-import math
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple
+
+from filelock import FileLock
 
 from study.records.record import TrialRecord
-from study.tracking.database import client, make_database, template
-from study.tracking.messages import Setup
-from study.tracking.read import trial_runs
-from study.tracking.tags import PREFIX, result_tags, run_name, study_tags, trial_tags
+from study.tracking.database import client, first_line, make_database, template
+from study.tracking.experiment import described, open_experiment
+from study.tracking.messages import Setup, Start, Summary
+from study.tracking.read import runs_of
+from study.tracking.tags import (
+    CURRENT_LAYOUT,
+    FACTS,
+    KIND,
+    LAYOUT,
+    NO_NOTE,
+    NOTE,
+    STATUS,
+    TRIAL_ID,
+    params,
+    pieces,
+    points,
+    result_tags,
+    run_name,
+    trial_tags,
+)
 from trainables import Trial
 
-STATUS = {"done": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "censored": "KILLED"}
-BATCH = {"metrics": 1000, "params": 100}
-MAX_CURVE_POINTS = 10
-"""MLflow spends a millisecond on every two metrics; the ledger keeps every epoch, MLflow each n-th and the last."""
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 120.0
+
+
+class Known(NamedTuple):
+    """A run that MLflow has."""
+
+    run: str
+    status: str
 
 
 class Filler:
-    """Fills one MLflow experiment, a record after the other."""
+    """Fills one MLflow experiment. `on_outage` hears when the server stops to answer, `say` what a user may read."""
 
-    def __init__(self, setup: Setup, on_outage: Callable[[str], None]) -> None:
-        self.setup, self.on_outage = setup, on_outage
-        self.missed: list[TrialRecord] = []
-        self.runs: dict[str, tuple[str, str]] = {}
+    def __init__(self, setup: Setup, on_outage: Callable[[str], None], say: Callable[[str], None]) -> None:
+        self.setup, self.on_outage, self.say = setup, on_outage, say
+        self.missed: deque[TrialRecord] = deque()
+        self.runs: dict[str, Known] = {}
         self.parents: dict[str, str] = {}
-        self.down = False
+        self.begun: Start | None = None
+        self.down = self.opened = self.ever_opened = False
+        self.pause, self.again_at = FIRST_PAUSE_S, 0.0
 
     def warm(self) -> None:
         """Do what takes seconds and needs no study yet: import MLflow, let it build its tables and queries."""
@@ -42,140 +73,178 @@ class Filler:
         try:
             client(self.setup.uri).search_experiments(max_results=1)
         except Exception as error:
-            return _first_line(error)
+            return first_line(error)
         return None
 
-    def start(self, facts: dict[str, Any], retired: set[str]) -> None:
-        """Open the experiment; runs of `retired` trials are deleted (MLflow keeps them until they are purged)."""
-        self.facts = facts
+    def start(self, begun: Start) -> None:
+        """Open the experiment; runs of retired trials are deleted (MLflow keeps them until they are purged)."""
+        self.begun = begun
         self._try(self._open)
-        self._try(lambda: self._delete(retired))
+
+    def announce(self, trials: list[Trial], now: float) -> None:
+        """Open the runs of trials that are about to run: MLflow shows them as running."""
+        self._try(lambda: [self._run(trial, now, {}) for trial in trials])
 
     def fill(self, record: TrialRecord) -> None:
         """Track a record, unless the server is down."""
         if not self._try(lambda: self._log(record)):
             self.missed.append(record)
 
-    def finish(self) -> int:
-        """Try again what was missed, close the parent runs; returns how many trials are still missing."""
-        if self.missed or self.down:
+    def summarize(self, summaries: dict[str, Summary]) -> None:
+        """What the parents show, by loss."""
+        self._try(lambda: self._summarize(summaries))
+
+    def wait_s(self) -> float | None:
+        """How long until the server is asked again; None when nothing is missing."""
+        return max(0.0, self.again_at - time.monotonic()) if self.down else None
+
+    def retry(self, *, at_once: bool = False) -> int:
+        """Ask a server that did not answer again, when it is time; returns how many trials are still missing."""
+        if self.down and (at_once or time.monotonic() >= self.again_at):
             self.down = False
-            missed, self.missed = self.missed, []
             self._try(self._open)
-            for record in missed:
-                self.fill(record)
+        while self.missed and not self.down:
+            record = self.missed.popleft()
+            if not self._try(lambda record=record: self._log(record)):  # type: ignore[misc]
+                self.missed.appendleft(record)
         if not self.down:
-            self._try(self._close_parents)
+            self.pause = FIRST_PAUSE_S
         return len(self.missed)
 
-    def _open(self) -> None:
-        if self.setup.database:
-            make_database(self.setup.database, self.setup.templates)
-        self.client = client(self.setup.uri)
-        found = self.client.get_experiment_by_name(self.setup.study)
-        self.experiment = (
-            found.experiment_id
-            if found
-            else self.client.create_experiment(self.setup.study, artifact_location=self.setup.artifacts)
-        )
-        for key, value in study_tags(self.facts).items():
-            self.client.set_experiment_tag(self.experiment, key, value)
-        self.runs = _known_runs(self.client, self.experiment)
-        parents = self.client.search_runs([self.experiment], f"tags.`{PREFIX}kind` = 'loss'", max_results=1000)
-        self.parents = {run.data.tags[f"{PREFIX}loss"]: run.info.run_id for run in parents}
-        for label in self.facts["losses"]:
-            self._parent(label)
+    def close(self) -> None:
+        """The parents are over."""
+        if self.begun and self.begun.number == 0:
+            self._try(self._close_parents)
 
-    def _delete(self, retired: set[str]) -> None:
-        for trial_id in retired & self.runs.keys():
-            self.client.delete_run(self.runs.pop(trial_id)[0])
+    def _close_parents(self) -> None:
+        for run in self.parents.values():
+            self.client.set_terminated(run, "FINISHED")
 
     def _try(self, action: Callable[[], object]) -> bool:
         """Run an action unless the server is known to be down; True when it went well."""
         if self.down:
             return False
         try:
+            if not self.opened and self.begun and action != self._open:
+                self._open()
             action()
-        except Exception as error:
-            self.down = True
-            self.on_outage(_first_line(error))
+        except Exception as error:  # whatever the server, the network or the database says
+            self._fell(error)
             return False
         return True
 
-    def announce(self, trials: list[Trial], now: float) -> None:
-        """Open the runs of trials that are about to run: MLflow shows them as running."""
-        self._try(lambda: [self._run(trial, now) for trial in trials])
+    def _fell(self, error: Exception) -> None:
+        self.down, self.opened = True, False
+        self.again_at = time.monotonic() + self.pause
+        if self.pause == FIRST_PAUSE_S:
+            self.on_outage(first_line(error))
+        self.pause = min(2 * self.pause, LONGEST_PAUSE_S)
 
-    def _run(self, trial: Trial, started: float) -> str:
-        """The id of the trial's run, found or created."""
-        trial_id = trial.id
-        if trial_id not in self.runs:
+    def _open(self) -> None:
+        """Find or create everything that is not a trial. Several processes that fill one experiment take turns."""
+        assert self.begun
+        if self.setup.database:
+            make_database(self.setup.database, self.setup.templates)
+        self.client = client(self.setup.uri)
+        self.setup.templates.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.setup.templates / f"{self.begun.identity}.lock"):
+            self.experiment = open_experiment(self.client, self.setup, self.begun.identity, self.say)
+            self.parents = {run.data.tags["loss"]: run.info.run_id for run in self._current("loss")}
+            for label in self.begun.about.losses:
+                self._parent(label)
+        self.runs = self._known_runs()
+        for trial_id in self.runs.keys() & set(self.begun.retired):
+            self.client.delete_run(self.runs.pop(trial_id).run)
+        if self.begun.number == 0:
+            self._describe()
+        self.opened = self.ever_opened = True
+
+    def _describe(self) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        assert self.begun
+        tags = pieces(FACTS, self.begun.facts) | described(self.begun.about, self.experiment)
+        for key, value in tags.items():
+            self.client.set_experiment_tag(self.experiment, key, value)
+        for label, text in self.begun.about.losses.items():
+            planned = Metric("trials/planned", self.begun.about.planned[label], int(time.time() * 1000), 0)
+            self.client.log_batch(self._parent(label), [planned], tags=[RunTag(NOTE, text)])
+
+    def _current(self, kind: str) -> "list[Run]":
+        """Runs as this version logs them; those of an earlier one leave."""
+        runs = list(runs_of(self.client, self.experiment, kind))
+        old = [run.info.run_id for run in runs if run.data.tags.get(LAYOUT) != CURRENT_LAYOUT]
+        for run in old:
+            self.client.delete_run(run)
+        if old:
+            self.say(f"{len(old)} runs of an earlier evenkeel in MLflow are logged again")
+        return [run for run in runs if run.info.run_id not in set(old)]
+
+    def _known_runs(self) -> dict[str, Known]:
+        """By trial id. Of two runs of one trial (a driver died, another began) the finished one stays."""
+        assert self.begun
+        known: dict[str, Known] = {}
+        for run in self._current("trial"):
+            trial_id, one = run.data.tags[TRIAL_ID], Known(run.info.run_id, run.info.status)
+            if not self.begun.has(trial_id):
+                continue
+            if other := known.get(trial_id):
+                one, other = (other, one) if other.status == "FINISHED" else (one, other)
+                self.client.delete_run(other.run)
+            known[trial_id] = one
+        return known
+
+    def _run(self, trial: Trial, started: float, tags: dict[str, str]) -> str:
+        """The id of the trial's run, found or created (then with `tags` at once)."""
+        if trial.id not in self.runs:
             run = self.client.create_run(
                 self.experiment,
                 start_time=int(started * 1000),
                 run_name=run_name(trial),
-                tags=trial_tags(trial) | {"mlflow.parentRunId": self._parent(trial.label)},
+                tags=trial_tags(trial) | self.setup.source | {"mlflow.parentRunId": self._parent(trial.label)} | tags,
             )
-            self.runs[trial_id] = (run.info.run_id, "RUNNING")
-        return self.runs[trial_id][0]
+            self.runs[trial.id] = Known(run.info.run_id, "NEW" if tags else "RUNNING")
+            self._log_data(run.info.run_id, trial)
+        return self.runs[trial.id].run
 
     def _log(self, record: TrialRecord) -> None:
         """Log everything of a trial once and close its run. Times come from the record: repeatable."""
-        from mlflow.entities import RunTag
+        from mlflow.entities import Metric, Param, RunTag
 
-        status = STATUS[record.state]
-        if self.runs.get(record.id, ("", ""))[1] == status:
+        status, tags = STATUS[record.state], result_tags(record)
+        before = self.runs.get(record.id)
+        if before and before.status == status:
             return
-        run_id, ended = self._run(record.trial, record.started), int(record.ended * 1000)
-        tags = [RunTag(key, value) for key, value in result_tags(record).items()]
-        metrics, params = _metrics(record, ended), _params(record)
-        while metrics or params or tags:
-            self.client.log_batch(run_id, metrics[: BATCH["metrics"]], params[: BATCH["params"]], tags)
-            metrics, params, tags = metrics[BATCH["metrics"] :], params[BATCH["params"] :], []
-        self.client.set_terminated(run_id, status, end_time=ended)
-        self.runs[record.id] = (run_id, status)
+        run, ended = self._run(record.trial, record.started, tags), int(record.ended * 1000)
+        metrics = [Metric(key, value, ended, step) for key, value, step in points(record)]
+        words = [Param(key, value) for key, value in params(record.trial).items()]
+        late = [RunTag(key, value) for key, value in (NO_NOTE | tags).items()] if before else []
+        while metrics or words or late:
+            self.client.log_batch(run, metrics[:METRICS_A_CALL], words[:PARAMS_A_CALL], late)
+            metrics, words, late = metrics[METRICS_A_CALL:], words[PARAMS_A_CALL:], []
+        self.client.set_terminated(run, status, end_time=ended)
+        self.runs[record.id] = Known(run, status)
+
+    def _log_data(self, run: str, trial: Trial) -> None:
+        """The data set as MLflow shows it: name, digest of its identity, splits."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = json.dumps(trial.data, sort_keys=True)
+        digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+        data = Dataset(str(trial.data.get("name", "data")), digest, "evenkeel", source)
+        self.client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val, test")])])
 
     def _parent(self, label: str) -> str:
         if label not in self.parents:
-            tags = {f"{PREFIX}kind": "loss", f"{PREFIX}loss": label}
+            tags = {KIND: "loss", LAYOUT: CURRENT_LAYOUT, "loss": label, **self.setup.source}
             self.parents[label] = self.client.create_run(self.experiment, run_name=label, tags=tags).info.run_id
         return self.parents[label]
 
-    def _close_parents(self) -> None:
-        for run_id in self.parents.values():
-            self.client.set_terminated(run_id, "FINISHED")
+    def _summarize(self, summaries: dict[str, Summary]) -> None:
+        from mlflow.entities import Metric, RunTag
 
-
-def _known_runs(client: Any, experiment: str) -> dict[str, tuple[str, str]]:
-    return {
-        run.data.tags[f"{PREFIX}trial_id"]: (run.info.run_id, run.info.status) for run in trial_runs(client, experiment)
-    }
-
-
-def _metrics(record: TrialRecord, timestamp: int) -> list[Any]:
-    from mlflow.entities import Metric
-
-    values = [Metric(key, value, timestamp, 0) for key, value in record.metrics.items() if _is_finite(value)]
-    for name, curve in record.curves.items():
-        stride = math.ceil(len(curve) / MAX_CURVE_POINTS)
-        values += [
-            Metric(f"curve_{name}", value, timestamp, epoch)
-            for epoch, value in enumerate(curve, start=1)
-            if _is_finite(value) and (len(curve) - epoch) % stride == 0
-        ]
-    return values
-
-
-def _params(record: TrialRecord) -> list[Any]:
-    from mlflow.entities import Param
-
-    return [Param(name, json.dumps(value)) for name, value in record.trial.setting.items()]
-
-
-def _is_finite(value: float | None) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+        now = int(time.time() * 1000)
+        for label, summary in summaries.items():
+            metrics = [Metric(key, value, now, 0) for key, value in summary.numbers.items()]
+            tags = [RunTag(key, value) for key, value in summary.words.items()]
+            self.client.log_batch(self._parent(label), metrics, tags=tags)

@@ -1,5 +1,6 @@
 """What goes over the pipe between the driver and the process that fills MLflow: one message a line, as JSON."""
 
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,11 +12,27 @@ from trainables import Trial
 
 
 @dataclass(frozen=True)
+class About:
+    """What the experiment's description says: losses (label -> text), what is swept, how
+    many trials are planned by loss."""
+
+    name: str
+    description: str
+    data: str
+    metric: str
+    seeds: list[int]
+    losses: dict[str, str]
+    swept: list[str]
+    planned: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Setup:
     """Which experiment to fill, and where. Always the first message.
 
     `database` is the file of an sqlite database that may be made, `artifacts` a place for a new experiment's files
-    (None where the server decides), `templates` a folder for the empty database that is copied.
+    (None where the server decides), `templates` a folder for the empty database that is copied, `source` the tags that
+    say who ran what.
     """
 
     uri: str
@@ -23,6 +40,7 @@ class Setup:
     database: Path | None
     artifacts: str | None
     templates: Path
+    source: dict[str, str] = field(default_factory=dict)
     kind: Literal["setup"] = "setup"
 
 
@@ -35,11 +53,27 @@ class Check:
 
 @dataclass(frozen=True)
 class Start:
-    """Open the experiment of a study (its facts as JSON); runs of retired trials leave."""
+    """Open the experiment of a study, known by its identity; `facts` are kept there as JSON, retired trials leave.
 
+    Of several processes each takes its share of the trials; number 0 also does what is done once.
+    """
+
+    identity: str
+    about: About
     facts: dict[str, Any]
-    retired: list[str]
+    retired: list[str] = field(default_factory=list)
+    number: int = 0
+    of: int = 1
     kind: Literal["start"] = "start"
+
+    def has(self, trial_id: str) -> bool:
+        """Whether a trial is this process's."""
+        return share_of(trial_id, self.of) == self.number
+
+
+def share_of(trial_id: str, num_processes: int) -> int:
+    """Which process tracks a trial."""
+    return int(trial_id, 16) % num_processes
 
 
 @dataclass(frozen=True)
@@ -60,9 +94,26 @@ class Submit:
 
 
 @dataclass(frozen=True)
-class Finish:
-    """Try again what was missed, close what is open. Answered by `Finished`."""
+class Summary:
+    """What a parent run shows: metrics, and words as tags."""
 
+    numbers: dict[str, float] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Summarize:
+    """What the parent runs show, by loss."""
+
+    summaries: dict[str, Summary]
+    kind: Literal["summarize"] = "summarize"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Try again what was missed, for so many seconds; close what is open. Answered by `Finished`."""
+
+    limit_s: float
     kind: Literal["finish"] = "finish"
 
 
@@ -83,6 +134,14 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Left:
+    """How many trials are still to be tracked by this process."""
+
+    number: int
+    kind: Literal["left"] = "left"
+
+
+@dataclass(frozen=True)
 class Outage:
     """The server stopped to answer."""
 
@@ -90,10 +149,18 @@ class Outage:
     kind: Literal["outage"] = "outage"
 
 
-Message = Annotated[
-    Setup | Check | Start | Announce | Submit | Finish | Checked | Finished | Outage, Field(discriminator="kind")
-]
-_ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
+@dataclass(frozen=True)
+class Said:
+    """Something that a user may read."""
+
+    text: str
+    kind: Literal["said"] = "said"
+
+
+Order = Setup | Check | Start | Announce | Submit | Summarize | Finish
+Answer = Checked | Finished | Left | Outage | Said
+Message = Order | Answer
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
 def to_line(message: Message) -> str:

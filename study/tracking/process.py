@@ -7,22 +7,32 @@ import os
 import queue
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 from study.tracking.filler import Filler
 from study.tracking.messages import (
     Announce,
+    Answer,
     Check,
     Checked,
     Finish,
     Finished,
+    Left,
     Message,
     Outage,
+    Said,
     Setup,
     Start,
     Submit,
+    Summarize,
     from_line,
     to_line,
 )
+
+REPORT_EVERY_S = 5.0
+MANY = 32
+"""With more messages waiting, runs are not opened before their results are there."""
 
 
 def serve() -> None:
@@ -30,7 +40,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what MLflow prints must not pass for an answer
 
-    def answer(message: Message) -> None:
+    def answer(message: Answer) -> None:
         answers.write(to_line(message))
         answers.flush()
 
@@ -44,17 +54,44 @@ def serve() -> None:
     threading.Thread(target=read, daemon=True).start()
     setup = waiting.get()
     assert isinstance(setup, Setup)
-    filler = Filler(setup, on_outage=lambda text: answer(Outage(text)))
+    filler = Filler(setup, on_outage=lambda text: answer(Outage(text)), say=lambda text: answer(Said(text)))
     filler.warm()
+    reported = time.monotonic()
     while True:
-        match waiting.get():
-            case Check():
-                answer(Checked(filler.check()))
-            case Start(facts=facts, retired=retired):
-                filler.start(facts, set(retired))
-            case Announce(trials=trials, now=now):
-                filler.announce(trials, now)
-            case Submit(record=record):
-                filler.fill(record)
-            case Finish():
-                answer(Finished(filler.finish()))
+        try:
+            message = waiting.get(timeout=filler.wait_s())
+        except queue.Empty:
+            filler.retry()
+            continue
+        obey(message, filler, answer, busy=waiting.qsize() > MANY)
+        if time.monotonic() - reported > REPORT_EVERY_S:
+            reported = time.monotonic()
+            answer(Left(waiting.qsize() + len(filler.missed)))
+
+
+def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, busy: bool) -> None:
+    """Do what one message says. A filler that is busy announces nothing: the runs come with their results."""
+    match message:
+        case Check():
+            answer(Checked(filler.check()))
+        case Start():
+            filler.start(message)
+        case Announce(trials=trials, now=now) if not busy:
+            filler.announce(trials, now)
+        case Submit(record=record):
+            filler.fill(record)
+        case Summarize(summaries=summaries):
+            filler.summarize(summaries)
+        case Finish(limit_s=limit_s):
+            answer(Finished(_finish(filler, limit_s, answer)))
+
+
+def _finish(filler: Filler, limit_s: float, answer: Callable[[Answer], None]) -> int:
+    deadline = time.monotonic() + limit_s
+    missing = filler.retry(at_once=True)
+    while missing and filler.ever_opened and (left := deadline - time.monotonic()) > 0:
+        answer(Left(missing))
+        time.sleep(min(left, filler.wait_s() or 0.0))
+        missing = filler.retry()
+    filler.close()
+    return missing

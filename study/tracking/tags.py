@@ -1,64 +1,152 @@
-"""What MLflow is told of a study and a trial in words: experiment tags, run tags, run names."""
+"""How a study and its trials are called in MLflow, in both directions: record -> tags, parameters, metrics -> record.
+
+Few tags are for people (`loss`, `design`, `moved`, `seed`, `state`); what a program needs bears the prefix.
+"""
 
 import json
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from study.records.record import TrialRecord
 from trainables import Trial
 
 PREFIX = "evenkeel."
-STUDY_CHUNK = 4000
+KIND = f"{PREFIX}kind"
+"""`study`, `loss` or `trial`."""
+TRIAL_ID = f"{PREFIX}trial_id"
+IDENTITY = f"{PREFIX}identity"
+LAYOUT = f"{PREFIX}layout"
+CURRENT_LAYOUT = "2"
+"""Runs of another layout are logged again."""
+RECORD, FACTS, OLD_FACTS = f"{PREFIX}record", f"{PREFIX}facts", f"{PREFIX}study"
+NOTE = "mlflow.note.content"
+PIECE = 4000
+"""A tag holds at most 5000 characters in the oldest MLflow that is supported."""
+
+STATUS = {"done": "FINISHED", "diverged": "KILLED", "failed": "FAILED", "censored": "KILLED"}
+ELSEWHERE = ("metrics", "per_class", "curves", "files")
+"""Parts of a record that are not in its tag: metrics, or left to the ledger."""
+CURVE = "curve/"
+MAX_CURVE_POINTS = 5
+"""MLflow spends a millisecond on every four metrics; the ledger keeps every epoch, MLflow each n-th and the last."""
 
 
-def study_tags(study: dict[str, Any]) -> dict[str, str]:
-    """The resolved study as experiment tags (in pieces: a tag has a limited length), so a report needs MLflow alone."""
-    text = json.dumps(study)
-    pieces = [text[i : i + STUDY_CHUNK] for i in range(0, len(text), STUDY_CHUNK)]
-    return {f"{PREFIX}study.{i:02d}": piece for i, piece in enumerate(pieces)} | {
-        f"{PREFIX}study.pieces": str(len(pieces))
-    }
+class Point(NamedTuple):
+    """One value of a metric."""
+
+    key: str
+    value: float
+    step: int
+
+
+def pieces(key: str, contents: dict[str, Any]) -> dict[str, str]:
+    """`contents` as JSON in tags of limited length: `key.00`, `key.01`, ..."""
+    text = json.dumps(contents, separators=(",", ":"))
+    return {f"{key}.{i // PIECE:02d}": text[i : i + PIECE] for i in range(0, len(text), PIECE)}
+
+
+def joined(key: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """What `pieces` cut. Raises KeyError when nothing of it is there."""
+    found = sorted(name for name in tags if name.startswith(f"{key}.") and name.removeprefix(f"{key}.").isdigit())
+    if not found:
+        raise KeyError(key)
+    text = "".join(tags[name] for name in found)
+    return json.JSONDecoder().raw_decode(text)[0]  # longer contents of a former time may have left pieces behind
 
 
 def trial_tags(trial: Trial) -> dict[str, str]:
-    """What is known of a trial before it runs: id, loss, design, seed, group."""
-    return _prefixed(
-        {
-            "kind": "trial",
-            "trial_id": trial.id,
-            "loss": trial.label,
-            "loss_name": trial.loss,
-            "design": trial.design,
-            "seed": trial.seed,
-            "group": "" if trial.group is None else trial.group,
-            "moved": trial.moved or "",
-        }
-    )
+    """What is known of a trial before it runs."""
+    shown = {"loss": trial.label, "design": trial.design, "seed": str(trial.seed)}
+    moved = {"moved": trial.moved} if trial.moved else {}
+    return {KIND: "trial", LAYOUT: CURRENT_LAYOUT, TRIAL_ID: trial.id, **shown, **moved}
 
 
 def result_tags(record: TrialRecord) -> dict[str, str]:
-    """What is known when it has run: state, note, host, versions."""
-    return _prefixed(
-        {
-            "state": record.state,
-            "host": record.host,
-            "wall_s": repr(record.wall_s),
-            "epochs_done": record.epochs_done,
-            "loss_path": record.loss_path,
-            "note": record.note or "",
-            "versions": versions_text(record),
-        }
-    )
+    """What is known when it has run; the reason of a trial that is not done is the run's description."""
+    contents = {key: value for key, value in record.to_json().items() if key not in (*ELSEWHERE, "note")}
+    tags = {"state": record.state, **pieces(RECORD, contents)}
+    if record.note:
+        tags |= {f"{PREFIX}note": record.note, NOTE: f"**{record.state}**\n\n```\n{record.note}\n```"}
+    return tags
 
 
-def versions_text(record: TrialRecord) -> str:
-    """`evenkeel 0.2.0, mlflow 3.7.0, ...`."""
-    return ", ".join(f"{name} {number}" for name, number in sorted(record.versions.items()))
+NO_NOTE = {f"{PREFIX}note": "", NOTE: ""}
+"""Of a trial that failed before and is done now."""
 
 
-def _prefixed(tags: dict[str, Any]) -> dict[str, str]:
-    return {f"{PREFIX}{key}": str(value) for key, value in tags.items()}
+def params(trial: Trial) -> dict[str, str]:
+    """Hyperparameters as MLflow's charts take them: numbers as numbers, words without quotes."""
+    return {key: v if isinstance(v, str) else json.dumps(v) for key, v in trial.setting.items()}
+
+
+def points(record: TrialRecord) -> Iterator[Point]:
+    """The record's metrics in groups (`test/f1_tail`, `val/map`, `curve/train_loss`), where they are finite."""
+    for name, value in record.metrics.items():
+        if value is not None and math.isfinite(value):
+            yield Point(name.replace("_", "/", 1), value, 0)
+    for name, curve in record.curves.items():
+        stride = math.ceil(len(curve) / MAX_CURVE_POINTS)
+        for epoch, value in enumerate(curve, start=1):
+            if value is not None and math.isfinite(value) and (len(curve) - epoch) % stride == 0:
+                yield Point(f"{CURVE}{name}", value, epoch)
 
 
 def run_name(trial: Trial) -> str:
-    """Loss, design, seed and the beginning of the trial id."""
-    return f"{trial.label} {trial.design} seed {trial.seed} {trial.id[:6]}"
+    """What moved, and the seed: `ral, hill_lambda 3, seed 1`."""
+    setting = f"{trial.design} {trial.id[:6]}"
+    if trial.design == "sweep":
+        setting = f"{trial.moved} {_short(trial.setting[trial.moved])}" if trial.moved else "default"
+    elif trial.design == "confirm":
+        setting = "confirm default" if trial.group is None else f"confirm tuned {trial.group}"
+    return f"{trial.label}, {setting}, seed {trial.seed}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def record_of(
+    tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float]
+) -> tuple[str, TrialRecord]:
+    """(trial id, record) of a run, without curves and values by class. Raises KeyError for a trial that still runs."""
+    if LAYOUT not in tags:
+        return _old_record(tags, params, metrics)
+    record = TrialRecord.from_json(joined(RECORD, tags))
+    values: dict[str, float | None] = {
+        key.replace("/", "_", 1): value for key, value in metrics.items() if not key.startswith(CURVE)
+    }
+    return record.id, replace(record, note=tags.get(f"{PREFIX}note") or None, metrics=values)
+
+
+def _old_record(
+    tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float]
+) -> tuple[str, TrialRecord]:
+    """What versions up to 0.2.0 logged: a tag for each field, no identity of data and trainable."""
+    tag = {key.removeprefix(PREFIX): value for key, value in tags.items()}
+    trial = Trial(
+        loss=tag["loss_name"],
+        hyperparameters={key: json.loads(value) for key, value in params.items()},
+        seed=int(tag["seed"]),
+        data={},
+        trainable={},
+        design=tag["design"],
+        label=tag["loss"],
+        group=int(tag["group"]) if tag["group"] else None,
+    )
+    record = TrialRecord(
+        study="",
+        trial=trial,
+        state=tag["state"],
+        started=0,
+        ended=0,
+        metrics={key: value for key, value in metrics.items() if not key.startswith("curve_")},
+        epochs_done=int(tag["epochs_done"]),
+        wall_s=float(tag["wall_s"]),
+        loss_path=tag.get("loss_path", ""),
+        note=tag["note"] or None,
+        host=tag["host"],
+        versions=dict(text.split(" ", 1) for text in tag["versions"].split(", ") if " " in text),
+    )
+    return tag["trial_id"], record

@@ -1,0 +1,140 @@
+"""How fast is MLflow filled? Against a plain script that logs the same trials with the same client.
+
+python -m benchmarks.tracking [--trials 400] [--postgresql]
+
+Both log each trial's parameters, tags, data set, final metrics and curves in as few calls as the client has, into a
+database of their own, in turn on one machine. `plain` is one process with MLflow's own sqlite settings and whole
+curves; ours thins curves, uses a second process and commits without waiting for the disk. PostgreSQL (Debian's
+package) is started on a free port of this machine and stopped again.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from study.records.record import TrialRecord
+from study.tracking.driver import MANY_TRIALS, About, Setup, Start, Tracker
+from trainables import Trial
+
+ABOUT = About("bench", "", "digits-mlt", "f1", [0], {"ral": ""}, [], {"ral": 0})
+NUM_EPOCHS = 20
+WARM = 16
+
+
+def records(number: int) -> list[TrialRecord]:
+    """Trials as the demo records them: 32 metrics, two curves, nine hyperparameters."""
+    names = [f"{split}_{m}{g}" for split in ("val", "test") for m in ("f1", "f1_tuned", "map", "mauc")
+             for g in ("", "_head", "_medium", "_tail")]  # fmt: skip
+    return [
+        TrialRecord(
+            study="bench",
+            trial=Trial(loss="ral", hyperparameters={f"h{k}": i + k / 10 for k in range(9)}, seed=i,
+                        data={"name": "digits-mlt"}, trainable={"name": "probe"}, design="sobol", label="ral"),
+            state="done",
+            started=1e9 + i,
+            ended=1e9 + i + 1,
+            metrics=dict.fromkeys(names, 0.5),
+            curves={"train_loss": [0.1 * e for e in range(NUM_EPOCHS)], "val_f1": [0.2] * NUM_EPOCHS},
+            versions={"torch": "2"},
+        )
+        for i in range(number)
+    ]  # fmt: skip
+
+
+def plain(uri: str, number: int) -> None:
+    """What a careful script does; prints its seconds. Run in a process of its own."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("plain")
+    data = [DatasetInput(Dataset("digits-mlt", "0", "local", "{}"), [])]
+    for i, record in enumerate(records(number + WARM)):
+        started = time.perf_counter() if i == WARM else locals().get("started", 0.0)
+        run = client.create_run(experiment, tags={"loss": "ral", "seed": str(i)}).info.run_id
+        metrics = [Metric(key, value, 0, 0) for key, value in record.metrics.items() if value is not None]
+        metrics += [Metric(k, v or 0.0, 0, e) for k, curve in record.curves.items() for e, v in enumerate(curve)]
+        params = [Param(key, str(value)) for key, value in record.trial.hyperparameters.items()]
+        client.log_batch(run, metrics, params, [RunTag("state", "done")])
+        client.log_inputs(run, data)
+        client.set_terminated(run)
+    print(json.dumps(time.perf_counter() - started))
+
+
+def plain_rate(uri: str, number: int) -> float:
+    """Runs a second of the plain script."""
+    command = [sys.executable, "-m", "benchmarks.tracking", "--plain", uri, "--trials", str(number)]
+    return number / json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
+
+
+def our_rate(uri: str, number: int, folder: Path, database: Path | None) -> float:
+    """Runs a second of ours, both processes warm."""
+    todo = records(number + WARM)
+    with Tracker(Setup(uri, "bench", database, str(folder / "artifacts"), folder), print, print) as tracker:
+        tracker.start(Start("0" * 16, ABOUT, {}), todo[:WARM], MANY_TRIALS)
+        assert tracker.finish() == 0
+        started = time.perf_counter()
+        for record in todo[WARM:]:
+            tracker.submit(record)
+        assert tracker.finish() == 0
+        return number / (time.perf_counter() - started)
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server of our own on a free port; its URI."""
+    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"))
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data, log = folder / "data", folder / "log"
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
+    subprocess.run([*as_user, binaries / "initdb", "-D", data, "-U", "bench", "-A", "trust"], **quiet)
+    server = [*as_user, binaries / "pg_ctl", "-D", data, "-l", log, "-w"]
+    subprocess.run([*server, "-o", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1", "start"], **quiet)
+    try:
+        for name in ("plain", "ours"):
+            subprocess.run([binaries / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", name], **quiet)
+        yield f"postgresql://bench@127.0.0.1:{port}"
+    finally:
+        subprocess.run([*server, "-m", "immediate", "stop"], **quiet)
+
+
+def compare(name: str, number: int, plain_uri: str, our_uri: str, folder: Path, database: Path | None) -> None:
+    """Print both rates and their ratio."""
+    theirs, ours = plain_rate(plain_uri, number), our_rate(our_uri, number, folder, database)
+    print(f"{name}: plain client {theirs:.1f} runs/s, ours {ours:.1f} runs/s ({number} trials)")
+    print(f"ratio tracking/{name} {ours / theirs:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--postgresql", action="store_true", help="also on PostgreSQL")
+    parser.add_argument("--plain", metavar="URI", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.plain:
+        return plain(options.plain, options.trials)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        database = folder / "ours.db"
+        compare("sqlite", options.trials, f"sqlite:///{folder}/plain.db", f"sqlite:///{database}", folder, database)
+    if options.postgresql:
+        with tempfile.TemporaryDirectory() as name, postgresql(Path(name)) as uri, tempfile.TemporaryDirectory() as own:
+            compare("postgresql", options.trials, f"{uri}/plain", f"{uri}/ours", Path(own), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The experiment of a study: found by its identity, restored or replaced with a word, described to its reader."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from study.tracking.messages import About, Setup
+from study.tracking.read import by_identity
+from study.tracking.tags import IDENTITY, KIND, NOTE, PREFIX
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens as model training, not as the development of an agent."""
+
+
+def open_experiment(client: "MlflowClient", setup: Setup, identity: str, say: Callable[[str], None]) -> str:
+    """The id of the study's experiment.
+
+    A deleted one is restored. A name that is taken, by another study or by a deleted experiment, gets an ending.
+    """
+    found = by_identity(client, identity)
+    if found is None:
+        return _create(client, setup, identity, say)
+    if found.lifecycle_stage != "active":
+        client.restore_experiment(found.experiment_id)
+        say(f"the experiment {found.name!r} had been deleted in MLflow; it is restored")
+    return found.experiment_id
+
+
+def _create(client: "MlflowClient", setup: Setup, identity: str, say: Callable[[str], None]) -> str:
+    taken = client.get_experiment_by_name(setup.study)
+    if taken and _adopted(taken, setup):
+        client.set_experiment_tag(taken.experiment_id, IDENTITY, identity)
+        return taken.experiment_id
+    name = f"{setup.study}-{identity[:6]}" if taken else setup.study
+    if taken:
+        whose = "deleted" if taken.lifecycle_stage != "active" else "of another study"
+        say(f"MLflow's experiment {setup.study!r} is {whose}; this study is logged as {name!r}")
+    tags = {IDENTITY: identity, KIND: "study", **KIND_OF_EXPERIMENT}
+    return client.create_experiment(name, artifact_location=setup.artifacts, tags=tags)
+
+
+def _adopted(taken: "Experiment", setup: Setup) -> bool:
+    """Whether it is this study's own, of a time when experiments bore no identity: only in its own database."""
+    return taken.lifecycle_stage == "active" and IDENTITY not in taken.tags and setup.artifacts is not None
+
+
+def described(about: About, experiment: str) -> dict[str, str]:
+    """The tags by which an experiment says what it is, how to read it and where to click."""
+    text = "\n".join(
+        [
+            f"**{about.name}**: how steady is a loss when its hyperparameters move? {about.description}",
+            "",
+            f"{about.data}, {len(about.seeds)} seeds, judged by {about.metric} on test. Each loss is one run with a "
+            "summary; its trials are its children. Metrics come as `test/...`, `val/...` and `curve/...`.",
+            "",
+            *(f"- [{words}](#/experiments/{experiment}{place})" for words, place in links(about).items()),
+        ]
+    )
+    return {NOTE: text, f"{PREFIX}about": about.name, **KIND_OF_EXPERIMENT}
+
+
+def links(about: About) -> dict[str, str]:
+    """Where to click: words -> the end of a UI address, behind the experiment."""
+    found = {"the losses, with their verdicts": _runs(f"tags.`{KIND}` = 'loss'")}
+    for name in about.swept:
+        found[f"{name}, moved from its default"] = _runs(f"tags.moved = '{name}'", chart=True)
+    found["trials that diverged"] = _runs("tags.state = 'diverged'")
+    found["trials that failed"] = _runs("tags.state = 'failed'")
+    for label in about.losses:
+        order = f"metrics.`test/{about.metric}`"
+        found[f"best trials of {label}"] = _runs(f"tags.loss = '{label}' and tags.`{KIND}` = 'trial'", order=order)
+    found[f"the trials of seed {about.seeds[0]} side by side"] = _runs(f"tags.seed = '{about.seeds[0]}'", chart=True)
+    return found
+
+
+def _runs(where: str, *, order: str = "", chart: bool = False) -> str:
+    parts = {"searchFilter": where, "startTime": "ALL"}
+    parts |= {"orderByKey": order, "orderByAsc": "false"} if order else {}
+    parts |= {"compareRunsMode": "CHART"} if chart else {}
+    return "/runs?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in parts.items())
