@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-losses docs house clean
+.PHONY: demo test lint bench bench-tracking bench-losses docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -19,6 +19,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/trials_per_minute.py
+
+bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's package
+	$(BIN)/python -m benchmarks.tracking --postgresql
 
 bench-losses: $(READY)
 	$(BIN)/python -m benchmarks.loss_speed
