@@ -139,7 +139,11 @@ def test_keys_name_the_dialect(name, tmp_path):
         ({"split_column": None, "tables": {"train": "a"}}, "nothing is kept for testing"),
         ({"split_column": None, "tables": {"test": "a"}}, "nothing to train on"),
         ({"tables": {"all": "a", "test": "b"}}, "all stands alone"),
-        ({"tables": {}}, "tables"),
+        ({"tables": {}, "split_column": None}, "nothing is kept for testing"),
+        ({"split_lists": {"test": "a"}}, "split_column and split_lists exclude each other"),
+        ({"split_lists": {"train": "a"}, "split_column": None}, "split_lists: give one table and a list of the test"),
+        ({"group_pattern": "p"}, "group_pattern: needs the group_column"),
+        ({"group_pattern": "(", "group_column": "p"}, "is no regular expression"),
         ({"split_column": "tags"}, "'tags' cannot be two of image, label and split"),
     ],
 )

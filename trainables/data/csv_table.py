@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from trainables.cache import made_once
+from trainables.data.columns import AllBut, ClassesTable, GroupTable
 from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.labels import Meaning
 from trainables.data.load import check
@@ -23,32 +24,10 @@ from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
 from trainables.data.table import DELIMITERS, counted, shown
 from trainables.errors import TrainableError, nearest
-from trainables.settings import SWITCH, PathText, Settings
+from trainables.settings import SWITCH, PathText
 
 NUM_LISTED = 20
 """How many bad images an error names."""
-
-
-class ClassesTable(Settings):
-    """A table that lists the classes: the column with the label as the data writes it, and the column to show."""
-
-    file: str = Field(description="under root")
-    label: str = Field(description="column of the label as the data writes it")
-    name: str = Field(description="column of the label as it is shown")
-
-
-class GroupTable(Settings):
-    """A table that says for each image to which group it belongs; images that it lacks are groups of their own."""
-
-    file: str = Field(description="under root")
-    image: str = Field(description="column of the image id, as image_column writes it")
-    group: str = Field(description="column of the group")
-
-
-class AllBut(Settings):
-    """Every column of the table but these (and but those of the image, split and group)."""
-
-    all_but: list[str] = Field(description="the columns that are no classes")
 
 
 class CsvTable(DataSettings):
@@ -57,7 +36,8 @@ class CsvTable(DataSettings):
     name: Literal["csv"] = "csv"
     root: PathText = Field(description="folder in which all other paths lie")
     tables: dict[Literal["train", "val", "test", "all"], str] = Field(
-        min_length=1, description="split, or all -> file, under root"
+        {},
+        description="split, or all -> file, under root; none: each folder of images is a class, `label_column: folder`",
     )
     images: dict[str, str | list[str]] = Field(min_length=1, description="table or split -> folders or zips of images")
     image_column: str = Field("image_id", description="holds the image's file name, with or without suffix")
@@ -89,6 +69,12 @@ class CsvTable(DataSettings):
     none_labels: Annotated[list[str], SWITCH] = Field([], description="labels that mean: no label")
     uncertain: Annotated[Meaning | None, SWITCH] = Field(None, description="what -1 means in label_columns")
     blank: Annotated[Meaning | None, SWITCH] = Field(None, description="what an empty cell means in label_columns")
+    split_lists: Annotated[dict[Literal["train", "val", "test"], str], SWITCH] = Field(
+        {}, description="split -> file of image ids, a line each; under root"
+    )
+    group_pattern: Annotated[str | None, SWITCH] = Field(
+        None, description="regular expression: what it finds in group_column is the group"
+    )
     on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = Field(
         "fail", description="what a missing or broken image does"
     )
@@ -124,6 +110,15 @@ class CsvTable(DataSettings):
         except LookupError as error:
             raise ValueError(f"unknown encoding {value!r}; for example utf-8, cp1252, latin-1, utf-16") from error
 
+    @field_validator("group_pattern")
+    @classmethod
+    def _regular_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"{value!r} is no regular expression ({error})") from error
+        return value
+
     @field_validator("image_name")
     @classmethod
     def _has_a_place_for_the_id(cls, value: str | None) -> str | None:
@@ -148,18 +143,23 @@ class CsvTable(DataSettings):
         return None
 
     def _split_problem(self) -> str | None:
-        tables = set(self.tables)
+        tables = set(self.tables or self.images)
         if "all" in tables and len(tables) > 1:
             return "tables: all stands alone; name the others train, val and test"
         if self.group_table and self.group_column:
             return "group_table and group_column exclude each other; give one"
-        if self.test_fraction and self.split_column:
-            return "test_fraction and split_column exclude each other; give one"
+        given = [key for key in ("test_fraction", "split_column", "split_lists") if getattr(self, key)]
+        if len(given) > 1:
+            return f"{given[0]} and {given[1]} exclude each other; give one"
+        if self.split_lists and ("test" in tables or "test" not in self.split_lists):
+            return "split_lists: give one table and a list of the test images"
+        if self.group_pattern and not self.group_column:
+            return "group_pattern: needs the group_column in which it looks"
         if self.test_fraction and "test" in tables:
             return "test_fraction and a test table exclude each other; give one"
         if self.test_fraction and len(tables) > 1:
             return "test_fraction needs one table; give a test table instead"
-        if not self.test_fraction and not self.split_column and "test" not in tables:
+        if not given and "test" not in tables:
             return "nothing is kept for testing; give split_column, a test table, or test_fraction: 0.2"
         if not self.split_column and tables == {"test"}:
             return "tables: there is nothing to train on; give a train table, or split_column"
@@ -192,6 +192,10 @@ class CsvTable(DataSettings):
         """Table name -> file."""
         return {part: self.path(name, "tables") for part, name in self.tables.items()}
 
+    def list_paths(self) -> dict[str, Path]:
+        """Split -> list of ids."""
+        return {split: self.path(name, "split_lists") for split, name in self.split_lists.items()}
+
     def image_paths(self) -> dict[str, list[Path]]:
         """Table or split name -> folders and zips. Raises TrainableError for a name that is neither."""
         valid = {*SPLITS, *self.tables, "all"}
@@ -204,7 +208,7 @@ class CsvTable(DataSettings):
     def fingerprint(self) -> str:
         """Hash of the tables' bytes, of what zips list, and of the images in folders that the tables speak of."""
         digest = hashlib.sha256()
-        for path in self.table_paths().values():
+        for path in (*self.table_paths().values(), *self.list_paths().values()):
             digest.update(path.read_bytes())
         for key, other in (("classes_table", self.classes_table), ("group_table", self.group_table)):
             if other:

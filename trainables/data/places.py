@@ -62,10 +62,14 @@ class Place:
                 self._by_number[int(stem)].append(name)
 
     def find(self, wanted: str) -> list[str]:
-        """The files that an id may mean, best reading first; several when it cannot be told."""
+        """The files that an id may mean; several when it cannot be told."""
         for spelling in dict.fromkeys((wanted, unquote(wanted))):
             if found := self._named(spelling):
                 return found
+        return []
+
+    def find_loosely(self, wanted: str) -> list[str]:
+        """The files of the number that an id is: 7 or 7.0 for 007.png."""
         number = re.fullmatch(r"(\d+)(?:\.0)?", _stem(wanted.rsplit("/", 1)[-1]))
         return self._nearest(wanted, self._by_number.get(int(number[1]), [])) if number else []
 
@@ -179,6 +183,16 @@ def _remember(store: Path, entries: dict[str, list[int]]) -> None:
         temporary.replace(store)
     except OSError:
         temporary.unlink(missing_ok=True)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's suffix is that of an image."""
+    return f".{name.rpartition('.')[2].lower()}" in SUFFIXES
+
+
+def id_key(name: str) -> str:
+    """An id as lists of ids are compared: the file's own name, without suffix, in one case."""
+    return _stem(_folded(name).rsplit("/", 1)[-1])
 
 
 def _hidden(name: str) -> bool:

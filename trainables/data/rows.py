@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainables.data.dividing import LEFT_OUT, groups_of, official, split_names, with_single_groups, with_test
 from trainables.data.image_set import SPLITS
 from trainables.data.labels import Labels, from_columns, from_lists, label_lists
-from trainables.data.places import ImageFile, Place, place_of
-from trainables.data.splits import carve
+from trainables.data.places import ImageFile, Place, is_image, place_of
 from trainables.data.summary import Oddity
-from trainables.data.table import Dialect, Table, counted, is_blank, read_table, shown
+from trainables.data.table import Dialect, Table, counted, read_table, shown
 from trainables.errors import TrainableError, nearest
 
 if TYPE_CHECKING:
-    from trainables.data.csv_table import AllBut, CsvTable
-
-SPLIT_NAMES = {
-    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
-}  # fmt: skip
-FIXED_TEST_SEED = 0
-"""The test rows of `test_fraction` are the same for every seed of a study."""
+    from trainables.data.columns import AllBut
+    from trainables.data.csv_table import CsvTable
+FOLDER = "folder"
+"""The column, where there are no tables, that holds the name of an image's folder."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,11 @@ def list_images(data: "CsvTable") -> Listing:
     """Read the tables and find every row's image. Raises TrainableError for a table that cannot be read rightly."""
     tables = {part: _table(data, path) for part, path in data.table_paths().items()}
     places = {part: [place_of(path, "images") for path in paths] for part, paths in data.image_paths().items()}
+    tables = tables or {part: _table_of(data, inside) for part, inside in places.items()}
     parts = [part for part, table in tables.items() for _ in table.rows]
     where = [f"{table.path.name} line {line}" for table in tables.values() for line in table.lines]
     ids = [name for part, table in tables.items() for name in _ids(data, table)]
-    splits = _split_names(data, tables) if data.split_column and set(places) & set(SPLITS) else None
+    splits = split_names(data, tables) if data.split_column and set(places) & set(SPLITS) else None
     files = []
     for row, (part, name) in enumerate(zip(parts, ids, strict=True)):
         own = places.get(part) or (splits and places.get(splits[row]))
@@ -74,18 +72,28 @@ def list_images(data: "CsvTable") -> Listing:
 def read_rows(data: "CsvTable", listing: Listing) -> Rows:
     """Labels, groups and splits of the rows, repeats merged, test rows carved. Raises TrainableError."""
     labels = _labels(data, listing)
-    split = _official(data, listing)
-    rows = Rows(listing.ids, listing.files, labels, split, _groups(data, listing), labels.odd)
-    kept, merged = _merged(rows, listing.where)
-    rows = replace(rows.take(kept), odd=[*rows.odd, *_table_oddities(listing), *merged])
-    rows = _min_positives(data, rows)
-    rows = _single_groups(data, rows)
-    return _with_test(data, rows) if data.test_fraction else rows
+    split, odd = official(data, listing)
+    group = groups_of(data, listing)
+    rows = Rows(listing.ids, listing.files, labels, split, group, [*labels.odd, *odd, *_table_oddities(listing)])
+    rows = rows.take(np.flatnonzero(split != LEFT_OUT))
+    kept, merged = _merged(rows, [listing.where[row] for row in np.flatnonzero(split != LEFT_OUT)])
+    rows = replace(rows.take(kept), odd=[*rows.odd, *merged])
+    rows = with_single_groups(data, _min_positives(data, rows))
+    return with_test(data, rows) if data.test_fraction else rows
 
 
 def _table(data: "CsvTable", path: Path) -> Table:
     dialect = Dialect(data.delimiter, data.encoding, tuple(data.columns) if data.columns else None)
     return read_table(path, "tables", dialect, data.named_columns())
+
+
+def _table_of(data: "CsvTable", places: list[Place]) -> Table:
+    """The table that folders of images make: each file, and the name of the folder it lies in."""
+    names = [name for place in places for name in place.names if is_image(name)]
+    if not names:
+        raise TrainableError(f"data.images: there are no images in {', '.join(str(place.path) for place in places)}")
+    rows = [[name, name.rpartition("/")[0].rpartition("/")[2]] for name in names]
+    return Table(Path(data.root), [data.image_column, FOLDER], rows, list(range(1, len(rows) + 1)), ",")
 
 
 def _ids(data: "CsvTable", table: Table) -> list[str]:
@@ -101,6 +109,7 @@ def _ids(data: "CsvTable", table: Table) -> list[str]:
 
 def _found(places: list[Place], name: str) -> ImageFile | str:
     hits = [ImageFile(place, hit) for place in places for hit in place.find(name)]
+    hits = hits or [ImageFile(place, hit) for place in places for hit in place.find_loosely(name)]
     if len(hits) == 1:
         return hits[0]
     if hits:
@@ -167,54 +176,6 @@ def _class_names(data: "CsvTable") -> dict[str, str] | None:
     return dict(zip(labels, names, strict=True))
 
 
-def _split_names(data: "CsvTable", tables: dict[str, Table]) -> list[str]:
-    return [
-        SPLITS[SPLIT_NAMES[cell.lower()]] if cell.lower() in SPLIT_NAMES else cell
-        for table in tables.values()
-        for cell in table.column(data.split_column or "", "split_column")
-    ]
-
-
-def _official(data: "CsvTable", listing: Listing) -> np.ndarray:
-    """Split codes as the tables give them (all train where they give none)."""
-    if data.split_column:
-        names = _split_names(data, listing.tables)
-    elif len(listing.tables) > 1:
-        names = listing.parts
-    else:
-        return np.zeros(len(listing.ids), dtype=np.uint8)
-    for name, part, where in zip(names, listing.parts, listing.where, strict=True):
-        if name not in SPLITS:
-            hint = nearest(name, SPLIT_NAMES)
-            raise TrainableError(f"data.split_column: {where} has the unknown split {name!r}; {hint}")
-        if part in SPLITS and (name == "test") != (part == "test"):
-            raise TrainableError(
-                f"data.split_column: {where} says {name}, but it is a row of the {part} table; correct it, or leave "
-                "split_column out"
-            )
-    return np.array([SPLITS.index(name) for name in names], dtype=np.uint8)
-
-
-def _groups(data: "CsvTable", listing: Listing) -> np.ndarray | None:
-    """The group of each row, blank where there is none: a column of the tables, or looked up in a table of its own."""
-    if data.group_column:
-        return np.array([g for t in listing.tables.values() for g in t.column(data.group_column, "group_column")])
-    spec = data.group_table
-    if not spec:
-        return None
-    path = data.path(spec.file, "group_table.file")
-    table = read_table(path, "group_table.file", Dialect(encoding=data.encoding), {spec.image, spec.group})
-    images = table.column(spec.image, "group_table.image")
-    home = dict(zip(images, table.column(spec.group, "group_table.group"), strict=True))
-    found = np.array([home.get(name, "") for name in listing.ids])
-    if not found.any():
-        raise TrainableError(
-            f"data.group_table: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
-            f"column in which ids are written as in the tables ({listing.ids[0]!r})"
-        )
-    return found
-
-
 def _merged(rows: Rows, where: list[str]) -> tuple[np.ndarray, list[Oddity]]:
     """The first row of each image, and how many said the same again. Raises TrainableError for contradictions."""
     by_file: dict[object, list[int]] = defaultdict(list)
@@ -268,45 +229,3 @@ def _keep_classes(labels: Labels, keep: np.ndarray) -> Labels:
     known = None if labels.known is None else labels.known[:, keep]
     names = [name for name, kept in zip(labels.classes, keep, strict=True) if kept]
     return replace(labels, classes=names, targets=labels.targets[:, keep], known=known)
-
-
-def _single_groups(data: "CsvTable", rows: Rows) -> Rows:
-    """Rows whose group is blank belong to nobody else's."""
-    if rows.group is None:
-        return rows
-    blank = np.flatnonzero([is_blank(group) for group in rows.group.tolist()])
-    if not len(blank):
-        return rows
-    names = rows.group.astype(object)
-    names[blank] = [f"(none) {rows.ids[row]} {row}" for row in blank]
-    number = counted(len(blank), "row")
-    key = "group_column" if data.group_column else "group_table"
-    odd = Oddity(f"{number} without a {data.group_column or 'group'}: each is a group of its own", key)
-    return replace(rows, group=names.astype(str), odd=[*rows.odd, odd])
-
-
-def _with_test(data: "CsvTable", rows: Rows) -> Rows:
-    fraction = data.test_fraction or 0.0
-    chosen = _fold(data.fold, fraction, rows)
-    wanted = round(fraction * len(chosen))
-    if not chosen.any():
-        raise TrainableError(
-            f"data.test_fraction: {fraction:g} of {counted(len(chosen), 'row')} would be {wanted}, but no group is "
-            "small enough and leaves every class a training row; give another fraction, or leave group_column out"
-        )
-    odd = []
-    if abs(int(chosen.sum()) - wanted) > max(1, 0.25 * wanted):
-        odd.append(Oddity(f"{counted(int(chosen.sum()), 'test row')} where {wanted} were asked for", "test_fraction"))
-    return replace(rows, split=np.where(chosen, 2, 0).astype(np.uint8), odd=[*rows.odd, *odd])
-
-
-def _fold(number: int, fraction: float, rows: Rows) -> np.ndarray:
-    """The rows [N] of one of the disjoint test sets, which are carved one after the other from what is left."""
-    rng = np.random.default_rng(FIXED_TEST_SEED)
-    left = np.arange(len(rows.ids))
-    for earlier in range(number + 1):
-        inside = None if rows.group is None else rows.group[left]
-        share = fraction / (1 - earlier * fraction)
-        taken = carve(rows.labels.targets[left], inside, fraction=share, rng=rng)
-        fold, left = left[taken], left[~taken]
-    return np.isin(np.arange(len(rows.ids)), fold)

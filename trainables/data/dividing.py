@@ -1,0 +1,168 @@
+"""How the rows of a csv data set are divided: splits as given, by lists of ids or carved; groups."""
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainables.data.image_set import SPLITS
+from trainables.data.places import id_key
+from trainables.data.splits import carve
+from trainables.data.summary import Oddity
+from trainables.data.table import Dialect, Table, counted, is_blank, read_table, shown
+from trainables.errors import TrainableError, nearest
+
+if TYPE_CHECKING:
+    from trainables.data.columns import GroupTable
+    from trainables.data.csv_table import CsvTable
+    from trainables.data.rows import Listing, Rows
+
+SPLIT_NAMES = {
+    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
+}  # fmt: skip
+LEFT_OUT = 9
+"""The code of rows that no split list names."""
+
+FIXED_TEST_SEED = 0
+"""The test rows of `test_fraction` are the same for every seed of a study."""
+
+
+def split_names(data: "CsvTable", tables: dict[str, Table]) -> list[str]:
+    """The cells of the split column, known names in one spelling."""
+    return [
+        SPLITS[SPLIT_NAMES[cell.lower()]] if cell.lower() in SPLIT_NAMES else cell
+        for table in tables.values()
+        for cell in table.column(data.split_column or "", "split_column")
+    ]
+
+
+def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Oddity]]:
+    """Split codes [N] as the tables give them, all train where they give none. Raises TrainableError."""
+    if data.split_lists:
+        return _listed(data, listing.ids)
+    if data.split_column:
+        names = split_names(data, listing.tables)
+    elif len(listing.tables) > 1:
+        names = listing.parts
+    else:
+        return np.zeros(len(listing.ids), dtype=np.uint8), []
+    for name, part, where in zip(names, listing.parts, listing.where, strict=True):
+        if name not in SPLITS:
+            hint = nearest(name, SPLIT_NAMES)
+            raise TrainableError(f"data.split_column: {where} has the unknown split {name!r}; {hint}")
+        if part in SPLITS and (name == "test") != (part == "test"):
+            raise TrainableError(
+                f"data.split_column: {where} says {name}, but it is a row of the {part} table; correct it, or leave "
+                "split_column out"
+            )
+    return np.array([SPLITS.index(name) for name in names], dtype=np.uint8), []
+
+
+def _listed(data: "CsvTable", ids: list[str]) -> tuple[np.ndarray, list[Oddity]]:
+    """Rows by the lists of ids; without a train list what is not listed is train, with one it is left out."""
+    split = np.full(len(ids), LEFT_OUT if "train" in data.split_lists else 0, dtype=np.uint8)
+    rows = {id_key(name): row for row, name in enumerate(ids)}
+    seen: dict[str, str] = {}
+    unknown: list[str] = []
+    for name, path in data.list_paths().items():
+        for line in path.read_text(encoding="utf-8-sig").splitlines():
+            if not (key := id_key(line.split(",")[0].strip())):
+                continue
+            if seen.setdefault(key, name) != name:
+                raise TrainableError(
+                    f"data.split_lists: {key!r} is in the lists of {seen[key]} and {name}; keep it in one"
+                )
+            if key in rows:
+                split[rows[key]] = SPLITS.index(name)
+            else:
+                unknown.append(line.strip())
+    if len(unknown) == len(seen):
+        raise TrainableError(f"data.split_lists: no line is an image id of the tables (the first: {unknown[0]!r})")
+    odd = (
+        [Oddity(f"{counted(len(unknown), 'listed id')} without a row: {shown(unknown)}", "split_lists")]
+        if unknown
+        else []
+    )
+    if num := int((split == LEFT_OUT).sum()):
+        odd.append(Oddity(f"{counted(num, 'row')} that no list names: left out", "split_lists"))
+    return split, odd
+
+
+def groups_of(data: "CsvTable", listing: "Listing") -> np.ndarray | None:
+    """The group of each row, blank where there is none: from a column of the tables, or a table of its own."""
+    if data.group_table:
+        return _looked_up(data, data.group_table, listing.ids)
+    if not data.group_column:
+        return None
+    cells = [c for table in listing.tables.values() for c in table.column(data.group_column, "group_column")]
+    return np.array(cells) if data.group_pattern is None else _matched(data.group_pattern, cells, listing.where)
+
+
+def _matched(text: str, cells: list[str], where: list[str]) -> np.ndarray:
+    pattern = re.compile(text)
+    found = [pattern.search(cell) for cell in cells]
+    for hit, cell, place in zip(found, cells, where, strict=True):
+        if not hit and not is_blank(cell):
+            raise TrainableError(
+                f"data.group_pattern: {text!r} finds nothing in {cell!r} ({place}); correct the pattern"
+            )
+    return np.array([hit[1 if pattern.groups else 0] if hit else "" for hit in found])
+
+
+def _looked_up(data: "CsvTable", spec: "GroupTable", ids: list[str]) -> np.ndarray:
+    path = data.path(spec.file, "group_table.file")
+    table = read_table(path, "group_table.file", Dialect(encoding=data.encoding), {spec.image, spec.group})
+    images = table.column(spec.image, "group_table.image")
+    groups = table.column(spec.group, "group_table.group")
+    home = {id_key(image): group for image, group in zip(images, groups, strict=True)}
+    found = np.array([home.get(id_key(name), "") for name in ids])
+    if not found.any():
+        raise TrainableError(
+            f"data.group_table: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
+            f"column in which ids are written as in the tables ({ids[0]!r})"
+        )
+    return found
+
+
+def with_single_groups(data: "CsvTable", rows: "Rows") -> "Rows":
+    """Rows whose group is blank belong to nobody else's."""
+    if rows.group is None:
+        return rows
+    blank = np.flatnonzero([is_blank(group) for group in rows.group.tolist()])
+    if not len(blank):
+        return rows
+    names = rows.group.astype(object)
+    names[blank] = [f"(none) {rows.ids[row]} {row}" for row in blank]
+    number = counted(len(blank), "row")
+    key = "group_column" if data.group_column else "group_table"
+    odd = Oddity(f"{number} without a {data.group_column or 'group'}: each is a group of its own", key)
+    return replace(rows, group=names.astype(str), odd=[*rows.odd, odd])
+
+
+def with_test(data: "CsvTable", rows: "Rows") -> "Rows":
+    """Test rows carved, class by class and in whole groups. Raises TrainableError when there are none to be had."""
+    fraction = data.test_fraction or 0.0
+    chosen = _fold(data.fold, fraction, rows)
+    wanted = round(fraction * len(chosen))
+    if not chosen.any():
+        raise TrainableError(
+            f"data.test_fraction: {fraction:g} of {counted(len(chosen), 'row')} would be {wanted}, but no group is "
+            "small enough and leaves every class a training row; give another fraction, or leave group_column out"
+        )
+    odd = []
+    if abs(int(chosen.sum()) - wanted) > max(1, 0.25 * wanted):
+        odd.append(Oddity(f"{counted(int(chosen.sum()), 'test row')} where {wanted} were asked for", "test_fraction"))
+    return replace(rows, split=np.where(chosen, 2, 0).astype(np.uint8), odd=[*rows.odd, *odd])
+
+
+def _fold(number: int, fraction: float, rows: "Rows") -> np.ndarray:
+    """The rows [N] of one of the disjoint test sets, which are carved one after the other from what is left."""
+    rng = np.random.default_rng(FIXED_TEST_SEED)
+    left = np.arange(len(rows.ids))
+    for earlier in range(number + 1):
+        inside = None if rows.group is None else rows.group[left]
+        share = fraction / (1 - earlier * fraction)
+        taken = carve(rows.labels.targets[left], inside, fraction=share, rng=rng)
+        fold, left = left[taken], left[~taken]
+    return np.isin(np.arange(len(rows.ids)), fold)
