@@ -68,7 +68,7 @@ def test_the_data_of_the_page_on_data_is_valid(tmp_path):
     for number, block in enumerate(shown):
         (tmp_path / f"{number}.yaml").write_text(f"extends: demo\n{block}")
     names = {load_study(str(tmp_path / f"{number}.yaml")).data.name for number in range(len(shown))}
-    assert names == set(DATA_SETS) - {"digits-mlt", "csv"}
+    assert names == set(DATA_SETS) - {"digits-mlt"}
 
 
 def test_every_data_set_is_on_the_page_on_data():

@@ -156,7 +156,7 @@ def test_every_form_of_the_page_is_tried():
 def test_is_read_as_the_page_says(form, tmp_path):
     files, classes, targets, test, known = FORMS[form]()
     write(tmp_path, files)
-    given = yaml.safe_load(BLOCKS[form])
+    given = yaml.safe_load(BLOCKS[form])["data"]
     chosen = data_set(given | {"root": str(tmp_path / given["root"])})
     found = load(chosen, 8, tmp_path / "cache")
     assert found.classes == classes and chosen.describe().refusal is None
@@ -173,7 +173,7 @@ def test_is_read_as_the_page_says(form, tmp_path):
 
 def test_groups_are_what_the_pattern_finds(tmp_path):
     files, *_ = chexpert()
-    given = yaml.safe_load(BLOCKS["CheXpert"])
+    given = yaml.safe_load(BLOCKS["CheXpert"])["data"]
     found = load(data_set(given | {"root": str(write(tmp_path, files) / given["root"])}), 8, tmp_path / "cache")
     assert found.group[:3].tolist() == ["patient00000", "patient00000", "patient00001"]
 
