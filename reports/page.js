@@ -1,30 +1,217 @@
 "use strict";
-const figures = JSON.parse(document.getElementById("figures").textContent);
-const holders = [...document.querySelectorAll("[data-figure]")];
-const options = { responsive: true, displaylogo: false,  modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+const get = (id) => document.getElementById(id);
+const settings = JSON.parse(get("settings").textContent);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const lights = new RegExp(Object.keys(settings.dark).map((light) => light.replace(/[()]/g, "\\$&")).join("|"), "g");
+const off = new Set();
+const options = { responsive: true, displaylogo: false, displayModeBar: false };
+const holders = [...document.querySelectorAll("figure[data-figure]")];
+const views = {};
+let figures = {}, round = 0;
 
-function show(metric) {
-  document.body.dataset.metric = metric;
-  for (const holder of holders) {
-    const figure = figures[holder.dataset.figure][metric];
-    holder.hidden = !figure;
-    if (figure) Plotly.react(holder, figure.data, figure.layout, options);
+async function unpack(id) {
+  const bytes = Uint8Array.from(atob(get(id).textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).json();
+}
+
+/* ---- figures: metric, view, losses, width and colours of the window ---- */
+
+const lossOf = (text) => settings.losses.find((loss) => text === loss || String(text).startsWith(`${loss} (`));
+const hidden = (text) => off.has(lossOf(text));
+
+function traceShown(trace, view) {
+  const isLoss = hidden(trace.legendgroup ?? trace.name), other = trace.meta?.view && trace.meta.view !== view;
+  const points = (values) => values && values.map((v, i) => (hidden(trace.x?.[i]) || hidden(trace.y?.[i]) ? null : v));
+  return { ...trace, visible: !isLoss && !other, x: off.size ? points(trace.x) : trace.x, y: off.size ? points(trace.y) : trace.y };
+}
+
+function put(layout, path, value) {
+  const keys = path.split("_");
+  const last = keys.pop();
+  keys.reduce((at, key) => (at[key] = at[key] ?? {}), layout)[last] = value;
+}
+
+function arranged(layout, width, view) {
+  const meta = layout.meta ?? {};
+  if (width < 500) Object.assign(layout.font, { size: 11 });
+  if (meta.arrangements) {
+    const most = Math.min(Object.keys(meta.arrangements).length, layout.annotations.length);
+    const count = Math.max(1, Math.min(most, Math.floor(width / 170)));
+    for (const [path, value] of Object.entries(meta.arrangements[count])) put(layout, path, value);
+  }
+  if (meta.views) layout.title.text = meta.views[view];
+  return layout;
+}
+
+function colours(text, isDark) {
+  return JSON.parse(isDark ? text.replace(lights, (light) => settings.dark[light]) : text);
+}
+
+function draw(holder, isDark = dark.matches) {
+  const key = holder.dataset.figure, figure = figures[key]?.[document.body.dataset.metric];
+  holder.hidden = !figure;
+  if (!figure) return;
+  const plot = holder.querySelector(".plot"), { data, layout } = colours(JSON.stringify(figure), isDark);
+  const names = Object.keys(layout.meta?.views ?? {});
+  const view = names.includes(views[key]) ? views[key] : names[0];
+  offerViews(holder, names, view);
+  arranged(layout, plot.clientWidth, view);
+  plot.style.height = `${layout.height}px`;
+  Plotly.react(plot, data.map((trace) => traceShown(trace, view)), layout, options);
+}
+
+function offerViews(holder, names, chosen) {
+  const box = holder.querySelector(".views"), key = holder.dataset.figure;
+  if (box.childElementCount || names.length < 2) return;
+  for (const name of names) {
+    const label = document.createElement("label"), input = document.createElement("input"), text = document.createElement("span");
+    Object.assign(input, { type: "radio", name: `view-${key}`, value: name, checked: name === chosen });
+    input.addEventListener("change", () => { views[key] = name; draw(holder); });
+    text.textContent = name;
+    label.append(input, text);
+    box.append(label);
   }
 }
 
-for (const input of document.querySelectorAll("input[name=metric]")) {
-  input.addEventListener("change", () => show(input.value));
+async function drawAll() {
+  const mine = ++round;
+  for (const holder of holders) {
+    if (mine !== round) return;
+    draw(holder);
+    await new Promise((next) => setTimeout(next));
+  }
+  document.body.dataset.drawn = mine;
 }
 
-document.getElementById("download").addEventListener("click", () => {
-  const text = document.getElementById("trials").textContent.replaceAll("<\\/", "</");
+for (const input of document.querySelectorAll("input[name=metric]")) {
+  input.addEventListener("change", () => { document.body.dataset.metric = input.value; drawAll(); });
+}
+for (const input of document.querySelectorAll("input[name=loss]")) {
+  input.addEventListener("change", () => {
+    if (input.checked) off.delete(input.value); else off.add(input.value);
+    for (const cell of document.querySelectorAll("[data-loss]")) cell.hidden = off.has(cell.dataset.loss);
+    drawAll();
+  });
+}
+dark.addEventListener("change", drawAll);
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawAll(); } });
+addEventListener("beforeprint", () => holders.forEach((holder) => draw(holder, false)));
+addEventListener("afterprint", drawAll);
+
+/* ---- quoting a figure ---- */
+
+function save(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = `${document.querySelector("h1").textContent}.csv`;
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  document.body.append(link);
   link.click();
-  URL.revokeObjectURL(link.href);
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000); // Firefox reads it after the click
+}
+
+const quoted = (value) => (value == null ? "" : /[",\n\r]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+const lines = (rows) => rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+
+function figureRows({ data, layout }) {
+  const frame = (trace) => layout.annotations?.find((a) => a.xref === `${trace.xaxis ?? "x"} domain`)?.text.replace(/<\/?b>/g, "");
+  const rows = [["frame", "view", "series", "x", "y", "low", "high"]];
+  for (const trace of data) {
+    const across = trace.error_x?.array, bars = across ? trace.error_x : trace.error_y, middle = across ? trace.x : trace.y;
+    (trace.x ?? []).forEach((x, i) => {
+      const end = (by, sign) => (by?.[i] == null || middle[i] == null ? null : +(middle[i] + sign * by[i]).toPrecision(6));
+      const name = trace.name ?? trace.legendgroup ?? String(trace.hovertemplate ?? "").split(/[:<]/)[0];
+      rows.push([frame(trace), trace.meta?.view, name, x, trace.y[i], end(bars?.arrayminus ?? bars?.array, -1), end(bars?.array, 1)]);
+    });
+  }
+  return rows;
+}
+
+async function quote(holder, kind) {
+  const metric = document.body.dataset.metric, name = `${settings.name}-${holder.dataset.figure}-${metric}`.replace(/[^\w.-]+/g, "_");
+  const caption = holder.querySelector(`figcaption > [data-for="${metric}"]`).textContent, plot = holder.querySelector(".plot");
+  if (kind === "csv") return save(new Blob([lines(figureRows(figures[holder.dataset.figure][metric]))], { type: "text/csv" }), `${name}.csv`);
+  if (kind === "caption") return copy(caption);
+  const paper = { ...plot.layout, paper_bgcolor: getComputedStyle(document.body).backgroundColor };
+  return Plotly.downloadImage({ data: plot.data, layout: paper }, { format: kind, filename: name, width: plot.clientWidth, height: plot.layout.height, scale: kind === "png" ? 2 : 1 });
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+for (const button of document.querySelectorAll("[data-save]")) {
+  button.addEventListener("click", async () => {
+    await quote(button.closest("figure"), button.dataset.save);
+    if (button.dataset.save === "caption") button.textContent = "Copied";
+  });
+}
+
+/* ---- trials ---- */
+
+let trials;
+const loadTrials = async () => (trials ??= await unpack("packed-trials"));
+
+get("download").addEventListener("click", async () => {
+  const columns = Object.entries(await loadTrials());
+  const rows = columns[0][1].map((_, i) => columns.map(([, values]) => values[i]));
+  save(new Blob([lines([columns.map(([name]) => name), ...rows])], { type: "text/csv" }), `${settings.name.replace(/[^\w.-]+/g, "_")}.csv`);
 });
 
-window.addEventListener("beforeprint", () => holders.forEach((holder) => Plotly.Plots.resize(holder)));
-window.addEventListener("afterprint", () => holders.forEach((holder) => Plotly.Plots.resize(holder)));
-show(document.body.dataset.metric);
+async function find() {
+  const table = await loadTrials(), words = get("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = ["trial_id", "loss", "design", "moved", "seed", "state", `test_${document.body.dataset.metric}`].filter((name) => table[name]);
+  const settingsOf = (i) => Object.keys(table).filter((n) => n.startsWith("hp.") && table[n][i] != null).map((n) => `${n.slice(3)} ${table[n][i]}`).join(", ");
+  const hits = [];
+  let count = 0;
+  for (let i = 0; words.length && i < table.trial_id.length; i++) {
+    const text = [...shown.map((name) => table[name][i]), table.note?.[i]].join(" ").toLowerCase();
+    if (words.every((word) => text.includes(word)) && ++count <= 50) hits.push(i);
+  }
+  get("found").textContent = words.length ? `${count} found${count > 50 ? ", 50 shown" : ""}` : "";
+  const row = (cells, kind) => { const tr = document.createElement("tr"); for (const cell of cells) { const td = document.createElement(kind); td.append(cell ?? ""); tr.append(td); } return tr; };
+  const body = hits.map((i) => row([runLink(table.trial_id[i]), ...shown.slice(1).map((name) => table[name][i]), settingsOf(i), table.note?.[i]], "td"));
+  get("trial-rows").replaceChildren(...(hits.length ? [row([...shown, "setting", "note"], "th"), ...body] : []));
+}
+
+function runLink(id) {
+  if (!settings.runs) return id;
+  const link = document.createElement("a");
+  link.href = settings.runs.replace("{trial_id}", id);
+  link.textContent = id;
+  link.rel = "noreferrer";
+  return link;
+}
+get("find").addEventListener("input", find);
+
+/* ---- contents follow the reading ---- */
+
+const entries = new Map([...document.querySelectorAll(".contents a")].map((a) => [a.getAttribute("href").slice(1), a]));
+const narrow = matchMedia("(max-width: 1099px)");
+document.querySelector(".contents details").open = !narrow.matches;
+const sections = [...document.querySelectorAll("main section")];
+function follow() {
+  const top = document.querySelector(".controls").getBoundingClientRect().bottom + 90;
+  const current = sections.filter((section) => section.getBoundingClientRect().top < top).pop() ?? sections[0];
+  for (const [key, link] of entries) {
+    if (key === current.id) link.setAttribute("aria-current", "location"); else link.removeAttribute("aria-current");
+  }
+}
+addEventListener("scroll", () => requestAnimationFrame(follow), { passive: true });
+follow();
+
+unpack("packed-figures").then((found) => { figures = found; return drawAll(); }).catch((error) => {
+  get("trouble").hidden = false;
+  get("trouble").textContent = `The figures cannot be shown by this browser (${error.message}); a browser of 2023 or later can.`;
+});

@@ -13,12 +13,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from plotly.offline import get_plotlyjs
 
 from reports.designs import with_metric
+from reports.facts import StudyFacts
 from reports.judging import VERDICTS
+from reports.methods import METHODS
+from reports.packed import columns, packed
 from reports.sections import SECTIONS
 from reports.sections.base import Section
+from reports.style import DARK, looks
 from reports.table import DESIGNS, IMAGES, STATES, facts_of
 
 LONG_TABLE = 30
+NUM_SENTENCES = 5
+"""Of an answer, before the rest is folded away."""
 
 
 def sections(table: pd.DataFrame) -> list[Section]:
@@ -26,12 +32,15 @@ def sections(table: pd.DataFrame) -> list[Section]:
     return [section for kind in SECTIONS.values() for section in kind.of(table)]
 
 
-def write_report(table: pd.DataFrame, path: Path, *, seed: int = 0) -> None:
-    """Write the report of a trial table. The same table and seed give the same bytes."""
-    path.write_text(render(table, seed=seed), encoding="utf-8")
+def write_report(table: pd.DataFrame, path: Path, *, seed: int = 0, runs: str | None = None) -> None:
+    """Write the report of a trial table. The same table and seed give the same bytes.
+
+    `runs` is the address of a trial's MLflow run, with `{trial_id}` in it.
+    """
+    path.write_text(render(table, seed=seed, runs=runs), encoding="utf-8")
 
 
-def render(table: pd.DataFrame, *, seed: int = 0) -> str:
+def render(table: pd.DataFrame, *, seed: int = 0, runs: str | None = None) -> str:
     """The whole page as text."""
     environment = Environment(
         loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
@@ -39,13 +48,19 @@ def render(table: pd.DataFrame, *, seed: int = 0) -> str:
     environment.filters["cell"] = _cell
     study = facts_of(table)
     parts = [_part(section, table, seed) for section in sections(table)]
+    colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
+    settings = {"name": study.name, "losses": list(study.losses), "dark": DARK, "runs": runs}
     return environment.get_template("page.html").render(
         study=study,
         header=_header(table),
         metrics={name: study.measures[name].title for name in study.headlines},
+        colours=colours,
+        sentences=NUM_SENTENCES,
+        methods=METHODS,
         parts=parts,
-        figures=_script(json.dumps({p["key"]: p["figures"] for p in parts if p["figures"]}, sort_keys=True)),
-        csv=_script(_csv(table)),
+        settings=_script(json.dumps(settings)),
+        figures=packed({p["key"]: p["figures"] for p in parts if p["figures"]}),
+        trials=packed(columns(table)),
         style=files("reports").joinpath("page.css").read_text(encoding="utf-8"),
         script=files("reports").joinpath("page.js").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
@@ -54,24 +69,34 @@ def render(table: pd.DataFrame, *, seed: int = 0) -> str:
 
 def _part(section: Section, table: pd.DataFrame, seed: int) -> dict[str, Any]:
     """A section under every metric: the reader switches, nothing is computed in the browser."""
+    study = facts_of(table)
     figures, answers, tables = {}, {}, {}
-    for metric in facts_of(table).headlines:
+    for metric in study.headlines:
         rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
         info = section.compute(with_metric(table, metric), rng)
         drawn, rows = section.draw(info), section.rows(info)
         if drawn is not None:
             figures[metric] = json.loads(plotly.io.to_json(drawn))
-        answers[metric] = section.answer(info)
+        answers[metric] = section.answer(info).split("\n")
         tables[metric] = rows
     return {
         "key": section.key,
         "title": section.title,
         "question": section.question,
         "figures": figures,
+        "captions": {metric: _caption(section, study, metric) for metric in figures},
         "answers": answers,
         "tables": tables,
         "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
     }
+
+
+def _caption(section: Section, study: StudyFacts, metric: str) -> str:
+    """A figure's caption as a paper would print it."""
+    return (
+        f"{section.title}. {section.question} Score: {study.measures[metric].title} on test. Study {study.name}: "
+        f"{study.data.name}, {len(study.seeds)} seeds, margin {study.margins[metric]:g}; evenkeel."
+    )
 
 
 def _header(table: pd.DataFrame) -> dict[str, Any]:
@@ -93,14 +118,9 @@ def _header(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _csv(table: pd.DataFrame) -> str:
-    """All trials, without the arrays."""
-    return table.loc[:, ~table.columns.str.startswith(IMAGES)].to_csv(index=False, float_format="%.6g")
-
-
 def _script(text: str) -> str:
-    """Text that may stand inside a script element."""
-    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+    """JSON that may stand inside a script element, whatever text it holds."""
+    return text.replace("<", "\\u003c")
 
 
 def _cell(value: object) -> dict[str, Any]:

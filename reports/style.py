@@ -1,5 +1,9 @@
 """One look for all figures: a colour a loss, the same in every figure, readable in print and by the colour-blind."""
 
+import math
+from collections.abc import Iterable
+from itertools import cycle
+
 import plotly.graph_objects as go
 
 from reports.facts import LossFacts
@@ -15,9 +19,18 @@ COLOURS = {
 }
 """By family: a loss and its printed form share a colour and differ in the dash. After Okabe and Ito."""
 
-SPARE = ("#cc79a7", "#56b4e9", "#7c3aed", "#111827")
+SPARE = ("#cc79a7", "#56b4e9", "#7c3aed", "#be185d")
+SYMBOLS = ("circle", "square", "triangle-up", "cross", "star", "hexagon", "triangle-down", "x")
+"""A shape a loss, so that nothing hangs on colour alone; the diamond marks the default."""
+
 DASHES = ("solid", "dot", "dashdot", "longdash")
 INK, FAINT, GRID, MARGIN = "#1f2937", "#6b7280", "#e5e7eb", "rgba(16, 122, 87, 0.08)"
+DARK = {
+    INK: "#e5e7eb", FAINT: "#9ca3af", GRID: "#374151", MARGIN: "rgba(52, 211, 153, 0.16)", "#0072b2": "#56a8e0",
+    "#a16207": "#d4a017", "#8c564b": "#c58b7f", "#7c3aed": "#a78bfa", "#be185d": "#f472b6",
+}  # fmt: skip
+"""Colour of a figure -> the same on a dark page."""
+
 HEIGHT = 380
 
 
@@ -35,6 +48,11 @@ def looks(losses: dict[str, LossFacts]) -> dict[str, tuple[str, str]]:
     return result
 
 
+def symbols(losses: Iterable[str]) -> dict[str, str]:
+    """label -> marker, in order."""
+    return dict(zip(losses, cycle(SYMBOLS), strict=False))
+
+
 def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
     """An empty figure in the report's style."""
     drawn = go.Figure()
@@ -42,7 +60,7 @@ def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
     drawn.update_layout(
         template="none",
         height=height,
-        margin={"l": 90, "r": 20, "t": 20, "b": 55},
+        margin={"l": 60, "r": 20, "t": 20, "b": 55},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -50,7 +68,7 @@ def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         xaxis={**axis, "title": {"text": x_title}},
-        yaxis={**axis, "title": {"text": y_title, "standoff": 12}},
+        yaxis={**axis, "automargin": True, "title": {"text": y_title, "standoff": 12}},  # or titles meet ticks
     )
     return drawn
 
@@ -59,3 +77,8 @@ def faded(colour: str, opacity: float) -> str:
     """`#rrggbb` as rgba."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def plain(values: Iterable[float]) -> list[float | None]:
+    """Numbers as a figure stores them: six digits, None where there is none."""
+    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]

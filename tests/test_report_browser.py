@@ -1,67 +1,202 @@
-"""The page in a real browser: figures are drawn, the switch works, nothing is fetched."""
+"""The page in a real browser: drawn, readable at every width, usable by keyboard, alive with any text, offline."""
 
-import re
+import csv
 import shutil
-import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports.page import render
+from reports.table import facts_of, with_facts
 from study.cli import main
 from tests.synthetic import table
-from tests.test_sections import sharp
+from tests.test_sections import diverge, sharp
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=8000"]  # fmt: skip
+HOSTILE = "<!--</script><script>document.title='broken'</script> \" ' \\ &amp; \u202eright to left\u2028"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")]
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return render(table(np.random.default_rng(0), sharp))
+def trials():
+    return table(np.random.default_rng(0), sharp)
 
 
-def browse(tmp_path: Path, html: str, *more: str) -> str:
+@pytest.fixture(scope="module")
+def report(trials, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(trials, runs="http://tracking.example/#/runs?id={trial_id}"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+def opened(browser: Browser, path: Path, width: int = 1200, drawn: str = "document.body.dataset.drawn", **how) -> Page:
+    """The page once its figures are drawn; anything it says on the console or asks of the network fails the test."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, **how)
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: request.url.startswith(("file:", "blob:")) or page.said.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_function(drawn, timeout=120_000)
+    return page
+
+
+def redrawn(page: Page) -> None:
+    """Waits for the figures after a switch."""
+    before = page.evaluate("document.body.dataset.drawn")
+    page.wait_for_function(f"document.body.dataset.drawn > {before}", timeout=120_000)
+
+
+def test_the_page_opens_with_the_answer(browser, report):
+    page = opened(browser, report)
+    assert not page.said
+    assert page.locator("main section").first.get_attribute("id") == "overview"
+    assert page.locator("#overview .plot .main-svg").first.bounding_box()["y"] < 400
+    drawn = page.locator("figure[data-figure] .js-plotly-plot").count()
+    assert drawn == page.locator("figure[data-figure]").count() == 9  # overview, forest, 3 curves, 4 more
+    assert "ral is steady in clip and hill_lambda and is sensitive in gamma_neg" in page.content()
+    assert page.locator("#verdicts .answer").first.inner_text().count("\n") < 5
+    page.close()
+
+
+TEXTS = """() => [...document.querySelectorAll('.plot')].flatMap((plot) => {
+  const boxes = [...plot.querySelectorAll('.main-svg text')].filter((t) => t.textContent.trim()).map((t) => {
+    const {left, right, top, bottom} = t.getBoundingClientRect();
+    return {text: t.textContent, left, right, top, bottom};
+  }).filter((b) => b.right > b.left);
+  const frame = plot.getBoundingClientRect(), bad = [];
+  boxes.forEach((a, i) => {
+    if (a.left < frame.left - 1 || a.right > frame.right + 1) bad.push([a.text, 'leaves the figure']);
+    for (const b of boxes.slice(i + 1))
+      if (a.left + 1 < b.right && b.left + 1 < a.right && a.top + 1 < b.bottom && b.top + 1 < a.bottom)
+        bad.push([a.text, b.text]);
+  });
+  return bad.map((pair) => [plot.closest('figure').dataset.figure, ...pair]);
+})"""
+
+
+@pytest.mark.parametrize("width", [1200, 400])
+def test_nothing_overlaps(browser, report, width):
+    page = opened(browser, report, width)
+    assert page.evaluate(TEXTS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_metric_view_and_losses_switch_the_whole_page(browser, report):
+    page = opened(browser, report)
+    page.get_by_text("mAP", exact=True).click()
+    redrawn(page)
+    assert page.evaluate("document.querySelector('#defaults .plot').layout.yaxis.title.text").startswith("mAP")
+    metrics = "[...document.querySelectorAll('[data-for]')].filter((p) => p.offsetParent).map((p) => p.dataset.for)"
+    assert set(page.evaluate(metrics)) == {"map"}
+    shown = "document.querySelector('#overview .plot').data.filter((t) => t.visible).map((t) => t.meta.view)"
+    assert set(page.evaluate(shown)) == {"difference from default"}
+    page.get_by_text("naive F1 Diff").first.click()
+    assert set(page.evaluate(shown)) == {"naive F1 Diff"}
+    page.locator("input[name=loss][value=ral]").uncheck(force=True)
+    redrawn(page)
+    visible = (
+        "[...document.querySelectorAll('.plot')].flatMap((p) => p.data.filter((t) => t.visible).map((t) => t.name))"
+    )
+    assert "apl" in page.evaluate(visible) and "ral" not in page.evaluate(visible)
+    assert not page.locator('[data-loss="ral"]:visible').count() and page.locator('[data-loss="apl"]:visible').count()
+    page.close()
+
+
+def test_any_text_leaves_the_page_alive(browser, tmp_path, rng):
+    trials = table(rng, sharp, change=diverge)
+    study = facts_of(trials)
+    losses = {HOSTILE if label == "ral" else label: facts for label, facts in study.losses.items()}
+    trials = trials.assign(loss=trials.loss.replace("ral", HOSTILE), note=trials.note.where(trials.note == "", HOSTILE))
+    planned = {HOSTILE if label == "ral" else label: counts for label, counts in study.planned.items()}
+    trials = with_facts(trials, replace(study, losses=losses, planned=planned, name=HOSTILE, description=HOSTILE))
     path = tmp_path / "report.html"
-    path.write_text(html)
-    command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", *more, path.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    path.write_text(render(trials), encoding="utf-8")
+    page = opened(browser, path)
+    assert not page.said and page.title().startswith("<!--</script>")
+    assert page.locator(".js-plotly-plot").count() == page.locator("figure[data-figure]").count() > 5
+    with page.expect_download() as waiting:
+        page.get_by_text("Download all trials").click()
+    rows = list(csv.DictReader(waiting.value.path().read_text(encoding="utf-8").splitlines(keepends=True)))
+    assert len(rows) == len(trials) and HOSTILE in {row["loss"] for row in rows}
+    page.close()
 
 
-def test_figures_are_drawn_and_sentences_shown(page, tmp_path):
-    dom = browse(tmp_path, page, "--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND")
-    holders = re.findall(r'class="figure js-plotly-plot"', dom)
-    assert len(holders) == 7  # defaults, three hyperparameters, tolerance, profile, tuned
-    assert dom.count("main-svg") >= len(holders)
-    assert "ral is steady in clip and hill_lambda and is sensitive in gamma_neg" in dom
+def test_downloads_hold_what_is_shown(browser, report, trials):
+    page = opened(browser, report)
+    with page.expect_download() as waiting:
+        page.get_by_text("Download all trials").click()
+    rows = {row["trial_id"]: row for row in csv.DictReader(waiting.value.path().read_text().splitlines())}
+    assert len(rows) == len(trials)
+    assert [float(rows[i]["test_f1"]) for i in trials.trial_id] == pytest.approx(trials.test_f1.tolist(), rel=1e-5)
+    with page.expect_download() as waiting:
+        page.locator("#overview [data-save=csv]").click()
+    points = list(csv.DictReader(waiting.value.path().read_text().splitlines()))
+    worst = next(p for p in points if (p["series"], p["x"], p["view"]) == ("ral", "12", "difference from default"))
+    assert float(worst["y"]) == pytest.approx(-0.16, abs=0.01) and float(worst["low"]) < float(worst["y"])
+    for kind in ("png", "svg"):
+        with page.expect_download() as waiting:
+            page.locator(f"#overview [data-save={kind}]").click()
+        assert waiting.value.suggested_filename == f"synthetic-overview-f1.{kind}"
+    page.close()
 
 
-def test_the_metric_switch_redraws(page, tmp_path):
-    probe = """<script>addEventListener("load", () => {
-      document.querySelector('input[value="map"]').click();
-      const shown = [...document.querySelectorAll(".answer")].filter((p) => p.offsetParent);
-      document.title = document.body.dataset.metric + " " + shown.length + " " +
-        new Set(shown.map((p) => p.dataset.for)).size + " " +
-        document.querySelector("[data-figure]").layout.yaxis.title.text;
-    })</script></body>"""
-    dom = browse(tmp_path, page.replace("</body>", probe), "--dump-dom")
-    assert re.search(r"<title>map 10 1 mAP", dom)
+def test_trials_are_found_and_link_to_their_runs(browser, report):
+    page = opened(browser, report)
+    page.locator("#find").fill("ral sweep clip")
+    page.wait_for_function("document.getElementById('found').textContent")
+    assert page.locator("#found").inner_text() == "24 found"
+    link = page.locator("#trial-rows a").first
+    assert link.get_attribute("href") == f"http://tracking.example/#/runs?id={link.inner_text()}"
+    page.close()
 
 
-def test_a_screenshot_and_a_print_are_made(page, tmp_path):
-    browse(tmp_path, page, "--window-size=1280,3000", f"--screenshot={tmp_path / 'page.png'}")
-    browse(tmp_path, page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
-    assert (tmp_path / "page.png").stat().st_size > 50_000
-    assert (tmp_path / "page.pdf").stat().st_size > 50_000
+def test_keyboard_and_screen_reader(browser, report):
+    page = opened(browser, report)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "view-overview"
+    page.keyboard.press("ArrowRight")
+    assert "cross-fitted" in page.evaluate("document.querySelector('#overview .plot').layout.title.text")
+    assert page.get_by_role("main").count() == page.get_by_role("navigation").count() == 1
+    named = "all => all.every((e) => e.labels?.length || e.ariaLabel || e.textContent.trim())"
+    assert page.eval_on_selector_all("input, button, [role=img], section", named)
+    page.evaluate("document.getElementById('profile').scrollIntoView()")
+    page.wait_for_function("document.querySelector('.contents [aria-current]').hash === '#profile'")
+    page.close()
 
 
-def test_the_page_of_a_loss_is_drawn(tmp_path):
+def test_dark_print_and_screenshot(browser, report, tmp_path):
+    page = opened(browser, report, color_scheme="dark")
+    ink = "getComputedStyle(document.querySelector('#overview .xtick text')).fill"
+    assert page.evaluate(ink) == "rgb(229, 231, 235)"
+    page.screenshot(path=tmp_path / "page.png")
+    page.pdf(path=tmp_path / "page.pdf")
+    assert (tmp_path / "page.png").stat().st_size > 50_000 and (tmp_path / "page.pdf").stat().st_size > 50_000
+    page.close()
+
+
+def test_the_page_of_a_loss_is_drawn(browser, tmp_path):
     assert main(["losses", "ral", "--plot", str(tmp_path / "ral.html")]) == 0
-    dom = browse(tmp_path, (tmp_path / "ral.html").read_text(), "--dump-dom", "--host-resolver-rules=MAP * ~NOTFOUND")
-    assert len(re.findall(r'class="figure js-plotly-plot"', dom)) == 9
+    nine = "document.querySelectorAll('.figure.js-plotly-plot').length === 9"
+    page = opened(browser, tmp_path / "ral.html", drawn=nine)
+    assert not page.said
+    page.close()

@@ -5,6 +5,7 @@ from reports.sections.contrasts import Contrasts
 from reports.sections.defaults import Defaults
 from reports.sections.failures import Failures
 from reports.sections.measurements import Measurements
+from reports.sections.overview import Overview
 from reports.sections.profile import Profiles
 from reports.sections.sensitivity import Sensitivity
 from reports.sections.tolerance import Tolerances
@@ -12,6 +13,7 @@ from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
 
 SECTIONS: dict[str, type[Section]] = {
+    "overview": Overview,
     "verdicts": Verdicts,
     "defaults": Defaults,
     "sensitivity": Sensitivity,

@@ -13,7 +13,7 @@ from reports.facts import StudyFacts
 from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
 from reports.sections.verdicts import settles
 from reports.statistics import MIN_SEEDS, Interval, nan_mean, t_interval, wilson
-from reports.style import FAINT, MARGIN, faded, figure, looks
+from reports.style import FAINT, MARGIN, faded, figure, looks, plain
 from reports.table import facts_of
 from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
 
@@ -144,7 +144,7 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
     for seed, scores in zip(curve.sweep.seeds, curve.sweep.differences_LS.T, strict=True):
         drawn.add_scatter(
             x=x,
-            y=_plain(scores),
+            y=plain(scores),
             mode="markers",
             marker={"color": faded(curve.colour, 0.28), "size": 5},
             legendgroup=loss,
@@ -153,7 +153,7 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
         )
     drawn.add_scatter(
         x=x,
-        y=_plain(curve.naive),
+        y=plain(curve.naive),
         mode="lines",
         line={"color": faded(curve.colour, 0.55), "width": 1, "dash": "dash"},
         name="naive (RAL Fig. 4): difference from own best",
@@ -163,7 +163,7 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
     )
     drawn.add_scatter(
         x=x,
-        y=_plain(curve.crossed),
+        y=plain(curve.crossed),
         mode="lines",
         line={"color": curve.colour, "width": 1.5, "dash": "dot"},
         name="cross-fitted difference from best",
@@ -174,11 +174,11 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
     ends = [(i.high - i.value, i.value - i.low) for i in curve.reference]
     drawn.add_scatter(
         x=x,
-        y=_plain(np.array([i.value for i in curve.reference])),
+        y=plain(i.value for i in curve.reference),
         error_y={
             "type": "data",
-            "array": _plain(np.array([up for up, _ in ends])),
-            "arrayminus": _plain(np.array([down for _, down in ends])),
+            "array": plain(up for up, _ in ends),
+            "arrayminus": plain(down for _, down in ends),
             "thickness": 1.5,
             "width": 4,
         },
@@ -193,10 +193,6 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
         legendgroup=loss,
         hovertemplate=f"{loss}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
     )
-
-
-def _plain(values: np.ndarray) -> list[float | None]:
-    return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
 
 
 def _ratio(curve: Curve) -> str:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from reports.designs import has_design, losses_of
 from reports.statistics import Interval, t_interval
-from reports.style import figure, looks
+from reports.style import FAINT, figure, looks, plain
 from reports.table import CONFIRM, DONE, SEARCH, facts_of
 from reports.words import SIGNED, level, number, with_interval
 
@@ -69,11 +69,12 @@ class Tuned:
             scores = [getattr(w, part) for w in info.winners]
             drawn.add_scatter(
                 x=names,
-                y=[_plain(s.value) for s in scores],
+                y=plain(s.value for s in scores),
                 error_y={
                     "type": "data",
-                    "array": [_plain(s.high - s.value) for s in scores],
-                    "arrayminus": [_plain(s.value - s.low) for s in scores],
+                    "array": plain(s.high - s.value for s in scores),
+                    "arrayminus": plain(s.value - s.low for s in scores),
+                    "color": FAINT,
                 },
                 mode="markers",
                 marker={"symbol": symbol, "size": 11, "color": [w.colour for w in info.winners]},
@@ -145,7 +146,3 @@ def _name(winner: Winner) -> str:
 
 def _short(value: Any) -> Any:
     return float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def _plain(value: float) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None

@@ -5,14 +5,18 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from reports.designs import losses_of, sweep_of, swept
 from reports.judging import NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
 from reports.statistics import MIN_SEEDS
+from reports.style import FAINT, MARGIN, figure, looks, plain, symbols
 from reports.table import facts_of
 from reports.words import SIGNED, level, listed, number, with_interval
 
 NUM_REASONS = 4
+ROW, GAP = 15, 0.7
+"""Of the forest plot: height of a row in pixels, and what lies between two hyperparameters in rows."""
 
 
 class Cell(NamedTuple):
@@ -31,6 +35,7 @@ class Info(NamedTuple):
     symbols: dict[str, str]
     cells: dict[tuple[str, str], Cell]
     num_seeds: int
+    looks: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,11 @@ class Verdicts:
                     cells[loss, name] = Cell(loss, name, judge(sweep, study.margin, study.floor))
         symbols = {n: p.symbol for facts in study.losses.values() for n, p in facts.space.items()}
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
-        return Info(study.title, study.margin, losses, names, symbols, cells, len(study.seeds))
+        return Info(study.title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses))
 
-    def draw(self, info: Info) -> None:
-        return None
+    def draw(self, info: Info) -> go.Figure | None:
+        """A forest plot: a row a loss and hyperparameter, worst drops with their intervals."""
+        return _forest(info) if info.cells else None
 
     def rows(self, info: Info) -> pd.DataFrame | None:
         """Hyperparameters by losses, the longer list downwards; a cell holds the verdict and the worst drop."""
@@ -83,6 +89,53 @@ class Verdicts:
         cells = {loss: [c for c in info.cells.values() if c.loss == loss] for loss in info.losses}
         sentences = [*_shared(info), *(_sentence(loss, cells[loss]) for loss in info.losses)]
         return "\n".join([*sentences, *_better(info), *_reasons(info)])
+
+
+def _forest(info: Info) -> go.Figure:
+    rows = [info.cells[loss, name] for name in info.names for loss in info.losses if (loss, name) in info.cells]
+    # A gap between hyperparameters, rows from above.
+    place = {(c.loss, c.name): -i - GAP * info.names.index(c.name) for i, c in enumerate(rows)}
+    lowest = min(place.values()) - 1
+    title = f"worst drop in {info.title}"
+    drawn = figure(x_title=title, y_title="", height=int(ROW * (1 - lowest)) + 110)
+    drawn.add_vrect(x0=-info.margin, x1=info.margin, fillcolor=MARGIN, line_width=0, layer="below")
+    drawn.add_vline(x=0, line={"color": FAINT, "width": 1})
+    shapes = symbols(info.looks)
+    for loss in info.losses:
+        _add(drawn, [c for c in rows if c.loss == loss], place, info.looks[loss][0], shapes[loss])
+    middle = {n: [place[c.loss, c.name] for c in rows if c.name == n] for n in info.names}
+    drawn.update_yaxes(
+        tickvals=[sum(at) / len(at) for at in middle.values()], ticktext=list(middle), range=[lowest, 1], showgrid=False
+    )
+    drawn.update_layout(margin_l=95, margin_t=36)
+    return drawn
+
+
+def _add(drawn: go.Figure, cells: list[Cell], place: dict[tuple[str, str], float], colour: str, symbol: str) -> None:
+    """The row of one loss in each hyperparameter; what is not judged is hollow."""
+    drops = [c.judged.drop for c in cells]
+    drawn.add_scatter(
+        x=plain(d.value for d in drops),
+        y=[place[c.loss, c.name] for c in cells],
+        error_x={
+            "type": "data",
+            "array": plain(d.high - d.value for d in drops),
+            "arrayminus": plain(d.value - d.low for d in drops),
+            "color": colour,
+            "thickness": 1.5,
+            "width": 0,
+        },
+        mode="markers",
+        marker={
+            "color": colour,
+            "size": 8,
+            "symbol": [f"{symbol}{'-open' if c.judged.status == NOT_JUDGED else ''}" for c in cells],
+        },
+        name=cells[0].loss,
+        customdata=[[c.name, c.judged.status, with_interval(c.judged.drop, SIGNED), c.judged.drop.n] for c in cells],
+        hovertemplate="<b>%{fullData.name}</b>, %{customdata[0]}: %{customdata[1]}<br>"
+        "%{customdata[2]}, %{customdata[3]} seeds<extra></extra>",
+    )  # fmt: skip
 
 
 def _shared(info: Info) -> list[str]:

@@ -1,0 +1,57 @@
+"""Each number of the page with its formula and source, as the last section lists them."""
+
+from typing import NamedTuple
+
+
+class Method(NamedTuple):
+    """One number."""
+
+    name: str
+    formula: str
+    source: str
+
+
+METHODS = (
+    Method(
+        "difference from default",
+        "D0(k) = mean over r of Fᵣ(k) − Fᵣ(default)",
+        "paired by seed, so that what a seed does to all levels cancels; the headline",
+    ),
+    Method(
+        "cross-fitted difference from best",
+        "mean over r of Fᵣ(k) − Fᵣ(k*₋ᵣ), k*₋ᵣ = argmax of V over the other seeds",
+        "the best level is chosen without the seed and the split it is judged on",
+    ),
+    Method(
+        "naive F1 Diff",
+        "mean of F(k) − largest such mean",
+        "Park et al. 2023 (RAL), Fig. 4; the largest of noisy means is too high, so a flat curve falls below 0 as well",
+    ),
+    Method(
+        "interval",
+        "mean ± √((t s / √n)² + (1.96 SE of images)²)",
+        "Student 1908 over seeds, 95%, from five seeds on; test images, where recorded, by delete-group jackknife: "
+        "Kott 2001",
+    ),
+    Method(
+        "worst drop",
+        "smallest D0(k) over k other than the default",
+        "low end: lowest of the levels' limits; high end: lowest of limits corrected for the number of levels",
+    ),
+    Method("steady", "90% interval of the worst drop above −margin", "two one-sided tests at 5%, Schuirmann 1987; "
+           "every planned level has five finite seeds and nothing diverged"),
+    Method("sensitive", "95% interval of the worst drop below −margin", "or divergence alone costs more: low end of "
+           "its rate's Wilson interval times the fall to the floor"),
+    Method("near the margin", "95% interval below 0 and around −margin", "surely a drop, its size about the margin"),
+    Method("too noisy", "none of these", "the number of seeds beside it would settle it in four of five such studies"),
+    Method("not judged", "default ≤ floor + margin, diverged or lacking seeds", "nothing is left to lose there"),
+    Method("floor", "best score without looking at the image", "F1 of “always”, AP = prevalence, AUC = ½"),
+    Method("divergence rate", "k of n, Wilson interval", "Wilson 1927; a diverged seed enters no interval as a score"),
+    Method("p (flat)", "share of sign flips by seed with as large a curve", "Fisher 1935: could no level matter?"),
+    Method("area", "mean over levels other than the default of −D0(k), signed", "contrasted between losses by seed pairs; "
+           "one Romano-Wolf family of sign flips, Romano and Wolf 2005"),
+    Method("tolerance", "share of Sobol points with mean F ≥ reference − δ", "the reference is cross-fitted; intervals hold the choice of settings and of "
+           "seeds"),
+    Method("performance profile", "share of Sobol points with mean F ≥ τ", "Dolan and Moré 2002; needs no reference"),
+    Method("gain of tuning", "F(winner chosen on V) − F(default), fresh seeds", "Probst et al. 2019"),
+)  # fmt: skip

@@ -1,0 +1,84 @@
+"""Small multiples: frames of one size with one y-axis, in as many columns as the reader's window holds.
+
+The page picks the arrangement by its width: `layout.meta.arrangements` maps a number of columns to the keys of the
+layout that change. Curves of one figure may be of several views (`trace.meta.view`), of which one is shown.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from reports.style import FAINT, MARGIN, figure
+from reports.words import level
+
+COLUMNS = 4
+FRAME, ROW_GAP, COLUMN_GAP = 140, 58, 0.1
+"""Height of a frame and of what lies between two rows, in pixels; what lies between columns as a share of a column."""
+
+TOP, BOTTOM, LINE, ITEM, COLUMN = 50, 36, 22, 90, 190
+"""Pixels: above and below all rows, a line of the legend, an entry of the legend, the usual width of a column."""
+
+
+def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, num_entries: int) -> go.Figure:
+    """Empty frames, one a title; frame i has the axes x{i} and y{i}. `views` maps a view to its title.
+
+    The margin is a stripe in each frame; `num_entries` of the legend need room above.
+    """
+    drawn = figure(x_title="", y_title="")
+    num = len(titles)
+    arrangements = {n: _arrangement(num, n, num_entries) for n in range(1, COLUMNS + 1)}
+    axes = {f"{axis}axis{axis_number(i)}": drawn.layout[f"{axis}axis"] for i in range(num) for axis in "xy"}
+    drawn.update_layout(axes | {"meta": {"views": views, "arrangements": arrangements}})
+    for i, title in enumerate(titles):
+        x, y = f"x{axis_number(i)}", f"y{axis_number(i)}"
+        drawn.update_layout({f"xaxis{x[1:]}": {"anchor": y}, f"yaxis{y[1:]}": {"anchor": x}})
+        if i:
+            drawn.update_layout({f"yaxis{y[1:]}": {"matches": "y"}})
+        drawn.add_annotation(
+            text=f"<b>{title}</b>", xref=f"{x} domain", yref=f"{y} domain", x=0, y=1, xanchor="left", yanchor="bottom",
+            yshift=2, showarrow=False, font={"size": 12},
+        )  # fmt: skip
+        domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
+        drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
+        drawn.add_shape(type="line", y0=0, y1=0, line={"color": FAINT, "width": 1}, **domain)
+    drawn.update_layout(arrangements[min(num, COLUMNS)], margin_l=60, margin_r=14, margin_b=BOTTOM)
+    text = {"text": next(iter(views.values())), "font": {"size": 13}, "x": 0, "xanchor": "left", "xref": "paper"}
+    drawn.update_layout(title={**text, **{"yref": "container", "yanchor": "top", "y": 1, "pad": {"t": 4}}})
+    drawn.update_layout(legend={"yref": "container", "yanchor": "top"})
+    return drawn
+
+
+def axis_number(frame: int) -> str:
+    """The first axis has no number."""
+    return str(frame + 1) if frame else ""
+
+
+def ticks(levels: Sequence[Any]) -> dict[str, Any]:
+    """The keys of an x-axis over these levels: at most three ticks, so that narrow frames hold them."""
+    if any(not isinstance(value, int | float) for value in levels):
+        return {"type": "category"}
+    ordered = sorted(set(levels))
+    chosen = [ordered[0], ordered[len(ordered) // 2], ordered[-1]] if len(ordered) > 2 else ordered
+    return {"tickvals": chosen, "ticktext": [level(value) for value in chosen], "tickangle": 0}
+
+
+def _arrangement(num: int, columns: int, num_entries: int) -> dict[str, Any]:
+    """The keys of a layout, dotted paths as plotly writes them with underscores in Python."""
+    rows = -(-num // columns)
+    inner = rows * FRAME + (rows - 1) * ROW_GAP
+    between = COLUMN_GAP / columns
+    width, high, gap = (1 - (columns - 1) * between) / columns, FRAME / inner, ROW_GAP / inner
+    top = TOP + LINE * -(-num_entries * ITEM // (columns * COLUMN))
+    height = inner + top + BOTTOM
+    keys: dict[str, Any] = {"height": height, "margin_t": top, "legend_y": round(1 - LINE / height, 4)}
+    for i in range(num):
+        row, column = divmod(i, columns)
+        left, upper = column * (width + between), 1 - row * (high + gap)
+        number = axis_number(i)
+        keys |= {
+            f"xaxis{number}_domain": [round(left, 4), round(left + width, 4)],
+            f"yaxis{number}_domain": [max(0, round(upper - high, 4)), round(upper, 4)],
+            f"yaxis{number}_showticklabels": column == 0,
+        }
+    return keys

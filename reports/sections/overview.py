@@ -1,0 +1,175 @@
+"""The answer as one picture: every hyperparameter, every loss, one scale."""
+
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.curves import chosen_by_others, cross_fitted_curve, naive_curve
+from reports.designs import Sweep, losses_of, sweep_of, swept
+from reports.multiples import axis_number, multiples, ticks
+from reports.statistics import Interval, image_error, nan_mean, t_interval
+from reports.style import looks, plain, symbols
+from reports.table import facts_of
+from reports.words import level
+
+REFERENCE, CROSS_FITTED, NAIVE = VIEWS = (
+    "difference from default",
+    "cross-fitted difference from best",
+    "naive F1 Diff",
+)
+LEADING = ("apl", "ral", "bal")
+"""Families that the platform is asked about; the others stand behind them, faded. Without these all lead."""
+
+
+class Line(NamedTuple):
+    """One loss in one frame: a list of intervals by level for each view; R1 has none, so its ends are NaN."""
+
+    loss: str
+    name: str
+    sweep: Sweep
+    views: dict[str, list[Interval]]
+    others: str
+    """What was held at its default, in words."""
+
+
+class Info(NamedTuple):
+    title: str
+    margin: float
+    frames: list[str]
+    symbols: dict[str, str]
+    log: dict[str, bool]
+    lines: list[Line]
+    looks: dict[str, tuple[str, str]]
+    leading: list[str]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """R1, R2 and R3 of all losses and hyperparameters; a switch shows one of them."""
+
+    key: str = "overview"
+    title: str = "F1 difference from best"
+    question: str = "How far does the score move when one hyperparameter leaves its default?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if swept(table) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        study, frames = facts_of(table), swept(table)
+        lines = [
+            _line(sweep, study.losses[loss].defaults)
+            for name in frames
+            for loss in losses_of(table)
+            if (sweep := sweep_of(table, loss, name))
+        ]
+        space = {n: p for facts in study.losses.values() for n, p in facts.space.items()}
+        leading = [label for label, facts in study.losses.items() if facts.loss.split("-")[0] in LEADING]
+        return Info(
+            study.title,
+            study.margin,
+            frames,
+            {n: space[n].symbol for n in frames},
+            {n: space[n].log for n in frames},
+            lines,
+            looks(study.losses),
+            leading or list(study.losses),
+        )
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.lines:
+            return None
+        titles = [f"{name} ({info.symbols[name]})" for name in info.frames]
+        views = {view: f"{info.title}: {view.replace(' F1 Diff', ' difference from best')}" for view in VIEWS}
+        losses = list(dict.fromkeys(line.loss for line in info.lines))
+        drawn = multiples(titles, views, margin=info.margin, num_entries=len(losses))
+        shapes, named = symbols(info.looks), set()
+        for line in sorted(info.lines, key=lambda line: line.loss in info.leading):
+            for view in VIEWS:
+                _add(drawn, line, view, info, shapes[line.loss], first=(line.loss, view) not in named)
+                named.add((line.loss, view))
+        for i, name in enumerate(info.frames):
+            levels = [value for line in info.lines if line.name == name for value in line.sweep.levels]
+            axis = ticks(levels) | ({"type": "log"} if info.log[name] else {})
+            drawn.update_layout({f"xaxis{axis_number(i)}": axis})
+        return drawn
+
+    def rows(self, info: Info) -> None:
+        return None
+
+    def answer(self, info: Info) -> str:
+        return (
+            f"Margin {info.margin:g}: the stripe. Means over seeds with 95% intervals; a diamond is the default."
+            if info.lines
+            else "There is no finished sweep to draw."
+        )
+
+
+def _line(sweep: Sweep, defaults: dict[str, object]) -> Line:
+    rows = zip(sweep.differences_LS, sweep.errors_L, strict=True)
+    crossed = zip(cross_fitted_curve(sweep.scores_LS, sweep.val_LS), _crossed_errors(sweep), strict=True)
+    naive = naive_curve(sweep.scores_LS)
+    views = {
+        REFERENCE: [t_interval(row, error=error) for row, error in rows],
+        CROSS_FITTED: [t_interval(row, error=error) for row, error in crossed],
+        NAIVE: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
+    }
+    held = ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)
+    return Line(sweep.loss, sweep.name, sweep, views, held)
+
+
+def _crossed_errors(sweep: Sweep) -> np.ndarray:
+    """Standard error that the choice of test images adds to the cross-fitted curve; 0 where not recorded."""
+    if sweep.images_LSG is None:
+        return np.zeros(len(sweep.levels))
+    best = sweep.images_LSG[chosen_by_others(sweep.val_LS), np.arange(len(sweep.seeds))]
+    return image_error(nan_mean(sweep.images_LSG - best, axis=1))
+
+
+def _add(drawn: go.Figure, line: Line, view: str, info: Info, symbol: str, *, first: bool) -> None:
+    sweep, found = line.sweep, line.views[view]
+    (colour, dash), leads = info.looks[line.loss], line.loss in info.leading
+    number = axis_number(info.frames.index(line.name))
+    seeds = zip(np.isfinite(sweep.scores_LS).sum(1), sweep.diverged_LS.sum(1), strict=True)
+    drawn.add_scatter(
+        x=[value if isinstance(value, int | float) else str(value) for value in sweep.levels],
+        y=plain(i.value for i in found),
+        xaxis=f"x{number}",
+        yaxis=f"y{number}",
+        error_y={
+            "type": "data",
+            "array": plain(i.high - i.value for i in found),
+            "arrayminus": plain(i.value - i.low for i in found),
+            "thickness": 1.5 if leads else 1,
+            "width": 3,
+        },
+        mode="lines+markers",
+        line={"color": colour, "width": 2.2 if leads else 1.2, "dash": dash},
+        marker={
+            "color": colour,
+            "line": {"width": 0},
+            "size": [10 if k == sweep.default else 7 for k in range(len(sweep.levels))],
+            "symbol": ["diamond" if k == sweep.default else symbol for k in range(len(sweep.levels))],
+        },
+        opacity=1 if leads else 0.5,
+        visible=view == VIEWS[0],
+        name=line.loss,
+        legendgroup=line.loss,
+        showlegend=first,
+        meta={"view": view},
+        customdata=[
+            [f"{i.low:+.4f} to {i.high:+.4f}" if np.isfinite(i.low) else "no interval", int(n), int(d)]
+            for i, (n, d) in zip(found, seeds, strict=True)
+        ],
+        hovertemplate=f"<b>{line.loss}</b>, {line.name} %{{x}}<br>%{{y:+.4f}} (%{{customdata[0]}})<br>"
+        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{_folded(line.others)}<extra>{view}</extra>",
+    )  # fmt: skip
+
+
+def _folded(text: str, width: int = 48) -> str:
+    """A hover text in lines."""
+    return "<br>".join(wrap(text, width))
