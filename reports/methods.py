@@ -48,9 +48,10 @@ METHODS = (
     Method("floor", "best score without looking at the image", "F1 of “always”, AP = prevalence, AUC = ½"),
     Method("divergence rate", "k of n, Wilson interval", "Wilson 1927; a diverged seed enters no interval as a score"),
     Method("p (flat)", "share of sign flips by seed with as large a curve", "Fisher 1935: could no level matter?"),
-    Method("area", "mean over levels other than the default of −D0(k), signed", "contrasted between losses by seed pairs; "
-           "one Romano-Wolf family of sign flips, Romano and Wolf 2005"),
-    Method("tolerance", "share of Sobol points with mean F ≥ reference − δ", "the reference is cross-fitted; intervals hold the choice of settings and of "
+    Method("area", "mean over levels other than the default of −D0(k), signed",
+           "contrasted between losses by seed pairs; one Romano-Wolf family of sign flips, Romano and Wolf 2005"),
+    Method("tolerance", "share of Sobol points with mean F ≥ reference − δ",
+           "the reference is cross-fitted; intervals hold the choice of settings and of "
            "seeds"),
     Method("performance profile", "share of Sobol points with mean F ≥ τ", "Dolan and Moré 2002; needs no reference"),
     Method("gain of tuning", "F(winner chosen on V) − F(default), fresh seeds", "Probst et al. 2019"),
