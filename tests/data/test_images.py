@@ -307,3 +307,25 @@ def test_the_list_of_bad_images_is_kept_with_the_cache(tmp_path):
     load(csv_table(tmp_path, on_bad_image="skip"), 8, tmp_path / "cache")
     (kept,) = (tmp_path / "cache").glob("images-*/bad.json")
     assert list(json.loads(kept.read_text())) == ["1"]
+
+
+def test_a_link_that_leads_nowhere_is_listed(tmp_path):
+    six(tmp_path)
+    (tmp_path / "images" / "im1.png").unlink()
+    (tmp_path / "images" / "im1.png").symlink_to(tmp_path / "gone.png")
+    chosen = csv_table(tmp_path)
+    assert "image 'im1': " in chosen.describe().refusal and "link that leads nowhere" in chosen.describe().refusal
+    with pytest.raises(TrainableError, match="im1.png is a link that leads nowhere"):
+        load(chosen, 8, tmp_path / "cache")
+    assert len(load(csv_table(tmp_path, on_bad_image="skip"), 8, tmp_path / "cache").images) == 5
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    from trainables.data import places
+
+    def locked(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(places, "_crc", locked)
+    with pytest.raises(TrainableError, match=r"im\d.png cannot be read .Permission denied.; make it readable"):
+        csv_table(six(tmp_path)).fingerprint()

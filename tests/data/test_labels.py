@@ -35,6 +35,7 @@ CELLS = {
     "Python lists, no separator given": ([str(labels) for labels in LISTS], {"separator": None}),
     "JSON lists": ([str(labels).replace("'", '"') for labels in LISTS], {}),
     "numpy arrays": (["['cat' 'dog']", "['dog']", "['cat']", "[]", "['cat']", "['dog' 'cat']"], {}),
+    "lists with nan": (["['cat', 'dog']", "['dog']", "['cat', nan]", "[nan]", "['cat']", "['dog', 'cat', None]"], {}),
     "tuples": (["('cat', 'dog')", "('dog',)", "('cat',)", "", "('cat',)", "('dog', 'cat')"], {}),
     "lists without quotes": (["[cat, dog]", "[dog]", "[cat]", "[]", "[cat]", "[dog, cat]"], {}),
     "a label that means none": (SAID, {"none_labels": ["No Finding"]}),

@@ -138,3 +138,9 @@ def test_a_carve_never_overshoots_by_more_than_a_quarter(fraction, rng):
         targets = (rng.random((300, 4)) < 0.3).astype(np.uint8)
         chosen = carve(targets, group, fraction=fraction, rng=rng)
         assert chosen.sum() <= 1.25 * round(fraction * 300) and not set(group[chosen]) & set(group[~chosen])
+
+
+def test_a_study_without_validation_images_is_refused(tmp_path):
+    chosen = csv_table(table(tmp_path, [""] * 12, None, ["train"] * 9 + ["test"] * 3))
+    assert "no validation images; give data.validation" in chosen.describe().refusal
+    assert csv_table(tmp_path, validation={"fraction": 0.3}).describe().refusal is None

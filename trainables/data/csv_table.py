@@ -18,7 +18,7 @@ from trainables.data.labels import Meaning
 from trainables.data.load import check
 from trainables.data.overview import summary_of
 from trainables.data.pixels import VERSION, decode, library, take_rows
-from trainables.data.places import ImageFile, checksums, place_of, zip_listing
+from trainables.data.places import ImageFile, checksums, place_of, unreadable, zip_listing
 from trainables.data.rows import Rows, list_images, read_rows
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
@@ -229,6 +229,8 @@ class CsvTable(DataSettings):
         rows = read_rows(self, listing)
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
         refusal = self._refusal(rows, absent)
+        if not self.validation and not (rows.split == SPLITS.index("val")).any():
+            refusal = refusal or "data: there are no validation images; give data.validation: {fraction: 0.2}"
         try:
             check(self._image_set(rows, np.empty((len(rows.ids), 0, 0, 1), dtype=np.uint8)), self.validation)
         except TrainableError as error:
@@ -249,7 +251,7 @@ class CsvTable(DataSettings):
             key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
             folder = made_once(cache / f"images-{key}", lambda to: decode(files, size, self.grey, to))
         except OSError as error:
-            raise TrainableError(f"data.images: {error}; make the file readable, or remove its row") from error
+            raise unreadable(error) from error
         bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
         if refusal := self._refusal(rows, absent | {at[i]: f"{files[i]} {why}" for i, why in bad.items()}):

@@ -166,7 +166,7 @@ def _literal(cell: str, key: str) -> list[str]:
         )
     if bare and "," in inside:
         return [item.strip() for item in inside.split(",") if item.strip()]
-    items = [_unescaped(token) for token in tokens]
+    items = [_unescaped(token) for token in tokens if token[3] is None or not is_blank(token[3])]
     return [item.strip() for item in items if item.strip()]
 
 

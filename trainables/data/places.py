@@ -39,6 +39,10 @@ class ImageFile:
     def __str__(self) -> str:
         return f"{self.place.path}:{self.name}" if self.place.archive else str(self.place.path / self.name)
 
+    def exists(self) -> bool:
+        """False for a link whose file is gone."""
+        return self.place.archive is not None or (self.place.path / self.name).is_file()
+
     def read(self) -> bytes:
         """The bytes. Raises OSError, and BadZipFile, RuntimeError, NotImplementedError for a zip's own troubles."""
         return self.place.archive.read(self.name) if self.place.archive else (self.place.path / self.name).read_bytes()
@@ -125,7 +129,7 @@ def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
     """`name size checksum` of files: a zip's own, or CRC-32 of the bytes in a folder.
 
     A file of a folder is read once: size, time of change and inode, kept in the cache, stand for its contents after.
-    Raises OSError for a file that cannot be read.
+    Raises TrainableError for a file that cannot be read.
     """
     marks: dict[ImageFile, str] = {}
     by_place: dict[Place, list[ImageFile]] = defaultdict(list)
@@ -136,7 +140,10 @@ def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
             infos = {info.filename: info for info in place.archive.infolist()}
             marks |= {f: f"{f.name} {infos[f.name].file_size} {infos[f.name].CRC}" for f in inside}
         else:
-            marks |= _folder_checksums(place.path, inside)
+            try:
+                marks |= _folder_checksums(place.path, inside)
+            except OSError as error:
+                raise unreadable(error) from error
     return marks
 
 
@@ -183,6 +190,13 @@ def _remember(store: Path, entries: dict[str, list[int]]) -> None:
         temporary.replace(store)
     except OSError:
         temporary.unlink(missing_ok=True)
+
+
+def unreadable(error: OSError) -> TrainableError:
+    """What to do about a file that is there and cannot be read."""
+    return TrainableError(
+        f"data.images: {error.filename} cannot be read ({error.strerror}); make it readable, or remove its row"
+    )
 
 
 def is_image(name: str) -> bool:

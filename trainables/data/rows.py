@@ -111,7 +111,7 @@ def _found(places: list[Place], name: str) -> ImageFile | str:
     hits = [ImageFile(place, hit) for place in places for hit in place.find(name)]
     hits = hits or [ImageFile(place, hit) for place in places for hit in place.find_loosely(name)]
     if len(hits) == 1:
-        return hits[0]
+        return hits[0] if hits[0].exists() else f"{hits[0]} is a link that leads nowhere"
     if hits:
         return f"may be {' or '.join(map(str, hits[:3]))}; write its folder in the table, or give one folder"
     seen = next((place.names[0] for place in places if place.names), None)
