@@ -9,6 +9,7 @@ from pydantic import Field
 
 from trainables.base import Trainable
 from trainables.errors import TrainableError
+from trainables.finetune.settings import Finetune
 from trainables.probe.settings import Probe
 from trainables.prompt.settings import Prompt
 from trainables.settings import chosen
@@ -17,11 +18,12 @@ from trainables.trial import Trial
 __all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "trainable"]
 
 TRAINABLES: dict[str, type[Trainable]] = {
+    "finetune": Finetune,
     "probe": Probe,
     "prompt": Prompt,
 }
 
-AnyTrainable = Annotated[Probe | Prompt, Field(discriminator="name")]
+AnyTrainable = Annotated[Finetune | Probe | Prompt, Field(discriminator="name")]
 """What `trainable:` of a study file may hold, for the schema that editors read."""
 
 

@@ -45,3 +45,17 @@ class Backbone(Settings):
                 f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
             )
         return path
+
+
+class Optimisation(Settings):
+    """How the weights of a whole model move; names are timm's. A trainable's settings derive from it."""
+
+    epochs: int = Field(10, ge=1, description="passes through the train rows")
+    optimiser: str = Field("adamw", description="timm's name of it")
+    optimiser_args: dict[str, Any] = Field({}, description="further arguments of the optimiser")
+    lr: float = Field(1e-4, gt=0, description="learning rate after the warm-up")
+    weight_decay: float = Field(0.01, ge=0, description="not of norms and biases")
+    layer_decay: float | None = Field(None, gt=0, le=1, description="the rate of a layer over that of the one above")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate, step by step")
+    warmup_epochs: int = Field(0, ge=0, description="epochs in which the rate rises from 0")
+    min_lr: float = Field(0.0, ge=0, description="learning rate at the end of the cosine")

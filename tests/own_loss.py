@@ -1,0 +1,13 @@
+"""A loss as a user writes it: a dataclass that is called, and nothing else."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Halved:
+    """Half of binary cross-entropy."""
+
+    def __call__(self, logits, targets):
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none") / 2

@@ -1,0 +1,196 @@
+"""Fine-tuning: exact micro-batches, resuming bit by bit, memory, augmentation, harm done to rows."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.test_trainables import SETTINGS, Squares, assert_same, trial
+from trainables.data.facts import DataFacts
+from trainables.finetune.settings import Finetune
+from trainables.finetune.task import Images
+from trainables.finetune.train import Course, FinetuneWorker
+from trainables.loop.augment import augmentation
+from trainables.loop.knobs import harmed
+from trainables.loop.settings import Augmentation, Knobs
+from trainables.loop.step import gradients, halving, seed_of
+from trainables.losses import Bal, Bce
+
+TINY = Finetune.model_validate(SETTINGS["finetune"])
+
+
+@pytest.fixture(scope="module")
+def images():
+    return Images.of(TINY, Squares(), Path(), "cpu")
+
+
+def course(images, folder, **settings):
+    return Course.of(trial(), TINY.with_changes(settings), images, folder)
+
+
+@pytest.mark.parametrize("loss", [Bce(), Bal(weights=(1.0, 2.0, 3.0))])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(loss):
+    """The batch maximum of bal couples all rows; dropout has its own seed for each micro-batch."""
+    torch.manual_seed(0)
+    module = nn.Linear(5, 3)
+    x, y = torch.randn(12, 5), (torch.rand(12, 3) < 0.4).float()
+    loss(module(x), y).mean().backward()
+    expected = [p.grad.clone() for p in module.parameters()]
+    for micro in (12, 5, 1):
+        module.zero_grad()
+        gradients(module, x, lambda logits: loss(logits, y).mean(), micro=micro, scale=nn.Identity(), seed=7)
+        for parameter, gradient in zip(module.parameters(), expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_dropout_is_the_same_in_both_passes():
+    """With dropout in training mode, slopes belong to the logits that the loss saw: both draws of a part agree."""
+    module = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2, bias=False)).train()
+    seen = []
+    module[1].register_forward_hook(lambda _, given, out: seen.append(given[0].detach()))
+    gradients(module, torch.ones(4, 4), lambda logits: logits.square().mean(), micro=2, scale=nn.Identity(), seed=3)
+    first, second = torch.cat(seen[:2]), torch.cat(seen[2:])
+    assert torch.equal(first, second) and 0 < (first == 0).float().mean() < 1
+
+
+def test_memory_that_runs_out_halves_the_micro_batch_and_one_image_raises():
+    def step(limit, micro):
+        if micro > limit:
+            raise RuntimeError("CUDA out of memory")
+        return torch.tensor(float(micro))
+
+    module = nn.Linear(1, 1)
+    assert halving(16, partial(step, 5), module)[1] == 4
+    with pytest.raises(RuntimeError, match="out of memory"):
+        halving(16, partial(step, 0), module)
+
+
+def test_another_error_is_no_lack_of_memory():
+    def step(micro):
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        halving(16, step, nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9, "optimiser": "sgd", "clip_grad": 1.0, "warmup_epochs": 1}])
+def test_a_killed_trial_goes_on_bit_by_bit(images, tmp_path, settings):
+    undisturbed = course(images, tmp_path / "whole", **settings).result(("headline",))
+    torch.manual_seed(99)
+    cut = course(images, tmp_path / "cut", checkpoint_minutes=0.0, **settings)
+    for _ in range(3):  # one step into the second epoch
+        cut.advance()
+    cut.checkpoints.save(cut.state())
+    cut.advance()  # lost with the worker
+    resumed = course(images, tmp_path / "cut", **settings)
+    assert resumed.progress.step == 3
+    result = resumed.result(("headline",))
+    assert result.metrics == undisturbed.metrics and result.curves == undisturbed.curves
+
+
+def test_checkpoints_are_written_while_training(images, tmp_path):
+    (done,) = FinetuneWorker(TINY.with_changes({"checkpoint_minutes": 0.0})).run([trial()], images, tmp_path)
+    assert [path.name for path in (tmp_path / done[0].id).iterdir()] == ["checkpoint.pt"]
+
+
+def test_small_micro_batches_train_alike_with_frozen_norms(images, tmp_path):
+    settings = {"freeze_batch_norm": True, "augment": {"flip": 0.5}}
+    whole, parts = (course(images, tmp_path / str(n), micro_batch=n, **settings).result(("headline",)) for n in (16, 5))
+    assert_same(whole, parts, 1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_with_a_loss_in_single(images, tmp_path, precision):
+    result = course(images, tmp_path, precision=precision).result(("headline",))
+    assert result.state == "done" and np.isfinite(result.curves["train_loss"]).all()
+
+
+def test_augmentation_differs_from_image_to_image_and_repeats_with_the_seed():
+    every = Augmentation(flip=0.5, rotate=15, crop=0.7, sharpen=0.5, erase=0.5, jitter=0.3)
+    draw = augmentation(every, 3, 16)
+    same = torch.rand(1, 3, 16, 16).expand(8, -1, -1, -1)
+    torch.manual_seed(0)
+    one, other = draw(same), draw(same)
+    torch.manual_seed(0)
+    assert torch.equal(one, draw(same)) and not torch.equal(one, other)
+    assert len({image.sum().item() for image in one}) == 8 and one.shape == same.shape
+
+
+def test_masked_labels_have_no_part_in_the_loss(images, tmp_path):
+    """Other targets where nothing is known change no number."""
+    found = images.images
+    known = np.ones_like(found.targets, dtype=bool)
+    known[:, 3] = np.arange(72) % 2 == 0
+    results = []
+    for lie in (0, 1):
+        targets = np.where(known, found.targets, lie).astype(np.uint8)
+        masked = replace(images, images=replace(found, targets=targets, known=known))
+        masked.__dict__["facts"] = DataFacts.of("squares", found, None, TINY)
+        task_of = course(masked, tmp_path / str(lie), bias="zero")
+        results.append([task_of._criterion(task_of.loss, torch.arange(8))(torch.ones(8, 4) * 0.3) for _ in (0,)][0])
+    assert results[0] == results[1]
+
+
+class TestKnobs:
+    ROWS = np.arange(1000, 1400)
+
+    @pytest.fixture
+    def targets(self, rng):
+        shares = np.array([0.5, 0.3, 0.15, 0.05])
+        return (rng.random((400, 4)) < shares).astype(np.uint8)
+
+    def harm(self, targets, seed=0, **knobs):
+        return harmed(self.ROWS, targets, Knobs(**knobs), seed)
+
+    def test_nothing_is_nothing(self, targets):
+        rows, labels, _ = self.harm(targets)
+        assert np.array_equal(rows, self.ROWS) and np.array_equal(labels, targets)
+
+    def test_a_fraction_keeps_shares_of_classes(self, targets):
+        rows, labels, kept = self.harm(targets, fraction=0.25)
+        assert 90 <= len(rows) <= 110 and np.array_equal(targets[kept], labels) and labels.any(0).all()
+        np.testing.assert_allclose(labels.mean(0), targets.mean(0), atol=0.06)
+
+    def test_imbalance_steepens_the_profile(self, targets):
+        _, labels, _ = self.harm(targets, imbalance=40)
+        counts = np.sort(labels.sum(0))
+        assert counts[-1] / counts[0] == pytest.approx(40, rel=0.5) and counts[0] >= 1
+
+    def test_label_noise_moves_labels_but_no_count(self, targets):
+        _, labels, _ = self.harm(targets, label_noise=0.5)
+        assert np.array_equal(labels.sum(0), targets.sum(0))
+        assert 0 < (labels != targets).any(1).mean() <= 0.5
+
+    def test_missing_labels_are_lost_positives(self, targets):
+        _, labels, _ = self.harm(targets, missing=0.4)
+        assert (labels <= targets).all()
+        np.testing.assert_allclose(labels.sum(0), 0.6 * targets.sum(0), atol=1)
+
+    def test_seeds_repeat_and_differ(self, targets):
+        one, again, other = (self.harm(targets, seed=s, fraction=0.5)[0] for s in (0, 0, 1))
+        assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ({"name": "RN50", "library": "open_clip"}, "finetune trains timm models"),
+        ({"name": "test_resnet", "warm_start": {}}, "leave it out"),
+    ],
+)
+def test_backbones_that_make_no_sense_are_refused(backbone, message):
+    with pytest.raises(ValueError, match=message):
+        TINY.with_changes({"backbone": backbone})
+
+
+def test_unknown_optimisers_are_named(images, tmp_path):
+    with pytest.raises(ValueError, match="trainable.optimiser: timm makes no 'adamm'"):
+        course(images, tmp_path, optimiser="adamm")
+
+
+def test_seeds_of_steps_are_apart():
+    assert len({seed_of(seed, 4, step) for seed in range(20) for step in range(50)}) == 1000

@@ -1,0 +1,129 @@
+"""The contract of every trainable, on tiny data: packs, order, resuming, divergence, losses, identities."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_spaces import SPACES
+from trainables import TRAINABLES, Trial
+from trainables.data.image_set import ImageSet
+from trainables.data.settings import DataSettings
+from trainables.losses import LOSSES
+
+SETTINGS = {
+    "finetune": {
+        "backbone": {"name": "test_resnet"},
+        "image_size": 16,
+        "epochs": 2,
+        "batch": 16,
+        "deterministic": True,
+    },
+    "probe": {"backbone": {"name": "test_resnet"}, "image_size": 16, "epochs": 2, "batch": 16},
+}
+FLOAT_NOISE = 1e-6
+DIVERGING = {"hill_lambda": 1e25}
+
+
+class Squares(DataSettings):
+    """One bright square an image, whose place is its class; some images have a second one."""
+
+    name: str = "squares"
+    validation: None = None
+
+    def fingerprint(self):
+        return "squares"
+
+    def load(self, image_size, cache):
+        rng = np.random.default_rng(0)
+        labels = np.eye(4, dtype=np.uint8)[rng.integers(4, size=72)]
+        images = rng.integers(0, 60, size=(72, 16, 16, 1), dtype=np.uint8)
+        for image, row in zip(images, labels, strict=True):
+            place = int(row.argmax())
+            image[8 * (place // 2) :, 8 * (place % 2) :][:8, :8] += 150
+        return ImageSet(images, labels, np.repeat(np.arange(3, dtype=np.uint8), 24), None, list("abcd"))
+
+
+def trial(loss="ral", seed=0, **moved):
+    space = SPACES[loss].defaults() if loss in SPACES else {}
+    return Trial(loss=loss, hyperparameters=space | moved, seed=seed, data={}, trainable={}, design="sweep", label=loss)
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def made(request, tmp_path_factory):
+    """(worker, what its trials share)"""
+    worker = TRAINABLES[request.param].model_validate({"name": request.param, **SETTINGS[request.param]}).worker()
+    return worker, worker.prepare(Squares(), tmp_path_factory.mktemp(request.param), "cpu")
+
+
+def run(made, *trials):
+    """Results in the order of the trials."""
+    worker, prepared = made
+    with tempfile.TemporaryDirectory() as place:
+        found = {id(t): result for t, result in worker.run(list(trials), prepared, Path(place))}
+    return [found[id(t)] for t in trials]
+
+
+def assert_same(one, other, tolerance=FLOAT_NOISE):
+    assert one.state == other.state and one.metrics.keys() == other.metrics.keys()
+    for name, value in one.metrics.items():
+        assert value == pytest.approx(other.metrics[name], abs=tolerance), name
+    assert one.curves["train_loss"] == pytest.approx(other.curves["train_loss"], rel=1e-4, nan_ok=True)
+
+
+def test_numbers_depend_neither_on_the_pack_nor_on_what_ran_before(made):
+    pack = [trial(), trial("bce"), trial(gamma_neg=2.0)]
+    together = run(made, *pack)
+    backwards = run(made, *pack[::-1])[::-1]
+    for member, one, other in zip(pack, together, backwards, strict=True):
+        assert_same(one, other)
+        assert_same(one, run(made, member)[0])
+
+
+def test_divergence_is_a_state_at_the_floor_and_spares_the_others(made):
+    fine, broken = run(made, trial(), trial(**DIVERGING))
+    assert (fine.state, broken.state) == ("done", "diverged") and "not finite" in broken.note
+    assert broken.metrics["test_mauc"] == pytest.approx(0.5) and broken.epochs_done < 2
+    assert_same(fine, run(made, trial())[0], 1e-4)
+
+
+def test_seeds_repeat_and_differ(made):
+    one, again, other = (run(made, trial(seed=seed))[0] for seed in (1, 1, 2))
+    assert one.metrics == again.metrics and one.curves == again.curves
+    assert one.curves != other.curves
+
+
+OWN = "tests.own_loss:Halved"
+
+
+@pytest.mark.parametrize("made", ["finetune"], indirect=True)
+def test_every_loss_and_a_users_own_train(made):
+    results = run(made, *(trial(loss) for loss in LOSSES), trial(OWN))
+    for loss, result in zip([*LOSSES, OWN], results, strict=True):
+        assert result.state == "done", (loss, result.note)
+        assert all(np.isfinite(result.curves["train_loss"])), loss
+
+
+@pytest.mark.parametrize("name", TRAINABLES)
+def test_settings_import_no_torch(name):
+    module = TRAINABLES[name].__module__
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_identity_has_contents_and_no_path(name, tmp_path):
+    import torch
+
+    texts = []
+    for folder in ("here", "there"):
+        path = tmp_path / folder / "weights.pt"
+        path.parent.mkdir()
+        torch.save({}, path)
+        backbone = SETTINGS[name]["backbone"] | {"weights": str(path)}
+        settings = TRAINABLES[name].model_validate({"name": name, **SETTINGS[name], "backbone": backbone})
+        texts.append(str(settings.identity(Squares())))
+    assert texts[0] == texts[1] and str(tmp_path) not in texts[0]

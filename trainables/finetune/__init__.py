@@ -1,0 +1,1 @@
+"""A whole timm model trained end to end, one trial after the other."""

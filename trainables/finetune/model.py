@@ -1,0 +1,83 @@
+"""The model of a trial: timm's, with a classifier that starts at the training frequencies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from trainables.finetune.settings import Finetune
+from trainables.finetune.task import Task
+from trainables.losses import Loss
+from trainables.models.build import ImageModel, build
+from trainables.models.training import classifier_of, with_classifier
+
+
+def build_model(settings: Finetune, task: Task, seed: int) -> ImageModel:
+    """Fresh from `seed` where not pretrained. Raises TrainableError for an unknown model or weights that misfit."""
+    torch.manual_seed(seed)
+    model = build(settings.backbone, task.channels, task.device)
+    classifier = with_classifier(model.module, len(task.classes))
+    if settings.bias == "prior" and classifier.bias is not None:
+        num_rows = len(task.targets["train"])
+        share = task.targets["train"].double().sum(0).clamp(0.5, num_rows - 0.5) / num_rows
+        with torch.no_grad():
+            classifier.bias.copy_(share.logit())
+    if settings.channels_last:
+        model.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def training_mode(module: nn.Module, freeze_batch_norm: bool) -> None:
+    """Training mode; frozen batch norms keep their statistics, their weights are trained."""
+    module.train()
+    if freeze_batch_norm:
+        for part in module.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.eval()
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """What measures may ask of a trained trial; see `trainables.measures.base.Trained`."""
+
+    model: ImageModel
+    module: nn.Module
+    task: Task
+    loss: Loss
+    batch: int
+    folder: Path
+
+    def num_rows(self, split: str) -> int:
+        return len(self.task.rows[split])
+
+    def images(self, split: str, rows: Tensor) -> Tensor:
+        return self.task.pixels(split, rows)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        return (images - self.model.mean) / self.model.std
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(self.loss.log_odds(logits.double()))
+
+    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.loss(logits, targets)
+
+    def predict(self, split: str) -> tuple[Tensor, Tensor]:
+        """(logits [N, C], embeddings [N, D]) of a split in float32: what enters the classifier, and what leaves it."""
+        parts = list(self._predicted(split))
+        logits, embeddings = (torch.cat(of) for of in zip(*parts, strict=True))
+        return logits, embeddings
+
+    def _predicted(self, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        inputs: list[Tensor] = []
+        hook = classifier_of(self.module).register_forward_pre_hook(lambda _, given: inputs.append(given[0].float()))
+        self.module.eval()
+        try:
+            with torch.inference_mode():
+                for rows in torch.arange(self.num_rows(split)).split(self.batch):
+                    logits = self.module(self.normalised(self.images(split, rows))).float()
+                    yield logits, inputs.pop()
+        finally:
+            hook.remove()

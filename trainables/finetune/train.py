@@ -1,0 +1,242 @@
+"""Fine-tune a whole model, trial after trial; a trial whose worker is lost goes on from its last checkpoint.
+
+Every draw (order of rows, augmentation, dropout) comes from the trial's seed and the number of the step alone, so a
+trial's numbers depend neither on what its process ran before nor on where it was interrupted.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.base import Result
+from trainables.data.image_set import DataSet
+from trainables.finetune.model import TrainedModel, build_model, training_mode
+from trainables.finetune.settings import Finetune
+from trainables.finetune.task import Images, Task
+from trainables.fused import means, path_of
+from trainables.loop.augment import augmentation
+from trainables.loop.checkpoint import Checkpoints
+from trainables.loop.step import Precision, gradients, halving, own_randomness, seed_of
+from trainables.losses import Loss
+from trainables.losses.packing import stack_losses
+from trainables.measures import ALWAYS, Evidence
+from trainables.measures.outcome import EVALUATED, Curves, at_prior, frequencies, results
+from trainables.measures.scores import UNKNOWN, f1_at
+from trainables.models.build import ImageModel
+from trainables.models.training import averaged, optimiser_of, set_rate
+from trainables.trial import Trial
+
+
+@dataclass(frozen=True)
+class FinetuneWorker:
+    """Trains one trial after the other; see `trainables.base.Worker`."""
+
+    settings: Finetune
+    measures: tuple[str, ...] = ALWAYS
+
+    def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> Images:
+        """The decoded images."""
+        return Images.of(self.settings, data, cache, device)
+
+    def bytes_per_trial(self, prepared: Images) -> int:
+        """Trials follow each other: one more in a pack needs no memory."""
+        return 0
+
+    def run(self, trials: list[Trial], prepared: Images, place: Path) -> Iterator[tuple[Trial, Result]]:
+        """Each trial as it ends."""
+        for trial in trials:
+            settings = self.settings.with_changes(trial.settings)
+            with own_randomness(settings.deterministic):
+                yield trial, Course.of(trial, settings, prepared, place / trial.id).result(self.measures)
+
+
+@dataclass
+class Progress:
+    """Where a trial stands. The loss of an epoch is summed over its steps so far."""
+
+    step: int = 0
+    epoch_loss: float = 0.0
+    micro: int = 1
+    wall_s: float = 0.0
+    diverged: int | None = None
+    train_loss: list[float] = field(default_factory=list)
+    val_f1: list[float] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Course:
+    """The training of one trial: everything that a checkpoint holds, and what moves it on."""
+
+    seed: int
+    settings: Finetune
+    task: Task
+    loss: Loss
+    model: ImageModel
+    checkpoints: Checkpoints
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        settings, module = self.settings, self.model.module
+        self.num_epoch_steps = -(-len(self.task.rows["train"]) // settings.batch)
+        self.optimiser = optimiser_of(module, settings)
+        self.schedule = set_rate(self.optimiser, settings, self.num_epoch_steps)
+        self.ema = averaged(module, settings.ema) if settings.ema else None
+        self.precision = Precision(settings.precision, self.task.device)
+        self.scaler = self.precision.scaler()
+        self.augment = augmentation(settings.augment, self.task.channels, settings.image_size)
+        self.compiled: Callable[[Tensor], Tensor] = torch.compile(module) if settings.compile else module
+        self.order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    @classmethod
+    def of(cls, trial: Trial, settings: Finetune, prepared: Images, folder: Path) -> "Course":
+        """A new course, or the one that a checkpoint in `folder` says how far it was."""
+        task = Task.of(prepared, settings, trial.seed)
+        counts = tuple(task.targets["train"].sum(0).int().tolist())
+        facts = {"counts": counts, "total": len(task.rows["train"])}
+        ((loss, _),) = stack_losses([trial], facts, torch.float32, task.device)
+        model = build_model(settings, task, trial.seed)
+        progress = Progress(micro=settings.micro_batch or settings.batch)
+        course = cls(
+            trial.seed, settings, task, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
+        )
+        if saved := course.checkpoints.read(task.device):
+            course.restore(saved)
+        return course
+
+    def parts(self) -> dict[str, Any]:
+        """What has a state of its own."""
+        ema = {"ema": self.ema} if self.ema else {}
+        return {"model": self.model.module, "optimiser": self.optimiser, "scaler": self.scaler} | ema
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint holds."""
+        return {name: part.state_dict() for name, part in self.parts().items()} | {"progress": vars(self.progress)}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Stand where the checkpoint stood."""
+        for name, part in self.parts().items():
+            part.load_state_dict(saved[name])
+        self.progress = Progress(**saved["progress"])
+
+    def result(self, measures: tuple[str, ...]) -> Result:
+        """Train what is left, then measure. A loss or a score that is not finite is a divergence."""
+        started = time.perf_counter() - self.progress.wall_s
+        while self.progress.diverged is None and self.progress.step < self.settings.epochs * self.num_epoch_steps:
+            self.advance()
+            self.progress.wall_s = time.perf_counter() - started
+            if self.checkpoints.due:
+                self.checkpoints.save(self.state())
+        prior = frequencies(self.task.targets["train"], self.task.known.get("train"))
+        with torch.inference_mode(self.progress.diverged is not None):
+            evidence = self.evidence() if self.progress.diverged is None else at_prior(self.task.evidence(), prior)
+        if not all(bool(scores.isfinite().all()) for scores in evidence.scores.values()):
+            self.progress.diverged = self.settings.epochs
+        (result,) = results(
+            evidence,
+            prior,
+            self.curves(),
+            measures,
+            epochs=self.settings.epochs,
+            wall_s=time.perf_counter() - started,
+            paths=[path_of(self.loss)],
+        )
+        wanted = self.settings.micro_batch or self.settings.batch
+        if result.state == "done" and self.progress.micro != wanted:
+            return replace(result, note=f"memory ran out: trained in micro-batches of {self.progress.micro}")
+        return result
+
+    def curves(self) -> Curves:
+        """One value an epoch; NaN for the loss of the epoch that left the finite numbers."""
+        curves, progress = Curves(1), self.progress
+        losses = progress.train_loss[: (progress.diverged or self.settings.epochs + 1) - 1]
+        for epoch, loss in enumerate(losses):
+            curves.add(train_loss=torch.tensor([loss]), val_f1=torch.tensor([progress.val_f1[epoch]]))
+        if progress.diverged:
+            curves.add(train_loss=torch.tensor([torch.nan]), val_f1=torch.tensor([torch.nan]))
+        return curves
+
+    def advance(self) -> None:
+        """One step of the optimiser; at the end of an epoch its curves."""
+        progress, settings = self.progress, self.settings
+        epoch, at = divmod(progress.step, self.num_epoch_steps)
+        rows = self._rows(epoch)[at * settings.batch : (at + 1) * settings.batch]
+        seed = seed_of(self.seed, 4, progress.step)
+        torch.manual_seed(seed)
+        images = self.trained.normalised(self.augment(self.task.pixels("train", rows)))
+        if settings.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        criterion = self._criterion(self.loss.at(epoch / settings.epochs), rows)
+        training_mode(self.model.module, settings.freeze_batch_norm)
+
+        def step(micro: int) -> Tensor:
+            return gradients(self._forward, images, criterion, micro=micro, scale=self.scaler.scale, seed=seed)
+
+        value, progress.micro = halving(progress.micro, step, self.model.module)
+        if not value.isfinite():
+            progress.diverged = epoch + 1
+            return
+        self._update()
+        progress.step += 1
+        progress.epoch_loss += float(value)
+        if progress.step % self.num_epoch_steps == 0:
+            progress.train_loss.append(progress.epoch_loss / self.num_epoch_steps)
+            progress.val_f1.append(self._val_f1())
+            progress.epoch_loss = 0.0
+
+    def _rows(self, epoch: int) -> Tensor:
+        if self.order[0] != epoch:
+            self.order = epoch, self.task.epoch(self.settings, self.seed, epoch)
+        return self.order[1]
+
+    def _forward(self, images: Tensor) -> Tensor:
+        with self.precision.cast():
+            return self.compiled(images)
+
+    def _criterion(self, loss: Loss, rows: Tensor) -> Callable[[Tensor], Tensor]:
+        """The mean over the known entries of a batch, of its logits in float32."""
+        targets, known = self.task.targets["train"][rows], self.task.known.get("train")
+        if known is None:
+            return lambda logits: means(loss, logits, targets)
+        told = known[rows]
+        return lambda logits: torch.where(told, loss(logits, targets), 0).sum() / told.sum().clamp_min(1)
+
+    def _update(self) -> None:
+        if self.schedule:
+            self.schedule.step_update(self.progress.step)
+        if self.settings.clip_grad:
+            self.scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.model.module.parameters(), self.settings.clip_grad)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.ema:
+            self.ema.update(self.model.module, step=self.progress.step)
+
+    @property
+    def trained(self) -> TrainedModel:
+        """The model as it is scored now: its averaged weights, where they are averaged."""
+        module = self.ema.module if self.ema else self.model.module
+        return TrainedModel(self.model, module, self.task, self.loss, self.settings.batch, self.checkpoints.folder)
+
+    def _val_f1(self) -> float:
+        log_odds = self.loss.log_odds(self.trained.predict("val")[0])
+        if "val" in self.task.known:
+            log_odds = log_odds.masked_fill(~self.task.known["val"], UNKNOWN)
+        return float(f1_at(log_odds, self.task.targets["val"], 0.0).nanmean())
+
+    def evidence(self) -> Evidence:
+        """What the trained model predicts on val and test."""
+        trained = self.trained
+        predicted = {split: trained.predict(split) for split in EVALUATED}
+        return replace(
+            self.task.evidence(),
+            scores={split: trained.scores(logits)[None] for split, (logits, _) in predicted.items()},
+            logits={split: logits[None] for split, (logits, _) in predicted.items()},
+            embeddings={split: embeddings[None] for split, (_, embeddings) in predicted.items()},
+            trained=trained,
+        )

@@ -1,0 +1,100 @@
+"""One exact training step: micro-batches give the gradient of the whole batch, whatever the loss.
+
+The loss is computed once, on the logits of the whole batch, in float32; its slopes by the logits are then carried
+through the model micro-batch by micro-batch (gradient caching, Gao et al. 2021). So a loss whose entries need the whole
+batch (the batch maximum of `bal`, say) is exact too; the price is one more forward pass. Batch norms in training mode
+still normalise by micro-batch: freeze them where that matters.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Forward = Callable[[Tensor], Tensor]
+Scale = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Autocast of the forward pass; `name` is a torch type."""
+
+    name: str
+    device: str
+
+    def cast(self) -> AbstractContextManager[object]:
+        """The context of a forward pass."""
+        if self.name == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.split(":")[0], getattr(torch, self.name))
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Loss scaling, which float16 needs."""
+        return torch.amp.GradScaler(self.device.split(":")[0], enabled=self.name == "float16")
+
+
+def gradients(
+    forward: Forward, images: Tensor, loss: Callable[[Tensor], Tensor], *, micro: int, scale: Scale, seed: int
+) -> Tensor:
+    """Add to the parameters' gradients those of scale(loss(logits [B, C])); returns the loss.
+
+    Dropout is drawn from `seed`, one seed a micro-batch.
+    """
+    parts = images.split(micro)
+    if len(parts) == 1:
+        torch.manual_seed(seed)
+        value = loss(forward(images).float())
+        scale(value).backward()
+        return value.detach()
+    with torch.no_grad():
+        logits = torch.cat([_drawn(forward, part, seed + i) for i, part in enumerate(parts)]).float()
+    logits.requires_grad_()
+    value = loss(logits)
+    (slopes,) = torch.autograd.grad(scale(value), logits)
+    for i, (part, slope) in enumerate(zip(parts, slopes.split(micro), strict=True)):
+        _drawn(forward, part, seed + i).backward(slope)
+    return value.detach()
+
+
+def _drawn(forward: Forward, images: Tensor, seed: int) -> Tensor:
+    torch.manual_seed(seed)
+    return forward(images).float()
+
+
+def halving(micro: int, step: Callable[[int], Tensor], module: nn.Module) -> tuple[Tensor, int]:
+    """`step(micro)`, with half the micro-batch as often as memory runs out. Raises what a single image raises."""
+    while True:
+        try:
+            return step(micro), micro
+        except (MemoryError, RuntimeError) as error:
+            if micro == 1 or not out_of_memory(error):
+                raise
+        module.zero_grad(set_to_none=True)
+        micro = -(-micro // 2)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the error says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed of several numbers (a trial's seed, a step), well apart from its neighbours."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+@contextmanager
+def own_randomness(deterministic: bool) -> Iterator[None]:
+    """The generators and the determinism of torch are afterwards as they were."""
+    before = torch.are_deterministic_algorithms_enabled()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
