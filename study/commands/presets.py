@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import yaml
 
@@ -22,12 +22,18 @@ def execute(options: argparse.Namespace) -> int:
     if options.schema:
         sys.stdout.write(schema())
         return 0
-    show(["", ""], [(path.stem, _description(path)) for path in sorted(PRESETS.glob("*.yaml"))], words=2)
+    show(["preset", "what it runs", "what it reproduces"], _rows(), words=3)
     return 0
 
 
-def _description(path: Path) -> str:
-    return " ".join(yaml.safe_load(path.read_text(encoding="utf-8")).get("description", "").split())
+def _rows() -> Iterator[tuple[str, str, str]]:
+    for path in sorted(PRESETS.glob("*.yaml")):
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+        yield path.stem, _words(study, "description"), _words(study, "reproduces")
+
+
+def _words(study: Mapping[str, str], key: str) -> str:
+    return " ".join(study.get(key, "").split())
 
 
 def schema() -> str:

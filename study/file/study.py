@@ -26,6 +26,7 @@ class StudyConfig(Settings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="of the study, its folder and its MLflow experiment"
     )
     description: str = Field("", description="a sentence for the report and MLflow")
+    reproduces: str = Field("", description="what of a paper it repeats, for `evenkeel presets`")
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
     trainable: Annotated[Trainable, PlainValidator(trainable, json_schema_input_type=AnyTrainable)]
     losses: list[Loss] = Field(min_length=1)

@@ -8,7 +8,7 @@ from study.plan.planner import Planner
 from trainables import Trial
 from trainables.settings import places
 
-HARMLESS = ("description", "storage", "tracking", "resources", "margin")
+HARMLESS = ("description", "reproduces", "storage", "tracking", "resources", "margin")
 """Keys that decide no result; paths are harmless too, since contents are known by their hashes."""
 
 SEARCHED = ("designs.search", "metric", "seeds", "losses")

@@ -7,7 +7,7 @@ from tests.data.makers import csv_table, shade, write
 from trainables import TrainableError
 from trainables.data.load import load
 from trainables.data.settings import Validation
-from trainables.data.splits import carve, rows_of
+from trainables.data.splits import carve, folds, rows_of
 
 
 def table(folder, groups, tags=None, splits=None):
@@ -144,3 +144,15 @@ def test_a_study_without_validation_images_is_refused(tmp_path):
     chosen = csv_table(table(tmp_path, [""] * 12, None, ["train"] * 9 + ["test"] * 3))
     assert "no validation images; give data.validation" in chosen.describe().refusal
     assert csv_table(tmp_path, validation={"fraction": 0.3}).describe().refusal is None
+
+
+@pytest.mark.parametrize("num", [3, 5])
+def test_folds_are_alike_in_size_and_in_every_class(num, rng):
+    targets = (rng.random((600, 6)) < [0.5, 0.3, 0.1, 0.05, 0.02, 0.01]).astype(np.uint8)
+    group = rng.integers(0, 300, 600).astype(str)
+    found = folds(targets, group, num=num, rng=np.random.default_rng(3))
+    assert all(len(set(found[group == name])) == 1 for name in set(group))
+    for fold in range(num):
+        assert abs((found == fold).sum() - 600 / num) <= 0.1 * 600 / num
+        assert (np.abs(targets[found == fold].sum(0) - targets.sum(0) / num) <= 3).all()
+    assert np.array_equal(found, folds(targets, group, num=num, rng=np.random.default_rng(3)))

@@ -59,8 +59,10 @@ class CsvTable(DataSettings):
     drop_empty_classes: bool = Field(False, description="leave out classes without a training positive")
     grey: bool = Field(False, description="read one channel")
     group_table: Annotated[GroupTable | None, SWITCH] = None
-    fold: Annotated[int, SWITCH] = Field(
-        0, ge=0, description="which of the 1 / test_fraction disjoint test sets is carved, from 0 on"
+    fold: Annotated[int | None, SWITCH] = Field(
+        None,
+        ge=0,
+        description="which of 1 / test_fraction disjoint folds is the test, from 0 on",
     )
     image_name: Annotated[str | None, SWITCH] = Field(None, description="file name around the id, as {}_green.png")
     delimiter: Annotated[str | None, SWITCH] = Field(None, description="of the tables; found out when left out")
@@ -165,10 +167,10 @@ class CsvTable(DataSettings):
             return "tables: there is nothing to train on; give a train table, or split_column"
         if self.test_fraction and (idle := set(self.min_positives) - {"train"}):
             return f"min_positives.{min(idle)}: needs a split that the tables give, not test_fraction"
-        if self.fold and self.fold >= round(1 / (self.test_fraction or 1)):
-            return (
-                f"fold: test_fraction {self.test_fraction} has no fold {self.fold}; count from 0, or give a smaller one"
-            )
+        if self.fold is not None and not self.test_fraction:
+            return "fold: needs test_fraction, for example 0.2 for five folds"
+        if self.fold is not None and self.fold >= (num := round(1 / (self.test_fraction or 1))):
+            return f"fold: test_fraction {self.test_fraction} makes {num} folds, counted from 0, got {self.fold}"
         used = [c for c in (self.image_column, self.label_column, self.split_column, self.group_column) if c]
         if twice := next((c for c in used if used.count(c) > 1 and c != self.group_column), None):
             return f"the column {twice!r} cannot be two of image, label and split"

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainables.data.image_set import SPLITS
 from trainables.data.places import id_key
-from trainables.data.splits import carve
+from trainables.data.splits import carve, folds
 from trainables.data.summary import Oddity
 from trainables.data.table import Dialect, Table, counted, is_blank, read_table, shown
 from trainables.errors import TrainableError, nearest
@@ -143,7 +143,12 @@ def with_single_groups(data: "CsvTable", rows: "Rows") -> "Rows":
 def with_test(data: "CsvTable", rows: "Rows") -> "Rows":
     """Test rows carved, class by class and in whole groups. Raises TrainableError when there are none to be had."""
     fraction = data.test_fraction or 0.0
-    chosen = _fold(data.fold, fraction, rows)
+    rng = np.random.default_rng(FIXED_TEST_SEED)
+    targets = rows.labels.targets
+    if data.fold is None:
+        chosen = carve(targets, rows.group, fraction=fraction, rng=rng)
+    else:
+        chosen = folds(targets, rows.group, num=round(1 / fraction), rng=rng) == data.fold
     wanted = round(fraction * len(chosen))
     if not chosen.any():
         raise TrainableError(
@@ -154,15 +159,3 @@ def with_test(data: "CsvTable", rows: "Rows") -> "Rows":
     if abs(int(chosen.sum()) - wanted) > max(1, 0.25 * wanted):
         odd.append(Oddity(f"{counted(int(chosen.sum()), 'test row')} where {wanted} were asked for", "test_fraction"))
     return replace(rows, split=np.where(chosen, 2, 0).astype(np.uint8), odd=[*rows.odd, *odd])
-
-
-def _fold(number: int, fraction: float, rows: "Rows") -> np.ndarray:
-    """The rows [N] of one of the disjoint test sets, which are carved one after the other from what is left."""
-    rng = np.random.default_rng(FIXED_TEST_SEED)
-    left = np.arange(len(rows.ids))
-    for earlier in range(number + 1):
-        inside = None if rows.group is None else rows.group[left]
-        share = fraction / (1 - earlier * fraction)
-        taken = carve(rows.labels.targets[left], inside, fraction=share, rng=rng)
-        fold, left = left[taken], left[~taken]
-    return np.isin(np.arange(len(rows.ids)), fold)

@@ -76,3 +76,32 @@ def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng
             if over_quota or not np.any((counts[unit] > 0) & (taken + counts[unit] > quota)):
                 take(unit)
     return chosen[units]
+
+
+def folds(targets: np.ndarray, group: np.ndarray | None, *, num: int, rng: np.random.Generator) -> np.ndarray:
+    """The fold of each row, [N] in 0 .. num - 1: alike in size and in positives of every class, groups whole.
+
+    targets [N, C] 0/1, group [N] or None. Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011): the rarest
+    class first, each of its groups to the fold that lacks it most.
+    """
+    units = np.arange(len(targets)) if group is None else np.unique(group, return_inverse=True)[1]
+    counts = np.zeros((int(units.max()) + 1, targets.shape[1]))
+    np.add.at(counts, units, targets)
+    sizes = np.bincount(units).astype(float)
+    lacking = np.tile(counts.sum(0) / num, (num, 1))
+    room = np.full(num, len(targets) / num)
+    home = np.full(len(counts), -1)
+    order = rng.permutation(len(counts))
+
+    def settle(unit: int, wanted: np.ndarray) -> None:
+        home[unit] = fold = np.lexsort((room, wanted))[-1]
+        lacking[fold] -= counts[unit]
+        room[fold] -= sizes[unit]
+
+    while (left := counts[home < 0].sum(0)).any():
+        rarest = int(np.where(left > 0, left, np.inf).argmin())
+        for unit in order[(home[order] < 0) & (counts[order, rarest] > 0)]:
+            settle(unit, lacking[:, rarest])
+    for unit in order[home[order] < 0]:
+        settle(unit, room)
+    return home[units]
