@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from study.errors import UserError
 from study.file.study import StudyConfig
+from study.file.text import read_yaml
 from trainables.errors import nearest
 from trainables.settings import Written
 
@@ -51,8 +51,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
         raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in seen)}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = read_yaml(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: a study file is a mapping of keys to values, got {type(values).__name__}")
@@ -91,7 +91,19 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(values.get(parent), dict):
             values[parent] = {}
         values = values[parent]
-    values[last] = _written(yaml.safe_load(text), Path.cwd())
+    values[last] = _written(_value(override, text), Path.cwd())
+
+
+def _value(override: str, text: str) -> Any:
+    """What an override sets. Raises UserError for text that is no YAML, or that YAML reads as nothing."""
+    way = f"quote it twice, as in --set 'KEY=\"{text}\"'"
+    try:
+        value = read_yaml(text)
+    except ValueError as error:
+        raise UserError(f"--set {override!r}: {text!r} is not valid YAML ({error}); {way}") from error
+    if value in (None, "", [None]) and text.strip(" '\"") not in ("", "null", "Null", "NULL", "~") or text.isspace():
+        raise UserError(f"--set {override!r}: {text!r} reads as nothing in YAML; {way}")
+    return value
 
 
 def _lines(error: ValidationError, place: tuple[int | str, ...] = ()) -> Iterator[str]:
