@@ -1,5 +1,6 @@
 """The page in order. A section is one file here and one line below; `of` says when it applies."""
 
+from reports.papers.printed import Printed
 from reports.sections.base import Section
 from reports.sections.contrasts import Contrasts
 from reports.sections.defaults import Defaults
@@ -22,5 +23,6 @@ SECTIONS: dict[str, type[Section]] = {
     "profile": Profiles,
     "tuned": Tuned,
     "measurements": Measurements,
+    "papers": Printed,
     "failures": Failures,
 }
