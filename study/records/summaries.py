@@ -32,18 +32,18 @@ def about(facts: StudyFacts) -> About:
         seeds=list(facts.seeds),
         losses={label: _described(loss) for label, loss in facts.losses.items()},
         swept=sorted({name for loss in facts.losses.values() for name in loss.levels}),
+        fixed={label: {k: str(v) for k, v in loss.fixed.items()} for label, loss in facts.losses.items()},
         planned={label: sum(counts.values()) for label, counts in facts.planned.items()},
     )
 
 
 def _described(loss: LossFacts) -> str:
-    fixed = ", ".join(f"{key} {value}" for key, value in loss.fixed.items())
     rows = [
         f"| {name} | {p.symbol} | {p.default} | {p.options or f'{p.low} to {p.high}'} | {p.source} |"
         for name, p in loss.space.items()
     ]
     table = ["| hyperparameter | symbol | default | range | source |", "|---|---|---|---|---|", *rows] if rows else []
-    return "\n".join([formula(loss.loss), "", *([f"Fixed: {fixed}.", ""] if fixed else []), *table])
+    return "\n".join([formula(loss.loss), "", *table])
 
 
 def formula(loss: str) -> str:

@@ -64,21 +64,25 @@ def described(about: About, experiment: str) -> dict[str, str]:
 
 
 def links(about: About) -> dict[str, str]:
-    """Where to click: words -> the end of a UI address, behind the experiment."""
-    found = {"the losses, with their verdicts": _runs(f"tags.`{KIND}` = 'loss'")}
+    """Where to click: words -> the end of a UI address, behind the experiment.
+
+    The UI shows trials on their own, not folded into their losses, where it sorts by a metric.
+    """
+    found = {"all runs": "/runs?workflowType=machine_learning"}
+    found["the losses, with their verdicts"] = _runs(f"tags.`{KIND}` = 'loss'")
+    order = f"metrics.`test/{about.metric}`"
     for name in about.swept:
-        found[f"{name}, moved from its default"] = _runs(f"tags.moved = '{name}'", chart=True)
-    found["trials that diverged"] = _runs("tags.state = 'diverged'")
-    found["trials that failed"] = _runs("tags.state = 'failed'")
+        found[f"{name}, moved from its default"] = _runs(f"tags.moved = '{name}'", order=order, chart=True)
+    found["trials that diverged"] = _runs("tags.state = 'diverged'", order=order)
+    found["trials that failed"] = _runs("tags.state = 'failed'", order=order)
     for label in about.losses:
-        order = f"metrics.`test/{about.metric}`"
         found[f"best trials of {label}"] = _runs(f"tags.loss = '{label}' and tags.`{KIND}` = 'trial'", order=order)
-    found[f"the trials of seed {about.seeds[0]} side by side"] = _runs(f"tags.seed = '{about.seeds[0]}'", chart=True)
-    return found
+    one_seed = _runs(f"tags.seed = '{about.seeds[0]}'", order=order, chart=True)
+    return found | {f"the trials of seed {about.seeds[0]} side by side": one_seed}
 
 
 def _runs(where: str, *, order: str = "", chart: bool = False) -> str:
-    parts = {"searchFilter": where, "startTime": "ALL"}
+    parts = {"workflowType": "machine_learning", "searchFilter": where, "startTime": "ALL"}
     parts |= {"orderByKey": order, "orderByAsc": "false"} if order else {}
     parts |= {"compareRunsMode": "CHART"} if chart else {}
     return "/runs?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in parts.items())

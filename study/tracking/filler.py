@@ -160,15 +160,17 @@ class Filler:
         self.opened = self.ever_opened = True
 
     def _describe(self) -> None:
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric, Param, RunTag
 
         assert self.begun
         tags = pieces(FACTS, self.begun.facts) | described(self.begun.about, self.experiment)
         for key, value in tags.items():
             self.client.set_experiment_tag(self.experiment, key, value)
-        for label, text in self.begun.about.losses.items():
-            planned = Metric("trials/planned", self.begun.about.planned[label], int(time.time() * 1000), 0)
-            self.client.log_batch(self._parent(label), [planned], tags=[RunTag(NOTE, text)])
+        about = self.begun.about
+        for label, text in about.losses.items():
+            planned = Metric("trials/planned", about.planned[label], int(time.time() * 1000), 0)
+            fixed = [Param(key, value) for key, value in about.fixed.get(label, {}).items()]
+            self.client.log_batch(self._parent(label), [planned], fixed, [RunTag(NOTE, text)])
 
     def _current(self, kind: str) -> "list[Run]":
         """Runs as this version logs them; those of an earlier one leave."""
@@ -215,10 +217,12 @@ class Filler:
         before = self.runs.get(record.id)
         if before and before.status == status:
             return
+        if before and before.status != "RUNNING":
+            tags = NO_NOTE | tags
         run, ended = self._run(record.trial, record.started, tags), int(record.ended * 1000)
         metrics = [Metric(key, value, ended, step) for key, value, step in points(record)]
         words = [Param(key, value) for key, value in params(record.trial).items()]
-        late = [RunTag(key, value) for key, value in (NO_NOTE | tags).items()] if before else []
+        late = [RunTag(key, value) for key, value in tags.items()] if before else []
         while metrics or words or late:
             self.client.log_batch(run, metrics[:METRICS_A_CALL], words[:PARAMS_A_CALL], late)
             metrics, words, late = metrics[METRICS_A_CALL:], words[PARAMS_A_CALL:], []

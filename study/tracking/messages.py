@@ -13,8 +13,8 @@ from trainables import Trial
 
 @dataclass(frozen=True)
 class About:
-    """What the experiment's description says: losses (label -> text), what is swept, how
-    many trials are planned by loss."""
+    """What the experiment's description says: losses (label -> text), what is swept, and by
+    loss how many trials are planned and which hyperparameters are fixed."""
 
     name: str
     description: str
@@ -24,6 +24,7 @@ class About:
     losses: dict[str, str]
     swept: list[str]
     planned: dict[str, int]
+    fixed: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

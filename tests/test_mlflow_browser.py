@@ -1,0 +1,125 @@
+"""MLflow's own pages in a real browser, over a real server: what a person finds there."""
+
+import html
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from study.run.places import own_database
+from study.tracking.messages import Summary
+from tests.test_ledger import record
+from tests.test_report_browser import BROWSER
+from tests.test_tracking import START, connect
+
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--window-size=1500,1500", "--virtual-time-budget=40000"]  # fmt: skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two done trials, one that moved, and one that diverged, as a run fills them."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    filler, _ = connect_filler(folder)
+    filler.start(START)
+    moved = replace(record(seed=0).trial, moved="clip")
+    for item in (replace(record(seed=0), trial=moved), record(seed=1), record("diverged", seed=2, note="not finite")):
+        filler.fill(replace(item, metrics={"test_f1": 0.5, "val_map": 0.25}, curves={"train_loss": [0.5, 0.4]}))
+    filler.summarize({"ral": Summary({"default/score": 0.75, "worst_drop/clip": -0.125}, {"verdict/clip": "steady"})})
+    filler.close()
+    assert filler.retry() == 0
+    return folder
+
+
+def connect_filler(folder):
+    from study.tracking.filler import Filler
+
+    return connect(Filler, folder)
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    """MLflow's server on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)],
+        env=os.environ | {"MLFLOW_BACKEND_STORE_URI": own_database(folder)},
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(240):
+            time.sleep(0.5)
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
+            except OSError:
+                continue
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+@pytest.fixture
+def seen(server, tmp_path):
+    """The text of a page, by the end of its address."""
+
+    def see(place: str) -> str:
+        command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", server + place]
+        dom = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
+        shutil.rmtree(tmp_path / "profile", ignore_errors=True)
+        body = re.sub(r"<(script|style)\b.*?</\1>", "", dom, flags=re.S)
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+    return see
+
+
+def place_of(folder: Path, run: str) -> str:
+    client = MlflowClient(own_database(folder))
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    (found,) = client.search_runs([experiment], f"attributes.run_name = '{run}'")
+    return f"/#/experiments/{experiment}/runs/{found.info.run_id}?workflowType=machine_learning"
+
+
+def test_the_experiment_opens_as_model_training_with_its_parents(folder, seen):
+    text = seen("/#/experiments/1/runs?workflowType=machine_learning")
+    assert "how steady is a loss when its hyperparameters move?" in text
+    assert "Model registry" in text and "Judges" not in text
+    assert "ral" in text and "4 matching runs" in text
+
+
+def test_a_link_of_the_description_shows_charts_in_sections(folder, seen):
+    description = MlflowClient(own_database(folder)).get_experiment_by_name("tiny").tags["mlflow.note.content"]
+    (place,) = re.findall(r"\[clip, moved from its default\]\((.*?)\)", description)
+    text = seen(f"/{place}")
+    assert "ral, clip 0.05, seed 0" in text and "seed 1" not in text
+    assert all(f"{section} (" in text for section in ("curve", "test", "val"))
+
+
+def test_a_parent_shows_its_summary(folder, seen):
+    text = seen(place_of(folder, "ral"))
+    assert "verdict/clip : steady" in text and "the text of ral" in text
+    assert "default/score" in text and "0.75" in text and "trials/planned" in text
+
+
+def test_a_child_shows_what_moved_its_data_and_why_it_diverged(folder, seen):
+    text = seen(place_of(folder, "ral, clip 0.05, seed 0"))
+    assert "moved : clip" in text and "digits-mlt" in text and "test/f1" in text and "hill_lambda" in text
+    assert "not finite" in seen(place_of(folder, "ral, default, seed 2"))
