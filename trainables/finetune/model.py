@@ -55,6 +55,9 @@ class TrainedModel:
     def images(self, split: str, rows: Tensor) -> Tensor:
         return self.task.pixels(split, rows)
 
+    def labels(self, split: str, rows: Tensor) -> Tensor:
+        return self.task.targets[split][rows]
+
     def normalised(self, images: Tensor) -> Tensor:
         return (images - self.model.mean) / self.model.std
 

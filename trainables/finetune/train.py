@@ -136,6 +136,7 @@ class Course:
             evidence = self.evidence() if self.progress.diverged is None else at_prior(self.task.evidence(), prior)
         if not all(bool(scores.isfinite().all()) for scores in evidence.scores.values()):
             self.progress.diverged = self.settings.epochs
+        self.checkpoints.folder.mkdir(parents=True, exist_ok=True)
         (result,) = results(
             evidence,
             prior,

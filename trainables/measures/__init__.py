@@ -3,7 +3,19 @@
 from collections.abc import Iterable
 
 from trainables.measures.base import Column, Evidence, Measure, Measured, Needs, Trained
+from trainables.measures.by_labels import ByLabels
+from trainables.measures.calibration import Calibration
+from trainables.measures.centroids import Centroids
+from trainables.measures.embedding import Embedding
+from trainables.measures.gradcam import GradCam
+from trainables.measures.gradients import Gradients
 from trainables.measures.headline import Headline
+from trainables.measures.noise import Noise
+from trainables.measures.one_label import OneLabel
+from trainables.measures.precision_recall import PrecisionRecall
+from trainables.measures.predictions import Predictions
+from trainables.measures.resolution import Resolution
+from trainables.measures.softmax import SoftmaxScores
 
 __all__ = [
     "ALWAYS",
@@ -20,6 +32,18 @@ __all__ = [
 
 MEASURES: dict[str, Measure] = {
     "headline": Headline(),
+    "by-labels": ByLabels(),
+    "precision-recall": PrecisionRecall(),
+    "one-label": OneLabel(),
+    "softmax": SoftmaxScores(),
+    "calibration": Calibration(),
+    "centroids": Centroids(),
+    "gradients": Gradients(),
+    "noise": Noise(),
+    "resolution": Resolution(),
+    "embedding": Embedding(),
+    "gradcam": GradCam(),
+    "predictions": Predictions(),
 }
 
 

@@ -43,6 +43,10 @@ class Trained(Protocol):
         """Images [B, channels, S, S] in [0, 1] of rows (0, 1, ... within the split)."""
         ...
 
+    def labels(self, split: str, rows: "Tensor") -> "Tensor":
+        """Targets [B, C] of rows."""
+        ...
+
     def normalised(self, images: "Tensor") -> "Tensor":
         """Images in [0, 1], of any size, as the module takes them."""
         ...

@@ -26,11 +26,9 @@ class Headline:
 
     def compute(self, evidence: Evidence) -> Measured:
         """Thresholds are chosen on validation, for both splits. A trial that scores NaN is scored as 0."""
-        from trainables.measures.scores import UNKNOWN, best_thresholds, per_class, summary
+        from trainables.measures.scores import best_thresholds, for_ranking, per_class, summary
 
-        scores = {split: evidence.scores[split].nan_to_num(0.0) for split in EVALUATED}
-        for split, known in evidence.known.items():
-            scores[split] = scores[split].masked_fill(~known, UNKNOWN)
+        scores = {split: for_ranking(evidence, split) for split in EVALUATED}
         thresholds = best_thresholds(scores["val"], evidence.targets["val"])
         values = {split: per_class(scores[split], evidence.targets[split], thresholds) for split in EVALUATED}
         totals = {split: summary(value, evidence.groups) for split, value in values.items()}

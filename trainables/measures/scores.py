@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from trainables.measures.base import Evidence
+
 UNKNOWN = -1.0
 
 
@@ -20,6 +22,13 @@ class PerClass(NamedTuple):
     f1_tuned: Tensor
     map: Tensor
     mauc: Tensor
+
+
+def for_ranking(evidence: Evidence, split: str, scores: Tensor | None = None) -> Tensor:
+    """The scores [K, N, C] of a split (or others in their place): NaN as 0, UNKNOWN where a label is not known."""
+    ranked = (evidence.scores[split] if scores is None else scores).nan_to_num(0.0)
+    known = evidence.known.get(split)
+    return ranked if known is None else ranked.masked_fill(~known, UNKNOWN)
 
 
 def f1_at(scores_KNC: Tensor, targets_NC: Tensor, thresholds: Tensor | float) -> Tensor:

@@ -1,0 +1,279 @@
+"""Every measure against an independent computation: scikit-learn, a formula written plainly, a model of known slope."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as reference
+from torch import nn
+
+from trainables.measures import ALWAYS, MEASURES, Evidence
+from trainables.measures.evaluate import evaluate
+from trainables.measures.noise import PARTS, disturbed
+
+N, C, K, S = 50, 5, 2, 8
+
+
+class Known:
+    """A model whose logits are a linear layer on pixels; its gradients are known in closed form."""
+
+    def __init__(self, folder):
+        torch.manual_seed(0)
+        self.module = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1, bias=False), nn.AdaptiveAvgPool2d(4), nn.Flatten())
+        self.module.append(nn.Linear(32, C, bias=False)).double()
+        self.folder, self.pixels = folder, torch.rand(N, 1, S, S, dtype=torch.float64)
+        self.targets = torch.zeros(N, C, dtype=torch.float64)
+        self.targets[torch.arange(N), torch.randint(C, (N,))] = 1
+
+    def num_rows(self, split):
+        return N
+
+    def images(self, split, rows):
+        return self.pixels[rows]
+
+    def labels(self, split, rows):
+        return self.targets[rows]
+
+    def normalised(self, images):
+        return 2 * images - 1
+
+    def scores(self, logits):
+        return torch.sigmoid(logits.double())
+
+    def losses(self, logits, targets):
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets.to(logits), reduction="none")
+
+
+@pytest.fixture
+def evidence(rng, tmp_path):
+    """K trials; class 4 has no positive among images with one label. Row 0 has no label."""
+    targets = {}
+    for split in ("val", "test"):
+        y = (rng.random((N, C)) < 0.35).astype(float)
+        y[0] = 0
+        y[:2, 4], y[y.sum(1) == 1, 4] = 0, 0
+        targets[split] = torch.tensor(y)
+    logits = {split: torch.tensor(rng.normal(size=(K, N, C)).round(1)) for split in targets}
+    embeddings = {split: torch.tensor(rng.normal(size=(K, N, 7))) for split in targets}
+    scores = {split: values.sigmoid() for split, values in logits.items()}
+    groups = {"head": [0, 1], "medium": [2], "tail": [3, 4]}
+    return Evidence(scores, targets, groups, logits=logits, embeddings=embeddings)
+
+
+@pytest.fixture
+def of_model(tmp_path):
+    """One trial with a model."""
+    trained = Known(tmp_path)
+    with torch.no_grad():
+        logits = {split: trained.module(trained.normalised(trained.pixels))[None] for split in ("val", "test")}
+    scores = {split: values.sigmoid() for split, values in logits.items()}
+    targets = dict.fromkeys(("val", "test"), trained.targets)
+    embeddings = {split: torch.randn(1, N, 7) for split in targets}
+    return Evidence(scores, targets, {}, logits=logits, embeddings=embeddings, trained=trained)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_what_is_measured_is_declared(name, evidence, of_model):
+    given = of_model if MEASURES[name].needs == "model" else evidence
+    found = evaluate(given, (name,))
+    declared = MEASURES[name].columns
+    expected = {
+        "_".join(filter(None, (split, column, part)))
+        for column, of in declared.items()
+        for split in of.splits
+        for part in ("", *of.parts)
+    }
+    assert set(found.totals) - expected == set() or name == "headline"
+    assert expected - {c for c in expected if c.endswith(("head", "medium", "tail"))} <= set(found.totals)
+    assert all(len(values) == len(given.scores["val"]) for values in found.totals.values())
+    assert all(Path(path).is_file() and Path(path).parent == given.trained.folder for path in found.files.values())
+
+
+def mean_ap(y, s, *, absent=None):
+    aps = [reference.average_precision_score(y[:, c], s[:, c]) if y[:, c].any() else absent for c in range(C)]
+    return np.mean([ap for ap in aps if ap is not None])
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_map_by_the_number_of_labels(evidence, split):
+    found = evaluate(evidence, ("by-labels",)).totals
+    y = evidence.targets[split].numpy()
+    for name, rows in (("single", y.sum(1) == 1), ("multi", y.sum(1) > 1)):
+        for k in range(K):
+            s = evidence.scores[split][k].numpy()
+            assert found[f"{split}_map_{name}"][k] == pytest.approx(mean_ap(y[rows], s[rows]))
+            assert found[f"{split}_map_{name}_all"][k] == pytest.approx(mean_ap(y[rows], s[rows], absent=0.0))
+    assert not torch.equal(found[f"{split}_map_single"], found[f"{split}_map_single_all"])
+
+
+def test_precision_and_recall(evidence):
+    found = evaluate(evidence, ("precision-recall",))
+    y, s = evidence.targets["test"].numpy(), evidence.scores["test"][1].numpy()
+    expected = reference.precision_recall_fscore_support(y, s >= 0.5, zero_division=0)
+    np.testing.assert_allclose(found.per_class["test_precision"][1], expected[0])
+    np.testing.assert_allclose(found.per_class["test_recall"][1], expected[1])
+
+
+def test_one_label(of_model, evidence):
+    found = evaluate(of_model, ("one-label",)).totals
+    truth, chosen = of_model.targets["test"].argmax(1), of_model.scores["test"][0].argmax(1)
+    assert found["test_accuracy"][0] == pytest.approx(reference.accuracy_score(truth, chosen))
+    expected = reference.f1_score(truth, chosen, average="macro", labels=truth.unique(), zero_division=0)
+    assert found["test_f1_argmax"][0] == pytest.approx(expected)
+    assert evaluate(evidence, ("one-label",)).totals["test_accuracy"].isnan().all()
+
+
+def test_softmax_scores_rank_otherwise(evidence):
+    found = evaluate(evidence, ("softmax", "headline")).totals
+    y, x = evidence.targets["test"].numpy(), evidence.logits["test"][0].numpy()
+    soft = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    assert found["test_map_softmax"][0] == pytest.approx(mean_ap(y, soft))
+    assert found["test_mauc_softmax"][0] == pytest.approx(reference.roc_auc_score(y, soft))
+    torch.testing.assert_close(found["test_map_sigmoid"], found["test_map"])
+
+
+def test_calibration_error(evidence):
+    found = evaluate(evidence, ("calibration",)).totals["test_ece"]
+    y, p = evidence.targets["test"].numpy().ravel(), evidence.scores["test"][0].numpy().ravel()
+    edges = np.linspace(0, 1, 16)
+    expected = 0.0
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = (p >= low) & (p < high)
+        if inside.any():
+            expected += inside.mean() * abs(p[inside].mean() - y[inside].mean())
+    assert found[0] == pytest.approx(expected)
+
+
+def test_calibration_leaves_unknown_labels_out(evidence):
+    known = torch.ones(N, C, dtype=torch.bool)
+    known[10:] = False
+    few = Evidence(
+        {s: v[:, :10] for s, v in evidence.scores.items()}, {s: v[:10] for s, v in evidence.targets.items()}, {}
+    )
+    masked = Evidence(evidence.scores, evidence.targets, {}, known=dict.fromkeys(("val", "test"), known))
+    one, other = (evaluate(e, ("calibration",)).totals["test_ece"] for e in (few, masked))
+    torch.testing.assert_close(one, other)
+
+
+def test_centroid_distances_in_both_forms(evidence):
+    found = evaluate(evidence, ("centroids",))
+    e, y = evidence.embeddings["test"][1].numpy(), evidence.targets["test"].numpy() > 0
+    e = e / np.linalg.norm(e, axis=1, keepdims=True)
+    near, far, ratios = [], [], []
+    for c in range(C):
+        d = np.linalg.norm(e - e[y[:, c]].mean(0) + 1e-6, axis=1)
+        near.append(d[y[:, c]])
+        far.append(d[~y[:, c]])
+        ratios.append(near[-1].mean() / far[-1].mean())
+    assert found.totals["test_centroid"][1] == pytest.approx(np.mean(ratios))
+    assert found.totals["test_centroid_tail"][1] == pytest.approx(np.mean(ratios[3:]))
+    np.testing.assert_allclose(found.per_class["test_centroid"][1], ratios)
+    assert found.totals["test_centroid_pairs"][1] == pytest.approx(np.mean(np.hstack(near)) / np.mean(np.hstack(far)))
+    assert found.totals["test_centroid_pairs_head"][1] == pytest.approx(
+        np.mean(np.hstack(near[:2])) / np.mean(np.hstack(far[:2]))
+    )
+
+
+def test_gradient_norms_of_a_batch(of_model):
+    """Against a backward pass through each class's part of the loss alone."""
+    from trainables.measures.gradients import of_batch
+
+    trained, rows = of_model.trained, torch.arange(20)
+    norms, counts = of_batch(trained, rows)
+    y = trained.targets[rows]
+    assert torch.equal(counts, torch.stack([y.sum(0), 20 - y.sum(0)]).long())
+    for at, side in enumerate((y > 0.5, y < 0.5)):
+        for c in range(C):
+            trained.module.zero_grad()
+            x = trained.module(trained.normalised(trained.pixels[rows]))[:, c]
+            part = nn.functional.softplus(-x if at == 0 else x)[side[:, c]].sum()
+            part.backward()
+            squares = sum(float((p.grad**2).sum()) for p in trained.module.parameters())
+            assert norms[at, c] == pytest.approx(squares**0.5)
+
+
+def test_gradient_norms_are_means_over_batches_that_hold_the_class(of_model):
+    found = evaluate(of_model, ("gradients",))
+    assert found.totals["train_gradient_positive"][0] == pytest.approx(
+        float(found.per_class["train_gradient_positive"].mean())
+    )
+    assert (found.per_class["train_gradient_negative"] > found.per_class["train_gradient_negative_entry"]).all()
+
+
+class TestNoise:
+    def test_each_image_has_its_own_noise_whatever_the_batch(self):
+        images = torch.full((6, 1, 16, 16), 0.5)
+        for part in PARTS:
+            whole = disturbed(images, torch.arange(6), part)
+            assert torch.equal(whole[3:], disturbed(images[3:], torch.arange(3, 6), part))
+            assert whole.min() >= 0 and whole.max() <= 1
+            if not part.startswith("blur"):
+                assert not torch.equal(whole[0], whole[1])
+
+    @pytest.mark.parametrize(("part", "variance"), [("speckle_001", 0.01), ("speckle_01", 0.1)])
+    def test_speckle_multiplies(self, part, variance):
+        """x (1 + n): the variance of what was 0.3 is 0.09 times that of n, black stays black."""
+        noisy = disturbed(torch.full((1, 1, 300, 300), 0.3), torch.tensor([0]), part)
+        assert noisy.var().item() == pytest.approx(0.09 * variance, rel=0.05)
+        assert not disturbed(torch.zeros(1, 1, 9, 9), torch.tensor([0]), part).any()
+
+    def test_salt_and_pepper_are_as_many(self):
+        noisy = disturbed(torch.full((1, 3, 300, 300), 0.4), torch.tensor([5]), "salt_02")
+        assert (noisy == 1).float().mean().item() == pytest.approx(0.1, rel=0.05)
+        assert (noisy == 0).float().mean().item() == pytest.approx(0.1, rel=0.05)
+        assert torch.equal(noisy[:, 0], noisy[:, 1])
+
+    def test_blur_is_scipys(self):
+        from scipy.ndimage import gaussian_filter
+
+        image = torch.rand(224, 224, dtype=torch.float64)
+        blurred = disturbed(image[None, None], torch.tensor([0]), "blur_2")[0, 0]
+        expected = gaussian_filter(image.numpy(), 2.0, mode="mirror", truncate=3.0)
+        np.testing.assert_allclose(blurred, expected, atol=1e-3)
+
+    def test_scores_on_noisy_images_are_the_models(self, of_model):
+        found = evaluate(of_model, ("noise",)).totals
+        trained = of_model.trained
+        with torch.no_grad():
+            images = disturbed(trained.pixels, torch.arange(N), "salt_02")
+            scores = trained.module(trained.normalised(images)).sigmoid().numpy()
+        expected = reference.roc_auc_score(trained.targets.numpy(), scores)
+        assert found["test_noise_mauc_salt_02"][0] == pytest.approx(expected)
+
+
+def test_kept_predictions_give_the_metrics_again(of_model):
+    path = evaluate(of_model, ("predictions",)).files["predictions"]
+    kept = np.load(path)
+    assert kept["test_scores"].dtype == np.float16
+    expected = evaluate(of_model, ALWAYS).totals["test_map"][0]
+    again = mean_ap(kept["test_targets"], kept["test_scores"].astype(float))
+    assert again == pytest.approx(float(expected), abs=1e-2)
+
+
+def test_coordinates_of_embeddings(of_model):
+    kept = np.load(evaluate(of_model, ("embedding",)).files["embedding"])
+    values = of_model.embeddings["test"][0].double().numpy()
+    assert kept["tsne"].shape == kept["pca"].shape == (N, 2)
+    singular = np.linalg.svd(values - values.mean(0))[1][:2]
+    np.testing.assert_allclose(np.linalg.norm(kept["pca"], axis=0), singular, rtol=1e-4)
+
+
+def test_gradcam_shows_each_image_beside_its_map(of_model):
+    from PIL import Image
+
+    with Image.open(evaluate(of_model, ("gradcam",)).files["gradcam"]) as picture:
+        assert picture.size == (2 * S, C * S) and picture.mode == "RGB"
+
+
+def test_gradcam_of_a_known_model(of_model):
+    """One convolution before a mean: the map is relu(SUM_k mean-gradient_k activation_k), scaled to [0, 1]."""
+    from trainables.measures.gradcam import cams
+
+    module, x = of_model.trained.module, of_model.trained.normalised(of_model.trained.pixels[:1])
+    activation = module[0](x).detach().requires_grad_()
+    logit = module[3](module[2](module[1](activation)))[0, 2]
+    (slope,) = torch.autograd.grad(logit, activation)
+    expected = torch.relu((slope.mean((2, 3), keepdim=True) * activation).sum(1))[0].detach().numpy()
+    expected = (expected - expected.min()) / (1e-7 + (expected - expected.min()).max())
+    np.testing.assert_allclose(cams(module, module[0], x, [2])[0], expected, atol=1e-4)

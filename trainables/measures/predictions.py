@@ -1,0 +1,26 @@
+"""What was predicted, kept so that any metric can be computed later without training."""
+
+from dataclasses import dataclass
+
+from trainables.measures.base import Column, Evidence, Measured, Needs
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores [N, C] in float16 and targets of val and test: `predictions.npz`."""
+
+    needs: Needs = "model"
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        return {}
+
+    def compute(self, evidence: Evidence) -> Measured:
+        import numpy as np
+
+        assert evidence.trained is not None
+        path = evidence.trained.folder / "predictions.npz"
+        scores = {f"{split}_scores": of[0].cpu().numpy().astype(np.float16) for split, of in evidence.scores.items()}
+        targets = {f"{split}_targets": of.cpu().numpy().astype(np.uint8) for split, of in evidence.targets.items()}
+        np.savez_compressed(path, allow_pickle=False, **scores, **targets)
+        return Measured(files={"predictions": str(path)})

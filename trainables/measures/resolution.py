@@ -1,0 +1,45 @@
+"""Scores when test images are larger than those trained on (RAL Tables 7 and 9)."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trainables.measures.base import Column, Evidence, Measured, Needs
+from trainables.measures.noise import rescored
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FACTORS = {"x150": 1.5, "x200": 2.0}
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """mAUC and mAP at 1.5 and 2 times the size, enlarged from the stored pixels; the model must take any size."""
+
+    needs: Needs = "model"
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        parts = tuple(FACTORS)
+        return {
+            "resized_mauc": Column("mAUC on enlarged images", splits=("test",), parts=parts),
+            "resized_map": Column("mAP on enlarged images", splits=("test",), parts=parts),
+        }
+
+    def compute(self, evidence: Evidence) -> Measured:
+        totals = {}
+        for part, factor in FACTORS.items():
+            mauc, mean_ap = rescored(evidence, partial(enlarged, factor=factor))
+            totals[f"test_resized_mauc_{part}"], totals[f"test_resized_map_{part}"] = mauc, mean_ap
+        for metric in ("mauc", "map"):
+            both = [totals[f"test_resized_{metric}_{part}"] for part in FACTORS]
+            totals[f"test_resized_{metric}"] = (both[0] + both[1]) / 2
+        return Measured(totals)
+
+
+def enlarged(images: "Tensor", rows: "Tensor", factor: float) -> "Tensor":
+    """Images [B, channels, factor S, factor S]."""
+    from torch.nn.functional import interpolate
+
+    return interpolate(images, scale_factor=factor, mode="bilinear")
