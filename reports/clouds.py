@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy import stats
+from scipy.special import gammaln
 
-from reports.statistics import CONFIDENCE, MIN_SEEDS, Interval, nan_mean, wilson
+from reports.statistics import CONFIDENCE, MIN_SEEDS, Interval, jackknife_error, nan_mean, wilson
 
-RESAMPLES = 200
+RESAMPLES, MOST_GROUPS = 200, 64
 FEWEST_POINTS = 64
 """2^6: below it the tails of a box are not seen, and the page warns."""
 
@@ -23,7 +24,7 @@ OfSeeds = Callable[[np.ndarray], np.ndarray]
 
 def few_points(numbers: Iterable[int]) -> str:
     """A warning where a loss has too few settings, or nothing."""
-    least = min(numbers)
+    least = min(numbers, default=FEWEST_POINTS)
     if least >= FEWEST_POINTS:
         return ""
     return f" With {least} settings the intervals are wide: give sobol.m at least {FEWEST_POINTS.bit_length() - 1}."
@@ -85,19 +86,29 @@ def win_interval(one_HS: np.ndarray, other_HS: np.ndarray) -> Interval:
 
     Over points by DeLong et al. 1988, over seeds by Student's t of the seeds' own shares.
     """
-    wins = np.sign(one_HS[:, None] - other_HS[None])  # [H, H', S]
-    known = np.isfinite(wins).all((0, 1))
-    n, shares = int(known.sum()), (1 + wins[..., known]) / 2
+    known = np.isfinite(one_HS).all(0) & np.isfinite(other_HS).all(0)
+    n, one, other = int(known.sum()), one_HS[:, known], other_HS[:, known]
     if not n:
         return Interval(np.nan, np.nan, np.nan, 0)
-    value, by_seed = float(shares.mean()), shares.mean((0, 1))
-    if n < MIN_SEEDS or min(len(one_HS), len(other_HS)) < 2:
+    beaten, beating = _below(one, other), 1 - _below(other, one)  # [H, S] and [H', S]
+    value, by_seed = float(beaten.mean()), beaten.mean(0)
+    if n < MIN_SEEDS:
         return Interval(value, np.nan, np.nan, n)
-    placements = (shares.mean((1, 2)), shares.mean((0, 2)))
+    # A loss without hyperparameters has one setting, which is not drawn.
+    placements = [part.mean(1) for part in (beaten, beating) if len(part) > 1]
     over_points = stats.norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(sum(p.var(ddof=1) / len(p) for p in placements))
     over_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * by_seed.std(ddof=1) / np.sqrt(n)
     half = float(np.hypot(over_points, over_seeds))
     return Interval(value, max(0.0, value - half), min(1.0, value + half), n)
+
+
+def _below(scores_HS: np.ndarray, others_HS: np.ndarray) -> np.ndarray:
+    """The share of `others` of the same seed that each score beats, ties half, [H, S]."""
+    ordered = np.sort(others_HS, axis=0)
+    sides = [
+        [np.searchsorted(o, s, side) for s, o in zip(scores_HS.T, ordered.T, strict=True)] for side in ("left", "right")
+    ]
+    return np.mean(sides, axis=0).T / len(ordered)
 
 
 def _joined(
@@ -117,3 +128,42 @@ def _joined(
 def _means(scores_HS: np.ndarray) -> np.ndarray:
     means = nan_mean(scores_HS)
     return means[np.isfinite(means)]
+
+
+def best_of_budget(val_HS: np.ndarray, test_HS: np.ndarray, budget: int) -> float:
+    """R13: expected mean test score of the setting with the highest mean validation score among `budget` random ones.
+
+    Without replacement from the H points: the i-th worst by validation is the best of the draw with probability
+    C(i - 1, B - 1) / C(H, B). Source: Tang et al. 2020, eq. 4. NaN where fewer than `budget` points were scored.
+    """
+    val, test = nan_mean(val_HS), nan_mean(test_HS)
+    known = np.isfinite(val) & np.isfinite(test)
+    ordered = test[known][np.argsort(val[known], kind="stable")]
+    n = len(ordered)
+    if n < budget:
+        return np.nan
+    ranks = np.arange(1, n + 1)
+    logs = _log_choose(ranks - 1, budget - 1) - _log_choose(np.array(n), budget)
+    return float(np.exp(logs) @ ordered)
+
+
+def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.where(n >= k, gammaln(n + 1) - gammaln(k + 1) - gammaln(np.maximum(n - k, 0) + 1), -np.inf)
+
+
+def budget_interval(val_HS: np.ndarray, test_HS: np.ndarray, budget: int, rng: np.random.Generator) -> Interval:
+    """Interval of R13 over points (by a jackknife whose variance is not too small: Efron and Stein 1981) and seeds."""
+    num_points, num_seeds = val_HS.shape
+    value = best_of_budget(val_HS, test_HS, budget)
+    if not np.isfinite(value) or num_points < 2 * budget:
+        return Interval(value, np.nan, np.nan, num_seeds)
+    groups = np.array_split(rng.permutation(num_points), min(num_points, MOST_GROUPS))
+    kept = [np.delete(np.arange(num_points), group) for group in groups]
+    left_out = np.array([best_of_budget(val_HS[rows], test_HS[rows], budget) for rows in kept])
+    half = stats.norm.ppf(0.5 + CONFIDENCE / 2) * float(jackknife_error(left_out))
+
+    def statistic(rows: np.ndarray) -> np.ndarray:
+        return np.array([best_of_budget(val_HS[:, row], test_HS[:, row], budget) for row in rows])
+
+    return _joined(value, value - half, value + half, statistic, num_seeds, rng)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.families import flips, romano_wolf
-from reports.statistics import CONFIDENCE, Interval, enough_seeds, image_error, nan_mean, t_interval
+from reports.statistics import CONFIDENCE, Interval, enough_seeds, jackknife_error, nan_mean, t_interval
 
 
 class Null(NamedTuple):
@@ -118,7 +118,7 @@ def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None) -> Int
 
 
 def _error(images_LG: np.ndarray | None, a: int, b: int) -> float:
-    return 0.0 if images_LG is None else float(image_error(images_LG[a] - images_LG[b]))
+    return 0.0 if images_LG is None else float(jackknife_error(images_LG[a] - images_LG[b]))
 
 
 def seed_noise(scores_LS: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.curves import cross_fitted_best
 from reports.facts import ParameterFacts, StudyFacts
-from reports.statistics import image_error, nan_mean
+from reports.statistics import jackknife_error, nan_mean
 from reports.table import DIVERGED, DONE, IMAGES, SOBOL, SWEEP, facts_of, with_facts
 
 ENDED = (DONE, DIVERGED)
@@ -55,17 +55,18 @@ class Sweep:
     @cached_property
     def errors_L(self) -> np.ndarray:
         """Standard error that the choice of test images adds to each mean difference; 0 where not recorded."""
-        return np.zeros(len(self.levels)) if self.images_LG is None else image_error(self.images_LG)
+        return np.zeros(len(self.levels)) if self.images_LG is None else jackknife_error(self.images_LG)
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """The Sobol points of one loss: scores [H, S] on test and validation."""
+    """The Sobol points of one loss: scores [H, S] on test and validation, and the settings, name -> [H]."""
 
     loss: str
     seeds: tuple[int, ...]
     test_HS: np.ndarray
     val_HS: np.ndarray
+    settings: dict[str, np.ndarray]
 
 
 def with_metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -188,7 +189,12 @@ def cloud_of(table: pd.DataFrame, loss: str) -> Cloud | None:
     rows = table[(table.loss == loss) & (table.design == SOBOL) & table.state.isin(ENDED)]
     if rows.empty:
         return None
-    return Cloud(loss, study.seeds, *_by_setting(rows, [f"hp.{name}" for name in study.losses[loss].space], study))
+    names = list(study.losses[loss].space)
+    keys = [f"hp.{name}" for name in names]
+    settings = rows[keys].drop_duplicates() if keys else rows[keys].head(1)
+    values = {name: settings[key].to_numpy() for name, key in zip(names, keys, strict=True)}
+    test, val = _by_setting(rows, keys, study)
+    return Cloud(loss, study.seeds, test, val, values)
 
 
 def best_of(table: pd.DataFrame) -> float:

@@ -25,6 +25,8 @@ from reports.table import DESIGNS, IMAGES, STATES, facts_of
 LONG_TABLE = 30
 NUM_SENTENCES = 5
 """Of an answer, before the rest is folded away."""
+FEW = 10
+"""Validation positives below which a threshold chosen on them costs several points of F1."""
 
 
 def sections(table: pd.DataFrame) -> list[Section]:
@@ -46,6 +48,7 @@ def render(table: pd.DataFrame, *, seed: int = 0, runs: str | None = None) -> st
         loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     environment.filters["cell"] = _cell
+    environment.globals["few"] = FEW
     study = facts_of(table)
     parts = [_part(section, table, seed) for section in sections(table)]
     colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
@@ -111,6 +114,7 @@ def _header(table: pd.DataFrame) -> dict[str, Any]:
         + ", ".join(f"{num:,} {name}" for name, num in data.rows.items()),
         "groups": ", ".join(f"{len(members)} {name}" for name, members in data.groups.items()),
         "undefined": {name: classes for name, classes in data.undefined.items() if classes},
+        "rare": [name for name, num in zip(data.classes, data.positives.get("val", ()), strict=False) if 0 < num < FEW],
         "fixed": {label: facts.fixed for label, facts in study.losses.items() if facts.fixed},
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),

@@ -56,8 +56,8 @@ def t_quantile(probability: float, degrees: int) -> float:
     return float(stats.t.ppf(probability, degrees))
 
 
-def image_error(values: np.ndarray) -> np.ndarray:
-    """Standard error by the delete-group jackknife, from values without each of G groups of images, [..., G] to [...].
+def jackknife_error(values: np.ndarray) -> np.ndarray:
+    """Standard error by the delete-group jackknife, from values without each of G groups, [..., G] to [...].
 
     Source: Efron and Stein 1981; Kott 2001 for random groups.
     """

@@ -1,10 +1,20 @@
 """Shares and quantiles of random settings: coverage over fresh points and fresh seeds, and closed forms."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from reports.clouds import few_points, quantile_interval, share_interval, tail_interval, win_interval
+from reports.clouds import (
+    best_of_budget,
+    budget_interval,
+    few_points,
+    quantile_interval,
+    share_interval,
+    tail_interval,
+    win_interval,
+)
 from reports.statistics import nan_mean
 
 
@@ -69,3 +79,21 @@ def test_winning_covers(rng):
     truth = stats.norm.cdf(0.5 / np.sqrt(2 + 2 * 0.3**2))
     found = [win_interval(draw(rng) + 0.5, draw(rng)) for _ in range(200)]
     assert coverage(found, truth) >= 0.93
+
+
+class TestBestOfBudget:
+    def test_is_the_mean_over_all_draws(self, rng):
+        """Every draw of three of seven settings, the best by validation, its test score."""
+        val, test = rng.normal(size=(2, 7, 2))
+        draws = [max(draw, key=lambda h: val[h].mean()) for draw in combinations(range(7), 3)]
+        assert best_of_budget(val, test, 3) == pytest.approx(np.mean([test[h].mean() for h in draws]))
+        assert best_of_budget(val, test, 1) == pytest.approx(test.mean())
+        assert np.isnan(best_of_budget(val, test, 8))
+
+    def test_covers_over_points_and_seeds(self, rng):
+        """Without noise the best of four standard normal settings scores 1.0294 on average."""
+        found = []
+        for _ in range(150):
+            truth = rng.normal(size=(64, 1)) + np.zeros(6)
+            found.append(budget_interval(truth, truth, 4, rng))
+        assert coverage(found, 1.0294) >= 0.91

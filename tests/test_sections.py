@@ -8,14 +8,17 @@ from plotly.offline import get_plotlyjs
 
 from reports.designs import cloud_of, sweep_of, swept, with_metric
 from reports.page import render, sections
+from reports.sections.budget import Budgets
 from reports.sections.contrasts import Contrasts
 from reports.sections.defaults import Defaults
 from reports.sections.failures import Failures
+from reports.sections.importance import Importance
 from reports.sections.profile import Profiles
 from reports.sections.sensitivity import Sensitivity
 from reports.sections.tolerance import Tolerances
 from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
+from reports.sections.winning import Winning
 from reports.table import trial_table
 from tests.synthetic import row, study, table
 
@@ -195,7 +198,7 @@ class TestSensitivity:
         drawn = section.draw(section.compute(table(rng, sharp), rng))
         colours = {t.name: t.line.color for t in drawn.data if t.name in ("apl", "ral")}
         assert len(set(colours.values())) == 2
-        assert sum("naive" in (t.name or "") and t.showlegend is not False for t in drawn.data) == 1
+        assert sum((t.name or "").startswith("naive") and t.showlegend is not False for t in drawn.data) == 1
 
     def test_search_points_never_enter(self, rng):
         trials = table(rng, sharp, designs=("search",))
@@ -260,6 +263,29 @@ class TestJoint:
         assert ral.median.value == pytest.approx(np.median(means))
         assert ral.low_quantile.value == pytest.approx(np.quantile(means, 0.1))
         assert ral.worst_mean.value == pytest.approx(means.min())
+
+    def test_a_better_loss_wins_and_equal_ones_do_not(self, rng):
+        better = lambda label, setting: 0.5 + 0.05 * (label == "ral")  # noqa: E731
+        info = Winning().compute(table(rng, better), rng)
+        by = {(w.first, w.second): w.share for w in info.wins}
+        assert by["apl", "ral"].value == 0 and 0.2 < by["apl", "bce"].value < 0.8
+        assert "ral beats apl in 100%" in Winning().answer(info) and "1 of 3 pairs" in Winning().answer(info)
+
+    def test_the_best_of_a_few_rises_with_the_budget(self, rng):
+        info = Budgets().compute(table(rng, sharp, noise=1e-4), rng)
+        by = {c.loss: c.expected for c in info.curves}
+        assert (np.diff(by["ral"]) >= 0).all() and np.ptp(by["apl"]) < 1e-3 and len(by["ral"]) == 4
+        means = cloud_of(table(np.random.default_rng(0), sharp, noise=1e-4), "ral").test_HS.mean(1)
+        assert by["ral"][0] == pytest.approx(means.mean(), abs=1e-3)
+
+    def test_shares_are_refused_with_eight_settings(self, rng):
+        info = Importance().compute(table(rng, flat), rng)
+        assert "no shares are given" in Importance().answer(info)
+
+    def test_classes_with_few_validation_positives_are_named(self, rng):
+        facts = study(data=replace(study().data, positives={"val": (3, 40)}))
+        page = render(table(rng, flat, facts=facts))
+        assert "1 class has fewer than 10 positives in val" in page
 
     def test_tuned_shows_test_scores_of_fresh_seeds(self, rng):
         info = Tuned().compute(table(rng, sharp), rng)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics import image_error, t_interval, wilson, worst_drop
+from reports.statistics import jackknife_error, t_interval, wilson, worst_drop
 
 
 def test_t_interval_is_scipys(rng):
@@ -50,7 +50,7 @@ def test_image_error_is_the_jackknifes(rng):
     """For a mean of equal groups the delete-group jackknife is the plain standard error of the group means."""
     groups = rng.normal(size=(3, 50))
     without = (groups.sum(-1, keepdims=True) - groups) / 49
-    assert image_error(without) == pytest.approx(stats.sem(groups, axis=-1))
+    assert jackknife_error(without) == pytest.approx(stats.sem(groups, axis=-1))
 
 
 def test_both_sources_of_variation_widen_the_interval(rng):
@@ -75,7 +75,7 @@ def test_intervals_with_images_cover_what_a_fresh_test_set_would_say(rng):
         groups = images.reshape(num_groups, -1)
         without = (images.sum() - groups.sum(1)) / (num_images - num_images / num_groups)
         differences = images.mean() + seeds
-        both, alone = t_interval(differences, error=float(image_error(without))), t_interval(differences)
+        both, alone = t_interval(differences, error=float(jackknife_error(without))), t_interval(differences)
         hits += both.low <= -0.01 <= both.high
         former += alone.low <= -0.01 <= alone.high
     assert 0.93 <= hits / 1000 <= 0.97 and former / 1000 < 0.7

@@ -2,9 +2,11 @@
 
 from reports.papers.printed import Printed
 from reports.sections.base import Section
+from reports.sections.budget import Budgets
 from reports.sections.contrasts import Contrasts
 from reports.sections.defaults import Defaults
 from reports.sections.failures import Failures
+from reports.sections.importance import Importance
 from reports.sections.measurements import Measurements
 from reports.sections.overview import Overview
 from reports.sections.profile import Profiles
@@ -12,6 +14,7 @@ from reports.sections.sensitivity import Sensitivity
 from reports.sections.tolerance import Tolerances
 from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
+from reports.sections.winning import Winning
 
 SECTIONS: dict[str, type[Section]] = {
     "overview": Overview,
@@ -21,6 +24,9 @@ SECTIONS: dict[str, type[Section]] = {
     "contrasts": Contrasts,
     "tolerance": Tolerances,
     "profile": Profiles,
+    "winning": Winning,
+    "budget": Budgets,
+    "importance": Importance,
     "tuned": Tuned,
     "measurements": Measurements,
     "papers": Printed,

@@ -10,7 +10,7 @@ import pandas as pd
 from reports.curves import areas, magnitude
 from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.families import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
-from reports.statistics import Interval, image_error, t_interval
+from reports.statistics import Interval, jackknife_error, t_interval
 from reports.table import facts_of
 from reports.words import SIGNED, listed, number, p_value, with_interval
 
@@ -129,7 +129,7 @@ def _open(info: Info) -> list[str]:
 
 def _area(sweep: Sweep) -> Area:
     lost = areas(sweep.differences_LS, sweep.default)
-    error = 0.0 if sweep.images_LG is None else float(image_error(_image_areas(sweep)))
+    error = 0.0 if sweep.images_LG is None else float(jackknife_error(_image_areas(sweep)))
     return Area(sweep.loss, sweep.name, t_interval(lost, error=error), magnitude(sweep.differences_LS, sweep.default))
 
 
@@ -142,7 +142,7 @@ def _image_areas(sweep: Sweep) -> np.ndarray:
 def _contrast(a: Sweep, b: Sweep) -> Contrast:
     differences = areas(a.differences_LS, a.default) - areas(b.differences_LS, b.default)
     known = a.images_LG is not None and b.images_LG is not None
-    error = float(image_error(_image_areas(a) - _image_areas(b))) if known else 0.0
+    error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if known else 0.0
     same = a.levels == b.levels and a.default == b.default
     return Contrast(a.loss, b.loss, a.name, same, differences, t_interval(differences, error=error))
 

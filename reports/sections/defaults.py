@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from reports.designs import best_of, default_images, default_scores, losses_of
-from reports.statistics import Interval, image_error, t_interval
+from reports.statistics import Interval, jackknife_error, t_interval
 from reports.style import FAINT, figure, looks
 from reports.table import facts_of
 from reports.words import SIGNED, number, with_interval
@@ -104,7 +104,7 @@ def _level(
     loss: str, first: str, scores: dict[str, np.ndarray], images: dict[str, np.ndarray | None], colour: str
 ) -> Level:
     one, other = images[loss], images[first]
-    own = 0.0 if one is None else float(image_error(one))
-    paired = 0.0 if one is None or other is None else float(image_error(one - other))
+    own = 0.0 if one is None else float(jackknife_error(one))
+    paired = 0.0 if one is None or other is None else float(jackknife_error(one - other))
     against = t_interval(scores[loss] - scores[first], error=paired)
     return Level(loss, t_interval(scores[loss], error=own), against, scores[loss], colour)

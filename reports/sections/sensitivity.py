@@ -161,6 +161,19 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
         showlegend=first,
         hovertemplate=f"{loss}, naive<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
     )
+    for limit, fill in ((curve.null.high_L, None), (curve.null.low_L, "tonexty")):
+        drawn.add_scatter(
+            x=x,
+            y=_plain(limit),
+            mode="lines",
+            line={"width": 0},
+            fill=fill,
+            fillcolor=faded(FAINT, 0.12),
+            name="where naive lies if nothing matters (95%)",
+            legendgroup="null",
+            showlegend=first and fill is not None,
+            hoverinfo="skip",
+        )
     drawn.add_scatter(
         x=x,
         y=plain(curve.crossed),

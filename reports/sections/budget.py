@@ -1,0 +1,96 @@
+"""What is to be expected of the best of B random settings? R13, from the Sobol points alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.clouds import best_of_budget, budget_interval, few_points
+from reports.designs import cloud_of, has_design, losses_of
+from reports.statistics import Interval
+from reports.style import figure, looks
+from reports.table import SOBOL, facts_of
+from reports.words import number, with_interval
+
+SHOWN = (1, 4, 8, 16)
+
+
+class Curve(NamedTuple):
+    """One loss: expected score [B] of the best of 1, 2, ... settings, and intervals at the budgets shown."""
+
+    loss: str
+    num_settings: int
+    expected: np.ndarray
+    shown: dict[int, Interval]
+    colour: str
+    dash: str
+
+
+class Info(NamedTuple):
+    title: str
+    curves: list[Curve]
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Expected test score of the setting that validation chooses among B random ones."""
+
+    key: str = "budget"
+    title: str = "Best of a few random settings"
+    question: str = "How much does a small random search bring, and where do the losses cross?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SOBOL) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        look, curves = looks(facts_of(table).losses), []
+        for loss in losses_of(table):
+            cloud = cloud_of(table, loss)
+            if cloud is None or len(cloud.test_HS) < 2:
+                continue
+            half = len(cloud.test_HS) // 2  # beyond it too few draws differ
+            expected = np.array([best_of_budget(cloud.val_HS, cloud.test_HS, b) for b in range(1, half + 1)])
+            shown = {b: budget_interval(cloud.val_HS, cloud.test_HS, b, rng) for b in SHOWN if b <= half}
+            curves.append(Curve(loss, len(cloud.test_HS), expected, shown, *look[loss]))
+        return Info(facts_of(table).title, curves)
+
+    def draw(self, info: Info) -> go.Figure | None:
+        if not info.curves:
+            return None
+        drawn = figure(x_title="settings tried", y_title=f"expected {info.title}<br>of the chosen one")
+        for c in info.curves:
+            drawn.add_scatter(
+                x=list(range(1, len(c.expected) + 1)),
+                y=[None if np.isnan(v) else round(float(v), 5) for v in c.expected],
+                mode="lines",
+                line={"color": c.colour, "width": 2.5, "dash": c.dash},
+                name=c.loss,
+                hovertemplate=f"{c.loss}: %{{y:.3f}} after %{{x}} settings<extra></extra>",
+            )
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.curves:
+            return None
+        budgets = [b for b in SHOWN if any(b in c.shown for c in info.curves)]
+        return pd.DataFrame(
+            [
+                {"loss": c.loss, "settings": c.num_settings}
+                | {f"best of {b}": with_interval(c.shown[b]) if b in c.shown else "–" for b in budgets}
+                for c in info.curves
+            ]
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.curves:
+            return "There are no Sobol points of a loss with hyperparameters."
+        budget = max(b for c in info.curves for b in c.shown)
+        known = [(c.loss, c.shown[budget].value) for c in info.curves if budget in c.shown]
+        parts = [f"{loss} {number(value)}" for loss, value in sorted(known, key=lambda pair: -pair[1])]
+        return (
+            f"Expected of the best of {budget} random settings, chosen on validation: {', '.join(parts)}."
+            f"{few_points(c.num_settings for c in info.curves)}"
+        )

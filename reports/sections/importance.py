@@ -1,0 +1,103 @@
+"""Which hyperparameters explain the spread of a loss over its box? R14, from the Sobol points alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from reports.designs import cloud_of, has_design, losses_of
+from reports.importance import LEAST_Q2, Shares, functions, variance_shares
+from reports.statistics import nan_mean
+from reports.table import SOBOL, facts_of
+from reports.words import PERCENT, listed, number
+
+NUM_SHOWN = 6
+
+
+class Explained(NamedTuple):
+    """One loss: shares by hyperparameter or pair, and how many settings they rest on."""
+
+    loss: str
+    names: list[str]
+    num_settings: int
+    shares: Shares
+
+    @property
+    def trusted(self) -> bool:
+        return self.shares.q2 >= LEAST_Q2
+
+    @property
+    def largest(self) -> list[tuple[str, float]]:
+        """Terms by their share, pairs as `a × b`."""
+        named = {" × ".join(self.names[d] for d in term): share for term, share in self.shares.by_term.items()}
+        return sorted(named.items(), key=lambda pair: -pair[1])
+
+
+class Info(NamedTuple):
+    title: str
+    losses: list[Explained]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Shares of variance by an orthogonal polynomial fit; refused where it does not predict unseen settings."""
+
+    key: str = "importance"
+    title: str = "What explains the spread"
+    question: str = "Over the whole box, which hyperparameters and which pairs move the score?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SOBOL) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        study, found = facts_of(table), []
+        for loss in losses_of(table):
+            cloud, space = cloud_of(table, loss), study.losses[loss].space
+            if cloud is None or not space:
+                continue
+            means = nan_mean(cloud.test_HS)
+            known = np.isfinite(means)
+            columns = [functions(cloud.settings[name][known], parameter) for name, parameter in space.items()]
+            shares = variance_shares(columns, means[known]) if known.any() else Shares(np.nan, {})
+            found.append(Explained(loss, list(space), int(known.sum()), shares))
+        return Info(study.title, found)
+
+    def draw(self, info: Info) -> None:
+        return None
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.losses:
+            return None
+        return pd.DataFrame(
+            [
+                {
+                    "loss": e.loss,
+                    "settings": e.num_settings,
+                    "predicted of unseen settings (Q²)": number(e.shares.q2, "{:.2f}"),
+                    "shares of variance": ", ".join(
+                        f"{name} {share:.0%}" for name, share in e.largest[:NUM_SHOWN] if share >= 0.01
+                    )
+                    if e.trusted
+                    else "refused",
+                }
+                for e in info.losses
+            ]
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.losses:
+            return "There are no Sobol points of a loss with hyperparameters."
+        parts = [
+            f"Most of the spread of {e.loss} comes from {e.largest[0][0]} ({PERCENT.format(e.largest[0][1])})."
+            for e in info.losses
+            if e.trusted and e.largest
+        ]
+        refused = [e.loss for e in info.losses if not e.trusted]
+        if refused:
+            parts.append(
+                f"For {listed(refused)} no shares are given: a fit to these settings explains less than "
+                f"{LEAST_Q2:.0%} of settings it has not seen; more points (sobol.m) may help."
+            )
+        return " ".join(parts)

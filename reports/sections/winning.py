@@ -1,0 +1,80 @@
+"""How often does a random setting of one loss beat a random setting of another? R19, from the Sobol points alone."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from reports.clouds import few_points, win_interval
+from reports.designs import cloud_of, has_design, losses_of
+from reports.statistics import Interval
+from reports.table import SOBOL, facts_of
+from reports.words import PERCENT, with_interval
+
+
+class Win(NamedTuple):
+    """How often `first` beats `second`, ties half."""
+
+    first: str
+    second: str
+    share: Interval
+
+
+class Info(NamedTuple):
+    title: str
+    num_settings: dict[str, int]
+    wins: list[Win]
+
+
+@dataclass(frozen=True)
+class Winning:
+    """Probabilities to win, under the same seed; a claim only where the interval lies on one side of one half."""
+
+    key: str = "winning"
+    title: str = "Which loss wins without tuning?"
+    question: str = "If two losses are set blindly, how often does the one beat the other?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SOBOL) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
+        wins = [Win(a.loss, b.loss, win_interval(a.test_HS, b.test_HS)) for a, b in combinations(clouds, 2)]
+        num_settings = {cloud.loss: len(cloud.test_HS) for cloud in clouds}
+        return Info(facts_of(table).title, num_settings, [win for win in wins if win.share.n])
+
+    def draw(self, info: Info) -> None:
+        return None
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.wins:
+            return None
+        return pd.DataFrame(
+            [
+                {
+                    "first": w.first,
+                    "second": w.second,
+                    "first wins": with_interval(w.share, PERCENT),
+                    "seeds": w.share.n,
+                }
+                for w in info.wins
+            ]
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.wins:
+            return "There are no Sobol points of two losses under the same seeds."
+        sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.share.low > 0.5 or w.share.high < 0.5]
+        said = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
+        open_pairs = len(info.wins) - len(sure)
+        parts = [f"Set at random, in {info.title}: {said}."] if sure else []
+        parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
+        return " ".join(parts) + few_points(n for n in info.num_settings.values() if n > 1)
+
+
+def _turned(win: Win) -> Win:
+    share = win.share
+    return Win(win.second, win.first, share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low))
