@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from reports.curves import chosen_by_others, cross_fitted_curve, naive_curve
 from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.multiples import axis_number, multiples, ticks
-from reports.statistics import Interval, image_error, nan_mean, t_interval
+from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
 from reports.style import looks, plain, symbols
 from reports.table import facts_of
 from reports.words import level
@@ -127,7 +127,7 @@ def _crossed_errors(sweep: Sweep) -> np.ndarray:
     if sweep.images_LSG is None:
         return np.zeros(len(sweep.levels))
     best = sweep.images_LSG[chosen_by_others(sweep.val_LS), np.arange(len(sweep.seeds))]
-    return image_error(nan_mean(sweep.images_LSG - best, axis=1))
+    return jackknife_error(nan_mean(sweep.images_LSG - best, axis=1))
 
 
 def _add(drawn: go.Figure, line: Line, view: str, info: Info, symbol: str, *, first: bool) -> None:

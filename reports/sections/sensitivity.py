@@ -164,7 +164,7 @@ def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
     for limit, fill in ((curve.null.high_L, None), (curve.null.low_L, "tonexty")):
         drawn.add_scatter(
             x=x,
-            y=_plain(limit),
+            y=plain(limit),
             mode="lines",
             line={"width": 0},
             fill=fill,
