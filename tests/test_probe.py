@@ -348,6 +348,14 @@ def test_nothing_is_fitted_on_rows_that_become_validation(tmp_path, warm):
     assert (whole.of_seed(3).folder == whole.of_seed(4).folder) == (warm is None)
 
 
+@pytest.mark.parametrize(("rows", "sizes"), [(33, [16, 17]), (32, [16, 16]), (17, [17]), (18, [16, 2]), (1, [1])])
+def test_no_warm_start_batch_has_a_single_row(rows, sizes):
+    from trainables.models.warm_start import _batches
+
+    batches = _batches(torch.arange(rows), 16)
+    assert [len(batch) for batch in batches] == sizes and torch.equal(torch.cat(batches), torch.arange(rows))
+
+
 def test_trial_ids_follow_what_decides_the_result():
     base = trial()
     assert base.id == trial().id and len(base.id) == 16

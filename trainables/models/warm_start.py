@@ -27,12 +27,12 @@ def warm_start(
         head(model.module(model.pixels(images[:2])).flatten(1))
     parameters = [*model.module.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr)
-    steps = settings.epochs * -(-len(images) // settings.batch)
+    steps = settings.epochs * len(_batches(torch.arange(len(images)), settings.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.lr, total_steps=steps)
     order = torch.Generator().manual_seed(0)
     model.module.train()
     for _ in range(settings.epochs):
-        for rows in torch.randperm(len(images), generator=order).split(settings.batch):
+        for rows in _batches(torch.randperm(len(images), generator=order), settings.batch):
             logits = head(model.module(model.pixels(images[rows.numpy()])).flatten(1))
             at = rows.to(device)
             loss = _bce(logits, labels[at], None if told is None else told[at])
@@ -40,6 +40,14 @@ def warm_start(
             loss.backward()
             optimiser.step()
             schedule.step()
+
+
+def _batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Batches in order; a last one of a single row, on which batch norm cannot train, joins the one before."""
+    batches = list(rows.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def _bce(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
