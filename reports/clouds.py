@@ -84,7 +84,8 @@ def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator)
 def win_interval(one_HS: np.ndarray, other_HS: np.ndarray) -> Interval:
     """R19: how often a random setting of one loss beats a random one of another under the same seed, ties half.
 
-    Over points by DeLong et al. 1988, over seeds by Student's t of the seeds' own shares.
+    Over points by DeLong et al. 1988, with one win and one loss added to the placements as Agresti and Coull 1998 do
+    for a share, so that "always" keeps an interval; over seeds by Student's t of the seeds' own shares.
     """
     known = np.isfinite(one_HS).all(0) & np.isfinite(other_HS).all(0)
     n, one, other = int(known.sum()), one_HS[:, known], other_HS[:, known]
@@ -95,7 +96,7 @@ def win_interval(one_HS: np.ndarray, other_HS: np.ndarray) -> Interval:
     if n < MIN_SEEDS:
         return Interval(value, np.nan, np.nan, n)
     # A loss without hyperparameters has one setting, which is not drawn.
-    placements = [part.mean(1) for part in (beaten, beating) if len(part) > 1]
+    placements = [np.append(part.mean(1), [0, 1]) for part in (beaten, beating) if len(part) > 1]
     over_points = stats.norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(sum(p.var(ddof=1) / len(p) for p in placements))
     over_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * by_seed.std(ddof=1) / np.sqrt(n)
     half = float(np.hypot(over_points, over_seeds))

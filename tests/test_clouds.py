@@ -74,6 +74,12 @@ def test_winning_is_the_mann_whitney_share(rng):
     assert found.value == pytest.approx(stats.mannwhitneyu(one, other).statistic / (12 * 9))
 
 
+def test_always_winning_is_no_certainty(rng):
+    """All of 16 settings won: the low end is near that of a share of 16 of 16 (0.81 by Wilson), not 1."""
+    found = win_interval(np.ones((16, 6)), np.zeros((1, 6)))
+    assert found.value == found.high == 1 and 0.8 < found.low < 0.92
+
+
 def test_winning_covers(rng):
     """P of one standard normal setting with noise above another that is 0.5 lower, on average over common seeds."""
     truth = stats.norm.cdf(0.5 / np.sqrt(2 + 2 * 0.3**2))
