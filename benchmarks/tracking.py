@@ -107,7 +107,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     try:
         for name in ("plain", "ours"):
             subprocess.run([binaries / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", name], **quiet)
-        yield f"postgresql://bench@127.0.0.1:{port}"
+        yield f"postgresql+psycopg2://bench@127.0.0.1:{port}"
     finally:
         subprocess.run([*server, "-m", "immediate", "stop"], **quiet)
 

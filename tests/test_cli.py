@@ -56,6 +56,10 @@ def test_every_command_explains_itself(command, capsys):
         (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),
         (["ui", "demo", "--storage", "nowhere"], "no MLflow database yet"),
+        (
+            ["report", "demo", "--from-mlflow", "--tracking-uri", "http://a:b@127.0.0.1:9"],
+            "--tracking-uri http://***127.0.0.1:9: does not answer",
+        ),
         (["losses", "rall"], "unknown loss 'rall'; did you mean 'ral'"),
         (["losses", "--plot", "x.html"], "--plot draws one loss: name it"),
         (["losses", "ral", "--plot", "no/x.html"], "--plot no/x.html: cannot be written"),
@@ -296,3 +300,15 @@ class TestPlaces:
         study = load_study("demo")
         with pytest.raises(UserError, match="give --tracking-uri"):
             TrackingUri.of(study, Storage.of(study, "s3://bucket/st"), None)
+
+
+def test_a_taken_port_is_one_message(tmp_path, capsys):
+    import socket
+
+    (tmp_path / "mlflow.db").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["ui", "demo", "--storage", str(tmp_path), "--port", port]) == EXIT_BAD_INPUT
+    assert f"--port {port}: cannot be used" in capsys.readouterr().err

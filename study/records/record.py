@@ -77,7 +77,7 @@ class StudyRecord:
     @property
     def name(self) -> str:
         """The study's name."""
-        return self.config["name"]
+        return str(self.config.get("name"))
 
 
 def _finite(value: Any) -> Any:

@@ -1,10 +1,10 @@
-"""What goes over the pipe between the driver and the process that fills MLflow: one message a line, as JSON."""
+"""What goes over the pipe between the driver and the process that fills MLflow: one message a line."""
 
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from study.records.record import TrialRecord
@@ -42,14 +42,11 @@ class Setup:
     artifacts: str | None
     templates: Path
     source: dict[str, str] = field(default_factory=dict)
-    kind: Literal["setup"] = "setup"
 
 
 @dataclass(frozen=True)
 class Check:
     """Does the server answer? Answered by `Checked`."""
-
-    kind: Literal["check"] = "check"
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,6 @@ class Start:
     retired: list[str] = field(default_factory=list)
     number: int = 0
     of: int = 1
-    kind: Literal["start"] = "start"
 
     def has(self, trial_id: str) -> bool:
         """Whether a trial is this process's."""
@@ -83,7 +79,6 @@ class Announce:
 
     trials: list[Trial]
     now: float
-    kind: Literal["announce"] = "announce"
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,6 @@ class Submit:
     """Track this record."""
 
     record: TrialRecord
-    kind: Literal["submit"] = "submit"
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,6 @@ class Summarize:
     """What the parent runs show, by loss."""
 
     summaries: dict[str, Summary]
-    kind: Literal["summarize"] = "summarize"
 
 
 @dataclass(frozen=True)
@@ -115,7 +108,6 @@ class Finish:
     """Try again what was missed, for so many seconds; close what is open. Answered by `Finished`."""
 
     limit_s: float
-    kind: Literal["finish"] = "finish"
 
 
 @dataclass(frozen=True)
@@ -123,7 +115,6 @@ class Checked:
     """None, or why the server does not answer."""
 
     problem: str | None
-    kind: Literal["checked"] = "checked"
 
 
 @dataclass(frozen=True)
@@ -131,7 +122,6 @@ class Finished:
     """How many trials are still missing in MLflow."""
 
     missing: int
-    kind: Literal["finished"] = "finished"
 
 
 @dataclass(frozen=True)
@@ -139,7 +129,6 @@ class Left:
     """How many trials are still to be tracked by this process."""
 
     number: int
-    kind: Literal["left"] = "left"
 
 
 @dataclass(frozen=True)
@@ -147,7 +136,6 @@ class Outage:
     """The server stopped to answer."""
 
     text: str
-    kind: Literal["outage"] = "outage"
 
 
 @dataclass(frozen=True)
@@ -155,20 +143,21 @@ class Said:
     """Something that a user may read."""
 
     text: str
-    kind: Literal["said"] = "said"
 
 
 Order = Setup | Check | Start | Announce | Submit | Summarize | Finish
 Answer = Checked | Finished | Left | Outage | Said
 Message = Order | Answer
-_ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+_ADAPTERS: dict[str, TypeAdapter[Message]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Message)}
 
 
 def to_line(message: Message) -> str:
-    """One line of JSON; floats that are not finite become null."""
-    return _ADAPTER.dump_json(message).decode() + "\n"
+    """Its name and itself as JSON; floats that are not finite become null."""
+    name = type(message).__name__
+    return f"{name} {_ADAPTERS[name].dump_json(message).decode()}\n"
 
 
 def from_line(line: str) -> Message:
     """What `to_line` wrote."""
-    return _ADAPTER.validate_json(line)
+    name, _, contents = line.partition(" ")
+    return _ADAPTERS[name].validate_json(contents)

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from study.records.record import TrialRecord
@@ -124,29 +125,29 @@ def _old_record(
     tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float]
 ) -> tuple[str, TrialRecord]:
     """What versions up to 0.2.0 logged: a tag for each field, no identity of data and trainable."""
-    tag = {key.removeprefix(PREFIX): value for key, value in tags.items()}
+    tag = SimpleNamespace(**{key.removeprefix(PREFIX): value for key, value in tags.items()})
     trial = Trial(
-        loss=tag["loss_name"],
+        loss=tag.loss_name,
         hyperparameters={key: json.loads(value) for key, value in params.items()},
-        seed=int(tag["seed"]),
+        seed=int(tag.seed),
         data={},
         trainable={},
-        design=tag["design"],
-        label=tag["loss"],
-        group=int(tag["group"]) if tag["group"] else None,
+        design=tag.design,
+        label=tag.loss,
+        group=int(tag.group) if tag.group else None,
     )
     record = TrialRecord(
         study="",
         trial=trial,
-        state=tag["state"],
+        state=tag.state,
         started=0,
         ended=0,
         metrics={key: value for key, value in metrics.items() if not key.startswith("curve_")},
-        epochs_done=int(tag["epochs_done"]),
-        wall_s=float(tag["wall_s"]),
-        loss_path=tag.get("loss_path", ""),
-        note=tag["note"] or None,
-        host=tag["host"],
-        versions=dict(text.split(" ", 1) for text in tag["versions"].split(", ") if " " in text),
+        epochs_done=int(tag.epochs_done),
+        wall_s=float(tag.wall_s),
+        loss_path=getattr(tag, "loss_path", ""),
+        note=tag.note or None,
+        host=tag.host,
+        versions=dict(text.split(" ", 1) for text in tag.versions.split(", ") if " " in text),
     )
-    return tag["trial_id"], record
+    return tag.trial_id, record
