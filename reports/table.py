@@ -3,7 +3,7 @@
 What is known of the study as a whole hangs on the table: `facts_of(table)`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class TrialRow:
     loss_path: str = ""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
-    images: dict[str, Sequence[float]] = field(default_factory=dict)
+    images: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}

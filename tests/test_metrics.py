@@ -5,6 +5,8 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
+from trainables.data.facts import DataFacts
+from trainables.data.settings import ClassGroups
 from trainables.data.splits import class_groups
 from trainables.measures import Evidence
 from trainables.measures.evaluate import evaluate
@@ -79,6 +81,80 @@ def test_chunks_cover_the_pack(monkeypatch, rng):
     parts = evaluate(evidence)
     for name, column in (whole.totals | whole.per_class).items():
         torch.testing.assert_close((parts.totals | parts.per_class)[name], column, rtol=0, atol=0, equal_nan=True)
+
+
+def evidence_of(scores, targets, image_groups=None, known=None):
+    return Evidence(
+        {"val": scores, "test": scores},
+        {"val": targets, "test": targets},
+        {"head": [0]},
+        {} if known is None else {"val": known, "test": known},
+        image_groups=image_groups,
+    )
+
+
+def weighted(metric, weights, targets, scores):
+    """A macro metric in which an image counts as often as its weight says, by scikit-learn."""
+    values = []
+    for c in range(C - 1):
+        y, s = targets[:, c].numpy(), scores[:, c].numpy()
+        if metric == "f1":
+            values.append(reference.f1_score(y, s >= 0.5, sample_weight=weights, zero_division=0))
+        elif metric == "map":
+            values.append(reference.average_precision_score(y, s, sample_weight=weights))
+        else:
+            values.append(reference.roc_auc_score(y, s, sample_weight=weights))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("metric", ["f1", "map", "mauc"])
+def test_metrics_without_a_group_of_images_follow_its_weight(case, metric):
+    """Slopes by numerical differentiation of scikit-learn's weighted metrics, group by group."""
+    scores, targets = case
+    groups = np.arange(N) % 5
+    measured = evaluate(evidence_of(scores, targets, groups))
+    step = 1e-5
+    for k in range(K):
+        for group in range(5):
+            member = (groups == group).astype(float)
+            more, less = (weighted(metric, 1 + sign * step * member, targets, scores[k]) for sign in (1, -1))
+            expected = measured.totals[f"test_{metric}"][k] - 5 / 4 * (more - less) / (2 * step)
+            assert measured.images[f"test_{metric}"][k, group] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_labels_that_are_not_known_weigh_nothing(case):
+    """An unknown entry of one class: that class is scored, group by group, as if the image were not there."""
+    scores, targets = case
+    known = torch.ones(N, C, dtype=torch.bool)
+    known[3:13, 0], targets[3:13, 0] = False, 0
+    groups, rest = np.arange(N) % 5, np.r_[0:3, 13:N]
+    whole = evaluate(evidence_of(scores[..., :1], targets[:, :1], groups, known[:, :1]))
+    without = evaluate(evidence_of(scores[:, rest, :1], targets[rest, :1], groups[rest]))
+    for name in ("test_f1", "test_map", "test_mauc"):
+        torch.testing.assert_close(whole.images[name], without.images[name])
+
+
+def test_the_error_of_the_images_is_that_of_fresh_images(rng):
+    """The jackknife's standard error against the spread of the metrics over 400 fresh test sets."""
+    positive = rng.random((400, 1000, 2)) < [0.3, 0.1]
+    scores = torch.tensor(1 / (1 + np.exp(-rng.normal(positive * 1.5 - 1, 1))))
+    targets = torch.tensor(positive.astype(float))
+    drawn = [evaluate(evidence_of(s[None], t, np.arange(1000) % 50)) for s, t in zip(scores, targets, strict=True)]
+    for metric in ("f1", "map", "mauc"):
+        spread = torch.cat([m.totals[f"test_{metric}"] for m in drawn]).std()
+        without = torch.cat([m.images[f"test_{metric}"] for m in drawn])
+        errors = (49 / 50 * ((without - without.mean(-1, keepdim=True)) ** 2).sum(-1)).sqrt()
+        assert float(errors.mean() / spread) == pytest.approx(1, abs=0.1), metric
+
+
+def test_image_groups_are_even_and_keep_patients_together():
+    targets, split = np.ones((300, 1)), np.repeat([0, 1, 2], 100).astype(np.uint8)
+    alone = DataFacts("x", targets, split, None, ["a"], None, ClassGroups()).image_groups()
+    assert (np.bincount(alone) == 2).all() and len(np.bincount(alone)) == 50
+    patients = np.repeat(np.arange(60), 5)
+    together = DataFacts("x", targets, split, patients, ["a"], None, ClassGroups()).image_groups()
+    homes = {p: set(together[patients[200:] == p]) for p in set(patients[200:])}
+    assert all(len(home) == 1 for home in homes.values()) and len(set(together)) == 20
 
 
 def test_groups_follow_the_counts_of_the_benchmarks():

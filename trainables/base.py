@@ -15,13 +15,15 @@ class Result:
     """What one trial gave.
 
     `metrics` are numbers by column name (`<split>_<measure>`, None where undefined), `per_class` one value a class,
-    `curves` one value an epoch. `files` are large results (predictions, coordinates, pictures) by name: paths of files
-    under the `place` that `Worker.run` was given; the ledger moves them beside the record.
+    `images` a metric without each group of test images, `curves` one value an epoch. `files` are large results
+    (predictions, coordinates, pictures) by name: paths of files under the `place` that `Worker.run` was given; the
+    ledger moves them beside the record.
     """
 
     state: str
     metrics: dict[str, float | None] = field(default_factory=dict)
     per_class: dict[str, list[float | None]] = field(default_factory=dict)
+    images: dict[str, list[float]] = field(default_factory=dict)
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     epochs_done: int = 0
     wall_s: float = 0.0

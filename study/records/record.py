@@ -21,6 +21,8 @@ class TrialRecord:
     ended: float
     metrics: dict[str, float | None] = field(default_factory=dict)
     per_class: dict[str, list[float | None]] = field(default_factory=dict)
+    images: dict[str, list[float]] = field(default_factory=dict)
+    """A test metric without each group of test images, by column name."""
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     epochs_done: int = 0
     wall_s: float = 0.0

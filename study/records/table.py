@@ -59,4 +59,5 @@ def row_of(trial_id: str, record: TrialRecord) -> TrialRow:
         loss_path=record.loss_path,
         hyperparameters=trial.setting,
         metrics=record.metrics,
+        images=record.images,
     )

@@ -10,6 +10,8 @@ from trainables.data.settings import ClassGroups, Validation
 from trainables.data.splits import class_groups, rows_of
 from trainables.errors import TrainableError
 
+NUM_IMAGE_GROUPS = 50
+
 
 @dataclass(frozen=True, eq=False)
 class DataFacts:
@@ -36,6 +38,19 @@ class DataFacts:
                 "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
             )
         return rows
+
+    def image_groups(self) -> np.ndarray | None:
+        """One of NUM_IMAGE_GROUPS random groups for each test image, [N]; the images of a group (a patient) together.
+
+        The same for every trial, so that what the choice of test images is worth can be paired. None with fewer than
+        two.
+        """
+        test = self.split == SPLITS.index("test")
+        units = np.arange(test.sum()) if self.group is None else np.unique(self.group[test], return_inverse=True)[1]
+        num_units = int(units.max()) + 1
+        if num_units < 2:
+            return None
+        return (np.random.default_rng(0).permutation(num_units) % min(NUM_IMAGE_GROUPS, num_units))[units]
 
     def train_counts(self) -> list[int]:
         """Positives of each class in the official train split."""

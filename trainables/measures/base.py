@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # declarations are read where torch is not wanted
+    import numpy as np
     from torch import Tensor, nn
 
 Needs = Literal["scores", "logits", "embeddings", "model"]
@@ -78,18 +79,22 @@ class Evidence:
     embeddings: "dict[str, Tensor]" = field(default_factory=dict)
     trained: Trained | None = None
     classes: tuple[str, ...] = ()
+    image_groups: "np.ndarray | None" = None
+    """Group of each test image, [N], the same for all trials of a study: `DataFacts.image_groups`."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """Numbers of K trials by column name: `totals` [K], `per_class` [K, C]; NaN where undefined.
 
+    `images` [K, G] are totals without each group of test images.
     `files` by name: paths of large results of a single trial, in its folder.
     """
 
     totals: "dict[str, Tensor]" = field(default_factory=dict)
     per_class: "dict[str, Tensor]" = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    images: "dict[str, Tensor]" = field(default_factory=dict)
 
 
 class Measure(Protocol):

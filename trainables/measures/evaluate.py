@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,11 +13,22 @@ from trainables.measures import ALWAYS, MEASURES, Evidence, Measured
 CHUNK_ELEMENTS = 4_000_000
 
 
+class Numbers(NamedTuple):
+    """The measured part of a `Result`: it is made with `**numbers._asdict()`."""
+
+    metrics: dict[str, float | None]
+    per_class: dict[str, list[float | None]]
+    images: dict[str, list[float]]
+
+
 def evaluate(evidence: Evidence, names: Sequence[str] = ALWAYS) -> Measured:
     """Every column of the named measures, for all trials of the evidence."""
     parts = [MEASURES[name].compute(chunk) for chunk in _chunks(evidence) for name in names]
     files = {name: path for part in parts for name, path in part.files.items()}
-    return Measured(_joined([p.totals for p in parts]), _joined([p.per_class for p in parts]), files)
+    totals, per_class, images = (
+        _joined([getattr(p, name) for p in parts]) for name in ("totals", "per_class", "images")
+    )
+    return Measured(totals, per_class, files, images)
 
 
 def _chunks(evidence: Evidence) -> Iterator[Evidence]:
@@ -41,9 +53,10 @@ def number(value: Tensor) -> float | None:
     return plain if math.isfinite(plain) else None
 
 
-def of_trial(measured: Measured, k: int) -> tuple[dict[str, float | None], dict[str, list[float | None]]]:
-    """`metrics` and `per_class` of trial `k`, as a result holds them."""
-    return (
-        {name: number(column[k]) for name, column in measured.totals.items()},
-        {name: [number(value) for value in column[k]] for name, column in measured.per_class.items()},
+def of_trial(measured: Measured, k: int) -> Numbers:
+    """What was measured of trial `k`, as a result holds it."""
+    return Numbers(
+        metrics={name: number(column[k]) for name, column in measured.totals.items()},
+        per_class={name: [number(value) for value in column[k]] for name, column in measured.per_class.items()},
+        images={name: [round(float(value), 7) for value in column[k]] for name, column in measured.images.items()},
     )

@@ -26,13 +26,20 @@ class Headline:
 
     def compute(self, evidence: Evidence) -> Measured:
         """Thresholds are chosen on validation, for both splits. A trial that scores NaN is scored as 0."""
-        from trainables.measures.scores import best_thresholds, for_ranking, per_class, summary
+        from trainables.measures.images import without_groups
+        from trainables.measures.scores import best_thresholds, for_ranking, per_class, rank, summary
 
         scores = {split: for_ranking(evidence, split) for split in EVALUATED}
-        thresholds = best_thresholds(scores["val"], evidence.targets["val"])
-        values = {split: per_class(scores[split], evidence.targets[split], thresholds) for split in EVALUATED}
+        ranked = {split: rank(scores[split], evidence.targets[split]) for split in EVALUATED}
+        thresholds = best_thresholds(scores["val"], evidence.targets["val"], ranked["val"])
+        values = {s: per_class(scores[s], evidence.targets[s], thresholds, ranked[s]) for s in EVALUATED}
         totals = {split: summary(value, evidence.groups) for split, value in values.items()}
+        images = {}
+        if evidence.image_groups is not None:
+            given = (scores["test"], evidence.targets["test"], thresholds, ranked["test"], values["test"])
+            images = without_groups(*given, evidence.image_groups)
         return Measured(
             {f"{split}_{name}": column for split, table in totals.items() for name, column in table.items()},
             {f"{split}_{name}": column for split, value in values.items() for name, column in value._asdict().items()},
+            images={f"test_{name}": column for name, column in images.items()},
         )

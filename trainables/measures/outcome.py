@@ -79,11 +79,9 @@ def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
 def _result(
     epoch: int | None, measured: Measured, k: int, curves: Curves, epochs: int, wall_s: float, path: str
 ) -> Result:
-    metrics, per_class = of_trial(measured, k if epoch is None else 0)
     return Result(
         state="done" if epoch is None else "diverged",
-        metrics=metrics,
-        per_class=per_class,
+        **of_trial(measured, k if epoch is None else 0)._asdict(),
         curves=curves.of_trial(k),
         epochs_done=epochs if epoch is None else epoch - 1,
         wall_s=wall_s,

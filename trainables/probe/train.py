@@ -84,7 +84,14 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe, measu
         scores = {name: torch.sigmoid(_log_odds(losses, values)) for name, values in logits.items()}
         known = {name: at for name, at in split.known.items() if name in EVALUATED}
         return results(
-            Evidence(scores, {name: split.targets[name] for name in EVALUATED}, split.groups, known, logits),
+            Evidence(
+                scores,
+                {name: split.targets[name] for name in EVALUATED},
+                split.groups,
+                known,
+                logits,
+                image_groups=split.image_groups,
+            ),
             frequencies(y, split.known.get("train")),
             curves,
             measures,
@@ -98,26 +105,28 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe, measu
 class _Split:
     """By split: standardised features [N, D] and targets [N, C], on the device; class numbers by group.
 
-    `known` [N, C] bool by split is empty when every label is known.
+    `known` [N, C] bool by split is empty when every label is known; `image_groups` [N] of the test images.
     """
 
     features: dict[str, Tensor]
     targets: dict[str, Tensor]
     groups: dict[str, list[int]]
     known: dict[str, Tensor]
+    image_groups: np.ndarray | None
 
 
 @lru_cache(maxsize=2)
 def _split(store: FeatureStore, seed: int, precision: str) -> _Split:
     features, rows, values = standardised(store, seed)
-    dtype = getattr(torch, precision)
+    facts, dtype = store.facts(features), getattr(torch, precision)
     return _Split(
         {name: _tensor(array, dtype, store.device) for name, array in values.items()},
         {name: _tensor(features.targets[at], dtype, store.device) for name, at in rows.items()},
-        store.facts(features).groups(),
+        facts.groups(),
         {}
         if features.known is None
         else {n: _tensor(features.known[at], torch.bool, store.device) for n, at in rows.items()},
+        facts.image_groups(),
     )
 
 

@@ -64,7 +64,7 @@ class PromptWorker:
 class _Shared:
     """By split: unit-norm image embeddings [N, D], targets and known labels [N, C]; the factor k; the prompts.
 
-    `known` is empty when every label is known.
+    `known` is empty when every label is known; `image_groups` [N] are those of the test images.
     """
 
     images: dict[str, Tensor]
@@ -72,6 +72,7 @@ class _Shared:
     known: dict[str, Tensor]
     k: Tensor
     prompts: Prompts
+    image_groups: np.ndarray | None
 
     def logits(self, split: str, rows: Tensor | slice, texts_KCD: Tensor) -> Tensor:
         """[K, B, C]: k times the cosines of some images of a split."""
@@ -80,7 +81,7 @@ class _Shared:
     def evidence(self, scores: dict[str, Tensor], groups: dict[str, list[int]]) -> Evidence:
         """What the trials predict of the splits that are evaluated."""
         targets, known = ({name: of[name] for name in EVALUATED if name in of} for of in (self.targets, self.known))
-        return Evidence(scores, targets, groups, known)
+        return Evidence(scores, targets, groups, known, image_groups=self.image_groups)
 
 
 def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measures: tuple[str, ...]) -> list[Result]:
@@ -128,7 +129,7 @@ def _shared(store: ClipStore, seed: int, settings: Prompt) -> _Shared:
     targets = {name: tensor(store.images.targets[at]) for name, at in rows.items()}
     labels = store.images.known
     known = {} if labels is None else {name: torch.from_numpy(labels[at]).to(store.device) for name, at in rows.items()}
-    return _Shared(images, targets, known, model.logit_scale.exp().detach(), prompts)
+    return _Shared(images, targets, known, model.logit_scale.exp().detach(), prompts, store.facts.image_groups())
 
 
 def _train(
