@@ -28,7 +28,7 @@ def evaluate(evidence: Evidence, names: Sequence[str] = ALWAYS) -> Measured:
     totals, per_class, images = (
         _joined([getattr(p, name) for p in parts]) for name in ("totals", "per_class", "images")
     )
-    return Measured(totals, per_class, files, images)
+    return Measured(**joined, files=files)
 
 
 def _chunks(evidence: Evidence) -> Iterator[Evidence]:
