@@ -93,8 +93,8 @@ class Measured:
 
     totals: "dict[str, Tensor]" = field(default_factory=dict)
     per_class: "dict[str, Tensor]" = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
     images: "dict[str, Tensor]" = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class Measure(Protocol):
