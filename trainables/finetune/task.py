@@ -54,6 +54,7 @@ class Task:
     targets: dict[str, Tensor]
     known: dict[str, Tensor]
     groups: dict[str, list[int]]
+    image_groups: np.ndarray | None
     classes: tuple[str, ...]
     device: str
 
@@ -71,6 +72,7 @@ class Task:
             targets={split: torch.from_numpy(of.astype(np.float32)).to(images.device) for split, of in labels.items()},
             known={split: torch.from_numpy(of).to(images.device) for split, of in told.items()},
             groups=images.facts.groups(),
+            image_groups=images.facts.image_groups(),
             classes=tuple(found.classes),
             device=images.device,
         )
@@ -92,6 +94,7 @@ class Task:
             groups=self.groups,
             known={split: at for split, at in self.known.items() if split in EVALUATED},
             classes=self.classes,
+            image_groups=self.image_groups,
         )
 
     def epoch(self, settings: Finetune, seed: int, epoch: int) -> Tensor:

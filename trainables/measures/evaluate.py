@@ -25,8 +25,8 @@ def evaluate(evidence: Evidence, names: Sequence[str] = ALWAYS) -> Measured:
     """Every column of the named measures, for all trials of the evidence."""
     parts = [MEASURES[name].compute(chunk) for chunk in _chunks(evidence) for name in names]
     files = {name: path for part in parts for name, path in part.files.items()}
-    joined = [_joined([getattr(p, name) for p in parts]) for name in ("totals", "per_class", "images")]
-    return Measured(*joined, files=files)
+    joined = {name: _joined([getattr(p, name) for p in parts]) for name in ("totals", "per_class", "images")}
+    return Measured(files=files, **joined)
 
 
 def _chunks(evidence: Evidence) -> Iterator[Evidence]:
