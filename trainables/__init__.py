@@ -10,6 +10,7 @@ from pydantic import Field
 from trainables.base import Trainable
 from trainables.errors import TrainableError
 from trainables.finetune.settings import Finetune
+from trainables.lm_clip.settings import LmClip
 from trainables.probe.settings import Probe
 from trainables.prompt.settings import Prompt
 from trainables.settings import chosen
@@ -19,11 +20,12 @@ __all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial",
 
 TRAINABLES: dict[str, type[Trainable]] = {
     "finetune": Finetune,
+    "lm-clip": LmClip,
     "probe": Probe,
     "prompt": Prompt,
 }
 
-AnyTrainable = Annotated[Finetune | Probe | Prompt, Field(discriminator="name")]
+AnyTrainable = Annotated[Finetune | LmClip | Probe | Prompt, Field(discriminator="name")]
 """What `trainable:` of a study file may hold, for the schema that editors read."""
 
 

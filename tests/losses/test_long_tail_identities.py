@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tests.losses.test_contract import COUNTS, SOFTMAX, examples, make, slope
 from trainables.data.sampling import draw_rows, row_weights
-from trainables.lm_clip.contrastive import LmClip, contrastive, similarities
+from trainables.lm_clip.contrastive import LmClipLoss, contrastive
 from trainables.losses import Asl, AslSoftmax, Bal, Bce, Cb, Ce, Db, FocalSoftmax, Ldam, RalSoftmax, RBceFocal
 from trainables.losses._class_weights import effective_weights
 
@@ -84,15 +84,10 @@ class TestContrastive:
     def test_a_separated_batch_costs_nothing_at_large_k(self):
         assert contrastive(torch.eye(6), torch.eye(6), torch.tensor(4.6)).item() < 1e-6
 
-    def test_capped_scale(self):
-        assert similarities(torch.eye(2), torch.eye(2), torch.tensor(9.0), capped=True).max().item() == pytest.approx(
-            100
-        )
-
     @given(seed=seeds, weight=st.floats(0.1, 10))
     def test_the_total_is_affine_in_the_weight(self, seed, weight):
         u, v, prompts, y = embeddings(seed), embeddings(seed + 1), embeddings(seed + 2, 4), labels(seed, 6)
-        at = lambda w: LmClip(bal_weight=w)(u, v, prompts, y, torch.tensor(2.0)).item()  # noqa: E731
+        at = lambda w: LmClipLoss(bal_weight=w)(u, v, prompts, y, torch.tensor(2.0)).item()  # noqa: E731
         assert at(weight) == pytest.approx(at(0.0) + weight * (at(1.0) - at(0.0)), rel=1e-5)
         assert at(0.0) == pytest.approx(contrastive(u, v, torch.tensor(2.0)).item(), rel=1e-6)
 
@@ -101,7 +96,7 @@ class TestContrastive:
         gradients = {}
         for loss in (Bal(), Asl()):
             k = torch.tensor(2.0, requires_grad=True)
-            total = LmClip(bal_weight=1.0, loss=loss)(u, v, prompts, y, k) - contrastive(u, v, k)
+            total = LmClipLoss(bal_weight=1.0, loss=loss)(u, v, prompts, y, k) - contrastive(u, v, k)
             (gradients[type(loss)],) = torch.autograd.grad(total, k)
         assert abs(gradients[Bal].item()) < 1e-6 < abs(gradients[Asl].item())
 

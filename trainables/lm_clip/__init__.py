@@ -1,1 +1,1 @@
-"""The loss that the LM-CLIP paper trains: CLIP's contrastive loss plus a multi-label loss."""
+"""LM-CLIP: a whole CLIP model trained by its contrastive loss plus a multi-label loss."""

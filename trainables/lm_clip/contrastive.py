@@ -7,10 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.fused import means
-from trainables.losses._stable import Number
-from trainables.losses.bal import Bal
-
-LARGEST_SCALE = 100.0
+from trainables.losses import Bal, Loss
+from trainables.models.text import unit
 
 
 def contrastive(images: Tensor, captions: Tensor, logit_scale: Tensor) -> Tensor:
@@ -27,27 +25,41 @@ def contrastive(images: Tensor, captions: Tensor, logit_scale: Tensor) -> Tensor
     return (functional.cross_entropy(similarity, pairs) + functional.cross_entropy(similarity.T, pairs)) / 2
 
 
-def similarities(rows: Tensor, columns: Tensor, logit_scale: Tensor, *, capped: bool = False) -> Tensor:
-    """k times the cosines, [B, M], of rows [B, D] and columns [M, D]; `capped` keeps k <= 100 as CLIP did."""
-    k = logit_scale.exp()
-    k = k.clamp_max(LARGEST_SCALE) if capped else k
-    return k * functional.normalize(rows.float(), dim=-1) @ functional.normalize(columns.float(), dim=-1).T
+def similarities(rows: Tensor, columns: Tensor, logit_scale: Tensor) -> Tensor:
+    """k times the cosines, [B, M], of rows [B, D] and columns [M, D]."""
+    return logit_scale.exp() * unit(rows) @ unit(columns).T
 
 
 @dataclass(frozen=True, kw_only=True)
-class LmClip:
-    """L_CLIP + bal_weight L_BAL: captions pull images, class prompts are judged by a multi-label loss.
+class LmClipLoss:
+    """contrastive_weight L_CLIP + bal_weight L_BAL: captions pull images, a multi-label loss judges class prompts.
 
     The multi-label loss sees k times the cosine of image and class prompt, and is the mean over its entries. Any
-    entrywise loss may stand in for BAL. Source: LM-CLIP paper, eq. 6, and its published code.
+    loss may stand in for BAL. A part of weight 0 is not computed and needs no captions or prompts.
+    Source: LM-CLIP paper, eq. 6, and its published code.
     """
 
-    bal_weight: Number = 0.4
-    loss: Bal = field(default_factory=Bal)
+    bal_weight: float = 0.4
+    contrastive_weight: float = 1.0
+    loss: Loss = field(default_factory=Bal)
 
     def __call__(
-        self, images: Tensor, captions: Tensor, prompts: Tensor, targets: Tensor, logit_scale: Tensor
+        self,
+        images: Tensor,
+        captions: Tensor,
+        prompts: Tensor,
+        targets: Tensor,
+        logit_scale: Tensor,
+        known: Tensor | None = None,
     ) -> Tensor:
-        """A scalar, for images and captions [B, D], class prompts [C, D], targets [B, C] and the log of k."""
-        logits = similarities(images, prompts, logit_scale)
-        return contrastive(images, captions, logit_scale) + self.bal_weight * means(self.loss, logits, targets)
+        """A scalar, for images and captions [B, D], class prompts [C, D], targets [B, C] and the log of k.
+
+        `known` [B, C] leaves entries out whose label is missing.
+        """
+        total = torch.zeros((), dtype=logit_scale.dtype, device=images.device)
+        if self.contrastive_weight:
+            total = total + self.contrastive_weight * contrastive(images, captions, logit_scale)
+        if self.bal_weight:
+            logits = similarities(images, prompts, logit_scale)
+            total = total + self.bal_weight * means(self.loss, logits, targets, known).sum()
+        return total

@@ -37,9 +37,9 @@ class ClipModel:
         return self.module.logit_scale.reshape(())
 
     def pixels(self, images: Tensor) -> Tensor:
-        """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] float32."""
+        """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
         pixels = images.to(self.device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).float()
-        return (pixels / 255 - self.mean) / self.std
+        return ((pixels / 255 - self.mean) / self.std).to(self.logit_scale.dtype)
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Embeddings [B, D] of images [B, S, S, 1 or 3] uint8."""
@@ -47,10 +47,10 @@ class ClipModel:
 
     @torch.inference_mode()
     def embeddings(self, images: np.ndarray, rows: np.ndarray) -> Tensor:
-        """Embeddings [N, D] float32 of some rows of images, in evaluation mode, unit norm."""
+        """Embeddings [N, D] of some rows of images, in evaluation mode, unit norm."""
         self.module.eval()
         parts = [
-            self.encode_images(torch.from_numpy(np.asarray(images[rows[at : at + BATCH]]))).float()
+            self.encode_images(torch.from_numpy(np.asarray(images[rows[at : at + BATCH]])))
             for at in range(0, len(rows), BATCH)
         ]
         return unit(torch.cat(parts))

@@ -1,0 +1,98 @@
+"""What a study file says about LM-CLIP: all of a CLIP model trained by its contrastive loss plus a multi-label loss."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from trainables.data.image_set import DataSet
+from trainables.data.settings import ClassGroups, Sampling
+from trainables.models.clip_files import ClipFiles
+from trainables.models.clip_settings import Clip, Normalisation
+from trainables.settings import decisive
+
+if TYPE_CHECKING:
+    from trainables.lm_clip.train import LmClipWorker
+    from trainables.models.clip_store import ClipStore
+
+HARMLESS = ("checkpoint_minutes",)
+"""Settings that change no number."""
+
+
+class LmClip(ClassGroups):
+    """L_CLIP + bal_weight L_BAL on a CLIP model (LM-CLIP paper); defaults are its settings for VOC-MLT, ViT-B/16."""
+
+    name: Literal["lm-clip"] = "lm-clip"
+    model: Clip = Field(description="what is trained")
+    image_size: int = Field(224, ge=8, description="pixels of a side")
+    normalisation: Normalisation = Field("model", description="of pixels: the model's own, CLIP's or ImageNet's")
+    trains: list[Literal["image", "text", "temperature"]] = Field(
+        ["image", "text", "temperature"], description="the parts that are trained; the others stay as they are"
+    )
+    batch_norm: Literal["train", "frozen"] = Field("train", description="whether its statistics move, as published")
+    bal_weight: float = Field(0.4, ge=0, description="lambda of the total; 0: the contrastive loss alone")
+    contrastive_weight: float = Field(1.0, ge=0, description="of the contrastive loss; 0: the multi-label loss alone")
+    prompts_every: int = Field(
+        1,
+        ge=1,
+        description="1: class prompts are encoded with gradient in every step; n: without, in every n-th",
+    )
+    temperature_cap: float | None = Field(None, gt=0, description="largest factor of the cosines; CLIP's own was 100")
+    epochs: int = Field(50, ge=0, description="0: the model as it is (zero-shot)")
+    batch: int = Field(8, ge=1, description="images a step")
+    lr: float = Field(1e-6, gt=0, description="learning rate at the start")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW, on every parameter")
+    beta1: float = Field(0.9, ge=0, lt=1, description="of AdamW")
+    beta2: float = Field(0.98, ge=0, lt=1, description="of AdamW")
+    epsilon: float = Field(1e-9, gt=0, description="of AdamW")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine: lowered after every epoch")
+    schedule_epochs: int | None = Field(None, ge=1, description="epochs until the rate is 0; `epochs` if none")
+    sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
+    tied_sampling: bool = Field(False, description="the exponent of the sampling is the s of the loss, if it has one")
+    flip: float = Field(0.5, ge=0, le=1, description="share of the images that are mirrored in training")
+    keep: Literal["last", "best"] = Field("last", description="the epoch that is scored; best: by validation mAP")
+    scores: Literal["softmax", "sigmoid"] = Field("softmax", description="what ranks images and is cut at 0.5")
+    precision: Literal["float32", "float64", "bfloat16"] = Field(
+        "float32", description="of the towers; losses are float32 at least"
+    )
+    deterministic: bool = Field(False, description="the same bytes again, also on a GPU; slower there")
+    checkpoint_minutes: float = Field(10.0, gt=0, description="how often a trial is saved, in case it is cut off")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LmClip":
+        if not self.bal_weight and not self.contrastive_weight:
+            raise ValueError("bal_weight and contrastive_weight are both 0: nothing would be trained; give one")
+        if self.tied_sampling and self.sampling is None:
+            raise ValueError("tied_sampling: needs sampling; give sampling: {form: published}")
+        return self
+
+    def identity(self, data: DataSet) -> dict[str, Any]:
+        """The settings, files of weights replaced by hashes of their contents."""
+        settings = {name: value for name, value in decisive(self).items() if name not in HARMLESS}
+        return settings | {"model": self.model.identity()}
+
+    def summary(self) -> dict[str, str]:
+        """Model and budget, for a report's header."""
+        trained = "zero-shot" if not self.epochs else f"trains {', '.join(self.trains)}"
+        return {
+            "model": f"{self.model.words()}, {trained}",
+            "loss": f"{self.contrastive_weight:g} contrastive + {self.bal_weight:g} multi-label",
+            "training": f"{self.epochs} epochs, batch {self.batch}, lr {self.lr:g}, {self.schedule}",
+        }
+
+    def ready(self, data: DataSet, cache: Path) -> bool:
+        """Whether the model was pre-trained here already; where it is not pre-trained here nobody can tell."""
+        files = ClipFiles(self.model, self.image_size, self.normalisation, data, cache)
+        return self.model.pretraining is not None and files.model(0).exists()
+
+    def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":
+        """Where what trials share lies or will lie."""
+        from trainables.models.clip_store import ClipStore
+
+        return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
+
+    def worker(self) -> "LmClipWorker":
+        """The half that computes."""
+        from trainables.lm_clip.train import LmClipWorker
+
+        return LmClipWorker(self)

@@ -1,0 +1,36 @@
+"""The texts of a trial as tokens: class prompts, and a caption for every training row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.models.captions import captions, class_prompts, numbered
+from trainables.models.text import TextEncoder
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Tokens of the class prompts [C, L] and of each distinct caption [T, L]; `caption_of` [N] numbers the rows'."""
+
+    encoder: TextEncoder
+    prompts: Tensor
+    captions: Tensor
+    caption_of: Tensor
+
+    @classmethod
+    def of(cls, encoder: TextEncoder, targets: np.ndarray, classes: list[str], device: torch.device) -> "Texts":
+        """The texts of training targets [N, C]."""
+        distinct, number = numbered(captions(targets, classes))
+        prompts = encoder.tokens(class_prompts(classes)).to(device)
+        return cls(encoder, prompts, encoder.tokens(distinct).to(device), torch.from_numpy(number).to(device))
+
+    def encode_prompts(self) -> Tensor:
+        """Embeddings [C, D] of the class prompts."""
+        return self.encoder.encode(self.prompts)
+
+    def encode_captions(self, rows: Tensor) -> Tensor:
+        """Embeddings [B, D] of the captions of some rows; rows of equal captions share one computation."""
+        which, at = self.caption_of[rows].unique(return_inverse=True)
+        return self.encoder.encode(self.captions[which])[at]

@@ -1,0 +1,282 @@
+"""Train a whole CLIP model, one trial after the other: contrastive loss on captions plus a multi-label loss on prompts.
+
+Order, mirroring and dropout of a step follow from seed, epoch and step alone, so a trial that was cut off goes on from
+its checkpoint with the numbers of an undisturbed one.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.base import Result
+from trainables.data.image_set import DataSet
+from trainables.data.sampling import draw_rows, row_weights
+from trainables.fused import path_of
+from trainables.lm_clip.checkpoint import Checkpoint
+from trainables.lm_clip.contrastive import LmClipLoss, similarities
+from trainables.lm_clip.settings import LmClip
+from trainables.lm_clip.texts import Texts
+from trainables.losses import Loss
+from trainables.losses.packing import stack_losses
+from trainables.measures import Evidence
+from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from trainables.measures.scores import UNKNOWN, average_precision
+from trainables.models.clip import ClipModel
+from trainables.models.clip_store import ClipStore
+from trainables.trial import Trial
+
+
+@dataclass(frozen=True)
+class LmClipWorker:
+    """Trains one trial after the other; see `trainables.base.Worker`."""
+
+    settings: LmClip
+
+    def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> ClipStore:
+        """Decoded images and the model of the first seed, made on first use."""
+        store = self.settings.store(data, cache, device)
+        store.model(0)
+        return store
+
+    def bytes_per_trial(self, prepared: ClipStore) -> int:
+        """Nothing: a pack needs the memory of one trial."""
+        return 0
+
+    def run(self, trials: list[Trial], prepared: ClipStore, place: Path) -> Iterator[tuple[Trial, Result]]:
+        """Each trial's result as it ends; checkpoints in `place`/id."""
+        for trial in trials:
+            settings = self.settings.with_changes(trial.settings)
+            with _repeatable(settings.deterministic):
+                yield trial, _Run(trial, prepared, settings, place / trial.id).result()
+
+
+@contextmanager
+def _repeatable(deterministic: bool) -> Iterator[None]:
+    """Torch's generator and switches are left as they were."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng():
+        torch.use_deterministic_algorithms(deterministic or before)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
+@dataclass
+class _Progress:
+    """Where a trial stands: epochs and steps done, the loss summed over this epoch's rows, curves, the best epoch."""
+
+    epoch: int = 0
+    step: int = 0
+    total: float = 0.0
+    curves: dict[str, list[Tensor]] = field(default_factory=dict)
+    best: float = -math.inf
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    prompts: Tensor | None = None
+
+
+class _Run:
+    """One trial from the model its seed starts from to its result."""
+
+    def __init__(self, trial: Trial, store: ClipStore, settings: LmClip, place: Path) -> None:
+        self.started = time.perf_counter()
+        self.store, self.settings, self.seed = store, settings, trial.seed
+        self.rows = store.facts.rows(trial.seed)
+        self.model = _prepared_model(store.model(trial.seed), settings)
+        self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
+        self.targets = {name: self._tensor(store.images.targets[at], self.dtype) for name, at in self.rows.items()}
+        labels = store.images.known
+        self.known = {} if labels is None else {n: self._tensor(labels[at], torch.bool) for n, at in self.rows.items()}
+        y = self.targets["train"]
+        facts = {"counts": tuple(y.sum(0).int().tolist()), "total": len(y)}
+        ((self.loss, _),) = stack_losses([trial], facts, self.dtype, store.device)
+        classes, train = store.images.classes, store.images.targets[self.rows["train"]]
+        self.texts = Texts.of(self.model.text, train, classes, self.model.device)
+        self.weights = self._row_weights(trial)
+        parameters = [p for p in self.model.module.parameters() if p.requires_grad]
+        self.optimiser = _optimiser(parameters, settings)
+        self.checkpoint = Checkpoint(place / "checkpoint.pt", settings.checkpoint_minutes)
+        self.progress = self._resumed() or _Progress()
+
+    def result(self) -> Result:
+        """Train what is missing, then measure."""
+        finite = True
+        while finite and self.progress.epoch < self.settings.epochs:
+            finite = self._epoch()
+        if self.progress.kept:
+            self.model.module.load_state_dict(self.progress.kept)
+        logits = self._logits(*EVALUATED) if finite else {n: torch.zeros_like(self.targets[n]) for n in EVALUATED}
+        targets, known = ({n: of[n] for n in EVALUATED if n in of} for of in (self.targets, self.known))
+        scores = {name: self._scores(of)[None] for name, of in logits.items()}
+        (result,) = results(
+            Evidence(scores, targets, self.store.facts.groups(), known),
+            frequencies(self.targets["train"], self.known.get("train")),
+            Curves(1, self.progress.curves),
+            epochs=self.settings.epochs,
+            wall_s=time.perf_counter() - self.started,
+            paths=[path_of(self.loss)],
+        )
+        return result
+
+    def _epoch(self) -> bool:
+        """One epoch, or the rest of one; False when its loss left the finite numbers."""
+        at, settings = self.progress, self.settings
+        order, mirrored = self._drawn(at.epoch)
+        loss = self.loss.at(at.epoch / settings.epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = _rate(settings, at.epoch)
+        _training(self.model.module, settings)
+        # One image alone has nothing to tell its caption from, and no spread for a batch norm.
+        halves = zip(order.split(settings.batch), mirrored.split(settings.batch), strict=True)
+        batches = [(rows, flips) for rows, flips in halves if len(rows) > 1 or settings.batch == 1]
+        for step in range(at.step, len(batches)):
+            torch.manual_seed(_number(self.seed, at.epoch, step))
+            at.total += self._step(loss, *batches[step], step)
+            at.step = step + 1
+            if not math.isfinite(at.total):
+                break
+            if self.checkpoint.due:
+                self._save()
+        self._end_epoch()
+        return math.isfinite(float(at.curves["train_loss"][-1]))
+
+    def _step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int) -> float:
+        """One step; the loss times the number of rows."""
+        settings, model = self.settings, self.model
+        total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
+        pixels = torch.from_numpy(np.asarray(self.store.images.images[self.rows["train"][rows.numpy()]]))
+        pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)
+        at = rows.to(model.device)
+        known = self.known["train"][at] if self.known else None
+        with self._autocast():
+            images = model.encode_images(pixels)
+            captions = self.texts.encode_captions(at) if settings.contrastive_weight else images
+            prompts = self._prompts(step) if settings.bal_weight else images
+        value = total(images, captions, prompts, self.targets["train"][at], model.logit_scale, known)
+        if value.requires_grad:
+            self.optimiser.zero_grad()
+            value.backward()
+            self.optimiser.step()
+        if settings.temperature_cap:
+            with torch.no_grad():
+                model.module.logit_scale.clamp_(max=math.log(settings.temperature_cap))
+        return float(value.detach()) * len(rows)
+
+    def _prompts(self, step: int) -> Tensor:
+        every, at = self.settings.prompts_every, self.progress
+        if every == 1:
+            return self.texts.encode_prompts()
+        if at.prompts is None or step % every == 0:
+            with torch.no_grad():
+                at.prompts = self.texts.encode_prompts()
+        return at.prompts
+
+    def _end_epoch(self) -> None:
+        at = self.progress
+        curves = Curves(1, at.curves)
+        val_map = self._val_map() if math.isfinite(at.total) else math.nan
+        curves.add(
+            train_loss=torch.tensor([at.total / len(self.targets["train"])], dtype=torch.float64),
+            val_map=torch.tensor([val_map], dtype=torch.float64),
+        )
+        if self.settings.keep == "best" and val_map > at.best:
+            at.best = val_map
+            at.kept = {name: value.detach().clone() for name, value in self.model.module.state_dict().items()}
+        at.epoch, at.step, at.total = at.epoch + 1, 0, 0.0
+
+    def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Rows of an epoch in order, and which of them are mirrored."""
+        generator = torch.Generator().manual_seed(_number(self.seed, epoch, -1))
+        num = len(self.targets["train"])
+        drawn = torch.randperm(num, generator=generator) if self.weights is None else draw_rows(self.weights, generator)
+        return drawn, torch.rand(num, generator=generator) < self.settings.flip
+
+    def _row_weights(self, trial: Trial) -> Tensor | None:
+        sampling = self.settings.sampling
+        if sampling is None:
+            return None
+        s = trial.hyperparameters.get("s", sampling.s) if self.settings.tied_sampling else sampling.s
+        return row_weights(self.targets["train"].cpu(), s=s, form=sampling.form)
+
+    @torch.inference_mode()
+    def _logits(self, *splits: str) -> dict[str, Tensor]:
+        """k times the cosines of images and class prompts [N, C] of some splits, in evaluation mode."""
+        self.model.module.eval()
+        prompts, images = self.texts.encode_prompts(), self.store.images.images
+        k = self.model.logit_scale
+        return {n: similarities(self.model.embeddings(images, self.rows[n]).to(self.dtype), prompts, k) for n in splits}
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        if self.settings.scores == "softmax":
+            return logits.double().softmax(-1)
+        return torch.sigmoid(self.loss.log_odds(logits.double()))
+
+    def _val_map(self) -> float:
+        scores = self._scores(self._logits("val")["val"]).nan_to_num(0.0)
+        if "val" in self.known:
+            scores = scores.masked_fill(~self.known["val"], UNKNOWN)
+        return float(average_precision(scores[None], self.targets["val"]).nanmean())
+
+    def _autocast(self) -> torch.autocast:
+        half = self.settings.precision == "bfloat16"
+        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=half)
+
+    def _tensor(self, array: np.ndarray, dtype: torch.dtype) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.store.device, dtype)
+
+    def _save(self) -> None:
+        model, optimiser = self.model.module.state_dict(), self.optimiser.state_dict()
+        self.checkpoint.save({"model": model, "optimiser": optimiser, "progress": vars(self.progress)})
+
+    def _resumed(self) -> _Progress | None:
+        saved: Any = self.checkpoint.load(self.store.device)
+        if saved is None:
+            return None
+        self.model.module.load_state_dict(saved["model"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        return _Progress(**saved["progress"])
+
+
+def _prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
+    """In the precision wanted, with gradients for the parts that are trained."""
+    model.module.to(torch.float64 if settings.precision == "float64" else torch.float32)
+    for name, parameter in model.module.named_parameters():
+        part = "image" if name.startswith("visual.") else "temperature" if name.startswith("logit_") else "text"
+        parameter.requires_grad_(part in settings.trains)
+    return model
+
+
+def _training(module: nn.Module, settings: LmClip) -> None:
+    module.train()
+    if settings.batch_norm == "frozen" or "image" not in settings.trains:
+        for inner in module.modules():
+            if isinstance(inner, nn.modules.batchnorm._BatchNorm):
+                inner.eval()
+
+
+def _optimiser(parameters: list[nn.Parameter], settings: LmClip) -> torch.optim.AdamW:
+    betas = (settings.beta1, settings.beta2)
+    idle = [torch.zeros((), requires_grad=True)]  # torch refuses an optimiser without parameters
+    return torch.optim.AdamW(
+        parameters or idle, settings.lr, betas, settings.epsilon, settings.weight_decay, fused=True
+    )
+
+
+def _rate(settings: LmClip, epoch: int) -> float:
+    """The learning rate of an epoch, from 0."""
+    if settings.schedule == "constant":
+        return settings.lr
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * epoch / (settings.schedule_epochs or settings.epochs)))
+
+
+def _number(seed: int, epoch: int, step: int) -> int:
+    """A number for a generator, another one for every step of every epoch of every seed."""
+    return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> 1)
