@@ -14,6 +14,7 @@ from trainables.data.image_set import ImageSet
 from trainables.data.settings import DataSettings
 from trainables.losses import LOSSES
 
+TINY_CLIP = {"image": {"name": "test_resnet"}, "text": {"width": 8, "heads": 1, "layers": 1}, "embedding": 8}
 SETTINGS = {
     "finetune": {
         "backbone": {"name": "test_resnet"},
@@ -22,7 +23,9 @@ SETTINGS = {
         "batch": 16,
         "deterministic": True,
     },
+    "lm-clip": {"model": TINY_CLIP, "image_size": 16, "epochs": 2, "batch": 12, "lr": 1e-4},
     "probe": {"backbone": {"name": "test_resnet"}, "image_size": 16, "epochs": 2, "batch": 16},
+    "prompt": {"model": TINY_CLIP, "image_size": 16, "context": 2, "epochs": 2, "batch": 12, "lr": 0.05},
 }
 FLOAT_NOISE = 1e-6
 DIVERGING = {"hill_lambda": 1e25}

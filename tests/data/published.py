@@ -1,4 +1,4 @@
-"""Tiny sets in the layouts in which CXR-LT, ISIC 2018, APTOS 2019 and MedMNIST are published."""
+"""Tiny sets in the layouts in which CXR-LT, ISIC 2018, APTOS 2019, MedMNIST, VOC-MLT and COCO-MLT are published."""
 
 from pathlib import Path
 from typing import Any
@@ -79,3 +79,31 @@ def grey_jpeg(value: int) -> bytes:
     from PIL import Image
 
     return encoded(Image.new("L", (16, 12), value), "JPEG")
+
+
+def voc_mlt(root: Path, **changes: Any) -> DataSet:
+    """16 training and 8 test images of 4 classes, as LMPT and LM-CLIP publish their lists; image i is 8 i grey."""
+    names = ["aeroplane", "bicycle", "diningtable", "tvmonitor"]
+    at = {"train": "VOCdevkit/VOC2012/JPEGImages/2008_{:06d}.jpg", "test": "VOCdevkit/VOC2007/JPEGImages/{:06d}.jpg"}
+    return _mlt(root, "voc", names, at, **changes)
+
+
+def coco_mlt(root: Path, **changes: Any) -> DataSet:
+    """The same of COCO: names of two words, blanks at the ends of lines, a test image without labels."""
+    names = ["person", "traffic light", "hot dog", "tv"]
+    at = {"train": "train2017/{:012d}.jpg", "test": "val2017/{:012d}.jpg"}
+    found = _mlt(root, "coco", names, at, **changes)
+    with (root / "coco_lt_test.txt").open("a") as file:
+        file.write("val2017/000000000099.jpg\n")
+    write(root, {"val2017/000000000099.jpg": shade(99)})
+    return found
+
+
+def _mlt(root: Path, prefix: str, names: list[str], at: dict[str, str], **changes: Any) -> DataSet:
+    files: Files = {f"{prefix}_labels.txt": "".join(f"{name} {i} \n" for i, name in enumerate(names)).rstrip()}
+    for split, numbers in (("train", range(16)), ("test", range(16, 24))):
+        lines = [f"{at[split].format(i)} {i % 4} {(i + 1) % 4} \n" for i in numbers]
+        files[f"{prefix}_lt_{split}.txt"] = "".join(lines)
+        files |= {at[split].format(i): shade(8 * i) for i in numbers}
+    write(root, files)
+    return data_set({"name": f"{prefix}-mlt", "root": str(root)} | changes)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Union
 from pydantic import Field
 
 from trainables.data.aptos2019 import Aptos2019
+from trainables.data.coco_mlt import CocoMlt
 from trainables.data.csv_table import CsvTable
 from trainables.data.cxr_lt import CxrLt
 from trainables.data.digits import DigitsMlt
@@ -12,6 +13,7 @@ from trainables.data.image_set import SPLITS, DataSet, ImageSet
 from trainables.data.isic2018 import Isic2018
 from trainables.data.medmnist import MedMnist
 from trainables.data.settings import DataSettings
+from trainables.data.voc_mlt import VocMlt
 from trainables.settings import chosen
 
 __all__ = ["DATA_SETS", "SPLITS", "AnyData", "DataSet", "ImageSet", "data_set"]
@@ -23,6 +25,8 @@ DATA_SETS: dict[str, type[DataSettings]] = {
     "isic2018": Isic2018,
     "aptos2019": Aptos2019,
     "medmnist": MedMnist,
+    "voc-mlt": VocMlt,
+    "coco-mlt": CocoMlt,
 }
 
 AnyData: Any = Annotated[Union[tuple(DATA_SETS.values())], Field(discriminator="name")]  # noqa: UP007

@@ -1,12 +1,13 @@
 """What a study file says about LM-CLIP: all of a CLIP model trained by its contrastive loss plus a multi-label loss."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.data.image_set import DataSet
 from trainables.data.settings import ClassGroups, Sampling
+from trainables.measures import ALWAYS, Needs
 from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_settings import Clip, Normalisation
 from trainables.settings import decisive
@@ -22,6 +23,7 @@ HARMLESS = ("checkpoint_minutes",)
 class LmClip(ClassGroups):
     """L_CLIP + bal_weight L_BAL on a CLIP model (LM-CLIP paper); defaults are its settings for VOC-MLT, ViT-B/16."""
 
+    gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings")
     name: Literal["lm-clip"] = "lm-clip"
     model: Clip = Field(description="what is trained")
     image_size: int = Field(224, ge=8, description="pixels of a side")
@@ -91,8 +93,8 @@ class LmClip(ClassGroups):
 
         return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
 
-    def worker(self) -> "LmClipWorker":
+    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "LmClipWorker":
         """The half that computes."""
         from trainables.lm_clip.train import LmClipWorker
 
-        return LmClipWorker(self)
+        return LmClipWorker(self, measures)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +19,13 @@ from trainables.base import Result
 from trainables.data.image_set import DataSet
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import path_of
-from trainables.lm_clip.checkpoint import Checkpoint
 from trainables.lm_clip.contrastive import LmClipLoss, similarities
 from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
+from trainables.loop.checkpoint import Checkpoints
 from trainables.losses import Loss
 from trainables.losses.packing import stack_losses
-from trainables.measures import Evidence
+from trainables.measures import ALWAYS, Evidence
 from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
 from trainables.measures.scores import UNKNOWN, average_precision
 from trainables.models.clip import ClipModel
@@ -39,6 +38,7 @@ class LmClipWorker:
     """Trains one trial after the other; see `trainables.base.Worker`."""
 
     settings: LmClip
+    measures: tuple[str, ...] = ALWAYS
 
     def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> ClipStore:
         """Decoded images and the model of the first seed, made on first use."""
@@ -55,7 +55,7 @@ class LmClipWorker:
         for trial in trials:
             settings = self.settings.with_changes(trial.settings)
             with _repeatable(settings.deterministic):
-                yield trial, _Run(trial, prepared, settings, place / trial.id).result()
+                yield trial, _Run(trial, prepared, settings, place / trial.id).result(self.measures)
 
 
 @contextmanager
@@ -103,28 +103,37 @@ class _Run:
         self.weights = self._row_weights(trial)
         parameters = [p for p in self.model.module.parameters() if p.requires_grad]
         self.optimiser = _optimiser(parameters, settings)
-        self.checkpoint = Checkpoint(place / "checkpoint.pt", settings.checkpoint_minutes)
+        self.checkpoint = Checkpoints(place, settings.checkpoint_minutes)
         self.progress = self._resumed() or _Progress()
 
-    def result(self) -> Result:
+    def result(self, measures: tuple[str, ...]) -> Result:
         """Train what is missing, then measure."""
         finite = True
         while finite and self.progress.epoch < self.settings.epochs:
             finite = self._epoch()
         if self.progress.kept:
             self.model.module.load_state_dict(self.progress.kept)
-        logits = self._logits(*EVALUATED) if finite else {n: torch.zeros_like(self.targets[n]) for n in EVALUATED}
-        targets, known = ({n: of[n] for n in EVALUATED if n in of} for of in (self.targets, self.known))
-        scores = {name: self._scores(of)[None] for name, of in logits.items()}
         (result,) = results(
-            Evidence(scores, targets, self.store.facts.groups(), known),
+            self._evidence(predicted=finite),
             frequencies(self.targets["train"], self.known.get("train")),
             Curves(1, self.progress.curves),
+            measures,
             epochs=self.settings.epochs,
             wall_s=time.perf_counter() - self.started,
             paths=[path_of(self.loss)],
         )
         return result
+
+    def _evidence(self, *, predicted: bool) -> Evidence:
+        targets, known = ({n: of[n] for n in EVALUATED if n in of} for of in (self.targets, self.known))
+        groups = self.store.facts.groups()
+        if not predicted:
+            return Evidence({}, targets, groups, known)
+        embeddings = {name: self._embeddings(name) for name in EVALUATED}
+        logits = {name: self._logits(found) for name, found in embeddings.items()}
+        scores = {name: self._scores(found)[None] for name, found in logits.items()}
+        of_one = {name: found[None] for name, found in embeddings.items()}
+        return Evidence(scores, targets, groups, known, {n: found[None] for n, found in logits.items()}, of_one)
 
     def _epoch(self) -> bool:
         """One epoch, or the rest of one; False when its loss left the finite numbers."""
@@ -206,13 +215,14 @@ class _Run:
         s = trial.hyperparameters.get("s", sampling.s) if self.settings.tied_sampling else sampling.s
         return row_weights(self.targets["train"].cpu(), s=s, form=sampling.form)
 
+    def _embeddings(self, split: str) -> Tensor:
+        """Of the images of a split, [N, D]; the model is in evaluation mode afterwards."""
+        return self.model.embeddings(self.store.images.images, self.rows[split])
+
     @torch.inference_mode()
-    def _logits(self, *splits: str) -> dict[str, Tensor]:
-        """k times the cosines of images and class prompts [N, C] of some splits, in evaluation mode."""
-        self.model.module.eval()
-        prompts, images = self.texts.encode_prompts(), self.store.images.images
-        k = self.model.logit_scale
-        return {n: similarities(self.model.embeddings(images, self.rows[n]).to(self.dtype), prompts, k) for n in splits}
+    def _logits(self, embeddings: Tensor) -> Tensor:
+        """k times the cosines of images and class prompts, [N, C]."""
+        return similarities(embeddings, self.texts.encode_prompts(), self.model.logit_scale)
 
     def _scores(self, logits: Tensor) -> Tensor:
         if self.settings.scores == "softmax":
@@ -220,7 +230,7 @@ class _Run:
         return torch.sigmoid(self.loss.log_odds(logits.double()))
 
     def _val_map(self) -> float:
-        scores = self._scores(self._logits("val")["val"]).nan_to_num(0.0)
+        scores = self._scores(self._logits(self._embeddings("val"))).nan_to_num(0.0)
         if "val" in self.known:
             scores = scores.masked_fill(~self.known["val"], UNKNOWN)
         return float(average_precision(scores[None], self.targets["val"]).nanmean())
@@ -237,7 +247,7 @@ class _Run:
         self.checkpoint.save({"model": model, "optimiser": optimiser, "progress": vars(self.progress)})
 
     def _resumed(self) -> _Progress | None:
-        saved: Any = self.checkpoint.load(self.store.device)
+        saved = self.checkpoint.read(self.store.device)
         if saved is None:
             return None
         self.model.module.load_state_dict(saved["model"])

@@ -1,0 +1,57 @@
+"""The published long-tail lists are read as they are."""
+
+import numpy as np
+import pytest
+
+from tests.data.makers import write
+from tests.data.published import coco_mlt, voc_mlt
+from trainables import TrainableError
+from trainables.data import data_set
+from trainables.data.load import load
+
+
+@pytest.mark.parametrize("make", [voc_mlt, coco_mlt])
+def test_rows_labels_and_splits_follow_the_lists(make, tmp_path):
+    found = load(make(tmp_path), 8, tmp_path / "cache")
+    wanted = np.zeros((24, 4), dtype=np.uint8)
+    wanted[np.arange(24), np.arange(24) % 4] = wanted[np.arange(24), (np.arange(24) + 1) % 4] = 1
+    assert np.array_equal(found.targets[:24], wanted) and not found.targets[24:].any()
+    assert np.array_equal(found.images[:24, 4, 4, 0], 8 * np.arange(24))
+    assert found.split[:24].tolist() == [0] * 16 + [2] * 8
+    assert len(found.rows("test")) == (9 if make is coco_mlt else 8)
+    assert found.classes[1] == ("traffic light" if make is coco_mlt else "bicycle")
+
+
+def test_lists_may_lie_elsewhere(tmp_path):
+    here = voc_mlt(tmp_path / "a")
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for path in (tmp_path / "a").glob("voc_*.txt"):
+        path.rename(lists / path.name)
+    there = here.model_copy(update={"lists": str(lists)})
+    assert len(load(there, 8, tmp_path / "cache").targets) == 24
+    with pytest.raises(TrainableError, match=r"data.root: .*voc_labels.txt does not exist.*docs/data.md"):
+        here.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("voc_lt_train.txt", "VOCdevkit/VOC2012/JPEGImages/2008_000000.jpg 4", "line 1: class numbers must be 0 to 3"),
+        ("voc_lt_train.txt", "gone/a.jpg 0\ngone/b.jpg 1", r"2 images of 10 cannot be found .*gone/a.jpg, gone/b.jpg"),
+        ("voc_labels.txt", "aeroplane", "line 1: 'aeroplane' is not a name and a number"),
+        ("voc_labels.txt", "aeroplane 1", "numbers must be 0 to 0"),
+    ],
+)
+def test_faults_are_named_with_their_line(file, text, message, tmp_path):
+    voc_mlt(tmp_path)
+    write(tmp_path, {file: text})
+    with pytest.raises(TrainableError, match=message):
+        data_set({"name": "voc-mlt", "root": str(tmp_path)}).load(8, tmp_path / "cache")
+
+
+def test_a_broken_image_is_named(tmp_path):
+    data = voc_mlt(tmp_path)
+    write(tmp_path, {"VOCdevkit/VOC2007/JPEGImages/000016.jpg": b"no picture"})
+    with pytest.raises(TrainableError, match=r"1 image of 24 cannot be used: .*000016.jpg"):
+        data.load(8, tmp_path / "cache")

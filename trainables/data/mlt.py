@@ -1,0 +1,111 @@
+"""Long-tailed subsets of VOC and COCO by published lists of images (Wu et al. 2020).
+
+The lists are those that the LMPT and LM-CLIP authors publish with their code: a line an image, its path and the numbers
+of its classes; and a line a class, its name and number.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from trainables.cache import made_once
+from trainables.data.image_set import ImageSet
+from trainables.data.pixels import VERSION, decode, library
+from trainables.data.places import ImageFile, Place, checksums
+from trainables.data.settings import DataSettings, Validation
+from trainables.data.table import counted, shown
+from trainables.errors import TrainableError
+from trainables.settings import PathText
+
+
+class Mlt(DataSettings):
+    """Published lists of images beside folders of images."""
+
+    prefix: ClassVar[str]
+    """What the names of the lists begin with."""
+
+    root: PathText = Field(description="the folder of the images, as the lists name them")
+    lists: PathText | None = Field(None, description="the folder of the lists; root if none")
+    validation: Validation | None = Field(Validation(), description="carved from train; there is no official one")
+
+    def fingerprint(self) -> str:
+        """Hash of the lists and of the images they name."""
+        digest = hashlib.sha256()
+        for name in ("labels", "lt_train", "lt_test"):
+            digest.update(self._list(name).read_bytes())
+        for line in sorted(self._checksums(self._files()[0])):
+            digest.update(line.encode())
+        return digest.hexdigest()[:16]
+
+    def load(self, image_size: int, cache: Path) -> ImageSet:
+        files, labels, split = self._files()
+        decisive = [VERSION, library(), image_size, *self._checksums(files)]
+        key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+        folder = made_once(cache / f"images-{key}", lambda to: decode(files, image_size, False, to))
+        bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
+        if bad:
+            raise TrainableError(
+                f"data.root: {counted(len(bad), 'image')} of {len(files):,} cannot be used: "
+                f"{shown(f'{files[i]} {why}' for i, why in bad.items())}; unpack the archive again"
+            )
+        classes = self._classes()
+        targets = np.zeros((len(files), len(classes)), dtype=np.uint8)
+        for row, numbers in enumerate(labels):
+            targets[row, numbers] = 1
+        return ImageSet(np.load(folder / "images.npy", mmap_mode="r"), targets, split, None, classes)
+
+    def _list(self, name: str) -> Path:
+        path = Path(self.lists or self.root).expanduser() / f"{self.prefix}_{name}.txt"
+        if not path.is_file():
+            key = "lists" if self.lists else "root"
+            raise TrainableError(f"data.{key}: {path} does not exist; docs/data.md says where the lists are")
+        return path
+
+    def _classes(self) -> list[str]:
+        """Names in the order of their numbers."""
+        path, named = self._list("labels"), {}
+        for line, text in _lines(path):
+            found = re.fullmatch(r"(\S.*?)\s+(\d+)", text)
+            if not found:
+                raise TrainableError(f"data.lists: {path}, line {line}: {text!r} is not a name and a number")
+            named[int(found[2])] = found[1]
+        if sorted(named) != list(range(len(named))) or not named:
+            raise TrainableError(f"data.lists: {path}: the numbers must be 0 to {len(named) - 1}, each once")
+        return [named[number] for number in range(len(named))]
+
+    def _files(self) -> tuple[list[ImageFile], list[list[int]], np.ndarray]:
+        """Image files, class numbers and split of all lines. Raises TrainableError that lists missing images."""
+        num, place = len(self._classes()), Place(Path(self.root).expanduser(), ())
+        files, labels, split, missing = [], [], [], []
+        for code, name in ((0, "lt_train"), (2, "lt_test")):
+            path = self._list(name)
+            for line, text in _lines(path):
+                image, *rest = text.split()
+                if any(not (number.isdigit() and int(number) < num) for number in rest):
+                    raise TrainableError(f"data.lists: {path}, line {line}: class numbers must be 0 to {num - 1}")
+                files.append(ImageFile(place, image))
+                labels.append([int(number) for number in rest])
+                split.append(code)
+                if not (place.path / image).is_file():
+                    missing.append(image)
+        if missing:
+            raise TrainableError(
+                f"data.root: {counted(len(missing), 'image')} of {len(files):,} cannot be found under {place.path}: "
+                f"{shown(missing)}; unpack the archives there (docs/data.md)"
+            )
+        return files, labels, np.array(split, dtype=np.uint8)
+
+    def _checksums(self, files: list[ImageFile]) -> list[str]:
+        marks = checksums(files)
+        return [marks[file] for file in files]
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """(number, text) of the lines that are not blank."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
