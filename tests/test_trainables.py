@@ -117,6 +117,12 @@ def test_settings_import_no_torch(name):
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
+def with_weights(settings, path):
+    if "backbone" in settings:
+        return settings | {"backbone": settings["backbone"] | {"weights": path}}
+    return settings | {"model": settings["model"] | {"image": settings["model"]["image"] | {"weights": path}}}
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_identity_has_contents_and_no_path(name, tmp_path):
     import torch
@@ -126,7 +132,6 @@ def test_an_identity_has_contents_and_no_path(name, tmp_path):
         path = tmp_path / folder / "weights.pt"
         path.parent.mkdir()
         torch.save({}, path)
-        backbone = SETTINGS[name]["backbone"] | {"weights": str(path)}
-        settings = TRAINABLES[name].model_validate({"name": name, **SETTINGS[name], "backbone": backbone})
+        settings = TRAINABLES[name].model_validate({"name": name, **with_weights(SETTINGS[name], str(path))})
         texts.append(str(settings.identity(Squares())))
     assert texts[0] == texts[1] and str(tmp_path) not in texts[0]
