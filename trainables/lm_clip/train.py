@@ -55,7 +55,7 @@ class LmClipWorker:
         for trial in trials:
             settings = self.settings.with_changes(trial.settings)
             with _repeatable(settings.deterministic):
-                yield trial, _Run(trial, prepared, settings, place / trial.id).result(self.measures)
+                yield trial, Run(trial, prepared, settings, place / trial.id).result(self.measures)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ class _Progress:
     prompts: Tensor | None = None
 
 
-class _Run:
+class Run:
     """One trial from the model its seed starts from to its result."""
 
     def __init__(self, trial: Trial, store: ClipStore, settings: LmClip, place: Path) -> None:
@@ -138,7 +138,7 @@ class _Run:
     def _epoch(self) -> bool:
         """One epoch, or the rest of one; False when its loss left the finite numbers."""
         at, settings = self.progress, self.settings
-        order, mirrored = self._drawn(at.epoch)
+        order, mirrored = self.drawn(at.epoch)
         loss = self.loss.at(at.epoch / settings.epochs)
         for group in self.optimiser.param_groups:
             group["lr"] = _rate(settings, at.epoch)
@@ -148,7 +148,7 @@ class _Run:
         batches = [(rows, flips) for rows, flips in halves if len(rows) > 1 or settings.batch == 1]
         for step in range(at.step, len(batches)):
             torch.manual_seed(_number(self.seed, at.epoch, step))
-            at.total += self._step(loss, *batches[step], step)
+            at.total += self.step(loss, *batches[step], step)
             at.step = step + 1
             if not math.isfinite(at.total):
                 break
@@ -157,7 +157,7 @@ class _Run:
         self._end_epoch()
         return math.isfinite(float(at.curves["train_loss"][-1]))
 
-    def _step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int) -> float:
+    def step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int) -> float:
         """One step; the loss times the number of rows."""
         settings, model = self.settings, self.model
         total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
@@ -201,7 +201,7 @@ class _Run:
             at.kept = {name: value.detach().clone() for name, value in self.model.module.state_dict().items()}
         at.epoch, at.step, at.total = at.epoch + 1, 0, 0.0
 
-    def _drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
         """Rows of an epoch in order, and which of them are mirrored."""
         generator = torch.Generator().manual_seed(_number(self.seed, epoch, -1))
         num = len(self.targets["train"])
