@@ -329,3 +329,25 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(places, "_crc", locked)
     with pytest.raises(TrainableError, match=r"im\d.png cannot be read .Permission denied.; make it readable"):
         csv_table(six(tmp_path)).fingerprint()
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(TrainableError, match=r"cannot hold the decoded images .No space left.*EVENKEEL_CACHE"):
+        load(csv_table(six(tmp_path)), 8, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("key", ["tables", "classes_table", "split_lists"])
+def test_a_folder_where_a_file_is_meant_is_named(key, tmp_path):
+    given = {
+        "tables": {"tables": {"all": "images"}, "split_column": "split"},
+        "classes_table": {"classes_table": {"file": "images", "label": "a", "name": "b"}},
+        "split_lists": {"split_lists": {"test": "images"}, "split_column": None},
+    }
+    with pytest.raises(TrainableError, match=rf"data.{key}\S*: .*images cannot be read .Is a directory."):
+        csv_table(six(tmp_path), **given[key]).describe()
+    with pytest.raises(TrainableError, match="cannot be read .Is a directory."):
+        csv_table(six(tmp_path), **given[key]).fingerprint()

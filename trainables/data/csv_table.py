@@ -18,11 +18,11 @@ from trainables.data.labels import Meaning
 from trainables.data.load import check
 from trainables.data.overview import summary_of
 from trainables.data.pixels import VERSION, decode, library, take_rows
-from trainables.data.places import ImageFile, checksums, place_of, unreadable, zip_listing
+from trainables.data.places import ImageFile, checksums, place_of, zip_listing
 from trainables.data.rows import Rows, list_images, read_rows
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
-from trainables.data.table import DELIMITERS, counted, shown
+from trainables.data.table import DELIMITERS, content_of, counted, shown
 from trainables.errors import TrainableError, nearest
 from trainables.settings import SWITCH, PathText
 
@@ -211,10 +211,10 @@ class CsvTable(DataSettings):
         """Hash of the tables' bytes, of what zips list, and of the images in folders that the tables speak of."""
         digest = hashlib.sha256()
         for path in (*self.table_paths().values(), *self.list_paths().values()):
-            digest.update(path.read_bytes())
+            digest.update(content_of(path, "tables"))
         for key, other in (("classes_table", self.classes_table), ("group_table", self.group_table)):
             if other:
-                digest.update(self.path(other.file, f"{key}.file").read_bytes())
+                digest.update(content_of(self.path(other.file, f"{key}.file"), f"{key}.file"))
         files = {file for file in list_images(self).files if isinstance(file, ImageFile)}
         for line in _contents(files, self.image_paths()):
             digest.update(line.encode())
@@ -253,7 +253,9 @@ class CsvTable(DataSettings):
             key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
             folder = made_once(cache / f"images-{key}", lambda to: decode(files, size, self.grey, to))
         except OSError as error:
-            raise unreadable(error) from error
+            raise TrainableError(
+                f"{cache}: cannot hold the decoded images ({error.strerror}); free space there, or set EVENKEEL_CACHE"
+            ) from error
         bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
         if refusal := self._refusal(rows, absent | {at[i]: f"{files[i]} {why}" for i, why in bad.items()}):

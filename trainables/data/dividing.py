@@ -10,7 +10,7 @@ from trainables.data.image_set import SPLITS
 from trainables.data.places import id_key
 from trainables.data.splits import carve, folds
 from trainables.data.summary import Oddity
-from trainables.data.table import Dialect, Table, counted, is_blank, read_table, shown
+from trainables.data.table import Dialect, Table, counted, is_blank, read_table, read_text, shown
 from trainables.errors import TrainableError, nearest
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _listed(data: "CsvTable", ids: list[str]) -> tuple[np.ndarray, list[Oddity]]
     seen: dict[str, str] = {}
     unknown: list[str] = []
     for name, path in data.list_paths().items():
-        for line in path.read_text(encoding="utf-8-sig").splitlines():
+        for line in read_text(path, "split_lists", data.encoding).splitlines():
             if not (key := id_key(line.split(",")[0].strip())):
                 continue
             if seen.setdefault(key, name) != name:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.data.places import ImageFile
+from trainables.data.places import ImageFile, unreadable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,11 +40,10 @@ class BadImage(Exception):
 def decode(files: Sequence[ImageFile], size: int, grey: bool, folder: Path) -> None:
     """Write `images.npy` [N, size, size, 1 or 3] uint8 and `bad.json` (row -> reason; such a row is black) to `folder`.
 
-    Raises OSError for a file that cannot be read.
+    Raises TrainableError for a file that cannot be read, OSError when there is no room.
     """
     folder.mkdir()
-    shape = (len(files), size, size, 1 if grey else 3)
-    images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    images = _empty(folder / "images.npy", (len(files), size, size, 1 if grey else 3))
     bad: dict[int, str] = {}
 
     def fill(row: int) -> None:
@@ -61,17 +60,26 @@ def decode(files: Sequence[ImageFile], size: int, grey: bool, folder: Path) -> N
     (folder / "bad.json").write_text(json.dumps(dict(sorted(bad.items()))), encoding="utf-8")
 
 
+def _empty(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A memory-mapped file of bytes whose room is taken at once: a full disk is an error here, not a crash later."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
+    return array
+
+
 def take_rows(source: Path, rows: np.ndarray, to: Path) -> None:
     """Write some rows of an array file to another, block by block."""
     images = np.load(source, mmap_mode="r")
-    kept = np.lib.format.open_memmap(to, mode="w+", dtype=images.dtype, shape=(len(rows), *images.shape[1:]))
+    kept = _empty(to, (len(rows), *images.shape[1:]))
     for start in range(0, len(rows), BLOCK):
         kept[start : start + BLOCK] = images[rows[start : start + BLOCK]]
     kept.flush()
 
 
 def pixels(file: ImageFile, size: int, grey: bool) -> np.ndarray:
-    """One image as a viewer shows it, squeezed to [size, size, 1 or 3] uint8. Raises BadImage; OSError on reading."""
+    """One image as a viewer shows it, squeezed to [size, size, 1 or 3] uint8. Raises BadImage; TrainableError."""
     from PIL import Image
 
     content = _content(file)
@@ -99,6 +107,8 @@ def _content(file: ImageFile) -> bytes:
         content = file.read()
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BadImage(f"is damaged inside the zip ({error})") from error
+    except OSError as error:
+        raise unreadable(error) from error
     except (RuntimeError, NotImplementedError) as error:
         raise BadImage(f"cannot be taken out of the zip ({error}); make the zip anew") from error
     if not content:

@@ -87,7 +87,7 @@ def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) ->
 
     Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
     """
-    text = _text(path, key, dialect.encoding)
+    text = read_text(path, key, dialect.encoding)
     named, text, skipped = _separator_line(text)
     given = DELIMITERS.get(dialect.delimiter or "", dialect.delimiter) or named
     delimiter = given or _found_delimiter(path, key, text, dialect.columns, set(wanted))
@@ -130,11 +130,17 @@ def _trimmed(fields: list[str], least: int) -> list[str]:
     return cells
 
 
-def _text(path: Path, key: str, encoding: str | None) -> str:
+def content_of(path: Path, key: str) -> bytes:
+    """The bytes of a file. Raises TrainableError."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise TrainableError(f"data.{key}: {path} cannot be read ({error.strerror}); give a file of text") from error
+
+
+def read_text(path: Path, key: str, encoding: str | None) -> str:
+    """The text of a file, in `encoding` or what its first bytes say. Raises TrainableError."""
+    content = content_of(path, key)
     for magic, what in NO_TEXT.items():
         if content.startswith(magic):
             raise TrainableError(f"data.{key}: {path} is {what}, not a text; save it as CSV (UTF-8)")
