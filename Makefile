@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench bench-tracking bench-losses docs house clean
+.PHONY: demo test test-oldest-mlflow lint bench bench-tracking bench-losses docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -11,6 +11,10 @@ demo: $(READY)  ## install, run the demo study, write its report
 
 test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
 	$(BIN)/python -m pytest
+
+test-oldest-mlflow: $(READY)  ## tracking with the lowest MLflow that pyproject.toml allows (which wants SQLAlchemy 2.0)
+	$(BIN)/python -m pip install --quiet --upgrade --target .oldest-mlflow "mlflow==3.7.0" "sqlalchemy<2.1"
+	PYTHONPATH=.oldest-mlflow $(BIN)/python -m pytest tests/test_tracking.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -33,7 +37,7 @@ house: $(READY)  ## counts that show drift: lengths, untyped crossings, imports 
 	$(BIN)/python benchmarks/house.py
 
 clean:
-	rm -rf $(VENV) studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .oldest-mlflow studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
