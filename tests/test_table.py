@@ -11,6 +11,7 @@ from reports.facts import MeasureFacts, StudyFacts
 from reports.page import render
 from reports.sections.measurements import Measurements
 from reports.table import IDENTITY, STATES, TrialRow, facts_of, trial_table
+from study.errors import UserError
 from study.records.facts import MEASURES, facts_of_study, read_facts
 from tests.synthetic import row, study, table
 
@@ -75,6 +76,12 @@ def test_what_0_2_0_stored_is_read():
     assert facts.margin == 0.02 and facts.title == "mAP" and facts.data.groups == {"head": (0,), "tail": (1,)}
     assert facts.trainable == {"model": "test_resnet, frozen", "training": "20 epochs, batch 256, lr 0.005"}
     assert facts.losses["asl"].space["clip"].symbol == "m" and list(facts.measures) == list(MEASURES)
+
+
+@pytest.mark.parametrize("stored", [{}, {"name": "x", "margin": 1}, study().to_json() | {"colour": "blue"}])
+def test_a_stored_study_that_cannot_be_read_is_a_line_not_a_traceback(stored):
+    with pytest.raises(UserError, match="folder/study.json: .*written by a newer evenkeel"):
+        read_facts(stored, "folder/study.json")
 
 
 def test_identity_columns_are_the_fields_of_a_row(rng):

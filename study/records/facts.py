@@ -7,6 +7,7 @@ from typing import Any
 
 from reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
 from search_spaces.space import Parameter
+from study.errors import UserError
 from study.file.losses import Loss
 from study.file.study import StudyConfig
 from trainables.measures import ALWAYS, columns
@@ -61,9 +62,12 @@ def _former_margins(former: StudyFacts | None, margins: dict[str, float]) -> tup
     return former.former_margins if former.margins == margins else (*former.former_margins, former.margins)
 
 
-def read_facts(contents: dict[str, Any]) -> StudyFacts:
-    """What was stored of a study, by this version or an earlier one. Raises ValueError for anything else."""
-    return StudyFacts.from_json(contents if "measures" in contents else _upgraded(contents))
+def read_facts(contents: dict[str, Any], where: str = "study.json") -> StudyFacts:
+    """What was stored of a study by this version or an earlier one. Raises UserError, with `where`, for all else."""
+    try:
+        return StudyFacts.from_json(contents if "measures" in contents else _upgraded(contents))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{where}: {error}; was it written by a newer evenkeel?") from error
 
 
 def _upgraded(summary: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """From the ledger, or from MLflow alone, to the trial table. Both give the same one."""
 
 from itertools import starmap
-from typing import Any
 
 import pandas as pd
 
-from reports.facts import StudyFacts
 from reports.table import TrialRow, trial_table
 from study.errors import UserError
 from study.records.facts import read_facts
@@ -19,7 +17,7 @@ def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
     study = ledger.read_study()
     if study is None:
         raise UserError(f"{ledger.storage}: no study here yet; run it first, or give the right --storage")
-    facts = _facts(study.summary, f"{ledger.storage}/study.json")
+    facts = read_facts(study.summary, f"{ledger.storage}/study.json")
     return trial_table(starmap(row_of, ledger.read_all().items()), facts)
 
 
@@ -29,14 +27,7 @@ def table_from_mlflow(uri: str, name: str, identity: str | None = None) -> pd.Da
     Raises LookupError when there is none and ConnectionError when nobody answers.
     """
     contents, records = read_experiment(uri, name, identity)
-    return trial_table(starmap(row_of, records.items()), _facts(contents, f"MLflow experiment {name!r}"))
-
-
-def _facts(contents: dict[str, Any], where: str) -> StudyFacts:
-    try:
-        return read_facts(contents)
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{where}: {error}; was it written by a newer evenkeel?") from error
+    return trial_table(starmap(row_of, records.items()), read_facts(contents, f"MLflow experiment {name!r}"))
 
 
 def row_of(trial_id: str, record: TrialRecord) -> TrialRow:
