@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study import __version__
-from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, ClusterError, UserError
+from study.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_CLUSTER,
+    EXIT_INTERRUPTED,
+    EXIT_STORAGE,
+    ClusterError,
+    StorageError,
+    UserError,
+)
 
 COMMANDS = {
     "presets": ("list the studies that come with evenkeel", "evenkeel presets"),
@@ -20,6 +28,8 @@ COMMANDS = {
     "doctor": ("check this machine, and the data of a study", "evenkeel doctor demo"),
 }
 """Command -> what it does, and an example."""
+SUPERVISED = ("run",)
+"""Commands whose work is done in a child process."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,8 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.own_code = _own_code(getattr(options, "study", None) or "")
     sys.path += [folder for folder in options.own_code if folder not in sys.path]
+    if options.command in SUPERVISED:
+        from study.run.supervisor import supervised
+
+        return supervised(lambda: _run(options))
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return importlib.import_module(f"study.commands.{options.command}").execute(options)
+    except StorageError as error:
+        return _complain(str(error), EXIT_STORAGE)
     except UserError as error:
         return _complain(str(error), EXIT_BAD_INPUT)
     except ClusterError as error:
@@ -53,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="evenkeel",
         description="How steady is a loss when its hyperparameters move?",
         epilog="STUDY is a study file (*.yaml) or a preset's name. Exit codes: 0 all well, 1 some trials failed, "
-        "2 bad input, 3 cluster trouble, 130 interrupted. Try: evenkeel plan demo",
+        "2 bad input, 3 cluster trouble, 4 a place that cannot be written, 130 interrupted. Try: evenkeel plan demo",
     )
     parser.add_argument("--version", action="version", version=f"evenkeel {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -91,8 +111,9 @@ def _add_study(parser: argparse.ArgumentParser, *, optional: bool = False) -> No
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow; default: a database in the study's folder")
     parser.add_argument("--track-later", action="store_true", help="run even if MLflow does not answer")
-    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster, for example auto or ray://head:10001")
+    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto, or host:port of its head")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes; default: all there is room for")
     parser.add_argument("--serial", action="store_true", help="no Ray: one process, for debugging")
     parser.add_argument("--accept-changes", action="store_true", help="set trials of the former study file aside")
+    parser.add_argument("--keep-going", action="store_true", help="even if all trials fail alike from the start")
     parser.add_argument("--retry-failed", action="store_true", help="run failed trials again")

@@ -11,6 +11,7 @@ from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
 from study.run import engine
+from study.run.lease import Lease
 from study.run.places import own_database
 from study.run.serial import SerialRunner
 from trainables.probe.train import ProbeWorker
@@ -91,8 +92,8 @@ def test_everything_planned_and_searched_is_done(finished):
 
 def test_running_again_runs_nothing(finished):
     folder, outcome, _ = finished
-    again, display = run(folder / "tiny.yaml", folder / "storage")
-    assert again.num_new == 0 and again.states == outcome.states and display.recorded == display.total
+    again, display = run(folder / "tiny.yaml", folder / "storage", runner=None)  # none is made
+    assert again.num_new == 0 and again.states == outcome.states and not display.said
 
 
 def test_mlflow_alone_gives_the_same_table(finished):
@@ -223,5 +224,8 @@ def test_a_silent_server_may_be_accepted(finished, tmp_path):
 
 
 def test_two_runs_of_a_study_keep_off_each_other(finished, tmp_path):
-    with ledger_of(finished[0] / "storage").alone(), pytest.raises(UserError, match="another run of this study"):
+    with (
+        Lease(ledger_of(finished[0] / "storage").folder, print).held(),
+        pytest.raises(UserError, match="another run of this study"),
+    ):
         run(finished[0] / "tiny.yaml", finished[0] / "storage")

@@ -31,9 +31,10 @@ def make(tmp_path):
         ledger = Ledger(str(tmp_path), plan.config.name)
         ledger.create()
         seen = Counter()
-        settings = {"pack_size": 7, "workers": 2, "retries": 1} | changes
+        settings = {"pack_size": 7, "retries": 1, "keep_going": False} | changes
         settings |= {"on_trial": lambda i, s: seen.update([i]), "on_pack": lambda trials: None}
         feed = Feed(plan.planned(), Searches(plan), ledger, known=known or {}, **settings)
+        feed.divide(2)
         return feed, seen, ledger
 
     return build

@@ -1,8 +1,15 @@
-"""Where this machine keeps what is computed once: images, features, compiled losses."""
+"""Where this machine keeps what is computed once: images, features, compiled losses.
 
+What is kept has its files' sizes and hashes beside it (`NAME.sum`), compared when a process first opens it; what is not
+as it was made (cut off, flipped, emptied) is made again. Hashing is done once for a file as it lies there: the stamp
+`NAME.seen` tells by size, time and inode that it is still the one that was hashed.
+"""
+
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
@@ -14,24 +21,83 @@ def default_cache() -> str:
     return os.environ.get("EVENKEEL_CACHE", str(home / "evenkeel"))
 
 
-def made_once(path: Path, make: Callable[[Path], object]) -> Path:
+def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = False) -> Path:
     """`path`, a file or folder that `make` writes under the temporary name it is given; one process makes, others wait.
 
-    The temporary name ends like `path`. What `make` raises is passed on and leaves nothing behind.
+    The temporary name ends like `path`. What `make` raises is passed on and leaves nothing behind. What was damaged
+    since is made again, unless it `changes` by its use, as a database does.
     """
-    if path.exists():
+    if _usable(path, changes):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        if not path.exists():
+        if not _usable(path, changes):
+            for left in path.parent.glob(f".*.{path.name}"):  # of makers that were killed: nobody else makes now
+                _remove(left)
             temporary = path.with_name(f".{os.getpid()}.{path.name}")
-            _remove(temporary)
             try:
                 make(temporary)
+                if not changes:
+                    _write(_beside(path, "sum"), json.dumps(_sums(temporary)))
+                    _remove(path)
                 temporary.rename(path)
             finally:
                 _remove(temporary)
     return path
+
+
+def _usable(path: Path, changes: bool) -> bool:
+    return path.exists() and (changes or _whole(path))
+
+
+def _whole(path: Path) -> bool:
+    """Whether `path` is as it was made."""
+    try:
+        sums, seen = _beside(path, "sum").read_text(), _beside(path, "seen")
+        stamp = json.dumps([sums, _stamp(path)])
+        if seen.exists() and seen.read_text() == stamp:
+            return True
+        if json.loads(sums) != _sums(path):
+            return False
+    except (OSError, ValueError):
+        return False
+    _write(seen, stamp)
+    return True
+
+
+def _sums(path: Path) -> dict[str, list[int | str]]:
+    """Size and hash of each file."""
+    found: dict[str, list[int | str]] = {}
+    for name, file in _files(path):
+        with file.open("rb") as opened:
+            found[name] = [file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()]
+    return found
+
+
+def _stamp(path: Path) -> list[list[int | str]]:
+    return [[name, (s := file.stat()).st_size, s.st_mtime_ns, s.st_ino] for name, file in _files(path)]
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                yield str(file.relative_to(path)), file
+    else:
+        yield "", path
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}.{suffix}")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

@@ -25,6 +25,11 @@ def spare_bytes(device: str) -> float:
     return GPU_SHARE * torch.cuda.mem_get_info()[0]
 
 
+def share_gpu(fraction: float) -> None:
+    """Let this process use only so much of its GPU's memory: neighbours on the GPU do not feel its appetite."""
+    torch.cuda.set_per_process_memory_fraction(fraction)
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute as a worker with one CPU does, for measurements."""

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 DESIGNS = ("sweep", "sobol", "search", "confirm")
@@ -36,18 +38,38 @@ class Trial:
         """What of this trial may vary: its hyperparameters, and the settings in which it departs from the study's."""
         return self.hyperparameters | self.settings
 
-    @property
+    @cached_property
     def id(self) -> str:
         """16 hexadecimal digits: a hash of all that decides the result, and of the design.
 
         The design counts because a searched point was chosen by its outcome: it must never stand in for a planned one.
         Label, group and moved are words only and do not count.
         """
-        contents = asdict(self)
-        for name in ("label", "group", "moved") + (() if self.settings else ("settings",)):
-            del contents[name]
-        canonical = json.dumps(contents, sort_keys=True, separators=(",", ":"), default=_refuse)
+        parts = [
+            ("data", _shared_text(self.data)),
+            ("design", _text(self.design)),
+            ("hyperparameters", _shared_text(self.hyperparameters)),
+            ("loss", _text(self.loss)),
+            ("seed", _text(self.seed)),
+            *([("settings", _text(self.settings))] if self.settings else []),
+            ("trainable", _shared_text(self.trainable)),
+        ]
+        canonical = "{" + ",".join(f'"{name}":{text}' for name, text in parts) + "}"
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def identity(self) -> str:
+        """16 hexadecimal digits: a hash of data and trainable, which all trials of a study share."""
+        return identity_of(self.data, self.trainable)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: whoever reads a trial works its id out again."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def identity_of(data: dict[str, Any], trainable: dict[str, Any]) -> str:
+    """The `identity` of trials of these."""
+    return hashlib.sha256(f"{_shared_text(data)} {_shared_text(trainable)}".encode()).hexdigest()[:16]
 
 
 def shared_settings(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -60,3 +82,20 @@ def shared_settings(trials: Sequence[Trial]) -> dict[str, Any]:
 
 def _refuse(value: object) -> str:
     raise TypeError(f"a trial holds numbers, strings, lists and None only, got {value!r}")
+
+
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_refuse).encode
+_TEXTS: OrderedDict[int, tuple[dict[str, Any], str]] = OrderedDict()
+NUM_TEXTS = 64
+
+
+def _shared_text(value: dict[str, Any]) -> str:
+    """The text of a dictionary that many trials share, written once. The entry holds the dictionary, so that no other
+    one can come to have its identity; a planner's dictionaries do not change."""
+    known = _TEXTS.get(id(value))
+    if known is not None and known[0] is value:
+        return known[1]
+    _TEXTS[id(value)] = (value, text := _text(value))
+    if len(_TEXTS) > NUM_TEXTS:
+        _TEXTS.popitem(last=False)
+    return text

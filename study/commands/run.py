@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
+from study.errors import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, EXIT_OK, UserError
 from study.file.read import load_study
 from study.file.study import StudyConfig
 from study.run import engine
@@ -24,6 +24,7 @@ def execute(options: argparse.Namespace) -> int:
             track_later=options.track_later,
             accept_changes=options.accept_changes,
             retry_failed=options.retry_failed,
+            keep_going=options.keep_going,
             python_path=tuple(options.own_code),
         ),
         lambda storage: _runner(config, options, storage),
@@ -34,6 +35,16 @@ def execute(options: argparse.Namespace) -> int:
     sys.stdout.write(f"{config.name}: {states_text(outcome.states)} ({new}) in {storage}\n")
     if outcome.num_untracked:
         sys.stderr.write(f"{outcome.num_untracked:,} trials are not in MLflow yet; the next run catches up\n")
+    for line in outcome.reasons:
+        sys.stderr.write(f"  {line}\n")
+    if outcome.same_reason:
+        sys.stderr.write(
+            f"evenkeel: stopped, since every trial failed for one reason: {outcome.same_reason}. Correct it and run "
+            "again with --retry-failed, or give --keep-going\n"
+        )
+    if outcome.stopped:
+        sys.stderr.write("evenkeel: stopped; nothing is lost: the same command goes on\n")
+        return EXIT_INTERRUPTED
     return EXIT_FAILED_TRIALS if outcome.states["failed"] else EXIT_OK
 
 
@@ -50,4 +61,5 @@ def _runner(config: StudyConfig, options: argparse.Namespace, storage: str) -> e
         cpus=config.resources.cpus,
         gpus=config.resources.gpus,
         storage=storage,
+        custom=config.resources.custom,
     )

@@ -12,6 +12,7 @@ from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import STATES
 from study.run.places import Storage
+from study.run.reasons import reasons
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -23,8 +24,9 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"{ledger.storage}: no study here yet; start it with: evenkeel run {options.study}")
     facts = read_facts(study.summary)
     tallies: dict[str, Counter[str]] = {label: Counter() for label in facts.losses}
-    for record in ledger.read_all().values():
-        tallies.setdefault(record.trial.label, Counter())[record.state] += 1
+    entries = ledger.entries().values()
+    for entry in entries:
+        tallies.setdefault(entry.label, Counter())[entry.state] += 1
     planned = {label: sum(designs.values()) for label, designs in facts.planned.items()}
     rows = {label: _row(tally, planned.get(label, 0)) for label, tally in tallies.items()}
     total = {key: sum(row[key] for row in rows.values()) for key in (*STATES, "missing")}
@@ -32,7 +34,16 @@ def execute(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"study": config.name, "total": total, "losses": rows}) + "\n")
     else:
         show(["", *total], [[label, *row.values()] for label, row in [*rows.items(), ("all", total)]], totals=True)
+    for line in [*reasons(entries), *_damaged(ledger)]:
+        sys.stderr.write(f"  {line}\n")
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
+
+
+def _damaged(ledger: Ledger) -> list[str]:
+    first = [f"{ledger.storage}/{file.name} ({file.why})" for file in ledger.damaged[:1]]
+    return [
+        f"{len(ledger.damaged)} files cannot be read; the next run repeats their trials: {place}" for place in first
+    ]
 
 
 def _row(tally: Counter[str], planned: int) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """What one worker gets."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from trainables.settings import Settings
@@ -11,6 +13,8 @@ class Resources(Settings):
     workers: int | None = Field(None, ge=1, description="as many as the machine or cluster has room for when left out")
     cpus: float = Field(1, gt=0, description="cores a worker")
     gpus: float = Field(0, ge=0, description="GPUs a worker; a fraction shares one")
+    custom: dict[str, float] = Field({}, description="custom resources of the cluster's nodes, for example {a100: 1}")
+    device: Literal["cpu", "cuda"] | None = Field(None, description="where to compute; by gpus when left out")
     pack_size: int = Field(64, ge=1, description="trials trained at once, at most")
     memory_gib: float | None = Field(None, gt=0, description="memory a worker may use for a pack")
     retries: int = Field(1, ge=0, description="how often a failed trial is tried again before it is recorded")

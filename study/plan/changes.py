@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from study.plan.planner import Planner
 from trainables import Trial
 from trainables.settings import places
+from trainables.trial import identity_of
 
 HARMLESS = ("description", "reproduces", "storage", "tracking", "resources", "margin")
 """Keys that decide no result; paths are harmless too, since contents are known by their hashes."""
@@ -29,18 +30,34 @@ class Changes:
         return ", ".join(self.keys[:6]) + (", ..." if len(self.keys) > 6 else "")
 
 
-def changes(before: dict[str, Any], planner: Planner, planned: list[Trial], recorded: Mapping[str, Trial]) -> Changes:
+class Recorded(Protocol):
+    """What must be known of a recorded trial."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def design(self) -> str: ...
+
+    @property
+    def identity(self) -> str: ...
+
+
+def changes(
+    before: dict[str, Any], planner: Planner, planned: list[Trial], recorded: Mapping[str, Recorded]
+) -> Changes:
     """What differs between the study as it was (`before`, its configuration) and as it is now."""
     harmless = (*HARMLESS, *places(planner.config))
     new = planner.config.model_dump(mode="json")
     keys = sorted(key for key in _differences(before, new) if not key.startswith(harmless))
     labels = {trial.id: trial.label for trial in planned}
+    identity = identity_of(planner.data, planner.trainable)
     same_search = not any(key.startswith(SEARCHED) for key in keys)
 
-    def usable(trial_id: str, trial: Trial) -> bool:
+    def usable(trial_id: str, trial: Recorded) -> bool:
         if trial.design in ("sweep", "sobol"):
             return labels.get(trial_id) == trial.label
-        return same_search and trial.data == planner.data and trial.trainable == planner.trainable
+        return same_search and trial.identity == identity
 
     return Changes(keys, [trial_id for trial_id, trial in recorded.items() if not usable(trial_id, trial)])
 

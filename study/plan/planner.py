@@ -1,7 +1,7 @@
 """From a study to its trials: pure, the same list every time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from study.file.losses import Loss
@@ -53,8 +53,9 @@ class Planner:
         for design, settings in (("sweep", self._sweep), ("sobol", self._sobol)):
             for loss in self.config.losses:
                 for moved, setting in settings(loss):
+                    first = self.trial(loss, setting, self.config.seeds[0], design, moved=moved)
                     for seed in self.config.seeds:
-                        trial = self.trial(loss, setting, seed, design, moved=moved)
+                        trial = replace(first, seed=seed)  # they share what is large
                         trials.setdefault(trial.id, trial)
         return list(trials.values())
 

@@ -1,100 +1,75 @@
 """The trial ledger: one small record per trial, written by the worker the moment the trial ends. It is the truth.
 
-A record is written under a temporary name and renamed, so a reader never sees half of one. The folder may lie on a
-local disk, NFS or an object store (anything fsspec opens).
+A reader never sees half of a record. `trials/` holds one file a record; those that are closed for good move, thousands
+at a time, into `packed/` (study.records.packed). What cannot be read is left out, and set aside by the next run.
 """
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
-from functools import cached_property
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 from uuid import uuid4
 
-import fsspec
-from filelock import FileLock, Timeout
-from fsspec.core import url_to_fs
-
 from study.errors import UserError
+from study.records import packed
+from study.records.entry import Entry
+from study.records.folder import Folder
 from study.records.record import StudyRecord, TrialRecord
 
-WAY_OUT = "move the file away and run again: only this trial is repeated"
+CLOSED = ("done", "diverged", "censored")
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A file of records that cannot be read, and why."""
+
+    name: str
+    why: str
 
 
 class Ledger:
-    """The records of one study under `storage`."""
+    """The records of one study under `storage`. `damaged` is what the last reading of all records had to leave out."""
 
     def __init__(self, storage: str, study: str) -> None:
-        self.storage = storage
-        self.study = study
-
-    @cached_property
-    def _fs_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        return url_to_fs(self.storage)
-
-    @property
-    def fs(self) -> fsspec.AbstractFileSystem:
-        return self._fs_root[0]
-
-    @property
-    def root(self) -> str:
-        return self._fs_root[1]
+        self.storage, self.study = storage, study
+        self.folder = Folder(storage)
+        self.damaged: list[Damaged] = []
 
     def create(self) -> None:
-        """Make the folder; raises UserError when it cannot be written or belongs to another study."""
+        """Make the folder. Raises UserError (StorageError) when it belongs to another study (cannot be written)."""
         owner = self.read_study()
         if owner and owner.name != self.study:
             raise UserError(
                 f"{self.storage}: this folder holds the study {owner.name!r}, not {self.study!r}; "
                 "give another --storage, or the right study file"
             )
-        try:
-            self.fs.makedirs(f"{self.root}/trials", exist_ok=True)
-            trace = f"{self.root}/.write-{os.getpid()}"
-            self.fs.pipe_file(trace, b"")
-            self.fs.rm_file(trace)
-        except OSError as error:
-            raise UserError(f"{self.storage}: cannot be written ({error}); give another --storage") from error
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep a second run off a local folder; the lock dies with its process, however that ends."""
-        if not self._is_local:
-            yield
-            return
-        lock = FileLock(f"{self.root}/.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise UserError(f"{self.storage}: another run of this study is going on; wait for it or stop it") from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @property
-    def _is_local(self) -> bool:
-        return "file" in self.fs.protocol or self.fs.protocol == "file"
+        self.folder.create("trials")
 
     def read_study(self) -> StudyRecord | None:
-        """What was written by `write_study`, or None for a new folder."""
-        path = f"{self.root}/study.json"
-        if not self.fs.exists(path):
-            return None
+        """What was written by `write_study`; None for a new folder and for a file that cannot be read any more."""
         try:
-            return StudyRecord(**json.loads(self.fs.cat_file(path)))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{self.storage}/study.json: not readable ({error}); restore or delete it") from error
+            study = StudyRecord(**json.loads(self.folder.read("study.json")))
+            return study if study.name else None
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            return None
 
     def write_study(self, study: StudyRecord) -> StudyRecord:
         """The resolved study, for status and reports. It keeps the identity that it was given at first."""
         before = self.read_study()
-        study = replace(study, identity=(before and before.identity) or study.identity or uuid4().hex)
-        self._write(f"{self.root}/study.json", asdict(study))
+        study = replace(
+            study, identity=(before and before.identity) or self._identity() or study.identity or uuid4().hex
+        )
+        self.folder.write("identity", study.identity.encode())  # once more: MLflow knows the study by it
+        self._write("study.json", asdict(study))
         return study
+
+    def _identity(self) -> str | None:
+        try:
+            return self.folder.read("identity").decode() or None
+        except (FileNotFoundError, ValueError):
+            return None
 
     def write(self, record: TrialRecord, place: Path = Path()) -> None:
         """Record a trial. A trial that is already done stays as it is.
@@ -102,102 +77,182 @@ class Ledger:
         `record.files` are paths (under `place`, where they are relative) of files that move beside the record, all
         before it: whoever reads a record finds its files. Raises OSError when one is not there.
         """
-        path = self._path(record.id)
-        if self.fs.exists(path) and self.read(record.id).state == "done":
+        if (before := self._loose(record.id)) and before.state == "done":
             return
-        self._discard(self._files(record.id))
+        self._discard(_files(record.id))
         if record.files:
             record = self._with_files(record, place)
-        self._write(path, record.to_json())
+        self._write(_name(record.id), record.to_json())
 
     def file(self, record: TrialRecord, name: str) -> str:
-        """Where the file `name` of a record lies, as a path of `fs`."""
-        return f"{self._files(record.id)}/{record.files[name]}"
+        """Where the file `name` of a record lies, as a path of `folder.fs`."""
+        return self.folder.at(f"{_files(record.id)}/{record.files[name]}")
 
-    def read(self, trial_id: str) -> TrialRecord:
-        """One record. Raises UserError for a half-written or foreign one."""
-        path = self._path(trial_id)
-        return self._checked(path, self.fs.cat_file(path))
+    def find(self, trial_id: str) -> TrialRecord | None:
+        """The record of a trial that was just recorded; None when there is none (or it cannot be read)."""
+        return self._loose(trial_id)
+
+    def entries(self) -> dict[str, Entry]:
+        """What is recorded, by trial id in order, in short. Records that cannot be read are listed in `damaged`."""
+        self.damaged = []
+        loose = {record.id: Entry.of(record) for record in self._read_loose()}
+        closed = {e.id: e for _, content in self._read_packed() for e in packed.entries(content)}
+        return dict(sorted((loose | closed).items()))
 
     def read_all(self) -> dict[str, TrialRecord]:
-        """All records by trial id, in the order of their ids."""
-        paths = self._paths()
-        contents = self.fs.cat(paths) if paths else {}
-        contents = {paths[0]: contents} if isinstance(contents, bytes) else contents
-        records = [self._checked(path, contents[path]) for path in paths]
-        return {record.id: record for record in records}
+        """All records by trial id, in order. Those that cannot be read are listed in `damaged`."""
+        self.damaged = []
+        loose = {record.id: record for record in self._read_loose()}
+        closed = {r.id: r for _, content in self._read_packed() for r in packed.records(content)}
+        return dict(sorted((loose | closed).items()))
 
     def ids(self) -> set[str]:
-        """Ids of all recorded trials, without reading them."""
-        return self._ids_in("trials")
+        """Ids of all recorded trials; what lies in files of their own is not read."""
+        return _ids(self.folder.names("trials", ".json")) | self._packed_ids()
 
     def remove(self, trial_id: str) -> None:
         """Forget a record and its files (a failed trial that is to run again)."""
-        self.fs.rm_file(self._path(trial_id))
-        self._discard(self._files(trial_id))
+        self.folder.remove(_name(trial_id))
+        self._discard(_files(trial_id))
 
-    def retire(self, trial_id: str) -> None:
-        """Set a record and its files aside: kept in `retired/`, no longer part of the study."""
-        self.fs.makedirs(f"{self.root}/retired", exist_ok=True)
-        if self.fs.exists(self._files(trial_id)):
-            self._discard(self._files(trial_id, "retired"))
-            self.fs.mv(self._files(trial_id), self._files(trial_id, "retired"), recursive=True)
-        self.fs.mv(self._path(trial_id), f"{self.root}/retired/{trial_id}.json")
+    def retire(self, trial_ids: Collection[str]) -> None:
+        """Set records and their files aside: kept in `retired/`, no longer part of the study."""
+        for name, content in self._read_packed():
+            found = list(packed.records(content))
+            if not any(record.id in trial_ids for record in found):
+                continue
+            for record in found:  # all of them get a file of their own again, before theirs goes
+                self._write(_name(record.id), record.to_json())
+            self.folder.remove(name)
+        for trial_id in trial_ids:
+            if self.folder.exists(_files(trial_id)):
+                self._discard(_files(trial_id, "retired"))
+                self.folder.fs.makedirs(self.folder.at("retired"), exist_ok=True)
+                fs, at = self.folder.fs, self.folder.at
+                fs.mv(at(_files(trial_id)), at(_files(trial_id, "retired")), recursive=True)
+            self.folder.move(_name(trial_id), _name(trial_id, "retired"))
 
     def retired_ids(self) -> set[str]:
-        """Ids of the records set aside."""
-        return self._ids_in("retired") - self.ids()
+        """Ids of the records that were retired."""
+        return _ids(self.folder.names("retired", ".json")) - self.ids()
 
-    def _ids_in(self, folder: str) -> set[str]:
-        return {path.rpartition("/")[2].removesuffix(".json") for path in self._paths(folder)}
+    def set_aside(self, damaged: Iterable[Damaged]) -> None:
+        """Move what cannot be read to `set-aside/`; what is still good in a file of many records is kept."""
+        for file in damaged:
+            if file.name.startswith("packed/"):
+                self._pack(packed.salvaged(self.folder.read(file.name)))
+            self.folder.move(file.name, f"set-aside/{file.name.rpartition('/')[2]}")
 
-    def _paths(self, name: str = "trials") -> list[str]:
-        folder = f"{self.root}/{name}"
-        if not self.fs.exists(folder):
-            return []
-        self.fs.invalidate_cache(folder)
-        return sorted(
-            p for p in self.fs.ls(folder, detail=False) if p.endswith(".json") and "/." not in p.removeprefix(folder)
-        )
+    def pack(self, trial_ids: Iterable[str] | None = None) -> int:
+        """Move closed records out of files of their own; returns how many. Killed at any point, nothing is lost:
+        a record may stand twice for a while, and is the same in both."""
+        already = self._packed_ids() if trial_ids is None else set()
+        names = self.folder.names("trials", ".json") if trial_ids is None else [_name(i) for i in sorted(trial_ids)]
+        self.folder.remove(*(name for name in names if _id(name) in already))
+        names, num = [name for name in names if _id(name) not in already], 0
+        for start in range(0, len(names), packed.NUM_RECORDS):
+            part = names[start : start + packed.NUM_RECORDS]
+            closed = [record for record in self._checked(part) if record.state in CLOSED]
+            self._pack(closed)
+            self.folder.remove(*(_name(record.id) for record in closed))
+            num += len(closed)
+        return num
 
-    def _path(self, trial_id: str) -> str:
-        return f"{self.root}/trials/{trial_id}.json"
+    def sweep(self) -> None:
+        """Remove the temporary files of writers that were killed; for when nobody writes."""
+        for name in [*self.folder.leftovers("trials"), *self.folder.leftovers("packed")]:
+            self.folder.fs.rm(self.folder.at(name), recursive=True)
 
-    def _files(self, trial_id: str, folder: str = "trials") -> str:
-        return f"{self.root}/{folder}/{trial_id}.files"
+    def _pack(self, records: list[TrialRecord]) -> None:
+        if records:
+            numbers = [int(_id(name).partition("-")[0]) for name in self.folder.names("packed", ".parquet")]
+            content = packed.packed(records)
+            self.folder.fs.makedirs(self.folder.at("packed"), exist_ok=True)
+            self.folder.write(f"packed/{packed.file_name(max(numbers, default=0) + 1, content)}", content)
+
+    def _read_packed(self) -> Iterator[tuple[str, bytes]]:
+        """Name and contents of each whole file of many records."""
+        for name in self.folder.names("packed", ".parquet"):
+            content = self.folder.read(name)
+            if packed.whole(name, content):
+                yield name, content
+            else:
+                self._note(name, "its contents are not those that were written")
+
+    def _packed_ids(self) -> set[str]:
+        return {entry.id for _, content in self._read_packed() for entry in packed.entries(content)}
+
+    def _read_loose(self) -> Iterator[TrialRecord]:
+        return self._checked(self.folder.names("trials", ".json"))
+
+    def _checked(self, names: list[str]) -> Iterator[TrialRecord]:
+        for name, content in self.folder.read_many(names).items():
+            try:
+                yield self._record(name, content)
+            except FileNotFoundError:
+                continue  # moved since the names were listed
+            except (ValueError, OSError) as error:
+                self._note(name, str(error))
+
+    def _note(self, name: str, why: str) -> None:
+        if Damaged(name, why) not in self.damaged:
+            self.damaged.append(Damaged(name, why))
+
+    def _record(self, name: str, content: bytes | Exception) -> TrialRecord:
+        """Raises ValueError for what is no whole record of this study and name."""
+        if isinstance(content, Exception):
+            raise content
+        try:
+            contents = json.loads(content)
+        except ValueError as error:
+            raise ValueError(f"not a whole trial record ({error})") from error
+        record = TrialRecord.from_json(contents)
+        if record.study != self.study:
+            raise ValueError(f"this record belongs to the study {record.study!r}")
+        if record.id != _id(name):
+            raise ValueError("the record does not belong to the trial of its name")
+        return record
+
+    def _loose(self, trial_id: str) -> TrialRecord | None:
+        return next(self._checked([_name(trial_id)]), None)
 
     def _with_files(self, record: TrialRecord, place: Path) -> TrialRecord:
         """The record with its files moved beside it, named there by their name and suffix."""
-        names = {name: f"{name}{PurePath(path).suffix}" for name, path in record.files.items()}
-        temporary = f"{self.root}/trials/.{record.id}.files.{os.getpid()}"
-        self.fs.makedirs(temporary, exist_ok=True)
-        for name, path in record.files.items():
-            self.fs.put_file(str(place / path), f"{temporary}/{names[name]}")
-        self.fs.mv(temporary, self._files(record.id), recursive=True)
+        folder, names = self.folder, {name: f"{name}{PurePath(path).suffix}" for name, path in record.files.items()}
+        for path in record.files.values():
+            (place / path).stat()
+        # Whole before it bears its name: whoever finds a record's files finds all of them.
+        temporary = folder.at(f"trials/.{record.id}.files.{id(record)}")
+        with folder.writing():
+            folder.fs.makedirs(temporary, exist_ok=True)
+            for name, path in record.files.items():
+                folder.fs.put_file(str(place / path), f"{temporary}/{names[name]}")
+            folder.fs.mv(temporary, folder.at(_files(record.id)), recursive=True)
         for path in record.files.values():
             (place / path).unlink()
         return replace(record, files=names)
 
     def _discard(self, folder: str) -> None:
-        if self.fs.exists(folder):
-            self.fs.rm(folder, recursive=True)
+        if self.folder.is_local:
+            shutil.rmtree(self.folder.at(folder), ignore_errors=True)
+        elif self.folder.exists(folder):
+            self.folder.fs.rm(self.folder.at(folder), recursive=True)
 
-    def _write(self, path: str, contents: dict[str, Any]) -> None:
-        folder, _, name = path.rpartition("/")
-        temporary = f"{folder}/.{name}.{os.getpid()}"
-        self.fs.pipe_file(temporary, json.dumps(contents, allow_nan=False).encode())
-        if self._is_local:
-            os.replace(temporary, path)
-        else:
-            self.fs.mv(temporary, path)
+    def _write(self, name: str, contents: dict[str, Any]) -> None:
+        self.folder.write(name, json.dumps(contents, allow_nan=False).encode())
 
-    def _checked(self, path: str, content: bytes) -> TrialRecord:
-        try:
-            record = TrialRecord.from_json(json.loads(content))
-        except ValueError as error:
-            raise UserError(f"{path}: not a whole trial record ({error}); {WAY_OUT}") from error
-        if record.study != self.study:
-            raise UserError(f"{path}: this record belongs to the study {record.study!r}; {WAY_OUT}")
-        if f"{record.id}.json" != path.rpartition("/")[2]:
-            raise UserError(f"{path}: the record does not belong to the trial of its name; {WAY_OUT}")
-        return record
+
+def _name(trial_id: str, folder: str = "trials") -> str:
+    return f"{folder}/{trial_id}.json"
+
+
+def _files(trial_id: str, folder: str = "trials") -> str:
+    return f"{folder}/{trial_id}.files"
+
+
+def _id(name: str) -> str:
+    return name.rpartition("/")[2].partition(".")[0]
+
+
+def _ids(names: Iterable[str]) -> set[str]:
+    return {_id(name) for name in names}

@@ -1,12 +1,15 @@
 """One trial as it was recorded: the only list of a record's fields."""
 
+import hashlib
+import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from trainables import Trial
 
-VERSION = 2
+VERSION = 3
+"""1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest."""
 STATES = ("done", "diverged", "failed", "censored")
 
 
@@ -40,19 +43,25 @@ class TrialRecord:
         return self.trial.id
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; floats that are not finite become None."""
-        return _finite({"version": VERSION, "id": self.id, **asdict(self)})
+        """Plain JSON values; floats that are not finite become None. `sum` is a hash of the rest."""
+        contents = _finite({"version": VERSION, "id": self.id, **vars(self), "trial": self.trial.__getstate__()})
+        return contents | {"sum": _sum(contents)}
 
     @classmethod
-    def from_json(cls, contents: dict[str, Any]) -> "TrialRecord":
-        """Read what `to_json` of this or an earlier version wrote. Raises ValueError for anything else."""
+    def from_json(cls, contents: dict[str, Any], *, checked: bool = False) -> "TrialRecord":
+        """Read what `to_json` of this or an earlier version wrote. Raises ValueError for anything else.
+
+        `checked` says that the contents are known to be whole: their hash is not worked out again.
+        """
         if not isinstance(contents, dict) or not isinstance(contents.get("version"), int):
             raise ValueError("not a trial record")
         if contents["version"] > VERSION:
             raise ValueError(f"written by a newer evenkeel (record version {contents['version']})")
-        known = {f.name for f in fields(cls)}
-        kept = {key: value for key, value in contents.items() if key not in ("version", "id")}
-        if unknown := sorted(kept.keys() - known):
+        written = {key: value for key, value in contents.items() if key != "sum"}
+        if contents["version"] >= 3 and not checked and _sum(written) != contents.get("sum"):
+            raise ValueError("its contents are not those that were written")
+        kept = {key: value for key, value in written.items() if key not in ("version", "id")}
+        if unknown := sorted(kept.keys() - {f.name for f in fields(cls)}):
             raise ValueError(f"unknown keys {', '.join(unknown)}")
         try:
             record = cls(**kept | {"trial": Trial(**kept["trial"])})
@@ -80,6 +89,10 @@ class StudyRecord:
     def name(self) -> str:
         """The study's name."""
         return str(self.config.get("name"))
+
+
+def _sum(contents: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _finite(value: Any) -> Any:

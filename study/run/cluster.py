@@ -16,7 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from study.errors import ClusterError
+from study.errors import ClusterError, UserError
+from study.run.watchdog import Watchdog
 from study.run.worker import Context, Report, execute
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
@@ -40,6 +41,8 @@ import ray  # noqa: E402
 T = TypeVar("T")
 CONNECT_TIMEOUT_S = 10
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
+EPSILON = 1e-6
+"""A third of a GPU goes into one three times."""
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 
@@ -111,10 +114,22 @@ def _tune_classes() -> tuple[Any, type, type]:
 class RayRunner:
     """Workers on this machine, or on the cluster at `address`. Ray starts on a thread while the driver gets ready."""
 
-    def __init__(self, *, address: str | None, workers: int | None, cpus: float, gpus: float, storage: str) -> None:
+    fail: Callable[[Exception], None]
+
+    def __init__(
+        self,
+        *,
+        address: str | None,
+        workers: int | None,
+        cpus: float,
+        gpus: float,
+        storage: str,
+        custom: dict[str, float] | None = None,
+    ) -> None:
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
-        self.wanted = workers
+        self.wanted, self.custom = workers, custom or {}
         self.starter = ThreadPoolExecutor(1)
+        self.temporary = tempfile.TemporaryDirectory(prefix="ek", ignore_cleanup_errors=True)
 
     def __enter__(self) -> "RayRunner":
         self.started: Future[int] = self.starter.submit(self._start)
@@ -127,6 +142,7 @@ class RayRunner:
         """Give the workers back; a local Ray ends."""
         self.starter.shutdown(wait=True)
         ray.shutdown()
+        self.temporary.cleanup()
 
     @property
     def workers(self) -> int:
@@ -139,7 +155,11 @@ class RayRunner:
         local: dict[str, Any] = {}
         if self.address is None:
             num_cpus = max(self.cpus * self.wanted if self.wanted else os.cpu_count() or 1, self.cpus)
-            local = {"num_cpus": math.ceil(num_cpus), "object_store_memory": OBJECT_STORE_BYTES}
+            local = {
+                "num_cpus": math.ceil(num_cpus),
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": self.temporary.name,
+            }
         try:
             ray.init(
                 address=self.address or "local",  # None would join any cluster that happens to run here
@@ -157,21 +177,25 @@ class RayRunner:
         return self.wanted or self._room()
 
     def _room(self) -> int:
-        have = ray.cluster_resources()
-        slots = have.get("CPU", 1) // self.cpus
-        if self.gpus:
-            slots = min(slots, have.get("GPU", 0) // self.gpus)
+        """How many workers the nodes have room for, each on one node."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
+        wanted = {name: amount for name, amount in needs.items() if amount}
+        slots = sum(int(min(node.get(name, 0) / amount + EPSILON for name, amount in wanted.items())) for node in nodes)
         if slots < 1:
+            have = {name: sum(node.get(name, 0) for node in nodes) for name in wanted}
             raise ClusterError(
-                f"the cluster has {have.get('CPU', 0):g} CPUs and {have.get('GPU', 0):g} GPUs, a worker needs "
-                f"{self.cpus:g} and {self.gpus:g}; lower resources.cpus or resources.gpus"
+                f"no node has room for a worker: it needs {_listed(wanted)}, the cluster has {_listed(have)} on "
+                f"{len(nodes)} nodes; lower resources.cpus, resources.gpus or resources.custom"
             )
-        return int(slots)
+        return slots
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` on a worker, in a process of its own that ends with it."""
         self.started.result()
-        task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(_caught)
+        task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, resources=self.custom, max_retries=0)(
+            _caught
+        )
         result, error = ray.get(task.remote(function, *arguments))
         if error is not None:
             raise error
@@ -182,8 +206,9 @@ class RayRunner:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
         tune, packs, searcher = _tune_classes()
         folder = self._tune_folder()
+        bundle = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
         tuner = tune.Tuner(
-            tune.with_resources(packs, tune.PlacementGroupFactory([{"CPU": self.cpus, "GPU": self.gpus}])),
+            tune.with_resources(packs, tune.PlacementGroupFactory([bundle])),
             tune_config=tune.TuneConfig(
                 search_alg=searcher(feed, context),
                 num_samples=-1,
@@ -194,7 +219,8 @@ class RayRunner:
             run_config=tune.RunConfig(name="tune", storage_path=folder, verbose=0),
         )
         try:
-            tuner.fit()
+            with Watchdog(ray.get_runtime_context().gcs_address, self.fail):
+                tuner.fit()
         finally:
             if "://" not in folder:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -203,11 +229,20 @@ class RayRunner:
 
     def _tune_folder(self) -> str:
         """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see."""
-        return tempfile.mkdtemp(prefix="evenkeel-") if self.address is None else f"{self.storage}/.tune"
+        return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/.tune"
+
+
+def _listed(amounts: dict[str, float]) -> str:
+    return ", ".join(f"{amount:g} {name}" for name, amount in amounts.items())
 
 
 def _check_reachable(address: str | None) -> None:
     """Ray itself tries for minutes to reach a head node that is not there."""
+    if address and address.startswith("ray://"):
+        raise UserError(
+            f"--address {address}: the driver runs on a node of the cluster (--address auto there), or is sent to it "
+            "from outside: evenkeel submit STUDY --address http://HEAD:8265"
+        )
     host, _, port = (address or "").rpartition("//")[2].rpartition(":")
     if not port.isdigit():
         return

@@ -1,26 +1,32 @@
 """A study from file to complete ledger: check, plan, run what is missing, fill MLflow."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from reports.facts import StudyFacts
-from study.errors import UserError
+from study.errors import ClusterError, StorageError, UserError
 from study.file.losses import Loss
 from study.file.study import StudyConfig
-from study.plan.changes import Changes, changes
 from study.plan.known import Known
 from study.plan.planner import Planner
+from study.records.entry import Entry
 from study.records.facts import facts_of_study, read_facts
-from study.records.ledger import Ledger
-from study.records.record import StudyRecord, TrialRecord
-from study.records.summaries import about, summaries
+from study.records.ledger import CLOSED, Ledger
+from study.records.packed import NUM_RECORDS
+from study.records.record import StudyRecord
 from study.run.feed import Feed
+from study.run.lease import Lease
 from study.run.places import Storage, TrackingUri
-from study.run.worker import Context, check_data
-from study.tracking.driver import Setup, Start, Tracker
+from study.run.reasons import reasons
+from study.run.resume import healed, nothing_missing, usable
+from study.run.roles import Display, Ended, Options, Runner
+from study.run.signals import Signals
+from study.run.tracked import Tracked
+from study.run.worker import STOPPING, Context, check_data
+from study.tracking.driver import Setup, Start, Summary, Tracker
 from trainables import TrainableError, Trial
 from trainables.cache import default_cache
 from trainables.data.summary import Oddity
@@ -29,54 +35,7 @@ if TYPE_CHECKING:  # Optuna is imported only by a study that searches
     from study.plan.search import Searches
 
 
-class Display(Protocol):
-    """What the engine tells while it works."""
-
-    def say(self, text: str) -> None: ...
-
-    def begin(self, total: int, recorded: Counter[str]) -> None: ...
-
-    def trial(self, state: str) -> None: ...
-
-    def end(self) -> None: ...
-
-
-class Runner(Protocol):
-    """Where packs run: `SerialRunner` here, `RayRunner` on a cluster."""
-
-    @property
-    def workers(self) -> int: ...
-
-    def __enter__(self) -> "Runner": ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def call(self, function: Callable[..., Any], *arguments: object) -> Any: ...
-
-    def run(self, feed: Feed, context: Context) -> None: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line adds to a study file."""
-
-    storage: str | None = None
-    tracking_uri: str | None = None
-    track_later: bool = False
-    accept_changes: bool = False
-    retry_failed: bool = False
-    python_path: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a run ended: trials by state, new ones, and trials that MLflow still lacks."""
-
-    states: Counter[str]
-    num_new: int
-    num_untracked: int
+ROUNDS = 3
 
 
 def planner_of(config: StudyConfig) -> Planner:
@@ -95,7 +54,8 @@ def context_of(config: StudyConfig, storage: Storage, python_path: tuple[str, ..
         storage=str(storage),
         cache=default_cache(),
         **settings,
-        device="cuda" if config.resources.gpus else "cpu",
+        device=config.resources.device or ("cuda" if config.resources.gpus else "cpu"),
+        gpus=config.resources.gpus,
         memory_gib=config.resources.memory_gib,
         python_path=list(python_path),
         measures=config.all_measures,
@@ -108,77 +68,174 @@ def run_study(config: StudyConfig, options: Options, make_runner: Callable[[str]
     planner = planner_of(config)
     ledger = Ledger(str(storage), config.name)
     ledger.create()
-    with ledger.alone(), _tracker(config, storage, options, display) as tracker:
-        planned = planner.planned()
-        records = _usable(ledger, planner, planned, options, display.say)
-        context = context_of(config, storage, options.python_path)
-        counts = {loss.label: _planned_counts(planner, planned, loss) for loss in config.losses}
-        for odd in _odd(config):
-            display.say(f"data: {odd}")
-        with make_runner(str(storage)) as runner:
-            display.say("checking data and features")
-            facts = _facts(config, context, runner)
-            _refuse_several_labels(config, facts)
-            known_facts = facts_of_study(config, facts, counts, _former(ledger) if records else None)
-            study = ledger.write_study(StudyRecord(_shown(config), known_facts.to_json()))
-            total = sum(sum(designs.values()) for designs in counts.values())
-            begun = Start(study.identity, about(known_facts), study.summary, sorted(ledger.retired_ids()))
-            tracker.start(begun, records.values(), total)
-            display.begin(total, Counter(record.state for record in records.values()))
-            known = {i: Known(r.state, r.metrics) for i, r in records.items()}
-            try:
-                num_new = _run_missing(planned, planner, ledger, known, runner, context, tracker, display)
-            finally:
-                display.end()
-            runner.close()
-            tracker.summarize(summaries(ledger))
+    with Signals(display.say) as signals, Lease(ledger.folder, lambda: signals.fail(_taken_over(storage))).held():
+        ledger.folder.remove(STOPPING)
+        run = Run(config, options, storage, planner, ledger, display, signals, planner.planned())
+        try:
+            return run.ended(make_runner)
+        finally:
+            ledger.folder.remove(STOPPING)
+
+
+def _taken_over(storage: Storage) -> ClusterError:
+    return ClusterError(f"{storage}: another run of this study took over, since this one had fallen silent")
+
+
+@dataclass
+class Run:
+    """One run of a study, under the lease of its folder."""
+
+    config: StudyConfig
+    options: Options
+    storage: Storage
+    planner: Planner
+    ledger: Ledger
+    display: Display
+    signals: Signals
+    planned: list[Trial]
+    num_new: int = 0
+    unpacked: list[str] = field(default_factory=list)
+
+    def ended(self, make_runner: Callable[[str], Runner]) -> Ended:
+        """Run what is missing, fill MLflow, pack the ledger."""
+        self._forget_failures()
+        accept = self.options.accept_changes
+        self.entries = usable(self.ledger, self.planner, self.planned, _shown(self.config), accept, self.display.say)
+        self.counts = {loss.label: self._counts(loss) for loss in self.config.losses}
+        complete = nothing_missing(self.planner, self.planned, self.entries)
+        uri = TrackingUri.of(self.config, self.storage, self.options.tracking_uri)
+        marker = Tracked(self.ledger.folder, uri)
+        stored = self.ledger.read_study()
+        if complete and stored and stored.config == _shown(self.config) and marker.holds(self._recorded()):
+            return self._end(0, None)
+        with _tracker(uri, self.config, self.options, self.display) as tracker:
+            feed = None
+            if complete and stored:  # only the words of the study, or MLflow, may have changed
+                self._start(tracker, stored.summary["data"])
+            else:
+                feed = self._run(tracker, make_runner)
+            tracker.summarize(_summaries(self.ledger))
             num_untracked = tracker.finish()
-        return Ended(Counter(record.state for record in ledger.read_all().values()), num_new, num_untracked)
+        if not num_untracked:
+            marker.write(self._recorded())
+        return self._end(num_untracked, feed)
+
+    @property
+    def total(self) -> int:
+        """All trials of the study, those included that a search will ask for."""
+        return sum(sum(designs.values()) for designs in self.counts.values())
+
+    def _recorded(self) -> Iterable[str]:
+        """What MLflow must have: each recorded trial with its state, and no retired one."""
+        return [*(f"{e.id} {e.state}" for e in self.entries.values()), *sorted(self.ledger.retired_ids())]
+
+    def _forget_failures(self) -> None:
+        if self.options.retry_failed:
+            for entry in self.ledger.entries().values():
+                if entry.state == "failed":
+                    self.ledger.remove(entry.id)
+
+    def _run(self, tracker: Tracker, make_runner: Callable[[str], Runner]) -> Feed | None:
+        context = context_of(self.config, self.storage, self.options.python_path)
+        feed = None
+        for odd in _odd(self.config):
+            self.display.say(f"data: {odd}")
+        with make_runner(str(self.storage)) as runner:
+            runner.fail = self.signals.fail
+            self.display.say("checking data and features")
+            facts = _facts(self.config, context, runner)
+            _refuse_several_labels(self.config, facts)
+            self._start(tracker, facts)
+            self.display.begin(self.total, Counter(entry.state for entry in self.entries.values()))
+            try:
+                for _ in range(ROUNDS):  # a record that was damaged meanwhile is run once more
+                    feed = self._feed(tracker)
+                    if feed.over or self._drive(feed, runner, context).stopping:
+                        break
+                    self.entries = healed(self.ledger, self.display.say)
+            finally:
+                self.display.end()
+        if feed and feed.full:
+            raise StorageError(feed.full)
+        return feed
+
+    def _start(self, tracker: Tracker, facts: dict[str, Any]) -> None:
+        from study.records.summaries import about  # late: it draws in pandas, and a finished study need not wait for it
+
+        former = _former(self.ledger) if self.entries else None
+        known = facts_of_study(self.config, facts, self.counts, former)
+        study = self.ledger.write_study(StudyRecord(_shown(self.config), known.to_json()))
+        backlog = self.ledger.read_all().values() if self.entries else ()
+        begun = Start(study.identity, about(known), study.summary, sorted(self.ledger.retired_ids()))
+        tracker.start(begun, backlog, self.total)
+
+    def _feed(self, tracker: Tracker) -> Feed:
+        def on_trial(trial_id: str, state: str) -> None:
+            self.num_new += 1
+            self.display.trial(state)
+            if record := self.ledger.find(trial_id):
+                tracker.submit(record)
+                self.entries[trial_id] = Entry.of(record)
+            if state in CLOSED:
+                self.unpacked.append(trial_id)
+            if len(self.unpacked) >= 2 * NUM_RECORDS:
+                self._pack(NUM_RECORDS)
+
+        resources = self.config.resources
+        return Feed(
+            self.planned,
+            _searches(self.planner),
+            self.ledger,
+            known={i: Known(e.state, e.scores) for i, e in self.entries.items()},
+            pack_size=resources.pack_size,
+            retries=resources.retries,
+            keep_going=self.options.keep_going,
+            on_trial=on_trial,
+            on_pack=tracker.announce,
+        )
+
+    def _drive(self, feed: Feed, runner: Runner, context: Context) -> Feed:
+        def stop() -> None:
+            feed.stop()
+            self.ledger.folder.write(STOPPING, b"")
+
+        feed.divide(runner.workers)
+        self.signals.install()
+        self.signals.on_stop = stop
+        runner.run(feed, context)
+        self.signals.on_stop = None
+        return feed
+
+    def _pack(self, num: int) -> None:
+        self.ledger.pack(self.unpacked[:num])
+        del self.unpacked[:num]
+
+    def _end(self, num_untracked: int, feed: Feed | None) -> Ended:
+        """Nobody writes any more: what killed runs left goes, and a large ledger is packed."""
+        self.ledger.sweep()
+        loose = len(self.ledger.folder.names("trials", ".json"))
+        if loose >= NUM_RECORDS:
+            self.ledger.pack()
+        states = Counter(entry.state for entry in self.entries.values())
+        same_reason = feed.same_reason if feed else None
+        stopped = feed is not None and feed.stopping and not same_reason
+        return Ended(states, self.num_new, num_untracked, reasons(self.entries.values()), stopped, same_reason)
+
+    def _counts(self, loss: Loss) -> dict[str, int]:
+        found = Counter(trial.design for trial in self.planned if trial.label == loss.label)
+        return {"sweep": found["sweep"], "sobol": found["sobol"], **self.planner.num_search_trials(loss)}
+
+
+def _summaries(ledger: Ledger) -> dict[str, Summary]:
+    from study.records.summaries import summaries
+
+    return summaries(ledger)
 
 
 def _former(ledger: Ledger) -> StudyFacts | None:
     """The facts under which the recorded trials ran."""
     stored = ledger.read_study()
     return read_facts(stored.summary) if stored else None
-
-
-def _usable(
-    ledger: Ledger, planner: Planner, planned: list[Trial], options: Options, say: Callable[[str], None]
-) -> dict[str, TrialRecord]:
-    """The records that belong to the study as it is now; a mere extension goes on by itself.
-
-    Others mean that the file (or the data) changed: raises UserError with the changed keys and what is still usable,
-    or, when the change is accepted, moves them to `retired/`.
-    """
-    records = ledger.read_all()
-    for trial_id in [i for i, record in records.items() if options.retry_failed and record.state == "failed"]:
-        ledger.remove(trial_id)
-        del records[trial_id]
-    before = ledger.read_study()
-    if before is None and records:
-        raise UserError(f"{ledger.storage}: holds trial records but no study.json; restore it or use another --storage")
-    if before is None:
-        return records
-    found = changes(before.config, planner, planned, {i: record.trial for i, record in records.items()})
-    if not found.unusable:
-        if found.keys and records:
-            say(f"the study was extended ({found.listed()}); all {len(records)} recorded trials stay usable")
-        return records
-    if not options.accept_changes:
-        raise UserError(_refusal(ledger.storage, found, len(records)))
-    for trial_id in found.unusable:
-        ledger.retire(trial_id)
-        del records[trial_id]
-    say(f"{len(found.unusable)} trials of the former study were moved to retired/")
-    return records
-
-
-def _refusal(storage: str, found: Changes, num_records: int) -> str:
-    return (
-        f"{storage}: the study changed after trials were recorded: {found.listed()}. "
-        f"{num_records - len(found.unusable)} of {num_records} recorded trials are still usable. Undo the change, give "
-        "another --storage, or give --accept-changes to set the others aside (they are kept in retired/)"
-    )
 
 
 def _searches(planner: Planner) -> "Searches | None":
@@ -224,50 +281,13 @@ def _refuse_several_labels(config: StudyConfig, facts: dict[str, Any]) -> None:
             )
 
 
-def _run_missing(
-    planned: list[Trial],
-    planner: Planner,
-    ledger: Ledger,
-    known: dict[str, Known],
-    runner: Runner,
-    context: Context,
-    tracker: Tracker,
-    display: Display,
-) -> int:
-    num_new = 0
-
-    def on_trial(trial_id: str, state: str) -> None:
-        nonlocal num_new
-        num_new += 1
-        tracker.submit(ledger.read(trial_id))
-        display.trial(state)
-
-    resources = planner.config.resources
-    feed = Feed(
-        planned,
-        _searches(planner),
-        ledger,
-        known=known,
-        pack_size=resources.pack_size,
-        workers=runner.workers,
-        retries=resources.retries,
-        on_trial=on_trial,
-        on_pack=tracker.announce,
-    )
-    if not feed.over:
-        runner.run(feed, context)
-    return num_new
-
-
 def _shown(config: StudyConfig) -> dict[str, Any]:
     """The configuration as it may be written down: without the secrets of a tracking URI."""
     tracking = config.tracking and str(TrackingUri(config.tracking, "tracking", Storage("")))
     return config.model_dump(mode="json") | {"tracking": tracking}
 
 
-def _tracker(config: StudyConfig, storage: Storage, options: Options, display: Display) -> Tracker:
-    uri = TrackingUri.of(config, storage, options.tracking_uri)
-
+def _tracker(uri: TrackingUri, config: StudyConfig, options: Options, display: Display) -> Tracker:
     def outage(text: str) -> None:
         display.say(f"MLflow at {uri} does not answer ({uri.hide(text)}); trials go on and are tracked later")
 
@@ -281,8 +301,3 @@ def _tracker(config: StudyConfig, storage: Storage, options: Options, display: D
             "--track-later to run now and let a later run fill MLflow"
         )
     return tracker
-
-
-def _planned_counts(planner: Planner, planned: list[Trial], loss: Loss) -> dict[str, int]:
-    counts = Counter(trial.design for trial in planned if trial.label == loss.label)
-    return {"sweep": counts["sweep"], "sobol": counts["sobol"], **planner.num_search_trials(loss)}

@@ -13,6 +13,7 @@ class SerialRunner:
     """Same calls as the Ray runner, without Ray."""
 
     workers = 1
+    fail: Callable[[Exception], None]
 
     def __enter__(self) -> "SerialRunner":
         return self

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from study import __version__
+from study.errors import StorageError
+from study.records.folder import TROUBLE, Folder, storage_error
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from trainables import Trial, trainable
@@ -24,6 +26,8 @@ from trainables.measures import ALWAYS
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
 NOTE_LENGTH = 4000
+STOPPING = "stopping"
+"""A file in the study's folder that says: begin no further pack. It reaches every node that can record."""
 
 Scores = dict[str, float | None]
 
@@ -38,6 +42,7 @@ class Context:
     data: dict[str, Any]
     trainable: dict[str, Any]
     device: str = "cpu"
+    gpus: float = 0
     memory_gib: float | None = None
     python_path: list[str] = field(default_factory=list)
     measures: tuple[str, ...] = ALWAYS
@@ -58,20 +63,34 @@ class Pack:
 
 @dataclass(frozen=True)
 class Report:
-    """What the driver hears of a pack: state and validation scores by trial id, or the error that ended it."""
+    """What the driver hears of a pack: state and validation scores by trial id, or the error that ended it.
+
+    `skipped` means that the run was stopping before the pack began; `full` is the one line of a place that cannot be
+    written: no other pack would fare better.
+    """
 
     states: dict[str, str] = field(default_factory=dict)
     scores: dict[str, Scores] = field(default_factory=dict)
     error: str | None = None
+    skipped: bool = False
+    full: str | None = None
 
 
 def execute(pack: Pack, context: Context) -> Report:
     """Train a pack and record every trial the moment it ends. An error is returned, with its text."""
     report = Report()
+    if Folder(context.storage).exists(STOPPING):
+        return Report(skipped=True)
     try:
         for record in _records(pack, context):
             report.states[record.id] = record.state
             report.scores[record.id] = {key: v for key, v in record.metrics.items() if key.startswith("val_")}
+    except StorageError as error:
+        return Report(report.states, report.scores, full=str(error))
+    except OSError as error:
+        if error.errno in TROUBLE:
+            return Report(report.states, report.scores, full=str(storage_error(error, error.filename or context.cache)))
+        return Report(report.states, report.scores, traceback.format_exc(limit=20))
     except Exception:
         return Report(report.states, report.scores, traceback.format_exc(limit=20))
     return report
@@ -105,13 +124,17 @@ def ready(context: Context) -> tuple[Worker[Any], Prepared]:
         if folder not in sys.path:
             sys.path.append(folder)
     data, settings = json.dumps(context.data), json.dumps(context.trainable)
-    return _ready(data, settings, context.cache, context.device, context.measures)
+    return _ready(data, settings, context.cache, context.device, context.gpus, context.measures)
 
 
 @lru_cache(maxsize=1)
 def _ready(
-    data: str, settings: str, cache: str, device: str, measures: tuple[str, ...]
+    data: str, settings: str, cache: str, device: str, gpus: float, measures: tuple[str, ...]
 ) -> tuple[Worker[Any], Prepared]:
+    if device == "cuda" and 0 < gpus < 1:
+        from trainables.device import share_gpu
+
+        share_gpu(gpus)
     worker = trainable(json.loads(settings)).worker(measures)
     return worker, worker.prepare(data_set(json.loads(data)), Path(cache), device)
 

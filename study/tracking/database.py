@@ -39,7 +39,7 @@ def client(uri: str) -> "MlflowClient":
 def make_database(database: Path, templates: Path) -> None:
     """A new, empty database unless there is one; with a write-ahead log, so that the UI reads while a run writes."""
     if not database.exists():
-        made_once(database, lambda path: shutil.copyfile(template(templates), path))
+        made_once(database, lambda path: shutil.copyfile(template(templates), path), changes=True)
     if on_this_machine(database):
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")  # fails while others write: it stays as it is
@@ -73,7 +73,7 @@ def template(templates: Path) -> Path:
     """The empty database of this version of MLflow."""
     from mlflow.version import VERSION
 
-    return made_once(templates / f"mlflow-{VERSION}.db", _create)
+    return made_once(templates / f"mlflow-{VERSION}.db", _create, changes=True)
 
 
 def _create(path: Path) -> None:

@@ -114,7 +114,7 @@ def record_of(
     """(trial id, record) of a run, without curves and values by class. Raises KeyError for a trial that still runs."""
     if LAYOUT not in tags:
         return _old_record(tags, params, metrics)
-    record = TrialRecord.from_json(joined(RECORD, tags))
+    record = TrialRecord.from_json(joined(RECORD, tags), checked=True)  # a part of what was written, with its hash
     values: dict[str, float | None] = {
         key.replace("/", "_", 1): value for key, value in metrics.items() if not key.startswith(CURVE)
     }

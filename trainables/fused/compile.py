@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from trainables.cache import default_cache
+from trainables.cache import default_cache, made_once
 from trainables.fused.trace import Formula, Symbol
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -107,9 +107,8 @@ def compiled(formula: Formula) -> ctypes.CDLL:
 def _loaded(text: str) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join((text, _processor(), *FLAGS)).encode()).hexdigest()[:24]
     library = Path(default_cache()) / "kernels" / f"{key}.so"
-    if not library.exists():
-        _compile(text, library)
     try:
+        made_once(library, lambda to: _compile(text, to))  # a kernel cut short would end the process by SIGBUS
         loaded = ctypes.CDLL(str(library))
     except OSError as error:
         raise NoCompiler(str(error)) from error
@@ -118,23 +117,21 @@ def _loaded(text: str) -> ctypes.CDLL:
 
 
 def _compile(text: str, library: Path) -> None:
+    """Raises NoCompiler."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         raise NoCompiler("no C compiler is installed")
-    temporary = library.with_name(f"{library.stem}-{os.getpid()}")
+    text_file = Path(f"{library}.c")
     try:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        Path(f"{temporary}.c").write_text(text)
-        command = [compiler, *FLAGS, "-o", f"{temporary}.so", f"{temporary}.c", "-lm"]
+        text_file.write_text(text)
+        command = [compiler, *FLAGS, "-o", str(library), str(text_file), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S)
         if done.returncode:
             raise NoCompiler(done.stderr[:500])
-        Path(f"{temporary}.so").replace(library)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoCompiler(str(error)) from error
     finally:
-        for suffix in (".c", ".so"):
-            Path(f"{temporary}{suffix}").unlink(missing_ok=True)
+        text_file.unlink(missing_ok=True)
 
 
 @cache

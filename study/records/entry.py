@@ -1,0 +1,40 @@
+"""The little of a record that planning, searching and counting need: a study of a million trials fits into memory."""
+
+from dataclasses import dataclass
+
+from study.records.record import TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`identity` is that of data and trainable; `scores` are the metrics on validation; `reason` why a trial failed."""
+
+    id: str
+    label: str
+    design: str
+    state: str
+    identity: str
+    scores: dict[str, float | None]
+    wall_s: float
+    reason: str
+
+    @classmethod
+    def of(cls, record: TrialRecord) -> "Entry":
+        """The entry of a record."""
+        trial = record.trial
+        return cls(
+            id=record.id,
+            label=trial.label,
+            design=trial.design,
+            state=record.state,
+            identity=trial.identity,
+            scores={name: value for name, value in record.metrics.items() if name.startswith("val_")},
+            wall_s=record.wall_s,
+            reason=reason_of(record.note or "") if record.state == "failed" else "",
+        )
+
+
+def reason_of(note: str) -> str:
+    """The last line that says anything: of a traceback, the error itself."""
+    lines = [line.strip() for line in note.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no reason was given"

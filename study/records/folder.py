@@ -1,0 +1,147 @@
+"""A folder of records wherever it lies: a local disk, NFS or an object store (anything fsspec opens)."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from study.errors import StorageError
+
+TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
+"""What no second attempt heals before somebody makes room or gives leave."""
+PROBE = b"\0" * 65536
+"""A full disk still takes an empty file."""
+
+
+class Folder:
+    """Files under one place, named by paths relative to it. Writing raises StorageError, which names the place."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+    @cached_property
+    def _fs_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        return url_to_fs(self.location)
+
+    @property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        return self._fs_root[0]
+
+    @property
+    def root(self) -> str:
+        return self._fs_root[1]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether paths are those of this machine's operating system."""
+        return "file" in self.fs.protocol or self.fs.protocol == "file"
+
+    def at(self, name: str) -> str:
+        """The path of `name`, for `fs`."""
+        return f"{self.root}/{name}"
+
+    def create(self, *folders: str) -> None:
+        """Make the folders, and see that they can be written."""
+        with self.writing():
+            for name in folders:
+                self.fs.makedirs(self.at(name), exist_ok=True)
+        self.write(f".write-{os.getpid()}", PROBE)
+        self.remove(f".write-{os.getpid()}")
+
+    def exists(self, name: str) -> bool:
+        self.fs.invalidate_cache(self.fs._parent(self.at(name)))
+        return self.fs.exists(self.at(name))
+
+    def read(self, name: str) -> bytes:
+        """Raises FileNotFoundError."""
+        return self.fs.cat_file(self.at(name))
+
+    def read_many(self, names: list[str]) -> dict[str, bytes | Exception]:
+        """Contents by name, read side by side where the place can; what cannot be read is the exception."""
+        if len(names) == 1:  # fsspec would answer with the bytes alone
+            try:
+                return {names[0]: self.read(names[0])}
+            except OSError as error:
+                return {names[0]: error}
+        found = self.fs.cat([self.at(name) for name in names], on_error="return") if names else {}
+        return {name: found[self.at(name)] for name in names}
+
+    def names(self, folder: str, suffix: str) -> list[str]:
+        """Names (`folder/file`) of the files with `suffix`, sorted, without temporary ones."""
+        return [n for n in self._all(folder) if n.endswith(suffix) and not n[len(folder) + 1 :].startswith(".")]
+
+    def _all(self, folder: str) -> list[str]:
+        path = self.at(folder)
+        self.fs.invalidate_cache(path)
+        try:
+            found = self.fs.ls(path, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(f"{folder}/{p.rpartition('/')[2]}" for p in found)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file; whoever reads sees all of it or nothing. What fails leaves nothing behind."""
+        folder, _, last = name.rpartition("/")
+        # An object store shows an object when it is whole; a renamed one would be copied.
+        temporary = self.at(f"{folder}/.{last}.{os.getpid()}".lstrip("/")) if self.is_local else self.at(name)
+        with self.writing():
+            try:
+                self.fs.pipe_file(temporary, content)
+                if self.is_local:
+                    os.replace(temporary, self.at(name))
+            except BaseException:
+                if self.is_local:
+                    with suppress(OSError):
+                        os.unlink(temporary)
+                raise
+
+    def write_new(self, name: str, content: bytes) -> bool:
+        """Write a file that nobody has written yet; False when somebody has. Exactly one of many callers wins."""
+        with self.writing():
+            try:
+                self.fs.pipe_file(self.at(name), content, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def move(self, name: str, to: str) -> None:
+        """Move a file, making the folder it goes to."""
+        with self.writing():
+            self.fs.makedirs(self.fs._parent(self.at(to)), exist_ok=True)
+            self.fs.mv(self.at(name), self.at(to))
+
+    def remove(self, *names: str) -> None:
+        """Remove files; those that are gone already are as good as removed."""
+        with self.writing():
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self.fs.rm_file(self.at(name))
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Names of temporary files of writers that were killed (or still write)."""
+        return [n for n in self._all(folder) if n[len(folder) + 1 :].startswith(".")]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """What the operating system says against writing, as one line that names the place."""
+        try:
+            yield
+        except FileExistsError as error:
+            raise StorageError(f"{self.location}: cannot be written ({error}); give another --storage") from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, self.location) from error
+
+
+def storage_error(error: OSError, place: str) -> StorageError:
+    """The one line for a disk that is full, read-only or closed."""
+    what = os.strerror(error.errno) if error.errno else str(error)
+    return StorageError(
+        f"{place}: cannot be written ({what}); make room or give leave there, or give another place. What was recorded "
+        "is kept: the same command goes on"
+    )

@@ -1,0 +1,73 @@
+"""What a study has already: damaged records set aside, records of a former study found, completeness counted."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from study.errors import UserError
+from study.plan.changes import Changes, changes
+from study.plan.planner import Planner
+from study.records.entry import Entry
+from study.records.ledger import Ledger
+from trainables import Trial
+
+Say = Callable[[str], None]
+
+
+def healed(ledger: Ledger, say: Say) -> dict[str, Entry]:
+    """All entries; records that cannot be read are set aside with one message, so that their trials run again."""
+    entries = ledger.entries()
+    if damaged := ledger.damaged:
+        ledger.set_aside(damaged)
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        say(
+            f"{ledger.storage}/{damaged[0].name}: cannot be read ({damaged[0].why}){more}; moved to set-aside/, what "
+            "it recorded runs again"
+        )
+        entries = ledger.entries()
+    return entries
+
+
+def usable(
+    ledger: Ledger, planner: Planner, planned: list[Trial], config: dict[str, Any], accept_changes: bool, say: Say
+) -> dict[str, Entry]:
+    """The entries that belong to the study as it is now; a mere extension goes on by itself.
+
+    Others mean that the file (or the data) changed: raises UserError with the changed keys and what is still usable,
+    or, when the change is accepted, moves them to `retired/`. `config` stands in for a study.json that is lost: trials
+    are known by what decided them.
+    """
+    entries = healed(ledger, say)
+    before = ledger.read_study()
+    if before is None and entries:
+        say(f"{ledger.storage}/study.json: lost or not readable; made again from the study file")
+    found = changes(before.config if before else config, planner, planned, entries)
+    if not found.unusable:
+        if found.keys and entries:
+            say(f"the study was extended ({found.listed()}); all {len(entries)} recorded trials stay usable")
+        return entries
+    if not accept_changes:
+        raise UserError(_refusal(ledger.storage, found, len(entries)))
+    ledger.retire(found.unusable)
+    say(f"{len(found.unusable)} trials of the former study were moved to retired/")
+    return {trial_id: entry for trial_id, entry in entries.items() if trial_id not in set(found.unusable)}
+
+
+def _refusal(storage: str, found: Changes, num_records: int) -> str:
+    return (
+        f"{storage}: the study changed after trials were recorded: {found.listed()}. "
+        f"{num_records - len(found.unusable)} of {num_records} recorded trials are still usable. Undo the change, give "
+        "another --storage, or give --accept-changes to set the others aside (they are kept in retired/)"
+    )
+
+
+def nothing_missing(planner: Planner, planned: list[Trial], entries: dict[str, Entry]) -> bool:
+    """Whether all is recorded, by counting: no search is replayed. False when only a replay can tell."""
+    if not all(trial.id in entries for trial in planned):
+        return False
+    found = Counter((entry.label, entry.design) for entry in entries.values())
+    return all(
+        found[loss.label, design] == num
+        for loss in planner.config.losses
+        for design, num in planner.num_search_trials(loss).items()
+    )

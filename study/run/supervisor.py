@@ -1,0 +1,124 @@
+"""The process that a person starts stays outside; a child of it does the work.
+
+Ray's core, a compiled kernel or the system's out-of-memory killer can end the child without a word. The parent then has
+the last one: why it ended, with an exit code of ours. It passes signals on, and when the child is gone it ends what the
+child left running (Ray's agents would stay for minutes) and removes its temporary files. When the parent itself is
+killed, the child sees its pipe close, and takes everything it started with it.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from study.errors import EXIT_CLUSTER
+
+PREFIX = "evenkeel-"
+FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
+END_S = 3.0
+SHOW_CURSOR = "\x1b[?25h"
+
+
+def supervised(work: Callable[[], int]) -> int:
+    """The exit code of `work`, done in a child process; in this one where that cannot be (threads, no fork)."""
+    if not hasattr(os, "fork") or threading.active_count() > 1:
+        return work()
+    _remove_folders_of_the_dead()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    alive, parent_end = os.pipe()
+    code_read, code_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(parent_end)
+        os.close(code_read)
+        os.setsid()  # the terminal's signals reach the parent alone, which passes each on once
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        threading.Thread(target=_end_with_parent, args=[alive], name="parent", daemon=True).start()
+        code = work()
+        os.write(code_write, bytes([code]))
+        return code
+    os.close(alive)
+    os.close(code_write)
+    return _wait(child, code_read, folder)
+
+
+def _end_with_parent(alive: int) -> None:
+    os.read(alive, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _wait(child: int, code_read: int, folder: Path) -> int:
+    for name in FORWARDED:
+        signal.signal(getattr(signal, name), lambda number, _: _send(child, number))
+    _, status = os.waitpid(child, 0)
+    _end_session(child)
+    code = _reported(code_read)
+    shutil.rmtree(folder, ignore_errors=True)
+    if code is None:
+        cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{cursor}evenkeel: {_how(status)}; nothing is lost: the same command goes on\n")
+        return EXIT_CLUSTER
+    return code
+
+
+def _reported(code_read: int) -> int | None:
+    """What the child said before it ended, however it then ended."""
+    os.set_blocking(code_read, False)  # what the child left running may hold the other end
+    try:
+        code = os.read(code_read, 1)
+    except BlockingIOError:
+        return None
+    return code[0] if code else None
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"the driver was ended by {signal.Signals(os.WTERMSIG(status)).name}"
+    code = os.WEXITSTATUS(status)
+    return f"Ray or another library ended the driver (exit code {code}); a node or Ray's head may have died"
+
+
+def _send(process: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _end_session(leader: int) -> None:
+    """End what the child started and left: first asked, then killed."""
+    for number, wait_s in ((signal.SIGTERM, END_S), (signal.SIGKILL, END_S)):
+        for process in _members(leader):
+            _send(process, number)
+        deadline = time.monotonic() + wait_s
+        while _members(leader) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _members(leader: int) -> list[int]:
+    """Live processes of the child's session."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (OSError, psutil.Error):
+            continue
+    return found
+
+
+def _remove_folders_of_the_dead() -> None:
+    """Temporary folders of runs that were killed with their parent."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+        try:
+            os.kill(int(folder.name.removeprefix(PREFIX).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
