@@ -87,11 +87,11 @@ def test_the_readme_study_and_loss_run_as_shown(tmp_path):
     (study,) = blocks(ROOT / "README.md", "yaml")
     (loss,) = blocks(ROOT / "README.md", "python")
     (tmp_path / "my-study.yaml").write_text(study)
-    assert load_study(str(tmp_path / "my-study.yaml")).name == "my-study"
+    assert load_study(str(tmp_path / "my-study.yaml")).name == "my-study" and "extends" not in yaml.safe_load(study)
     (tmp_path / "my_losses.py").write_text(loss)
     own = yaml.safe_load(study) | {"losses": ["bce", {"loss": "my_losses:MyLoss", "label": "mine"}], "seeds": 2}
     own["designs"] |= {"sweep": {"levels": 3}}
-    own["trainable"] = {"epochs": 2, "backbone": {"warm_start": None}}
+    own["trainable"] |= {"epochs": 2, "backbone": {"name": "test_resnet"}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
     follow(tmp_path, "own.yaml")
     records = Ledger(str(tmp_path / "studies" / "my-study"), "my-study").read_all().values()
