@@ -100,7 +100,9 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
     facts = study.losses[loss]
     if name not in facts.space:
         return None
-    rows = table[(table.loss == loss) & (table.design == SWEEP)]
+    shown = (f"test_{study.metric}", f"val_{study.metric}", f"{IMAGES}test_{study.metric}", f"hp.{name}")
+    needed = [column for column in ("moved", "state", "seed", *shown) if column in table]
+    rows = table.loc[(table.loss == loss) & (table.design == SWEEP), needed]
     if not (rows.moved == name).any():
         return None
     rows = rows[rows.moved.isna() | (rows.moved == name)]

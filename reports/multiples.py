@@ -13,8 +13,9 @@ from reports.style import FAINT, MARGIN, figure
 from reports.words import level
 
 COLUMNS = 4
-FRAME, ROW_GAP, COLUMN_GAP = 140, 58, 0.1
-"""Height of a frame and of what lies between two rows, in pixels; what lies between columns as a share of a column."""
+FRAME, ROW_GAP, COLUMN_GAP, HEADING = 140, 42, 0.1, 16
+"""Height of a frame and of what lies between two rows, in pixels; what lies between columns as a share of a column;
+height of a line of a title, which comes on top."""
 
 TOP, BOTTOM, LINE, ITEM, COLUMN = 50, 36, 22, 90, 190
 """Pixels: above and below all rows, a line of the legend, an entry of the legend, the usual width of a column."""
@@ -26,8 +27,8 @@ def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, nu
     The margin is a stripe in each frame; `num_entries` of the legend need room above.
     """
     drawn = figure(x_title="", y_title="")
-    num = len(titles)
-    arrangements = {n: _arrangement(num, n, num_entries) for n in range(1, COLUMNS + 1)}
+    num, lines = len(titles), 1 + max(title.count("<br>") for title in titles)
+    arrangements = {n: _arrangement(num, n, num_entries, lines) for n in range(1, COLUMNS + 1)}
     axes = {f"{axis}axis{axis_number(i)}": drawn.layout[f"{axis}axis"] for i in range(num) for axis in "xy"}
     drawn.update_layout(axes | {"meta": {"views": views, "arrangements": arrangements}})
     for i, title in enumerate(titles):
@@ -37,7 +38,7 @@ def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, nu
             drawn.update_layout({f"yaxis{y[1:]}": {"matches": "y"}})
         drawn.add_annotation(
             text=f"<b>{title}</b>", xref=f"{x} domain", yref=f"{y} domain", x=0, y=1, xanchor="left", yanchor="bottom",
-            yshift=2, showarrow=False, font={"size": 12},
+            align="left", yshift=2, showarrow=False, font={"size": 12},
         )  # fmt: skip
         domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
         drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
@@ -63,13 +64,14 @@ def ticks(levels: Sequence[Any]) -> dict[str, Any]:
     return {"tickvals": chosen, "ticktext": [level(value) for value in chosen], "tickangle": 0}
 
 
-def _arrangement(num: int, columns: int, num_entries: int) -> dict[str, Any]:
+def _arrangement(num: int, columns: int, num_entries: int, lines: int) -> dict[str, Any]:
     """The keys of a layout, dotted paths as plotly writes them with underscores in Python."""
     rows = -(-num // columns)
-    inner = rows * FRAME + (rows - 1) * ROW_GAP
+    row_gap = ROW_GAP + HEADING * lines
+    inner = rows * FRAME + (rows - 1) * row_gap
     between = COLUMN_GAP / columns
-    width, high, gap = (1 - (columns - 1) * between) / columns, FRAME / inner, ROW_GAP / inner
-    top = TOP + LINE * -(-num_entries * ITEM // (columns * COLUMN))
+    width, high, gap = (1 - (columns - 1) * between) / columns, FRAME / inner, row_gap / inner
+    top = TOP + HEADING * (lines - 1) + LINE * -(-num_entries * ITEM // (columns * COLUMN))
     height = inner + top + BOTTOM
     keys: dict[str, Any] = {"height": height, "margin_t": top, "legend_y": round(1 - LINE / height, 4)}
     for i in range(num):

@@ -12,6 +12,7 @@ import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from plotly.offline import get_plotlyjs
 
+from reports.comparison import SameVerdict, SideBySide, together
 from reports.designs import with_metric
 from reports.facts import StudyFacts
 from reports.judging import VERDICTS
@@ -34,23 +35,30 @@ def sections(table: pd.DataFrame) -> list[Section]:
     return [section for kind in SECTIONS.values() for section in kind.of(table)]
 
 
-def write_report(table: pd.DataFrame, path: Path, *, seed: int = 0, runs: str | None = None) -> None:
-    """Write the report of a trial table. The same table and seed give the same bytes.
+def write_report(
+    table: pd.DataFrame, path: Path, *others: pd.DataFrame, seed: int = 0, runs: str | None = None
+) -> None:
+    """Write the report of a trial table, or the comparison of several. The same tables and seed give the same bytes.
 
-    `runs` is the address of a trial's MLflow run, with `{trial_id}` in it.
+    `runs` is the address of a trial's MLflow run, with `{trial_id}` in it. Raises ValueError for studies without a
+    metric in common.
     """
-    path.write_text(render(table, seed=seed, runs=runs), encoding="utf-8")
+    path.write_text(render(table, *others, seed=seed, runs=runs), encoding="utf-8")
 
 
-def render(table: pd.DataFrame, *, seed: int = 0, runs: str | None = None) -> str:
+def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str | None = None) -> str:
     """The whole page as text."""
+    shown: list[Section] = sections(table)
+    if others:
+        shown = [SideBySide((table, *others)), SameVerdict((table, *others))]
+        table = together([table, *others])
     environment = Environment(
         loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     environment.filters["cell"] = _cell
     environment.globals["few"] = FEW
     study = facts_of(table)
-    parts = [_part(section, table, seed) for section in sections(table)]
+    parts = [_part(section, table, seed) for section in shown]
     colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
     settings = {"name": study.name, "losses": list(study.losses), "dark": DARK, "runs": runs}
     return environment.get_template("page.html").render(

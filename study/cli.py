@@ -91,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     added["plan"].add_argument("--measure", action="store_true", help="time one pack and estimate the whole")
     _add_run(added["run"])
     added["status"].add_argument("--json", action="store_true", help="for scripts")
+    added["report"].add_argument(
+        "others", nargs="*", metavar="STUDY", help="more studies: they are compared in one page"
+    )
+    added["report"].add_argument(
+        "--pdf", action="store_true", help="also print it with the Chromium or Chrome that is there"
+    )
     added["report"].add_argument("-o", "--output", metavar="FILE", help="default: report.html in the study's folder")
     added["report"].add_argument("--from-mlflow", action="store_true", help="read MLflow, not the ledger")
     for name in ("report", "ui"):

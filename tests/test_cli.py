@@ -152,7 +152,7 @@ def test_plan_measures_a_pack(tiny, capsys):
     assert "ms a trial on one worker" in capsys.readouterr().out
 
 
-def test_run_status_report(tiny, tmp_path, capsys):
+def test_run_status_report(tiny, tmp_path, capsys, monkeypatch):
     storage = ["--storage", str(tmp_path / "st")]
     small = ["--set", "designs.search=null", "--set", "designs.sweep=null"]
     assert main(["run", str(tiny), "--serial", *storage, *small]) == EXIT_OK
@@ -167,6 +167,26 @@ def test_run_status_report(tiny, tmp_path, capsys):
     first = Path(capsys.readouterr().out.strip()).read_bytes()
     assert main(["report", str(tiny), *storage, "--from-mlflow", "-o", str(tmp_path / "other.html")]) == EXIT_OK
     assert (tmp_path / "other.html").read_bytes() == first
+    sweep = ["--set", "designs.search=null", "--set", "designs.sobol=null"]
+    assert main(["run", str(tiny), "--serial", "--storage", str(tmp_path / "swept"), *sweep]) == EXIT_OK
+    shown_in_a_notebook(tmp_path, monkeypatch)
+
+
+def shown_in_a_notebook(folder, monkeypatch):
+    """What docs/notebooks.md shows runs on any study; this one has no alpha1."""
+    (folder / "studies").mkdir()
+    (folder / "studies" / "demo").symlink_to(folder / "swept")
+    monkeypatch.chdir(folder)
+    page = (Path(__file__).parent.parent / "docs" / "notebooks.md").read_text()
+    shown = "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.S)).replace("alpha1", "clip")
+    names: dict = {}
+    exec(shown, names)
+    assert (folder / "overview.html").exists() and len(names["demo"].table) > 10
+    assert names["demo"].figure("clip").data
+    with pytest.raises(UserError, match="figure 'dropout': unknown here; one of overview, verdicts"):
+        names["demo"].figure("dropout")
+    with pytest.raises(UserError, match="metric 'f2': unknown here; one of f1"):
+        names["demo"].figure("clip", "f2")
 
 
 @pytest.mark.slow

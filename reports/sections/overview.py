@@ -83,7 +83,7 @@ class Overview:
     def draw(self, info: Info) -> go.Figure | None:
         if not info.lines:
             return None
-        titles = [f"{name} ({info.symbols[name]})" for name in info.frames]
+        titles = [f"{name} ({info.symbols[name]})".replace(": ", ":<br>") for name in info.frames]
         views = {view: f"{info.title}: {view.replace(' F1 Diff', ' difference from best')}" for view in VIEWS}
         losses = list(dict.fromkeys(line.loss for line in info.lines))
         drawn = multiples(titles, views, margin=info.margin, num_entries=len(losses))

@@ -141,16 +141,17 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.rando
 def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
     loss, levels = curve.sweep.loss, curve.sweep.levels
     x = [value if isinstance(value, int | float) else str(value) for value in levels]
-    for seed, scores in zip(curve.sweep.seeds, curve.sweep.differences_LS.T, strict=True):
-        drawn.add_scatter(
-            x=x,
-            y=plain(scores),
-            mode="markers",
-            marker={"color": faded(curve.colour, 0.28), "size": 5},
-            legendgroup=loss,
-            showlegend=False,
-            hovertemplate=f"{loss}, seed {seed}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
-        )
+    seeds = curve.sweep.seeds
+    drawn.add_scatter(
+        x=x * len(seeds),
+        y=plain(curve.sweep.differences_LS.T.ravel()),
+        text=[f"seed {seed}" for seed in seeds for _ in x],
+        mode="markers",
+        marker={"color": faded(curve.colour, 0.28), "size": 5},
+        legendgroup=loss,
+        showlegend=False,
+        hovertemplate=f"{loss}, %{{text}}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+    )
     drawn.add_scatter(
         x=x,
         y=plain(curve.naive),

@@ -1,40 +1,67 @@
-"""`evenkeel report`: one HTML file."""
+"""`evenkeel report`: one HTML file, of one study or of several."""
 
 import argparse
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from study.errors import UserError
 from study.file.read import load_study
+from study.file.study import StudyConfig
 from study.records.ledger import Ledger
 from study.run.places import Storage, TrackingUri
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+DRAWN_MS = 60_000
+"""Time in which a page must have drawn itself; the browser's own clock, which skips what it waits for."""
+
 
 def execute(options: argparse.Namespace) -> int:
     """Write the report from the ledger, or from MLflow alone."""
     from reports.page import write_report
-    from study.records.table import table_from_ledger
 
-    config = load_study(options.study, options.overrides)
-    storage = Storage.of(config, options.storage)
-    if options.from_mlflow:
-        table = _from_mlflow(TrackingUri.of(config, storage, options.tracking_uri), Ledger(str(storage), config.name))
-    else:
-        table = table_from_ledger(Ledger(str(storage), config.name))
-    if options.output is None and storage.folder is None:
-        raise UserError(f"{storage}: give -o FILE, the report is written to a local file")
+    if options.others and options.storage:
+        raise UserError("--storage names one folder; several studies lie where their files say")
+    places = [_place(study, options) for study in (options.study, *options.others)]
+    tables = [_table(config, storage, options) for config, storage in places]
+    config, storage = places[0]
+    if options.output is None and (storage.folder is None or options.others):
+        why = "which study's folder should it lie in" if options.others else "the report is written to a local file"
+        raise UserError(f"{storage}: give -o FILE, {why}")
     path = Path(options.output or f"{storage}/report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_report(table, path)
+        write_report(tables[0], path, *tables[1:], runs=None if options.others else _runs(config, storage, options))
     except OSError as error:
         raise UserError(f"-o {path}: cannot be written ({error})") from error
+    except ValueError as error:
+        raise UserError(f"report: {error}") from error
     sys.stdout.write(f"{path}\n")
+    if options.pdf:
+        sys.stdout.write(f"{_pdf(path)}\n")
     return 0
+
+
+def _place(study: str, options: argparse.Namespace) -> tuple[StudyConfig, Storage]:
+    config = load_study(study, options.overrides)
+    return config, Storage.of(config, options.storage)
+
+
+def _table(config: StudyConfig, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
+    from study.records.table import table_from_ledger
+
+    ledger = Ledger(str(storage), config.name)
+    if options.from_mlflow:
+        return _from_mlflow(TrackingUri.of(config, storage, options.tracking_uri), ledger)
+    return table_from_ledger(ledger)
 
 
 def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
@@ -49,3 +76,40 @@ def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
         raise UserError(
             f"{uri.blamed}: {error.args[0]}; run the study first, or give the right --tracking-uri"
         ) from None
+
+
+def _runs(config: StudyConfig, storage: Storage, options: argparse.Namespace) -> str | None:
+    """The address of a trial's run in MLflow; None without a server, or while it does not answer."""
+    if not (options.tracking_uri or config.tracking):
+        return None
+    uri = TrackingUri.of(config, storage, options.tracking_uri)
+    if not uri.is_server:
+        return None
+    from study.tracking.read import experiment_of
+    from study.tracking.tags import TRIAL_ID
+
+    study = Ledger(str(storage), config.name).read_study()
+    try:
+        experiment = experiment_of(uri.raw, config.name, study.identity if study else None).experiment_id
+    except (LookupError, ConnectionError) as error:
+        sys.stderr.write(f"no links to MLflow: {uri.hide(str(error))}\n")
+        return None
+    found = quote(f"tags.`{TRIAL_ID}` = '") + "{trial_id}" + quote("'")
+    return f"{str(uri).rstrip('/')}/#/experiments/{experiment}/runs?searchFilter={found}"
+
+
+def _pdf(page: Path) -> Path:
+    """Print the page beside itself. Raises UserError where no browser is found or it fails."""
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise UserError("--pdf: no Chromium or Chrome on the PATH; install one, or print the page from any browser")
+    path = page.with_suffix(".pdf")
+    unsandboxed = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [browser, "--headless", "--disable-gpu", *unsandboxed, f"--user-data-dir={profile}"]
+        command += [f"--virtual-time-budget={DRAWN_MS}", "--no-pdf-header-footer", f"--print-to-pdf={path.resolve()}"]
+        path.unlink(missing_ok=True)
+        ended = subprocess.run([*command, page.resolve().as_uri()], capture_output=True, text=True)
+    if not path.exists():
+        raise UserError(f"--pdf: {browser} could not print the page ({ended.stderr.strip()[-200:]})")
+    return path
