@@ -11,9 +11,9 @@ from study.records.ledger import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
     from reports.sections.base import Section
+    from reports.style import go
 
 
 @dataclass(frozen=True)
