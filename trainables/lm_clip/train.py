@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -126,14 +126,19 @@ class Run:
 
     def _evidence(self, *, predicted: bool) -> Evidence:
         targets, known = ({n: of[n] for n in EVALUATED if n in of} for of in (self.targets, self.known))
-        groups = self.store.facts.groups()
+        facts = self.store.facts
+        evidence = Evidence({}, targets, facts.groups(), known, image_groups=facts.image_groups())
         if not predicted:
-            return Evidence({}, targets, groups, known)
+            return evidence
         embeddings = {name: self._embeddings(name) for name in EVALUATED}
         logits = {name: self._logits(found) for name, found in embeddings.items()}
         scores = {name: self._scores(found)[None] for name, found in logits.items()}
-        of_one = {name: found[None] for name, found in embeddings.items()}
-        return Evidence(scores, targets, groups, known, {n: found[None] for n, found in logits.items()}, of_one)
+        return replace(
+            evidence,
+            scores=scores,
+            logits={name: found[None] for name, found in logits.items()},
+            embeddings={name: found[None] for name, found in embeddings.items()},
+        )
 
     def _epoch(self) -> bool:
         """One epoch, or the rest of one; False when its loss left the finite numbers."""
