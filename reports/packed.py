@@ -31,7 +31,7 @@ def _column(values: pd.Series) -> list[Any]:
     return [None if value is pd.NA or value is None or value != value else _plain(value) for value in values.tolist()]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else str(value)
     return value if isinstance(value, int | str) else str(value)

@@ -33,5 +33,5 @@ def _stream(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return float(f"{value:.9g}") if isinstance(value, float) else value

@@ -23,7 +23,7 @@ class Float:
         if self.log and self.low <= 0:
             raise ValueError(f"a log range needs low > 0, got {self.low}")
 
-    def problem(self, value: Any) -> str | None:
+    def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return f"must be a finite number, got {value!r}"
@@ -57,7 +57,7 @@ class Int:
     symbol: str
     source: str
 
-    def problem(self, value: Any) -> str | None:
+    def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
         if isinstance(value, bool) or not isinstance(value, int):
             return f"must be a whole number, got {value!r}"
@@ -91,13 +91,13 @@ class Choice:
     symbol: str
     source: str
 
-    def problem(self, value: Any) -> str | None:
+    def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
         if value in self.options:
             return None
         return f"must be one of {', '.join(map(repr, self.options))}, got {value!r}"
 
-    def typed(self, value: Any) -> Any:
+    def typed(self, value: object) -> Any:
         """The option that equals `value`: 1 for 1.0. Raises ValueError when there is none."""
         if problem := self.problem(value):
             raise ValueError(problem)
@@ -115,7 +115,7 @@ class Choice:
 Parameter = Float | Int | Choice
 
 
-def _through(placed: list, default: Any, scale: Callable[[float], float] = float) -> list:
+def _through(placed: list, default: float, scale: Callable[[float], float] = float) -> list:
     """`placed` with the element nearest to `default` on `scale` replaced by it, so that the level count is kept."""
     if not placed:
         return [default]

@@ -144,5 +144,5 @@ def _name(winner: Winner) -> str:
     return winner.loss if winner.group == 0 else f"{winner.loss} (group {winner.group})"
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> Any:
     return float(f"{value:.3g}") if isinstance(value, float) else value

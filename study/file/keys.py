@@ -51,7 +51,7 @@ def _rows(model: Any, place: str) -> Iterator[tuple[str, str, str, str]]:
             yield from _rows(kind, f"{place}{name}{_many(field.annotation)}.")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, BaseModel):
         return ""
     return "none" if value is None else f"`{json.dumps(value, default=str)}`"

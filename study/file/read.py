@@ -73,7 +73,7 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _written(value: Any, folder: Path) -> Any:
+def _written(value: object, folder: Path) -> Any:
     """The value with every text knowing the folder of its file."""
     if isinstance(value, dict):
         return {key: _written(item, folder) for key, item in value.items()}

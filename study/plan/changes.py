@@ -62,7 +62,7 @@ def changes(
     return Changes(keys, [trial_id for trial_id, trial in recorded.items() if not usable(trial_id, trial)])
 
 
-def _differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
+def _differences(old: object, new: object, place: str = "") -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() | new.keys():
             yield from _differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
