@@ -27,7 +27,8 @@ class OpenedStudy:
         """One row a trial: identity, `hp.<name>`, `<split>_<metric>`. Raises UserError for a folder without a study."""
         from study.records.table import table_from_ledger
 
-        return table_from_ledger(Ledger(self.folder, ""))
+        found = Ledger(self.folder, "").read_study()
+        return table_from_ledger(Ledger(self.folder, found.name if found else ""))
 
     def sections(self) -> dict[str, "Section"]:
         """The sections of the report by key; `compute(table, rng)` of one gives its numbers."""
