@@ -1,7 +1,9 @@
 """Image models by name, with their weights and their normalisation. The only module that imports timm and open_clip."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import TrainableError, nearest
+from trainables.models.hub import look_up_in_cache_if_unreachable
 from trainables.models.settings import Backbone
 from trainables.models.torchvision_pair import import_torchvision
+from trainables.models.weights import load_weights
 
 BATCH = 256
+HUB = ("hf-hub:", "hf_hub:")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,21 @@ def build(backbone: Backbone, channels: int, device: str) -> ImageModel:
     )
 
 
+def check_size(model: ImageModel, backbone: Backbone, image_size: int) -> None:
+    """Try one empty image. Raises TrainableError when the model takes another size."""
+    channels = model.mean.shape[1]
+    try:
+        model.features(np.zeros((1, image_size, image_size, channels), dtype=np.uint8))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        config = getattr(model.module, "pretrained_cfg", None) or {}
+        taken = config["input_size"][-1] if "input_size" in config else None
+        raise TrainableError(
+            f"trainable.image_size {image_size} does not fit {backbone.name}"
+            + (f", which takes {taken}; set it, or give model_args: {{img_size: {image_size}}}" if taken else "")
+            + f" ({' '.join(str(error).split())[:120]})"
+        ) from error
+
+
 def _per_channel(values: Any, channels: int) -> Tensor:
     values = list(values)
     if len(values) not in (1, channels):
@@ -64,15 +84,16 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     import timm
 
     name = f"{backbone.name}.{backbone.pretrained}" if isinstance(backbone.pretrained, str) else backbone.name
-    if not timm.is_model(name):
+    of_hub = name.startswith(HUB)
+    if not of_hub and not timm.is_model(name):
         hint = nearest(name, timm.list_models())
         raise TrainableError(f"trainable.backbone.name: timm has no model {name!r}; {hint}")
-    model: Any = timm.create_model(
-        name, pretrained=bool(backbone.pretrained), in_chans=channels, num_classes=0, **backbone.model_args
-    )
+    make = partial(timm.create_model, name, pretrained=bool(backbone.pretrained) or of_hub)
+    model = _made(make, backbone, f"{name}", in_chans=channels, num_classes=0)
     if backbone.weights:
-        head = str(model.pretrained_cfg.get("classifier", ""))
-        load_weights(model, backbone.weights_file(), head=head, key="trainable.backbone.weights")
+        heads = model.pretrained_cfg.get("classifier") or ()
+        heads = (heads,) if isinstance(heads, str) else heads
+        load_weights(model, backbone.weights_file(), heads=heads, key="trainable.backbone.weights")
     config = timm.data.resolve_model_data_config(model)
     return model, config["mean"], config["std"]
 
@@ -80,30 +101,44 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
 def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     import open_clip
 
-    if backbone.name not in open_clip.list_models():
-        hint = nearest(backbone.name, open_clip.list_models())
-        raise TrainableError(f"trainable.backbone.name: open_clip has no model {backbone.name!r}; {hint}")
+    name = backbone.name
+    if not name.startswith(HUB) and name not in open_clip.list_models():
+        hint = nearest(name, open_clip.list_models())
+        raise TrainableError(f"trainable.backbone.name: open_clip has no model {name!r}; {hint}")
     if channels != 3:
         raise TrainableError(f"data.grey: open_clip models take 3 channels, the images have {channels}")
-    pretrained = backbone.weights or backbone.pretrained or None
-    model = open_clip.create_model(backbone.name, pretrained=pretrained, **backbone.model_args)
-    return model.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    if backbone.pretrained is True:
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        known = f"one of {', '.join(tags)}" if tags else "but there are none for this model"
+        raise TrainableError(f"trainable.backbone.pretrained: open_clip wants the name of weights, {known}, not true")
+    model = _made(partial(open_clip.create_model, name, pretrained=backbone.pretrained or None), backbone, name)
+    if backbone.weights:
+        load_weights(model, backbone.weights_file(), key="trainable.backbone.weights")
+    config = open_clip.get_model_preprocess_cfg(model)
+    return model.visual, config["mean"], config["std"]
 
 
-def load_weights(model: nn.Module, path: Path, *, key: str, head: str | None = None) -> None:
-    """Load a local file; the weights of its classifier (`head`) are left out, everything else must fit.
-
-    Raises TrainableError naming the `key` of the study file.
-    """
+def _made(make: Callable[..., Any], backbone: Backbone, name: str, **own: Any) -> Any:
+    """The model, with the study's `model_args`. Raises TrainableError, one line, for whatever cannot be."""
+    if taken := next((key for key in backbone.model_args if key in (*own, "pretrained", "model_name")), None):
+        raise TrainableError(f"trainable.backbone.model_args: {taken} is set by evenkeel; leave it out")
+    from_hub = bool(backbone.pretrained) or name.startswith(HUB)
+    if from_hub:
+        look_up_in_cache_if_unreachable()
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: dict[str, Any] = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        model.load_state_dict({key: value for key, value in state.items() if key.rpartition(".")[0] != head})
+        return make(**own, **backbone.model_args)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        said = f"{name} takes no {unknown[1]!r}" if unknown else _line(error)
+        raise TrainableError(f"trainable.backbone.model_args: {said}") from error
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TrainableError(f"{key}: {path} does not fit the model ({reason})") from error
+        if not from_hub:
+            raise TrainableError(f"trainable.backbone: {name} cannot be built ({_line(error)})") from error
+        raise TrainableError(
+            f"trainable.backbone.pretrained: the weights of {name} cannot be had from the hub ({_line(error)}); give "
+            "trainable.backbone.weights, a local file"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

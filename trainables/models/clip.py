@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import TrainableError, nearest
-from trainables.models.build import build_timm, load_weights
+from trainables.models.build import build_timm
 from trainables.models.clip_settings import Clip, Normalisation
 from trainables.models.settings import Backbone
 from trainables.models.text import TextEncoder, unit
 from trainables.models.torchvision_pair import import_torchvision
+from trainables.models.weights import load_weights
 
 BATCH = 256
 

@@ -5,7 +5,7 @@ import numpy as np
 from trainables.data.image_set import ImageSet
 from trainables.device import all_threads
 from trainables.errors import TrainableError
-from trainables.models.build import build
+from trainables.models.build import build, check_size
 from trainables.models.settings import Backbone
 from trainables.models.warm_start import seeded, warm_start
 
@@ -17,6 +17,7 @@ def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: st
     """
     with seeded(0), all_threads():
         model = build(backbone, images.images.shape[-1], device)
+        check_size(model, backbone, images.images.shape[1])
         if backbone.warm_start:
             known = None if images.known is None else images.known[fitted]
             warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start, known)

@@ -1,0 +1,132 @@
+"""Backbones and weights as people publish them: loaded rightly, or one line that says what to do."""
+
+import argparse
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from trainables import TrainableError
+from trainables.models.build import build, check_size
+from trainables.models.settings import Backbone
+from trainables.models.torchvision_pair import import_torchvision
+
+import_torchvision()  # before timm itself does, whatever torchvision is there
+NAME = "test_resnet"
+
+
+@pytest.fixture(scope="module")
+def plain():
+    import timm
+
+    torch.manual_seed(3)
+    return timm.create_model(NAME, num_classes=5).state_dict()
+
+
+FORMS = {
+    "as it is": lambda state: state,
+    "with training state": lambda state: {"epoch": 3, "state_dict": state, "optimizer": {}},
+    "under model": lambda state: {"model": state, "args": argparse.Namespace(lr=0.1)},
+    "from DataParallel": lambda state: {"state_dict": {f"module.{k}": v for k, v in state.items()}},
+    "compiled and wrapped": lambda state: {f"_orig_mod.module.{k}": v for k, v in state.items()},
+    "averaged alone": lambda state: {"state_dict_ema": state},
+}
+"""How a checkpoint holds the weights: a new form is a line."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_loads_the_same_weights(tmp_path, plain, form):
+    torch.save(FORMS[form](plain), tmp_path / "w.pth")
+    model = build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 3, "cpu")
+    for name, value in model.module.state_dict().items():
+        assert torch.equal(value, plain[name]), name
+
+
+def test_both_classifiers_of_a_distilled_model_are_left_out(tmp_path):
+    import timm
+
+    args = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2}
+    whole = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=7, **args)
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    backbone = Backbone(
+        name="deit_tiny_distilled_patch16_224", weights=str(tmp_path / "w.safetensors"), model_args=args
+    )
+    assert build(backbone, 3, "cpu").features(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 24)
+
+
+class Strange:
+    """Something that only code could restore."""
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (lambda state: {"model": state, "what": Strange()}, r"holds more than tensors.*torch.save\(model.state_dict"),
+        (lambda state: {"epoch": 3}, "holds no weights"),
+        (lambda state: {f"stem_{k}": v for k, v in state.items()}, "missing: .*; left over: stem_"),
+        (lambda state: {k: v for k, v in state.items() if not k.startswith("conv1")}, "missing: conv1"),
+        (lambda state: {k: v[:1] if v.dim() == 4 else v for k, v in state.items()}, "of another shape: .* for "),
+    ],
+    ids=["an object", "no weights", "other names", "one missing", "other shapes"],
+)
+def test_what_does_not_fit_is_named(tmp_path, plain, contents, message):
+    torch.save(contents(plain), tmp_path / "w.pth")
+    with pytest.raises(TrainableError, match=f"trainable.backbone.weights: .*{message}"):
+        build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 3, "cpu")
+
+
+def test_a_truncated_file_is_named(tmp_path, plain):
+    torch.save(plain, tmp_path / "w.pth")
+    whole = (tmp_path / "w.pth").read_bytes()
+    (tmp_path / "w.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainableError, match="cannot be read"):
+        build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 3, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model_args": {"drop_pathrate": 0.1}}, "model_args: test_resnet takes no 'drop_pathrate'"),
+        ({"model_args": {"num_classes": 3}}, "model_args: num_classes is set by evenkeel"),
+        ({"model_args": {"pretrained": True}}, "model_args: pretrained is set by evenkeel"),
+        ({"library": "open_clip", "name": "ViT-B-32", "pretrained": True}, "the name of weights, one of .*openai"),
+        ({"library": "open_clip", "name": "ViT-S-32-alt", "pretrained": True}, "there are none for this model"),
+    ],
+)
+def test_bad_settings_are_one_line(settings, message):
+    with pytest.raises(TrainableError, match=message) as error:
+        build(Backbone(**({"name": NAME} | settings)), 3, "cpu")
+    assert "\n" not in str(error.value)
+
+
+def test_the_size_that_a_model_takes_is_said():
+    backbone = Backbone(name="vit_tiny_patch16_224", model_args={"depth": 1})
+    with pytest.raises(
+        TrainableError, match=r"image_size 32 does not fit vit_tiny_patch16_224, which takes 224; set it"
+    ):
+        check_size(build(backbone, 3, "cpu"), backbone, 32)
+    other = Backbone(name="vit_tiny_patch16_224", model_args={"depth": 1, "img_size": 32})
+    check_size(build(other, 3, "cpu"), other, 32)
+
+
+def test_a_hub_that_is_not_there_is_said_at_once(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    started = time.monotonic()
+    with pytest.raises(TrainableError, match=r"weights of resnet10t.c3_in1k cannot be had from the hub .*local file"):
+        build(Backbone(name="resnet10t", pretrained="c3_in1k"), 3, "cpu")
+    assert time.monotonic() - started < 30, "the hub's own retries take over a minute"
+
+
+def test_normalisation_is_the_models_own():
+    half = {"mean": [0.5] * 3, "std": [0.25] * 3}
+    args = {"force_preprocess_cfg": half}
+    model = build(Backbone(library="open_clip", name="ViT-S-32-alt", model_args=args), 3, "cpu")
+    assert (model.mean.flatten().tolist(), model.std.flatten().tolist()) == (half["mean"], half["std"])
+    given = build(Backbone(library="open_clip", name="ViT-S-32-alt", model_args=args, mean=[0.1]), 3, "cpu")
+    assert given.mean.flatten().tolist() == pytest.approx([0.1] * 3)
