@@ -240,8 +240,8 @@ def _check_reachable(address: str | None) -> None:
     """Ray itself tries for minutes to reach a head node that is not there."""
     if address and address.startswith("ray://"):
         raise UserError(
-            f"--address {address}: the driver runs on a node of the cluster (--address auto there), or is sent to it "
-            "from outside: evenkeel submit STUDY --address http://HEAD:8265"
+            f"--address {address}: the driver runs on a node of the cluster, not outside; there, give --address auto "
+            "(ray job submit, of Ray itself, brings a command to the head node)"
         )
     host, _, port = (address or "").rpartition("//")[2].rpartition(":")
     if not port.isdigit():
