@@ -6,6 +6,6 @@ from pathlib import Path
 if Path(sys.path[0]) == Path.cwd():  # Python puts the working folder first: a yaml.py lying there would be run
     sys.path.append(sys.path.pop(0))
 
-from study.cli import main
+from study.cli import entry
 
-sys.exit(main())
+entry()

@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from study import __version__
 from study.errors import (
@@ -32,16 +33,21 @@ SUPERVISED = ("run",)
 """Commands whose work is done in a child process."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> int:
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
     options = _parser().parse_args(arguments)
     options.own_code = _own_code(getattr(options, "study", None) or "")
     sys.path += [folder for folder in options.own_code if folder not in sys.path]
-    if options.command in SUPERVISED:
+    if supervise and options.command in SUPERVISED:
         from study.run.supervisor import supervised
 
         return supervised(lambda: _run(options))
     return _run(options)
+
+
+def entry() -> NoReturn:
+    """The command itself: its work is done in a child process, and both end here."""
+    sys.exit(main(supervise=True))
 
 
 def _run(options: argparse.Namespace) -> int:
