@@ -155,12 +155,17 @@ def _ordered(values: list[Any], parameter: ParameterFacts) -> list[Any]:
 
 def _grid(rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...], column: str) -> np.ndarray:
     """`column` by level and seed, [L, S]; NaN where there is no row."""
-    scores = np.full((len(levels), len(seeds)), np.nan)
+    return _placed(rows[column].to_numpy(dtype=float), rows, key, levels, seeds)
+
+
+def _placed(values: np.ndarray, rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...]) -> np.ndarray:
+    """One value [R] or array [R, G] a row, by level and seed: [L, S] or [L, S, G]."""
+    grid = np.full((len(levels), len(seeds), *values.shape[1:]), np.nan)
     at = rows[key].map({level: i for i, level in enumerate(levels)}).to_numpy(dtype=float)
     place = rows.seed.map({seed: i for i, seed in enumerate(seeds)}).to_numpy(dtype=float)
     known = np.isfinite(at) & np.isfinite(place)
-    scores[at[known].astype(int), place[known].astype(int)] = rows[column].to_numpy()[known]
-    return scores
+    grid[at[known].astype(int), place[known].astype(int)] = values[known]
+    return grid
 
 
 def _image_grid(
@@ -172,9 +177,7 @@ def _image_grid(
     known = rows[rows[f"{IMAGES}{column}"].notna()]
     if known.empty or set(known[key]) != set(rows[key]):
         return None
-    arrays = np.stack(known[f"{IMAGES}{column}"].tolist())
-    groups = [_grid(known.assign(_group=part), key, levels, seeds, "_group") for part in arrays.T]
-    return np.stack(groups, axis=-1)
+    return _placed(np.stack(known[f"{IMAGES}{column}"].tolist()), known, key, levels, seeds)
 
 
 def _by_setting(rows: pd.DataFrame, names: list[str], study: StudyFacts) -> list[np.ndarray]:
