@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -60,11 +61,16 @@ def test_the_image_installs_extras_that_exist():
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
     copied = [part for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for part in line.split()]
     assert all((ROOT / part).exists() for part in copied)
-    subprocess.run(["hadolint", str(DEPLOY / "Dockerfile")], check=True)
+    subprocess.run([beside("hadolint"), str(DEPLOY / "Dockerfile")], check=True)
+
+
+def beside(tool: str) -> str:
+    """A command of this environment, whether it is activated or not."""
+    return str(Path(sys.executable).with_name(tool))
 
 
 def test_the_slurm_script_has_no_lint():
-    subprocess.run(["shellcheck", str(DEPLOY / "slurm.sh")], check=True)
+    subprocess.run([beside("shellcheck"), str(DEPLOY / "slurm.sh")], check=True)
 
 
 STUBS = {
