@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _own_code(study: str) -> list[str]:
     """Where a user's own losses and data sets are found: behind all that is installed, so that nothing is shadowed."""
-    beside = [Path(study).expanduser().resolve().parent] if study.endswith((".yaml", ".yml")) else []
+    beside = [Path(os.path.expanduser(study)).resolve().parent] if study.endswith((".yaml", ".yml")) else []
     return list(dict.fromkeys(map(str, [*beside, Path.cwd()])))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from study.cli import main
@@ -129,6 +129,7 @@ def test_any_value_is_a_study_or_a_clear_error(key, value):
 
 @settings(max_examples=150, deadline=None)
 @given(KEYS, st.text("ab1e ,;[]{}:#&*!|>%@`'\"-.~=\n", max_size=12))
+@example(key="storage", text="~1")
 def test_any_text_is_a_study_or_a_clear_error(key, text):
     read_or_refused([f"{key}={text}"])
 

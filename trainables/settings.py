@@ -1,6 +1,7 @@
 """What a study file may say about a part of a trial: frozen models, checked before anything starts. No torch here."""
 
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -48,9 +49,14 @@ class Written(str):
         return written
 
 
+def at_home(text: str) -> Path:
+    """A path with `~` resolved; one of a user that is not known stays as it is written."""
+    return Path(os.path.expanduser(text))
+
+
 def _absolute(value: Any) -> Any:
     if isinstance(value, Written) and "://" not in value:
-        return str(value.folder / Path(value).expanduser())
+        return str(value.folder / at_home(value))
     return value
 
 

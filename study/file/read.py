@@ -10,7 +10,7 @@ from study.errors import UserError
 from study.file.study import StudyConfig
 from study.file.text import read_yaml
 from trainables.errors import nearest
-from trainables.settings import Written
+from trainables.settings import Written, at_home
 
 PRESETS = Path(__file__).parent.parent / "presets"
 
@@ -35,7 +35,7 @@ def load_study(name: str, overrides: list[str] | None = None) -> StudyConfig:
 
 def find_study(name: str) -> Path:
     """The file of a preset's name or path."""
-    path = Path(name).expanduser()
+    path = at_home(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UserError(f"{path}: no such study file")

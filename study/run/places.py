@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from study.errors import UserError
 from study.file.study import StudyConfig
+from trainables.settings import at_home
 
 SQLITE = "sqlite:///"
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
@@ -23,7 +24,7 @@ class Storage:
     def of(cls, config: StudyConfig, option: str | None) -> "Storage":
         """The option, the file's `storage`, or studies/<name>."""
         chosen = (option or config.storage or f"studies/{config.name}").removeprefix("file://")
-        return cls(chosen if "://" in chosen else str(Path(chosen).expanduser().resolve()))
+        return cls(chosen if "://" in chosen else str(at_home(chosen).resolve()))
 
     def __str__(self) -> str:
         return self.location

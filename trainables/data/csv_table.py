@@ -24,7 +24,7 @@ from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
 from trainables.data.table import DELIMITERS, content_of, counted, shown
 from trainables.errors import TrainableError, nearest
-from trainables.settings import SWITCH, PathText
+from trainables.settings import SWITCH, PathText, at_home
 
 NUM_LISTED = 20
 """How many bad images an error names."""
@@ -185,7 +185,7 @@ class CsvTable(DataSettings):
 
     def path(self, name: str, key: str) -> Path:
         """A file or folder under the root. Raises TrainableError when it is not there."""
-        path = Path(self.root).expanduser() / name
+        path = at_home(self.root) / name
         if not path.exists():
             raise TrainableError(f"data.{key}: {path} does not exist; correct data.root or data.{key}")
         return path

@@ -15,7 +15,7 @@ from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.published import OneLabel
 from trainables.data.settings import Validation
 from trainables.errors import TrainableError
-from trainables.settings import PathText
+from trainables.settings import PathText, at_home
 
 CLASSES = {
     "chestmnist": (
@@ -55,7 +55,7 @@ class MedMnist(OneLabel):
     def path(self) -> Path:
         """The .npz file. Raises TrainableError when it is not there."""
         suffix = "" if self.size == 28 else f"_{self.size}"
-        path = Path(self.root).expanduser() / f"{self.dataset}{suffix}.npz"
+        path = at_home(self.root) / f"{self.dataset}{suffix}.npz"
         if not path.is_file():
             raise TrainableError(
                 f"data.root: {path} does not exist; download it (docs/data.md says where), or correct data.root"

@@ -20,7 +20,7 @@ from trainables.data.places import ImageFile, Place, checksums
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.table import counted, shown
 from trainables.errors import TrainableError
-from trainables.settings import PathText
+from trainables.settings import PathText, at_home
 
 
 class Mlt(DataSettings):
@@ -60,7 +60,7 @@ class Mlt(DataSettings):
         return ImageSet(np.load(folder / "images.npy", mmap_mode="r"), targets, split, None, classes)
 
     def _list(self, name: str) -> Path:
-        path = Path(self.lists or self.root).expanduser() / f"{self.prefix}_{name}.txt"
+        path = at_home(self.lists or self.root) / f"{self.prefix}_{name}.txt"
         if not path.is_file():
             key = "lists" if self.lists else "root"
             raise TrainableError(f"data.{key}: {path} does not exist; docs/data.md says where the lists are")
@@ -80,7 +80,7 @@ class Mlt(DataSettings):
 
     def _files(self) -> tuple[list[ImageFile], list[list[int]], np.ndarray]:
         """Image files, class numbers and split of all lines. Raises TrainableError that lists missing images."""
-        num, place = len(self._classes()), Place(Path(self.root).expanduser(), ())
+        num, place = len(self._classes()), Place(at_home(self.root), ())
         files, labels, split, missing = [], [], [], []
         for code, name in ((0, "lt_train"), (2, "lt_test")):
             path = self._list(name)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trainables.errors import TrainableError
 from trainables.models.settings import Backbone
-from trainables.settings import PathText, Settings, decisive
+from trainables.settings import PathText, Settings, at_home, decisive
 
 Normalisation = Literal["model", "clip", "imagenet"]
 """Of pixels: as the model was trained, by OpenAI's statistics, or by ImageNet's (D23: LM-CLIP's published code)."""
@@ -67,7 +67,7 @@ class Clip(Settings):
 
     def weights_file(self) -> Path:
         """The local file of weights. Raises TrainableError when it is not there."""
-        path = Path(self.weights or "").expanduser()
+        path = at_home(self.weights or "")
         if not path.is_file():
             raise TrainableError(
                 f"trainable.model.weights: {path} does not exist; give a state dict of an open_clip model"

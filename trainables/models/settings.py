@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from trainables.errors import TrainableError
-from trainables.settings import Settings
+from trainables.settings import Settings, at_home
 
 
 class WarmStart(Settings):
@@ -39,7 +39,7 @@ class Backbone(Settings):
 
     def weights_file(self) -> Path:
         """The local file of weights. Raises TrainableError when it is not there."""
-        path = Path(self.weights or "").expanduser()
+        path = at_home(self.weights or "")
         if not path.is_file():
             raise TrainableError(
                 f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
