@@ -130,6 +130,8 @@ def test_any_value_is_a_study_or_a_clear_error(key, value):
 @settings(max_examples=150, deadline=None)
 @given(KEYS, st.text("ab1e ,;[]{}:#&*!|>%@`'\"-.~=\n", max_size=12))
 @example(key="storage", text="~1")
+@example(key="data.name", text=".:1")
+@example(key="data.name", text=":1")
 def test_any_text_is_a_study_or_a_clear_error(key, text):
     read_or_refused([f"{key}={text}"])
 

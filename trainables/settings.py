@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -47,6 +48,13 @@ class Written(str):
         written = super().__new__(cls, text)
         written.folder = folder
         return written
+
+
+def own_module(name: str) -> ModuleType:
+    """A user's module by its dotted name. Raises ImportError for one that is not there or is no name of a module."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ImportError(f"{name!r} is no name of a module")
+    return importlib.import_module(name)
 
 
 def at_home(text: str) -> Path:
@@ -101,7 +109,7 @@ def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            return getattr(own_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise ValueError(f"cannot load the {what} {name!r} ({error}); check the module path") from error
     if name not in known:

@@ -1,13 +1,12 @@
 """The space of a loss by name (ours, or `SPACE` beside a user's own `module:Class`), and ranges of settings."""
 
-import importlib
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from search_spaces import SPACES, Choice, Float, Int, Parameter, Space
 from trainables.errors import nearest
-from trainables.settings import Settings
+from trainables.settings import Settings, own_module
 
 
 def space_of(loss: str) -> Space:
@@ -15,7 +14,7 @@ def space_of(loss: str) -> Space:
     if ":" in loss:
         module = loss.partition(":")[0]
         try:
-            return importlib.import_module(module).SPACE
+            return own_module(module).SPACE
         except ImportError as error:
             raise ValueError(f"cannot import {module!r} ({error}); check the module path") from error
         except AttributeError as error:

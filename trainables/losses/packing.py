@@ -1,6 +1,5 @@
 """From the trials of a pack to loss objects whose hyperparameters are [k, 1, 1] tensors."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -12,6 +11,7 @@ from torch import Tensor
 from trainables.errors import TrainableError, nearest
 from trainables.fused import fuse
 from trainables.losses import LOSSES, Loss
+from trainables.settings import own_module
 from trainables.trial import Trial
 
 
@@ -20,7 +20,7 @@ def loss_class(name: str) -> type[Any]:
     if ":" in name:
         module, _, attribute = name.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            return getattr(own_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise TrainableError(f"losses: cannot load {name!r} ({error}); check the module path") from error
     if name not in LOSSES:
