@@ -5,8 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from search_spaces import SPACES, Choice, Float, Int, Parameter, Space
-from trainables.errors import nearest
-from trainables.settings import Settings, own_module
+from trainables.settings import Settings, named, own_module
 
 
 def space_of(loss: str) -> Space:
@@ -21,9 +20,7 @@ def space_of(loss: str) -> Space:
             raise ValueError(
                 f"{module!r} has no SPACE; put a search_spaces.Space of that name beside the loss"
             ) from error
-    if loss not in SPACES:
-        raise ValueError(f"unknown loss {loss!r}; {nearest(loss, SPACES)}")
-    return SPACES[loss]
+    return named("loss", loss, SPACES)
 
 
 class Range(Settings):

@@ -8,24 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.errors import TrainableError, nearest
+from trainables.errors import TrainableError
 from trainables.fused import fuse
 from trainables.losses import LOSSES, Loss
-from trainables.settings import own_module
+from trainables.settings import named
 from trainables.trial import Trial
 
 
 def loss_class(name: str) -> type[Any]:
     """The loss called `name`, or `module:Class` of a user's own. Raises TrainableError when there is none."""
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            return getattr(own_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise TrainableError(f"losses: cannot load {name!r} ({error}); check the module path") from error
-    if name not in LOSSES:
-        raise TrainableError(f"losses: unknown loss {name!r}; {nearest(name, LOSSES)}")
-    return LOSSES[name]
+    try:
+        return named("loss", name, LOSSES)
+    except ValueError as error:
+        raise TrainableError(f"losses: {error}") from error
 
 
 def signature(trial: Trial) -> str:
