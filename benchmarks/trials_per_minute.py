@@ -22,10 +22,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.run.engine import context_of
-from trainables.probe.features import prepare
+from study.run.places import Storage
+from study.run.worker import ready
+from trainables.probe.features import standardised
 
 NUM_TRIALS = 64
 START_S = 15
@@ -45,8 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "bench.yaml"
         study.write_text(STUDY)
-        context = context_of(load_study(str(study)), folder)
-        features = prepare(context.data, context.trainable, Path(context.cache)).folder
+        features = _features(study, Path(folder))
         script = str(Path(__file__).with_name("ray_script.py"))
         with _cluster() as address:
             runs = [_evenkeel(study, Path(folder) / f"run{i}", address, 6, workers=1) for i in range(options.repeats)]
@@ -65,6 +68,19 @@ def main() -> None:
     print(f"ratio trials-per-minute-of-1024/evenkeel-vs-ray-script {theirs / 64 / (many / 1024):.1f}")
     print(f"ratio arithmetic-share-of-64/evenkeel {share:.2f}")
     print(f"ratio arithmetic-share-of-1024/evenkeel {many_share:.2f}")
+
+
+def _features(study: Path, folder: Path) -> Path:
+    """The features of seed 0, made for both: where evenkeel finds them, and as arrays in a folder for the script."""
+    config = load_study(str(study))
+    _, store = ready(context_of(config, Storage(str(folder))))
+    features, rows, values = standardised(store, 0)
+    parts, to = ("train", "val", "test"), folder / "features"
+    to.mkdir()
+    np.save(to / "features.npy", np.concatenate([values[part] for part in parts]))
+    np.save(to / "targets.npy", np.concatenate([features.targets[rows[part]] for part in parts]))
+    np.save(to / "split.npy", np.repeat(range(3), [len(rows[part]) for part in parts]))
+    return to
 
 
 @contextmanager
@@ -94,7 +110,7 @@ def _evenkeel(study: Path, storage: Path, address: str, m: int, *, workers: int)
     wall = _timed(["-m", "study", "run", str(study), *options, *settings])
     records = Ledger(str(storage), "bench").read_all().values()
     assert len(records) == 2**m and all(r.state == "done" for r in records)
-    return wall, sum(r["wall_s"] for r in records) / workers / wall
+    return wall, sum(r.wall_s for r in records) / workers / wall
 
 
 def _timed(arguments: list[str]) -> float:

@@ -55,6 +55,8 @@ class DataFacts:
     """Positives of each class, by split."""
     floor: dict[str, float] = field(default_factory=dict)
     """Test score, by metric, of the best predictor that does not look at the image."""
+    skipped: str = ""
+    """Which rows were left out because their image cannot be had."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def _header(table: pd.DataFrame) -> dict[str, Any]:
         "counts": counts | {"missing": max(0, planned - len(table))},
         "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
         "data": f"{data.name}: {len(data.classes)} classes, "
-        + ", ".join(f"{num:,} {name}" for name, num in data.rows.items()),
+        + ", ".join(f"{num:,} {name}" for name, num in data.rows.items())
+        + (f"; {data.skipped}" if data.skipped else ""),
         "groups": ", ".join(f"{len(members)} {name}" for name, members in data.groups.items()),
         "undefined": {name: classes for name, classes in data.undefined.items() if classes},
         "rare": [name for name, num in zip(data.classes, data.positives.get("val", ()), strict=False) if 0 < num < FEW],

@@ -95,7 +95,7 @@ def enough_seeds(values_LS: np.ndarray) -> np.ndarray:
 
 
 def wilson(successes: float, total: int) -> Interval:
-    """Wilson's interval of a rate."""
+    """Wilson's interval of a rate. `successes` may be a mean over seeds; scipy's takes whole numbers only."""
     if total == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
     z = stats.norm.ppf(0.5 + CONFIDENCE / 2)

@@ -2,6 +2,8 @@
 
 import argparse
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ def plain():
     return timm.create_model(NAME, num_classes=5).state_dict()
 
 
+COPIES = ("encoder_k", "encoder_q")
 FORMS = {
     "as it is": lambda state: state,
     "with training state": lambda state: {"epoch": 3, "state_dict": state, "optimizer": {}},
@@ -32,6 +35,26 @@ FORMS = {
     "from DataParallel": lambda state: {"state_dict": {f"module.{k}": v for k, v in state.items()}},
     "compiled and wrapped": lambda state: {f"_orig_mod.module.{k}": v for k, v in state.items()},
     "averaged alone": lambda state: {"state_dict_ema": state},
+    "of two contrasted copies": lambda state: {
+        "state_dict": {f"module.{copy}.{k}": v + (copy == "encoder_k") for k, v in state.items() for copy in COPIES}
+        | {"module.queue": torch.ones(3)}
+    },
+    "beside a projector": lambda state: {
+        "teacher": {f"backbone.{k}": v for k, v in state.items()} | {"head.mlp.0.weight": torch.ones(2, 2)}
+    },
+    "in a user's module": lambda state: (
+        {f"net.model.{k}": v for k, v in state.items()} | {"criterion.w": torch.ones(1)}
+    ),
+    "with a best score and paths": lambda state: {
+        "state_dict": state,
+        "best": np.float64(0.3),
+        "args": SimpleNamespace(out=Path("here")),
+    },
+    "with a classifier of its own": lambda state: (
+        {k: v for k, v in state.items() if not k.startswith("fc.")}
+        | {"fc.0.weight": torch.ones(2, 2), "fc.2.bias": torch.ones(2)}
+    ),
+    "of an old torch": lambda state: {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")},
 }
 """How a checkpoint holds the weights: a new form is a line."""
 
@@ -54,6 +77,28 @@ def test_both_classifiers_of_a_distilled_model_are_left_out(tmp_path):
         name="deit_tiny_distilled_patch16_224", weights=str(tmp_path / "w.safetensors"), model_args=args
     )
     assert build(backbone, 3, "cpu").features(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 24)
+
+
+def test_weights_for_colour_serve_grey_images(tmp_path, plain):
+    torch.save(plain, tmp_path / "w.pth")
+    module = build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 1, "cpu").module.state_dict()
+    name = next(iter(plain))
+    torch.testing.assert_close(module[name], plain[name].sum(1, keepdim=True))
+
+
+def test_weights_of_another_image_size_are_resampled(tmp_path):
+    import timm
+
+    args = {"patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2}
+    whole = timm.create_model("vit_tiny_patch16_224", img_size=32, **args).state_dict()
+    whole["pos_embed"][:, 1:] = 3.0
+    torch.save(whole, tmp_path / "w.pth")
+    backbone = Backbone(
+        name="vit_tiny_patch16_224", weights=str(tmp_path / "w.pth"), model_args=args | {"img_size": 64}
+    )
+    module = build(backbone, 3, "cpu").module.state_dict()
+    torch.testing.assert_close(module["pos_embed"][:, 1:], torch.full((1, 16, 24), 3.0))
+    torch.testing.assert_close(module["blocks.0.attn.qkv.weight"], whole["blocks.0.attn.qkv.weight"])
 
 
 class Strange:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -34,16 +35,26 @@ def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = Fal
         if not _usable(path, changes):
             for left in path.parent.glob(f".*.{path.name}"):  # of makers that were killed: nobody else makes now
                 _remove(left)
-            temporary = path.with_name(f".{os.getpid()}.{path.name}")
-            try:
+            with replacing(path) as temporary:
                 make(temporary)
                 if not changes:
                     _write(_beside(path, "sum"), json.dumps(_sums(temporary)))
                     _remove(path)
-                temporary.rename(path)
-            finally:
-                _remove(temporary)
     return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write under, of the same ending; what lies there takes the place of `path` at the end.
+
+    Whoever reads `path` sees all of the old or all of the new. What is raised leaves the old, and nothing else.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        _remove(temporary)
 
 
 def _usable(path: Path, changes: bool) -> bool:
@@ -92,12 +103,8 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:

@@ -25,6 +25,12 @@ def spare_bytes(device: str) -> float:
     return GPU_SHARE * torch.cuda.mem_get_info()[0]
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether the error says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+
+
 def share_gpu(fraction: float) -> None:
     """Let this process use only so much of its GPU's memory: neighbours on the GPU do not feel its appetite."""
     torch.cuda.set_per_process_memory_fraction(fraction)

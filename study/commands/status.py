@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 
 from study.commands.tables import show
-from study.errors import EXIT_FAILED_TRIALS, EXIT_OK, UserError
+from study.errors import EXIT_FAILED_TRIALS, EXIT_OK
 from study.file.read import load_study
 from study.records.facts import read_facts
 from study.records.ledger import Ledger
@@ -19,10 +19,7 @@ def execute(options: argparse.Namespace) -> int:
     """Count trials by loss and state; exit code 1 when trials failed."""
     config = load_study(options.study, options.overrides)
     ledger = Ledger(str(Storage.of(config, options.storage)), config.name)
-    study = ledger.read_study()
-    if study is None:
-        raise UserError(f"{ledger.storage}: no study here yet; start it with: evenkeel run {options.study}")
-    facts = read_facts(study.summary)
+    facts = read_facts(ledger.study_record().summary)
     tallies: dict[str, Counter[str]] = {label: Counter() for label in facts.losses}
     entries = ledger.entries().values()
     for entry in entries:

@@ -98,6 +98,7 @@ def _data_facts(found: dict[str, Any]) -> DataFacts:
         groups={name: tuple(members) for name, members in found.get("groups", {}).items()},
         undefined={split: tuple(classes) for split, classes in found.get("undefined", {}).items()},
         positives=positives,
+        skipped=found.get("skipped", ""),
         floor=_floor(positives["test"], found["rows"]["test"]) if "test" in positives else {},
     )
 

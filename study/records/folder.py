@@ -3,13 +3,15 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
+from pathlib import Path
 
 import fsspec
 from fsspec.core import url_to_fs
 
 from study.errors import StorageError
+from trainables.cache import replacing
 
 TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
 """What no second attempt heals before somebody makes room or gives leave."""
@@ -85,19 +87,9 @@ class Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file; whoever reads sees all of it or nothing. What fails leaves nothing behind."""
-        folder, _, last = name.rpartition("/")
         # An object store shows an object when it is whole; a renamed one would be copied.
-        temporary = self.at(f"{folder}/.{last}.{os.getpid()}".lstrip("/")) if self.is_local else self.at(name)
-        with self.writing():
-            try:
-                self.fs.pipe_file(temporary, content)
-                if self.is_local:
-                    os.replace(temporary, self.at(name))
-            except BaseException:
-                if self.is_local:
-                    with suppress(OSError):
-                        os.unlink(temporary)
-                raise
+        with self.writing(), replacing(Path(self.at(name))) if self.is_local else nullcontext(self.at(name)) as to:
+            self.fs.pipe_file(str(to), content)
 
     def write_new(self, name: str, content: bytes) -> bool:
         """Write a file that nobody has written yet; False when somebody has. Exactly one of many callers wins."""

@@ -55,6 +55,14 @@ class Ledger:
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
 
+    def study_record(self) -> StudyRecord:
+        """What `read_study` gives. Raises UserError where it is nothing."""
+        if (study := self.read_study()) is None:
+            raise UserError(
+                f"{self.storage}: no study here yet; start it with: evenkeel run (or give the right --storage)"
+            )
+        return study
+
     def write_study(self, study: StudyRecord) -> StudyRecord:
         """The resolved study, for status and reports. It keeps the identity that it was given at first."""
         before = self.read_study()

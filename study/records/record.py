@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from trainables import Trial
+from trainables.base import Result
 
 VERSION = 3
 """1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest."""
@@ -14,28 +15,19 @@ STATES = ("done", "diverged", "failed", "censored")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialRecord:
-    """The trial, its state, its numbers, and where and when it ran. Times are seconds since the epoch."""
+class TrialRecord(Result):
+    """What a trial gave, whose it is, and where and when it ran. Times are seconds since the epoch.
+
+    `files` are names in the record's folder, removed and retired with it.
+    """
 
     study: str
     trial: Trial
-    state: str
     started: float
     ended: float
-    metrics: dict[str, float | None] = field(default_factory=dict)
-    per_class: dict[str, list[float | None]] = field(default_factory=dict)
-    images: dict[str, list[float]] = field(default_factory=dict)
-    """A test metric without each group of test images, by column name."""
-    curves: dict[str, list[float | None]] = field(default_factory=dict)
-    epochs_done: int = 0
-    wall_s: float = 0.0
-    loss_path: str = ""
-    note: str | None = None
     pack: int | None = None
     host: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    """Large results by name: file names in the record's folder, removed and retired with it."""
 
     @property
     def id(self) -> str:

@@ -5,7 +5,6 @@ from itertools import starmap
 import pandas as pd
 
 from reports.table import TrialRow, trial_table
-from study.errors import UserError
 from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
@@ -14,10 +13,7 @@ from study.tracking.read import read_experiment
 
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
     """The trial table of a study folder. Raises UserError for a folder without a study."""
-    study = ledger.read_study()
-    if study is None:
-        raise UserError(f"{ledger.storage}: no study here yet; run it first, or give the right --storage")
-    facts = read_facts(study.summary, f"{ledger.storage}/study.json")
+    facts = read_facts(ledger.study_record().summary, f"{ledger.storage}/study.json")
     return trial_table(starmap(row_of, ledger.read_all().items()), facts)
 
 

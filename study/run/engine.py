@@ -30,6 +30,7 @@ from study.tracking.driver import Setup, Start, Summary, Tracker
 from trainables import TrainableError, Trial
 from trainables.cache import default_cache
 from trainables.data.summary import Oddity
+from trainables.progress import telling
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
     from study.plan.search import Searches
@@ -143,7 +144,9 @@ class Run:
         with make_runner(str(self.storage)) as runner:
             runner.fail = self.signals.fail
             self.display.say("checking data and features")
-            facts = _facts(self.config, context, runner)
+            facts = _facts(self.config, context, runner, self.display)
+            if facts.get("skipped"):
+                self.display.say(f"data: {facts['skipped']}")
             _refuse_several_labels(self.config, facts)
             self._start(tracker, facts)
             self.display.begin(self.total, Counter(entry.state for entry in self.entries.values()))
@@ -254,13 +257,14 @@ def _odd(config: StudyConfig) -> list[Oddity]:
     return summary.odd if summary else []
 
 
-def _facts(config: StudyConfig, context: Context, runner: Runner) -> dict[str, Any]:
+def _facts(config: StudyConfig, context: Context, runner: Runner, display: Display) -> dict[str, Any]:
     """Check what trials share: where they run if it is still to be made, else at once."""
     seeds = config.seeds + config.fresh_seeds
     try:
         if config.trainable.ready(config.data, Path(context.cache)):
             return check_data(context, seeds)
-        return runner.call(check_data, context, seeds)
+        with telling(Path(context.cache), display.say):
+            return runner.call(check_data, context, seeds)
     except TrainableError as error:
         raise UserError(str(error)) from error
 

@@ -148,24 +148,21 @@ def _place(context: Context) -> Path:
 
 def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
     """Results of the trials; a pack that does not fit into memory is halved."""
+    from trainables.device import out_of_memory
+
     missing = {trial.id: trial for trial in trials}
     try:
         for trial, result in worker.run(trials, prepared, place):
             del missing[trial.id]
             yield trial, result
     except (MemoryError, RuntimeError) as error:
-        if len(missing) <= 1 or not _out_of_memory(error):
+        if len(missing) <= 1 or not out_of_memory(error):
             raise
     if missing:
         rest = list(missing.values())
         half = len(rest) // 2
         for part in (rest[:half], rest[half:]):
             yield from _train(worker, part, prepared, place)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
 
 
 def _fitting(num_trials: int, bytes_each: int, context: Context) -> int:

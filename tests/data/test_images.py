@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import re
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +13,13 @@ from PIL import Image
 
 from tests.data.makers import csv_table, encoded, shade, six, write, zipped
 from trainables import TrainableError
+from trainables.data import decoding
+from trainables.data.decoding import decoded
+from trainables.data.facts import DataFacts
 from trainables.data.load import load
-from trainables.data.pixels import decode
 from trainables.data.places import ImageFile, place_of
+from trainables.data.settings import ClassGroups
+from trainables.progress import being_made
 
 SIX = {f"im{i}": shade(40 * i) for i in range(6)}
 
@@ -282,10 +289,63 @@ class TestCache:
 
         place = place_of(six(tmp_path) / "images", "images")
         tracemalloc.start()
-        decode([ImageFile(place, "im0.png")] * 128, 512, False, tmp_path / "decoded")
+        found = decoded([ImageFile(place, "im0.png")] * 128, 512, False, tmp_path / "cache")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert np.load(tmp_path / "decoded" / "images.npy", mmap_mode="r").nbytes == 128 * 512 * 512 * 3 > 6 * peak
+        assert found.images.nbytes == 128 * 512 * 512 * 3 > 6 * peak
+
+
+class TestDecodingForLong:
+    """A large set: killed half-way it goes on, it says how far it is, and it wants its room before it starts."""
+
+    @pytest.fixture
+    def files(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(decoding, "BLOCK", 2)
+        place = place_of(six(tmp_path) / "images", "images")
+        return [ImageFile(place, f"im{n}.png") for n in range(6)]
+
+    def test_goes_on_where_it_was_cut_off(self, files, tmp_path, monkeypatch):
+        whole = np.array(decoded(files, 8, False, tmp_path / "undisturbed").images)
+        read, said, real = [], [], decoding.pixels
+
+        def cut(file, *how):
+            read.append(file.name)
+            said.extend(being_made(tmp_path / "cache"))
+            if len(read) == 5:
+                raise KeyboardInterrupt
+            return real(file, *how)
+
+        monkeypatch.setattr(decoding, "_num_threads", lambda: 1)
+        monkeypatch.setattr(decoding, "pixels", cut)
+        with pytest.raises(KeyboardInterrupt):
+            decoded(files, 8, False, tmp_path / "cache")
+        assert re.search(r"decoding images \(0.0 GB in .*cache\): 4 of 6", said[-1])
+        found = decoded(files, 8, False, tmp_path / "cache")
+        assert [read.count(f"im{n}.png") for n in range(4)] == [1] * 4, "blocks that were done are not decoded again"
+        np.testing.assert_array_equal(found.images, whole)
+        assert not being_made(tmp_path / "cache") and not list((tmp_path / "cache").glob("*.part"))
+
+    def test_wants_its_room_first(self, files, tmp_path, monkeypatch):
+        monkeypatch.setattr(decoding.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        with pytest.raises(TrainableError, match=r"image_size: 6 images of 8 x 8 pixels.* EVENKEEL_CACHE"):
+            decoded(files, 8, False, tmp_path / "cache")
+        assert not list((tmp_path / "cache").glob("*.part"))
+
+    def test_what_nobody_goes_on_with_is_forgotten(self, files, tmp_path):
+        left = tmp_path / "cache" / "0.part"
+        left.mkdir(parents=True)
+        os.utime(left, (0, 0))
+        decoded(files, 8, False, tmp_path / "cache")
+        assert not left.exists()
+
+
+def test_what_was_skipped_is_said(tmp_path):
+    write(six(tmp_path), {"images/im1.png": b"no image", "images/im2.png": b""})
+    chosen = csv_table(tmp_path, on_bad_image="skip")
+    images = load(chosen, 8, tmp_path / "cache")
+    said = DataFacts.of("x", images, None, ClassGroups()).describe([0])["skipped"]
+    assert [line.partition(":")[0] for line in images.skipped] == ["image 'im1'", "image 'im2'"]
+    assert re.match("2 images left out: image 'im1': .*im1.png cannot be decoded.*'im2': .*im2.png is empty", said)
 
 
 def test_zip_members_of_a_foreign_method_are_listed(tmp_path):

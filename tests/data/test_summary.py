@@ -1,5 +1,7 @@
 """What was understood of the data is shown by `plan`, `doctor STUDY` and `run`, before any trial."""
 
+import re
+
 import pytest
 
 from study.cli import main
@@ -81,3 +83,16 @@ def test_what_cannot_be_scored_ends_plan_too(tmp_path, capsys):
     write(tmp_path, {"labels.csv": table.replace("cat,test", ",test").replace("dog;,test", ",test")})
     assert main(["plan", path]) == 2
     assert "no class has a positive in test (2 images), so nothing can be scored" in capsys.readouterr().err
+
+
+def test_run_says_which_images_it_leaves_out(tmp_path, capsys, monkeypatch):
+    path = study(tmp_path, ', separator: ";", on_bad_image: skip')
+    write(tmp_path, {"images/im1.png": b"x"})
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", path, "--serial"]) == 0
+    assert re.search("data: 1 image left out: image 'im1': .*im1.png cannot be decoded", capsys.readouterr().err)
+
+
+def test_classes_that_a_carved_validation_lacks_are_named(tmp_path):
+    found = csv_table(six(tmp_path), validation={"fraction": 0.25}).describe()
+    assert any("1 class without a positive in the validation that seed 0 carves" in str(odd) for odd in found.odd)

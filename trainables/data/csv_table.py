@@ -2,22 +2,21 @@
 
 import codecs
 import hashlib
-import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from trainables.cache import made_once
 from trainables.data.columns import AllBut, ClassesTable, GroupTable
+from trainables.data.decoding import decoded
 from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.labels import Meaning
 from trainables.data.load import check
 from trainables.data.overview import summary_of
-from trainables.data.pixels import VERSION, decode, library, take_rows
 from trainables.data.places import ImageFile, checksums, place_of, zip_listing
 from trainables.data.rows import Rows, list_images, read_rows
 from trainables.data.settings import DataSettings, Validation
@@ -222,8 +221,8 @@ class CsvTable(DataSettings):
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
         """Decode what is not in the cache yet. Raises TrainableError that lists every image that cannot be had."""
-        rows, images = self._decoded(read_rows(self, list_images(self)), image_size, cache)
-        return self._image_set(rows, images)
+        rows, images, skipped = self._decoded(read_rows(self, list_images(self)), image_size, cache)
+        return replace(self._image_set(rows, images), skipped=skipped)
 
     def describe(self) -> DataSummary:
         """What was understood of tables and folders; no image is opened. Raises TrainableError."""
@@ -244,40 +243,29 @@ class CsvTable(DataSettings):
         found = ImageSet(images, labels.targets, rows.split, rows.group, labels.classes, labels.known)
         return found.keep_classes(found.train_counts() > 0) if self.drop_empty_classes else found
 
-    def _decoded(self, rows: Rows, size: int, cache: Path) -> tuple[Rows, np.ndarray]:
-        files = [file for file in rows.files if isinstance(file, ImageFile)]
+    def _decoded(self, rows: Rows, size: int, cache: Path) -> tuple[Rows, np.ndarray, tuple[str, ...]]:
+        """The rows whose images can be had, their images, and why others cannot."""
         at = [row for row, file in enumerate(rows.files) if isinstance(file, ImageFile)]
-        try:
-            marks = checksums(files)
-            decisive = [VERSION, library(), size, self.grey, *(marks[file] for file in files)]
-            key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-            folder = made_once(cache / f"images-{key}", lambda to: decode(files, size, self.grey, to))
-        except OSError as error:
-            raise TrainableError(
-                f"{cache}: cannot hold the decoded images ({error.strerror}); free space there, or set EVENKEEL_CACHE"
-            ) from error
-        bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
-        absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        if refusal := self._refusal(rows, absent | {at[i]: f"{files[i]} {why}" for i, why in bad.items()}):
+        found = decoded([file for file in rows.files if isinstance(file, ImageFile)], size, self.grey, cache)
+        bad = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
+        bad |= {at[i]: f"{rows.files[at[i]]} {why}" for i, why in found.bad.items()}
+        if refusal := self._refusal(rows, bad):
             raise TrainableError(refusal)
-        good = np.array([i for i in range(len(files)) if i not in bad], dtype=np.int64)
-        if bad:
-            kept = folder.with_name(f"{folder.name}-good.npy")
-            path = made_once(kept, lambda to: take_rows(folder / "images.npy", good, to))
-        else:
-            path = folder / "images.npy"
-        whole = len(good) == len(rows.files)
-        return rows if whole else rows.take(np.array(at)[good]), np.load(path, mmap_mode="r")
+        good = np.array([row for row in range(len(rows.files)) if row not in bad], dtype=np.int64)
+        return rows.take(good) if bad else rows, found.good(), tuple(_named(rows, bad))
 
     def _refusal(self, rows: Rows, bad: dict[int, str]) -> str | None:
         """Why these rows stop the study, if they do."""
         if not bad or (self.on_bad_image == "skip" and len(bad) < len(rows.ids)):
             return None
-        named = [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]
         return (
             f"data.images: {counted(len(bad), 'image')} of {len(rows.ids):,} cannot be had: "
-            f"{shown(named, NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
+            f"{shown(_named(rows, bad), NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
         )
+
+
+def _named(rows: Rows, bad: dict[int, str]) -> list[str]:
+    return [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]
 
 
 def _contents(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:

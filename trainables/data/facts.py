@@ -8,6 +8,7 @@ import numpy as np
 from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.settings import ClassGroups, Validation
 from trainables.data.splits import class_groups, rows_of
+from trainables.data.table import counted, shown
 from trainables.errors import TrainableError
 
 NUM_IMAGE_GROUPS = 50
@@ -24,11 +25,12 @@ class DataFacts:
     classes: list[str]
     validation: Validation | None
     cuts: ClassGroups
+    skipped: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "DataFacts":
         """The facts of loaded images."""
-        return cls(name, images.targets, images.split, images.group, images.classes, validation, cuts)
+        return cls(name, images.targets, images.split, images.group, images.classes, validation, cuts, images.skipped)
 
     def rows(self, seed: int) -> dict[str, np.ndarray]:
         """Row numbers of train, val and test. Raises TrainableError when there are no validation rows."""
@@ -68,6 +70,7 @@ class DataFacts:
             "classes": self.classes,
             "train_counts": self.train_counts(),
             "groups": self.groups(),
+            "skipped": f"{counted(len(self.skipped), 'image')} left out: {shown(self.skipped)}" if self.skipped else "",
             "rows": {name: len(at) for name, at in rows.items()},
             "positives": {name: self.targets[at].sum(0).astype(int).tolist() for name, at in rows.items()},
             "labels_per_image": sorted(set(self.targets.sum(1).astype(int).tolist())),

@@ -18,7 +18,7 @@ class ImageSet:
     """Images [N, S, S, channels] uint8, targets [N, C] uint8, split [N] uint8, group [N] (or None), class names [C].
 
     `known` [N, C] bool is False where a label is missing (None: all are known): such an entry, whose target is 0,
-    has no part in a loss or a metric.
+    has no part in a loss or a metric. `skipped` says which rows were left out because their image cannot be had.
     """
 
     images: np.ndarray
@@ -27,6 +27,7 @@ class ImageSet:
     group: np.ndarray | None
     classes: list[str]
     known: np.ndarray | None = None
+    skipped: tuple[str, ...] = ()
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of one split."""

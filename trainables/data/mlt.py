@@ -5,7 +5,6 @@ of its classes; and a line a class, its name and number.
 """
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import ClassVar
@@ -13,9 +12,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from trainables.cache import made_once
+from trainables.data.decoding import decoded
 from trainables.data.image_set import ImageSet
-from trainables.data.pixels import VERSION, decode, library
 from trainables.data.places import ImageFile, Place, checksums
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.table import counted, shown
@@ -44,20 +42,17 @@ class Mlt(DataSettings):
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
         files, labels, split = self._files()
-        decisive = [VERSION, library(), image_size, *self._checksums(files)]
-        key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-        folder = made_once(cache / f"images-{key}", lambda to: decode(files, image_size, False, to))
-        bad = {int(i): why for i, why in json.loads((folder / "bad.json").read_text(encoding="utf-8")).items()}
-        if bad:
+        found = decoded(files, image_size, False, cache)
+        if found.bad:
             raise TrainableError(
-                f"data.root: {counted(len(bad), 'image')} of {len(files):,} cannot be used: "
-                f"{shown(f'{files[i]} {why}' for i, why in bad.items())}; unpack the archive again"
+                f"data.root: {counted(len(found.bad), 'image')} of {len(files):,} cannot be used: "
+                f"{shown(f'{files[i]} {why}' for i, why in found.bad.items())}; unpack the archive again"
             )
         classes = self._classes()
         targets = np.zeros((len(files), len(classes)), dtype=np.uint8)
         for row, numbers in enumerate(labels):
             targets[row, numbers] = 1
-        return ImageSet(np.load(folder / "images.npy", mmap_mode="r"), targets, split, None, classes)
+        return ImageSet(found.images, targets, split, None, classes)
 
     def _list(self, name: str) -> Path:
         path = at_home(self.lists or self.root) / f"{self.prefix}_{name}.txt"

@@ -30,9 +30,7 @@ def summary_of(
         )
     places = {str(file.place.path) for file in rows.files if isinstance(file, ImageFile)}
     return DataSummary(
-        tables=[
-            f"{t.path.name}: {counted(len(t.rows), 'row')}, delimiter {t.delimiter!r}" for t in listing.tables.values()
-        ],
+        tables=[_shown_table(table) for table in listing.tables.values()],
         images=f"{counted(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(places))}",
         rows={name: int((rows.split == code).sum()) for code, name in enumerate(SPLITS)},
         classes=classes,
@@ -55,23 +53,27 @@ def _shown_row(rows: Rows, row: int) -> tuple[str, str, str]:
 
 
 def _split_oddities(rows: Rows, counts: dict[str, np.ndarray], validation: Validation | None) -> list[Oddity]:
-    odd = []
-    for name in ("val", "test"):
-        unscored = [c for c, n in zip(rows.labels.classes, counts[name], strict=True) if n == 0]
-        if unscored and (rows.split == SPLITS.index(name)).any():
-            odd.append(
-                Oddity(
-                    f"{counted(len(unscored), 'class', 'classes')} without a positive in {name}, unscored there: "
-                    f"{shown(unscored)}",
-                    "min_positives",
-                )
-            )
+    classes = rows.labels.classes
+    given = [name for name in ("val", "test") if (rows.split == SPLITS.index(name)).any()]
+    odd = [_unscored(classes, counts[name], name, "min_positives") for name in given]
     if validation:
         official = int((rows.split == 1).sum())
         if official:
             odd.append(Oddity(f"the {official:,} val rows of the tables join train, val is carved anew", "validation"))
-        carved = len(rows_of(rows.split, rows.labels.targets, rows.group, validation, 0)["val"])
+        carved = rows_of(rows.split, rows.labels.targets, rows.group, validation, 0)["val"]
         wanted = round(validation.fraction * int((rows.split != 2).sum()))
-        if abs(carved - wanted) > max(1, 0.25 * wanted):
-            odd.append(Oddity(f"{counted(carved, 'validation row')} where {wanted:,} were asked for", "validation"))
-    return odd
+        if abs(len(carved) - wanted) > max(1, 0.25 * wanted):
+            odd.append(
+                Oddity(f"{counted(len(carved), 'validation row')} where {wanted:,} were asked for", "validation")
+            )
+        positives = rows.labels.targets[carved].sum(0, dtype=np.int64)
+        odd.append(_unscored(classes, positives, "the validation that seed 0 carves", "validation"))
+    return [found for found in odd if found]
+
+
+def _unscored(classes: list[str], positives: np.ndarray, where: str, key: str) -> Oddity | None:
+    names = [name for name, num in zip(classes, positives, strict=True) if num == 0]
+    if not names:
+        return None
+    number = counted(len(names), "class", "classes")
+    return Oddity(f"{number} without a positive in {where}, unscored there: {shown(names)}", key)

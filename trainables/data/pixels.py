@@ -1,18 +1,11 @@
-"""From image files to one memory-mapped array of bytes: decoded in parallel, never held in memory whole."""
+"""From one image file to bytes, as a viewer would show it."""
 
-import json
-import os
 import re
 import struct
-import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,61 +14,15 @@ from trainables.data.places import ImageFile, unreadable
 if TYPE_CHECKING:
     from PIL import Image
 
-VERSION = 2
-"""Raised when the same file would give other pixels, so that old caches are left alone."""
-
 FLAWS = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AttributeError,
     NotImplementedError, struct.error, zlib.error,
 )  # fmt: skip
 """What Pillow raises for files that are broken in one way or another."""
 
-BLOCK = 256
-
 
 class BadImage(Exception):
     """A file that cannot be used; the text says why."""
-
-
-def decode(files: Sequence[ImageFile], size: int, grey: bool, folder: Path) -> None:
-    """Write `images.npy` [N, size, size, 1 or 3] uint8 and `bad.json` (row -> reason; such a row is black) to `folder`.
-
-    Raises TrainableError for a file that cannot be read, OSError when there is no room.
-    """
-    folder.mkdir()
-    images = _empty(folder / "images.npy", (len(files), size, size, 1 if grey else 3))
-    bad: dict[int, str] = {}
-
-    def fill(row: int) -> None:
-        try:
-            images[row] = pixels(files[row], size, grey)
-        except BadImage as error:
-            bad[row] = str(error)
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(max_workers=_num_threads()) as pool:
-        warnings.simplefilter("ignore")
-        for block in _blocks(range(len(files))):
-            list(pool.map(fill, block))
-    images.flush()
-    (folder / "bad.json").write_text(json.dumps(dict(sorted(bad.items()))), encoding="utf-8")
-
-
-def _empty(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A memory-mapped file of bytes whose room is taken at once: a full disk is an error here, not a crash later."""
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
-    return array
-
-
-def take_rows(source: Path, rows: np.ndarray, to: Path) -> None:
-    """Write some rows of an array file to another, block by block."""
-    images = np.load(source, mmap_mode="r")
-    kept = _empty(to, (len(rows), *images.shape[1:]))
-    for start in range(0, len(rows), BLOCK):
-        kept[start : start + BLOCK] = images[rows[start : start + BLOCK]]
-    kept.flush()
 
 
 def pixels(file: ImageFile, size: int, grey: bool) -> np.ndarray:
@@ -153,14 +100,3 @@ def _reason(error: Exception, content: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):
         return f"not an image file: it begins with {content[:16]!r}"
     return str(error) or type(error).__name__
-
-
-def _num_threads() -> int:
-    affinity: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _blocks(rows: range) -> Iterator[list[int]]:
-    remaining = iter(rows)
-    while block := list(islice(remaining, BLOCK)):
-        yield block

@@ -11,12 +11,13 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
-from trainables.cache import default_cache
+from trainables.cache import default_cache, replacing
 from trainables.errors import TrainableError
 
 SUFFIXES = (
@@ -183,13 +184,10 @@ def _remembered(store: Path) -> dict[str, list[int]]:
 
 def _remember(store: Path, entries: dict[str, list[int]]) -> None:
     """Kept when the cache can be written; it only saves time."""
-    temporary = store.with_name(f".{os.getpid()}.{store.name}")
-    try:
+    with suppress(OSError):
         store.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(entries), encoding="utf-8")
-        temporary.replace(store)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+        with replacing(store) as temporary:
+            temporary.write_text(json.dumps(entries), encoding="utf-8")
 
 
 def unreadable(error: OSError) -> TrainableError:

@@ -7,7 +7,6 @@ its checkpoint with the numbers of an undisturbed one.
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from trainables.lm_clip.contrastive import LmClipLoss, similarities
 from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
 from trainables.loop.checkpoint import Checkpoints
+from trainables.loop.step import own_randomness
 from trainables.losses import Loss
 from trainables.losses.packing import stack_losses
 from trainables.measures import ALWAYS, Evidence
@@ -54,20 +54,8 @@ class LmClipWorker:
         """Each trial's result as it ends; checkpoints in `place`/id."""
         for trial in trials:
             settings = self.settings.with_changes(trial.settings)
-            with _repeatable(settings.deterministic):
+            with own_randomness(settings.deterministic):
                 yield trial, Run(trial, prepared, settings, place / trial.id).result(self.measures)
-
-
-@contextmanager
-def _repeatable(deterministic: bool) -> Iterator[None]:
-    """Torch's generator and switches are left as they were."""
-    before = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng():
-        torch.use_deterministic_algorithms(deterministic or before)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before)
 
 
 @dataclass

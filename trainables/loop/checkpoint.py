@@ -1,12 +1,13 @@
 """Where a long trial stands, written whole or not at all, so that another worker goes on from it."""
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from trainables.cache import replacing
 
 NAME = "checkpoint.pt"
 
@@ -32,7 +33,6 @@ class Checkpoints:
     def save(self, state: dict[str, Any]) -> None:
         """Replace the last checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{os.getpid()}.{NAME}"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / NAME)
+        with replacing(self.folder / NAME) as temporary:
+            torch.save(state, temporary)
         self.last = time.monotonic()

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.device import out_of_memory
+
 Forward = Callable[[Tensor], Tensor]
 Scale = Callable[[Tensor], Tensor]
 
@@ -76,12 +78,6 @@ def halving(micro: int, step: Callable[[int], Tensor], module: nn.Module) -> tup
         micro = -(-micro // 2)
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether the error says that memory ran out."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
-
-
 def seed_of(*numbers: int) -> int:
     """One seed of several numbers (a trial's seed, a step), well apart from its neighbours."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
@@ -93,7 +89,7 @@ def own_randomness(deterministic: bool) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        torch.use_deterministic_algorithms(deterministic or before, warn_only=True)
         try:
             yield
         finally:

@@ -93,7 +93,16 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     if backbone.weights:
         heads = model.pretrained_cfg.get("classifier") or ()
         heads = (heads,) if isinstance(heads, str) else heads
-        load_weights(model, backbone.weights_file(), heads=heads, key="trainable.backbone.weights")
+
+        def as_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
+            """timm's own way with its authors' files, another image size, another number of channels."""
+            overlay = {"state_dict": state, "num_classes": 0, "classifier": None}
+            own = {"in_chans": channels, "num_classes": 0} | backbone.model_args
+            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **own).state_dict()
+
+        load_weights(
+            model, backbone.weights_file(), heads=heads, key="trainable.backbone.weights", convert=as_published
+        )
     config = timm.data.resolve_model_data_config(model)
     return model, config["mean"], config["std"]
 

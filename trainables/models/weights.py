@@ -1,11 +1,15 @@
 """Local files of weights in the forms in which people publish them; never more than tensors and settings is read."""
 
 from argparse import Namespace
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path, PosixPath
 from pickle import UnpicklingError
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,19 +21,56 @@ INSIDE = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_em
 WRAPPERS = ("module", "_orig_mod", "model", "backbone", "encoder", "net", "student", "teacher")
 """Names that wrapping classes put before every key."""
 
+SLOW_COPIES = ("encoder_k", "momentum", "target")
+
+HARMLESS: list[Any] = [
+    Namespace,
+    SimpleNamespace,
+    defaultdict,
+    PosixPath,
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    np.float64(0).__reduce__()[0],
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "?")),
+]
+"""What stands beside weights in checkpoints (arguments, a best score) and runs nothing when it is read."""
+
 NUM_SHOWN = 4
 
 
-def load_weights(model: nn.Module, path: Path, *, key: str, heads: Collection[str] = ()) -> None:
+Converter = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
+
+
+def load_weights(
+    model: nn.Module, path: Path, *, key: str, heads: Collection[str] = (), convert: Converter | None = None
+) -> None:
     """Load a file into `model`; the weights of classifiers (`heads`) are left out, everything else must fit.
 
+    What does not fit as it is may do so after `convert`, which raises what it likes for weights that it does not know.
     Raises TrainableError naming the `key` of the study file, what is missing and what is left over.
     """
     wanted = model.state_dict()
     state = unwrapped(read_weights(path, key), wanted)
-    state = {name: value for name, value in state.items() if name.rpartition(".")[0] not in heads}
+    state = {name: value for name, value in state.items() if not _is_of(name, heads)}
+    problems = _misfits(state, wanted)
+    if problems and convert:
+        with suppress(Exception):
+            converted = convert(dict(state))
+            if not _misfits(converted, wanted):
+                state, problems = dict(converted), ""
+    if problems:
+        raise TrainableError(f"{key}: {path} does not fit the model ({problems}); give the weights of this model")
+    model.load_state_dict(state, strict=False)
+
+
+def _is_of(name: str, modules: Collection[str]) -> bool:
+    return any(name.startswith(f"{module}.") for module in modules)
+
+
+def _misfits(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """What is wrong, in words; empty when everything fits. Old checkpoints do not count the batches of batch norms."""
     problems = {
-        "missing": sorted(wanted.keys() - state.keys()),
+        "missing": sorted(n for n in wanted.keys() - state.keys() if not n.endswith("num_batches_tracked")),
         "left over": sorted(state.keys() - wanted.keys()),
         "of another shape": [
             f"{name} {list(state[name].shape)} for {list(value.shape)}"
@@ -37,10 +78,7 @@ def load_weights(model: nn.Module, path: Path, *, key: str, heads: Collection[st
             if name in state and state[name].shape != value.shape
         ],
     }
-    if any(problems.values()):
-        said = "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
-        raise TrainableError(f"{key}: {path} does not fit the model ({said}); give the weights of this model")
-    model.load_state_dict(state)
+    return "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
 
 
 def read_weights(path: Path, key: str) -> dict[str, Tensor]:
@@ -57,7 +95,16 @@ def read_weights(path: Path, key: str) -> dict[str, Tensor]:
 
 
 def unwrapped(state: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
-    """The tensors without the names of wrapping classes that stand before every key and are not the model's own."""
+    """The tensors without the names of wrapping classes.
+
+    The model's weights stand in one part of what was saved (`encoder_q.`, `net.backbone.`), beside projectors, criteria
+    and the like; where no part has them all, the wrappers that stand before every key are taken off.
+    """
+    last = max(wanted, key=len)
+    prefixes = {name.removesuffix(last) for name in state if f".{name}".endswith(f".{last}")}
+    for prefix in sorted(prefixes, key=_order):
+        if all(prefix + name in state or name.endswith("num_batches_tracked") for name in wanted):
+            return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     own = {name.partition(".")[0] for name in wanted}
     while True:
         first = {name.partition(".")[0] for name in state}
@@ -67,13 +114,18 @@ def unwrapped(state: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Te
         state = {name.partition(".")[2]: value for name, value in state.items()}
 
 
+def _order(prefix: str) -> tuple[bool, int, str]:
+    """Of several copies of a model: not the slow one that a contrastive method keeps beside it."""
+    return any(name in prefix for name in SLOW_COPIES), len(prefix), prefix
+
+
 def _read(path: Path, key: str) -> Any:
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
-        with torch.serialization.safe_globals([Namespace]):
+        with torch.serialization.safe_globals(HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         found = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error).splitlines()[0])

@@ -56,6 +56,12 @@ class Features:
     def classes(self) -> list[str]:
         return json.loads((self.folder / "classes.json").read_text())
 
+    @cached_property
+    def skipped(self) -> tuple[str, ...]:
+        """Why rows were left out; features of an earlier version do not say."""
+        path = self.folder / "skipped.json"
+        return tuple(json.loads(path.read_text())) if path.exists() else ()
+
     def _optional(self, name: str) -> np.ndarray | None:
         path = self.folder / name
         return np.load(path) if path.exists() else None
@@ -89,6 +95,7 @@ class FeatureStore:
             classes=features.classes,
             validation=self.data.validation,
             cuts=self.probe,
+            skipped=features.skipped,
         )
 
     def describe(self, seeds: list[int]) -> dict[str, Any]:
@@ -138,6 +145,7 @@ class FeatureStore:
             if array is not None:
                 np.save(folder / name, array)
         (folder / "classes.json").write_text(json.dumps(images.classes))
+        (folder / "skipped.json").write_text(json.dumps(images.skipped))
 
 
 @lru_cache(maxsize=2)
