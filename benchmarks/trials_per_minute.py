@@ -96,7 +96,7 @@ def _cluster() -> Iterator[str]:
     )
     try:
         time.sleep(START_S)
-        yield f"127.0.0.1:{port}"
+        yield "auto"
     finally:
         os.killpg(head.pid, signal.SIGTERM)
         head.wait(timeout=60)

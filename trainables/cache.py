@@ -17,9 +17,11 @@ from filelock import FileLock
 
 
 def default_cache() -> str:
-    """EVENKEEL_CACHE, or the user's cache folder."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return os.environ.get("EVENKEEL_CACHE", str(home / "evenkeel"))
+    """EVENKEEL_CACHE, or the user's cache folder; whole, for processes that work elsewhere."""
+    if chosen := os.environ.get("EVENKEEL_CACHE"):
+        return str(Path(chosen).expanduser().absolute())
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))  # one that is empty or relative does not count, as XDG says
+    return str((home if home.is_absolute() else Path.home() / ".cache") / "evenkeel")
 
 
 def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = False) -> Path:

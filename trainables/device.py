@@ -1,11 +1,12 @@
 """The machine a trial runs on: its GPU, its free memory, its threads."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 import torch
+
+from trainables.machine import usable_cpus
 
 CPU_SHARE, GPU_SHARE = 0.5, 0.8
 
@@ -46,7 +47,7 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def all_threads() -> Iterator[None]:
     """For what one process makes while the others wait: every core that this process may use."""
-    with _threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
+    with _threads(usable_cpus()):
         yield
 
 

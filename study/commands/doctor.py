@@ -1,7 +1,6 @@
 """`evenkeel doctor`: one line for each thing a study needs."""
 
 import argparse
-import os
 import platform
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from study.commands.understood import show_data
 from study.errors import EXIT_OK, UserError
 from study.file.read import load_study
 from trainables.data.summary import DataSummary
+from trainables.machine import usable_cpus
 
 PACKAGES = ("torch", "timm", "open_clip_torch", "scikit-learn", "optuna", "ray", "mlflow", "pandas", "plotly")
 LEAST_PYTHON = (3, 11)
@@ -52,7 +52,7 @@ def _line(name: str, check: Callable[[], str]) -> bool:
 def _python() -> str:
     if sys.version_info < LEAST_PYTHON:
         raise UserError(f"{platform.python_version()} is too old; install Python 3.11 or later")
-    return f"{platform.python_version()} on {platform.system()}, {os.cpu_count()} CPUs"
+    return f"{platform.python_version()} on {platform.system()}, {usable_cpus()} CPUs"
 
 
 def _packages() -> str:

@@ -13,12 +13,15 @@ import socket
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from study.errors import ClusterError, UserError
-from study.run.watchdog import Watchdog
+from study.errors import EXIT_CLUSTER, ClusterError, UserError
+from study.run.supervisor import LONGEST_FOLDER, USUAL_FOLDERS, short_folder
+from study.run.watchdog import Watchdog, last_words
 from study.run.worker import Context, Report, execute
+from trainables.machine import usable_cpus
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
     from study.run.feed import Feed
@@ -39,6 +42,7 @@ os.environ.update({key: value for key, value in QUIET.items() if key not in os.e
 import ray  # noqa: E402
 
 T = TypeVar("T")
+START_LIMIT_S = 180.0
 CONNECT_TIMEOUT_S = 10
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
 EPSILON = 1e-6
@@ -129,7 +133,13 @@ class RayRunner:
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
         self.wanted, self.custom = workers, custom or {}
         self.starter = ThreadPoolExecutor(1)
-        self.temporary = tempfile.TemporaryDirectory(prefix="ek", ignore_cleanup_errors=True)
+        if (folder := short_folder()) is None:
+            raise ClusterError(
+                f"Ray's sockets need a temporary folder whose path has at most {LONGEST_FOLDER} characters, and "
+                f"neither {tempfile.gettempdir()} nor {', '.join(USUAL_FOLDERS)} is one that can be written to; "
+                "set TMPDIR"
+            )
+        self.temporary = tempfile.TemporaryDirectory(prefix="ek", dir=folder, ignore_cleanup_errors=True)
 
     def __enter__(self) -> "RayRunner":
         self.started: Future[int] = self.starter.submit(self._start)
@@ -147,14 +157,18 @@ class RayRunner:
     @property
     def workers(self) -> int:
         """How many worker processes there will be; waits for Ray. Raises ClusterError."""
-        return self.started.result()
+        try:
+            return self.started.result(START_LIMIT_S)
+        except FutureTimeout:  # Ray's own call goes on for ever, and the process with it
+            where = self.address or "on this machine"
+            last_words(f"Ray cluster {where}: did not start within {START_LIMIT_S:g} s; run again", EXIT_CLUSTER)
 
     def _start(self) -> int:
         _check_reachable(self.address)
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         local: dict[str, Any] = {}
         if self.address is None:
-            num_cpus = max(self.cpus * self.wanted if self.wanted else os.cpu_count() or 1, self.cpus)
+            num_cpus = max(self.cpus * self.wanted if self.wanted else usable_cpus(), self.cpus)
             local = {
                 "num_cpus": math.ceil(num_cpus),
                 "object_store_memory": OBJECT_STORE_BYTES,
@@ -192,7 +206,7 @@ class RayRunner:
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` on a worker, in a process of its own that ends with it."""
-        self.started.result()
+        assert self.workers
         task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, resources=self.custom, max_retries=0)(
             _caught
         )

@@ -19,7 +19,10 @@ from pathlib import Path
 
 from study.errors import EXIT_CLUSTER
 
-PREFIX = "evenkeel-"
+PREFIX = "ek-"
+LONGEST_FOLDER = 12
+"""Of the 107 bytes that a socket's name may have, our folders take 31 and Ray's 64."""
+USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 END_S = 3.0
 SHOW_CURSOR = "\x1b[?25h"
@@ -30,7 +33,7 @@ def supervised(work: Callable[[], int]) -> int:
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
     _remove_folders_of_the_dead()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=short_folder()))
     alive, parent_end = os.pipe()
     code_read, code_write = os.pipe()
     child = os.fork()
@@ -46,6 +49,16 @@ def supervised(work: Callable[[], int]) -> int:
     os.close(alive)
     os.close(code_write)
     return _wait(child, code_read, folder)
+
+
+def short_folder() -> str | None:
+    """A temporary folder in which the names of Ray's sockets are short enough: the system's, or else a usual one."""
+    if Path(tempfile.gettempdir()).name.startswith(PREFIX):
+        return tempfile.gettempdir()  # chosen already, for this child
+    for folder in (tempfile.gettempdir(), *USUAL_FOLDERS):
+        if len(os.fsencode(folder)) <= LONGEST_FOLDER and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return None
 
 
 def _end_with_parent(alive: int) -> None:
@@ -115,7 +128,7 @@ def _members(leader: int) -> list[int]:
 
 def _remove_folders_of_the_dead() -> None:
     """Temporary folders of runs that were killed with their parent."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+    for folder in Path(short_folder() or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
         try:
             os.kill(int(folder.name.removeprefix(PREFIX).partition("-")[0]), 0)
         except ProcessLookupError:

@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from study.errors import EXIT_CLUSTER, ClusterError
 
@@ -53,7 +54,7 @@ class Watchdog:
             last_words(text, EXIT_CLUSTER)
 
 
-def last_words(text: str, code: int) -> None:
+def last_words(text: str, code: int) -> NoReturn:
     """Say why, and end this process at once, whatever its other threads wait for."""
     sys.stderr.write(f"evenkeel: {text}\n")
     sys.stderr.flush()

@@ -1,7 +1,6 @@
 """The driver's end of MLflow: it hands records to the processes that fill it, and never waits for them in mid-run."""
 
 import getpass
-import os
 import queue
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from study.tracking.messages import (
     to_line,
 )
 from trainables import Trial
+from trainables.machine import usable_cpus
 
 CLOSE_TIMEOUT_S = 10
 GIVE_UP_S = 60.0
@@ -111,7 +111,7 @@ class Tracker:
 
     def start(self, begun: Start, backlog: Iterable[TrialRecord], num_trials: int) -> None:
         """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings."""
-        if num_trials >= MANY_TRIALS and (os.cpu_count() or 1) > 1:
+        if num_trials >= MANY_TRIALS and usable_cpus() > 1:
             self.pipes.append(Pipe(self.setup, self._hear))
         for number, pipe in enumerate(self.pipes):
             pipe.tell(replace(begun, number=number, of=len(self.pipes)))
@@ -168,7 +168,7 @@ class Tracker:
                 self.say(text)
             case Left(number=number) if self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:
                 self.said_at = time.monotonic()
-                self.say(f"{number:,} trials are still to be tracked in MLflow")
+                self.say(f"still to be tracked in MLflow: {number:,}")
 
 
 def counts_of(states: Counter[str]) -> dict[str, float]:

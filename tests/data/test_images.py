@@ -315,7 +315,7 @@ class TestDecodingForLong:
                 raise KeyboardInterrupt
             return real(file, *how)
 
-        monkeypatch.setattr(decoding, "_num_threads", lambda: 1)
+        monkeypatch.setattr(decoding, "usable_cpus", lambda: 1)
         monkeypatch.setattr(decoding, "pixels", cut)
         with pytest.raises(KeyboardInterrupt):
             decoded(files, 8, False, tmp_path / "cache")

@@ -9,11 +9,10 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from trainables.cache import made_once, replacing
 from trainables.data.pixels import BadImage, library, pixels
 from trainables.data.places import ImageFile, checksums
 from trainables.errors import TrainableError
+from trainables.machine import usable_cpus
 from trainables.progress import progress
 
 VERSION = 2
@@ -100,7 +100,7 @@ def _fill(
     what = f"decoding images ({images.nbytes / 1e9:.1f} GB in {part.parent})"
     with (
         warnings.catch_warnings(),
-        ThreadPoolExecutor(max_workers=_num_threads()) as pool,
+        ThreadPoolExecutor(max_workers=usable_cpus()) as pool,
         progress(part.parent, what, len(files)) as at,
     ):
         warnings.simplefilter("ignore")
@@ -158,8 +158,3 @@ def _forget_stale(cache: Path) -> None:
 def _write(path: Path, contents: object) -> None:
     with replacing(path) as to:
         to.write_text(json.dumps(contents), encoding="utf-8")
-
-
-def _num_threads() -> int:
-    affinity: Callable[[int], Any] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
