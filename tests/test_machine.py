@@ -1,0 +1,48 @@
+"""What differs between machines: CPUs that may be used, temporary and cache folders."""
+
+import os
+import tempfile
+
+import pytest
+
+from study.run.supervisor import LONGEST_FOLDER, short_folder
+from trainables import machine
+from trainables.cache import default_cache
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_cpus_that_are_kept_back_do_not_count(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert machine.usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert machine.usable_cpus() == len(before)
+
+
+@pytest.mark.parametrize(("limit", "cpus"), [("max 100000", 8), ("150000 100000", 2), ("20000 100000", 1)])
+def test_a_containers_limit_counts(limit, cpus, monkeypatch, tmp_path):
+    (tmp_path / "cpu.max").write_text(limit)
+    monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert machine.usable_cpus() == cpus
+
+
+def test_sockets_lie_in_a_folder_with_a_short_name(monkeypatch, tmp_path):
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    folder = short_folder()
+    assert folder and len(folder) <= LONGEST_FOLDER and os.access(folder, os.W_OK)
+
+
+def test_the_cache_is_a_whole_path(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVENKEEL_CACHE", "cache")
+    assert default_cache() == str(tmp_path / "cache")
+    monkeypatch.delenv("EVENKEEL_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert default_cache() == str(tmp_path / ".cache" / "evenkeel")
