@@ -39,6 +39,12 @@ FORMS = {
         "state_dict": {f"module.{copy}.{k}": v + (copy == "encoder_k") for k, v in state.items() for copy in COPIES}
         | {"module.queue": torch.ones(3)}
     },
+    "of two copies by an old torch": lambda state: {
+        f"{copy}.{k}": v + (copy == "encoder_k")
+        for k, v in state.items()
+        for copy in COPIES
+        if not k.endswith("num_batches_tracked")
+    },
     "beside a projector": lambda state: {
         "teacher": {f"backbone.{k}": v for k, v in state.items()} | {"head.mlp.0.weight": torch.ones(2, 2)}
     },

@@ -89,7 +89,8 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
         hint = nearest(name, timm.list_models())
         raise TrainableError(f"trainable.backbone.name: timm has no model {name!r}; {hint}")
     make = partial(timm.create_model, name, pretrained=bool(backbone.pretrained) or of_hub)
-    model = _made(make, backbone, f"{name}", in_chans=channels, num_classes=0)
+    own: dict[str, Any] = {"in_chans": channels, "num_classes": 0}
+    model = _made(make, backbone, name, **own)
     if backbone.weights:
         heads = model.pretrained_cfg.get("classifier") or ()
         heads = (heads,) if isinstance(heads, str) else heads
@@ -97,8 +98,7 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
         def as_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
             """timm's own way with its authors' files, another image size, another number of channels."""
             overlay = {"state_dict": state, "num_classes": 0, "classifier": None}
-            own = {"in_chans": channels, "num_classes": 0} | backbone.model_args
-            return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **own).state_dict()
+            return make(pretrained=True, pretrained_cfg_overlay=overlay, **own, **backbone.model_args).state_dict()
 
         load_weights(
             model, backbone.weights_file(), heads=heads, key="trainable.backbone.weights", convert=as_published

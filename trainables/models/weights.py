@@ -22,6 +22,7 @@ WRAPPERS = ("module", "_orig_mod", "model", "backbone", "encoder", "net", "stude
 """Names that wrapping classes put before every key."""
 
 SLOW_COPIES = ("encoder_k", "momentum", "target")
+"""Names of the copy that contrastive methods keep beside the model that they train."""
 
 HARMLESS: list[Any] = [
     Namespace,
@@ -68,9 +69,9 @@ def _is_of(name: str, modules: Collection[str]) -> bool:
 
 
 def _misfits(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """What is wrong, in words; empty when everything fits. Old checkpoints do not count the batches of batch norms."""
+    """What is wrong, in words; empty when everything fits."""
     problems = {
-        "missing": sorted(n for n in wanted.keys() - state.keys() if not n.endswith("num_batches_tracked")),
+        "missing": sorted(_needed(wanted) - state.keys()),
         "left over": sorted(state.keys() - wanted.keys()),
         "of another shape": [
             f"{name} {list(state[name].shape)} for {list(value.shape)}"
@@ -79,6 +80,11 @@ def _misfits(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
         ],
     }
     return "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
+
+
+def _needed(wanted: Collection[str]) -> set[str]:
+    """Old checkpoints do not count the batches of batch norms."""
+    return {name for name in wanted if not name.endswith("num_batches_tracked")}
 
 
 def read_weights(path: Path, key: str) -> dict[str, Tensor]:
@@ -100,10 +106,11 @@ def unwrapped(state: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Te
     The model's weights stand in one part of what was saved (`encoder_q.`, `net.backbone.`), beside projectors, criteria
     and the like; where no part has them all, the wrappers that stand before every key are taken off.
     """
-    last = max(wanted, key=len)
+    needed = _needed(wanted)
+    last = max(sorted(needed), key=len)
     prefixes = {name.removesuffix(last) for name in state if f".{name}".endswith(f".{last}")}
     for prefix in sorted(prefixes, key=_order):
-        if all(prefix + name in state or name.endswith("num_batches_tracked") for name in wanted):
+        if all(prefix + name in state for name in needed):
             return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     own = {name.partition(".")[0] for name in wanted}
     while True:
