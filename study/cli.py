@@ -52,8 +52,10 @@ def entry() -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if chosen := os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
-        os.environ["EVENKEEL_CACHE"] = os.path.abspath(os.path.expanduser(chosen))
+    if os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
+        from trainables.cache import default_cache
+
+        os.environ["EVENKEEL_CACHE"] = default_cache()
     try:
         return importlib.import_module(f"study.commands.{options.command}").execute(options)
     except StorageError as error:

@@ -53,7 +53,7 @@ def test_every_command_explains_itself(command, capsys):
         (["run", "demmo"], "did you mean 'demo'"),
         (["plan", "demo", "--set", "seeds=0"], "must be at least one seed"),
         (["run", "demo", "--workers", "0"], "--workers 0: must be at least 1"),
-        (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run"),
+        (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),
         (["ui", "demo", "--storage", "nowhere"], "no MLflow database yet"),
         (

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from concurrent.futures import Future
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_sockets_lie_in_a_folder_with_a_short_name(monkeypatch, tmp_path):
     long = tmp_path / ("x" * 90)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    folder = short_folder()
+    folder = short_folder(LONGEST_FOLDER)
     assert folder and len(folder) <= LONGEST_FOLDER and os.access(folder, os.W_OK)
 
 
@@ -46,3 +47,19 @@ def test_the_cache_is_a_whole_path(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     assert default_cache() == str(tmp_path / ".cache" / "evenkeel")
+
+
+def test_a_cluster_that_never_starts_ends_the_run(monkeypatch):
+    from study.run import cluster
+
+    def last_words(text, code):
+        raise SystemExit(f"{code}: {text}")
+
+    monkeypatch.setattr(cluster, "START_LIMIT_S", 0.01)
+    monkeypatch.setattr(cluster, "last_words", last_words)
+    runner = cluster.RayRunner(address="auto", workers=None, cpus=1, gpus=0, storage="")
+    runner.started = Future()
+    for ask in (lambda: runner.workers, lambda: runner.call(print)):
+        with pytest.raises(SystemExit, match="3: Ray cluster auto: did not start within 0.01 s; run again"):
+            ask()
+    runner.temporary.cleanup()

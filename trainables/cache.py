@@ -15,11 +15,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from trainables.settings import at_home
+
 
 def default_cache() -> str:
     """EVENKEEL_CACHE, or the user's cache folder; whole, for processes that work elsewhere."""
     if chosen := os.environ.get("EVENKEEL_CACHE"):
-        return str(Path(chosen).expanduser().absolute())
+        return str(at_home(chosen).absolute())
     home = Path(os.environ.get("XDG_CACHE_HOME", ""))  # one that is empty or relative does not count, as XDG says
     return str((home if home.is_absolute() else Path.home() / ".cache") / "evenkeel")
 
@@ -40,7 +42,7 @@ def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = Fal
             with replacing(path) as temporary:
                 make(temporary)
                 if not changes:
-                    _write(_beside(path, "sum"), json.dumps(_sums(temporary)))
+                    write_whole(_beside(path, "sum"), json.dumps(_sums(temporary)))
                     _remove(path)
     return path
 
@@ -59,6 +61,12 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a small text file, as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def _usable(path: Path, changes: bool) -> bool:
     return path.exists() and (changes or _whole(path))
 
@@ -74,7 +82,7 @@ def _whole(path: Path) -> bool:
             return False
     except (OSError, ValueError):
         return False
-    _write(seen, stamp)
+    write_whole(seen, stamp)
     return True
 
 
@@ -102,11 +110,6 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}.{suffix}")
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text)
 
 
 def _remove(path: Path) -> None:

@@ -19,7 +19,7 @@ def execute(options: argparse.Namespace) -> int:
     """Count trials by loss and state; exit code 1 when trials failed."""
     config = load_study(options.study, options.overrides)
     ledger = Ledger(str(Storage.of(config, options.storage)), config.name)
-    facts = read_facts(ledger.study_record().summary)
+    facts = read_facts(ledger.study_record(f"evenkeel run {options.study}").summary)
     tallies: dict[str, Counter[str]] = {label: Counter() for label in facts.losses}
     entries = ledger.entries().values()
     for entry in entries:

@@ -55,12 +55,10 @@ class Ledger:
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
 
-    def study_record(self) -> StudyRecord:
-        """What `read_study` gives. Raises UserError where it is nothing."""
+    def study_record(self, start: str = "evenkeel run") -> StudyRecord:
+        """What `read_study` gives. Raises UserError, with the command to `start`, where it is nothing."""
         if (study := self.read_study()) is None:
-            raise UserError(
-                f"{self.storage}: no study here yet; start it with: evenkeel run (or give the right --storage)"
-            )
+            raise UserError(f"{self.storage}: no study here yet; start it with: {start} (or give the right --storage)")
         return study
 
     def write_study(self, study: StudyRecord) -> StudyRecord:

@@ -18,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from study.errors import EXIT_CLUSTER, ClusterError, UserError
-from study.run.supervisor import LONGEST_FOLDER, USUAL_FOLDERS, short_folder
+from study.run.supervisor import USUAL_FOLDERS, short_folder
 from study.run.watchdog import Watchdog, last_words
 from study.run.worker import Context, Report, execute
 from trainables.machine import usable_cpus
@@ -43,6 +43,8 @@ import ray  # noqa: E402
 
 T = TypeVar("T")
 START_LIMIT_S = 180.0
+LONGEST_FOLDER = 32
+"""Of the 107 bytes that a socket's name may have, our temporary folder takes 11 and Ray's own 64."""
 CONNECT_TIMEOUT_S = 10
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
 EPSILON = 1e-6
@@ -133,7 +135,7 @@ class RayRunner:
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
         self.wanted, self.custom = workers, custom or {}
         self.starter = ThreadPoolExecutor(1)
-        if (folder := short_folder()) is None:
+        if (folder := short_folder(LONGEST_FOLDER)) is None:
             raise ClusterError(
                 f"Ray's sockets need a temporary folder whose path has at most {LONGEST_FOLDER} characters, and "
                 f"neither {tempfile.gettempdir()} nor {', '.join(USUAL_FOLDERS)} is one that can be written to; "
@@ -157,6 +159,9 @@ class RayRunner:
     @property
     def workers(self) -> int:
         """How many worker processes there will be; waits for Ray. Raises ClusterError."""
+        return self._wait()
+
+    def _wait(self) -> int:
         try:
             return self.started.result(START_LIMIT_S)
         except FutureTimeout:  # Ray's own call goes on for ever, and the process with it
@@ -206,7 +211,7 @@ class RayRunner:
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` on a worker, in a process of its own that ends with it."""
-        assert self.workers
+        self._wait()
         task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, resources=self.custom, max_retries=0)(
             _caught
         )

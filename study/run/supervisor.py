@@ -21,7 +21,7 @@ from study.errors import EXIT_CLUSTER
 
 PREFIX = "ek-"
 LONGEST_FOLDER = 12
-"""Of the 107 bytes that a socket's name may have, our folders take 31 and Ray's 64."""
+"""The name of the child's folder has 20 bytes, and Ray's sockets lie in it (study.run.cluster.LONGEST_FOLDER)."""
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 END_S = 3.0
@@ -33,7 +33,7 @@ def supervised(work: Callable[[], int]) -> int:
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
     _remove_folders_of_the_dead()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=short_folder()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=short_folder(LONGEST_FOLDER)))
     alive, parent_end = os.pipe()
     code_read, code_write = os.pipe()
     child = os.fork()
@@ -51,12 +51,10 @@ def supervised(work: Callable[[], int]) -> int:
     return _wait(child, code_read, folder)
 
 
-def short_folder() -> str | None:
-    """A temporary folder in which the names of Ray's sockets are short enough: the system's, or else a usual one."""
-    if Path(tempfile.gettempdir()).name.startswith(PREFIX):
-        return tempfile.gettempdir()  # chosen already, for this child
+def short_folder(longest: int) -> str | None:
+    """A temporary folder with a name of at most so many bytes: the system's, or else a usual one."""
     for folder in (tempfile.gettempdir(), *USUAL_FOLDERS):
-        if len(os.fsencode(folder)) <= LONGEST_FOLDER and os.access(folder, os.W_OK | os.X_OK):
+        if len(os.fsencode(folder)) <= longest and os.access(folder, os.W_OK | os.X_OK):
             return folder
     return None
 
@@ -128,7 +126,7 @@ def _members(leader: int) -> list[int]:
 
 def _remove_folders_of_the_dead() -> None:
     """Temporary folders of runs that were killed with their parent."""
-    for folder in Path(short_folder() or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+    for folder in Path(short_folder(LONGEST_FOLDER) or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
         try:
             os.kill(int(folder.name.removeprefix(PREFIX).partition("-")[0]), 0)
         except ProcessLookupError:

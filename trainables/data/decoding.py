@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.cache import made_once, replacing
+from trainables.cache import made_once, write_whole
 from trainables.data.pixels import BadImage, library, pixels
 from trainables.data.places import ImageFile, checksums
 from trainables.errors import TrainableError
@@ -28,6 +28,9 @@ VERSION = 2
 
 BLOCK = 1024
 """So many images are decoded between two notes of how far it has come."""
+
+COPIED = 256
+"""So many images are in memory at once when rows are copied."""
 
 STALE_S = 7 * 24 * 3600.0
 """What was cut off so long ago belongs to a study that nobody goes on with."""
@@ -74,7 +77,7 @@ def _decode(files: Sequence[ImageFile], size: int, grey: bool, folder: Path, par
     """Fill `part`, or what is missing of it, and make it `folder`. Killed, it leaves what it has done."""
     shape = (len(files), size, size, 1 if grey else 3)
     _forget_stale(part.parent)
-    images, done, bad = _resumed(part) if part.exists() else (None, 0, {})
+    images, done, bad = _resumed(part)
     try:
         if images is None or images.shape != shape:
             shutil.rmtree(part, ignore_errors=True)
@@ -89,7 +92,7 @@ def _decode(files: Sequence[ImageFile], size: int, grey: bool, folder: Path, par
 
 
 def _fill(
-    images: np.ndarray, files: Sequence[ImageFile], how: tuple[int, bool], part: Path, done: int, bad: dict[int, str]
+    images: np.memmap, files: Sequence[ImageFile], how: tuple[int, bool], part: Path, done: int, bad: dict[int, str]
 ) -> None:
     def fill(row: int) -> None:
         try:
@@ -107,12 +110,13 @@ def _fill(
         for start in range(done, len(files), BLOCK):
             at(start)
             list(pool.map(fill, range(start, min(start + BLOCK, len(files)))))
-            images.flush()  # type: ignore[attr-defined]  # what is noted as done must be on the disk
-            _write(part / "done.json", {"done": start + BLOCK, "bad": dict(bad)})
-    _write(part / "bad.json", dict(sorted(bad.items())))
+            images.flush()  # what is noted as done must be on the disk
+            write_whole(part / "done.json", json.dumps({"done": start + BLOCK, "bad": bad}))
+    write_whole(part / "bad.json", json.dumps(dict(sorted(bad.items()))))
 
 
-def _resumed(part: Path) -> tuple[np.ndarray | None, int, dict[int, str]]:
+def _resumed(part: Path) -> tuple[np.memmap | None, int, dict[int, str]]:
+    """What was decoded before, how many rows, and the bad ones; no array where nothing can be gone on with."""
     try:
         noted = json.loads((part / "done.json").read_text(encoding="utf-8"))
         images = np.load(part / "images.npy", mmap_mode="r+")
@@ -144,8 +148,8 @@ def _empty(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 def _take_rows(images: np.ndarray, rows: np.ndarray, to: Path) -> None:
     kept = _empty(to, (len(rows), *images.shape[1:]))
-    for start in range(0, len(rows), BLOCK):
-        kept[start : start + BLOCK] = images[rows[start : start + BLOCK]]
+    for start in range(0, len(rows), COPIED):
+        kept[start : start + COPIED] = images[rows[start : start + COPIED]]
     kept.flush()
 
 
@@ -153,8 +157,3 @@ def _forget_stale(cache: Path) -> None:
     for left in cache.glob("*.part"):
         if time.time() - left.stat().st_mtime > STALE_S:
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _write(path: Path, contents: object) -> None:
-    with replacing(path) as to:
-        to.write_text(json.dumps(contents), encoding="utf-8")

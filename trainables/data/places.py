@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
-from trainables.cache import default_cache, replacing
+from trainables.cache import default_cache, write_whole
 from trainables.errors import TrainableError
 
 SUFFIXES = (
@@ -186,8 +186,7 @@ def _remember(store: Path, entries: dict[str, list[int]]) -> None:
     """Kept when the cache can be written; it only saves time."""
     with suppress(OSError):
         store.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(store) as temporary:
-            temporary.write_text(json.dumps(entries), encoding="utf-8")
+        write_whole(store, json.dumps(entries))
 
 
 def unreadable(error: OSError) -> TrainableError:
