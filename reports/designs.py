@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.curves import cross_fitted_best
 from reports.facts import ParameterFacts, StudyFacts
-from reports.statistics import jackknife_error, nan_mean
+from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
 from reports.table import DIVERGED, DONE, IMAGES, SOBOL, SWEEP, facts_of, with_facts
 
 ENDED = (DONE, DIVERGED)
@@ -23,7 +23,7 @@ class Sweep:
 
     `scores_LS` is NaN where a trial is missing or diverged; `floored_LS` holds the score of the constant predictor
     where one diverged, `val_LS` the validation scores. `images_LSG` are the scores without each of G groups of test
-    images, None where not recorded.
+    images, None where not recorded. `resampled`: each seed has its own bootstrap of the train rows.
     """
 
     loss: str
@@ -36,6 +36,7 @@ class Sweep:
     val_LS: np.ndarray
     diverged_LS: np.ndarray
     images_LSG: np.ndarray | None = None
+    resampled: bool = False
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -46,6 +47,12 @@ class Sweep:
     def moved(self) -> np.ndarray:
         """Numbers of the levels other than the default, whose differences are 0 by construction."""
         return np.delete(np.arange(len(self.levels)), self.default)
+
+    @property
+    def reference(self) -> list[Interval]:
+        """R2: the mean difference from the default at each level, with its interval."""
+        rows = zip(self.differences_LS, self.errors_L, strict=True)
+        return [t_interval(row, error=error, resampled=self.resampled) for row, error in rows]
 
     @cached_property
     def images_LG(self) -> np.ndarray | None:
@@ -122,6 +129,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         val_LS=_grid(done, key, levels, study.seeds, f"val_{study.metric}"),
         diverged_LS=np.isfinite(_grid(diverged, key, levels, study.seeds, "_one")),
         images_LSG=_image_grid(done, key, levels, study.seeds, column),
+        resampled=study.resampled,
     )
 
 

@@ -81,6 +81,10 @@ class StudyFacts:
     measures: dict[str, MeasureFacts]
     former_margins: tuple[dict[str, float], ...] = ()
     """Margins that the study was run with before they were changed."""
+    varied: tuple[str, ...] = ()
+    """What differs from seed to seed; empty when a study of an earlier version did not say."""
+    constant: tuple[str, ...] = ()
+    """What could differ in a study, and is the same for all seeds of this one."""
     chosen_by: str | None = None
     """The metric by which winners were chosen, when the page shows another."""
 
@@ -92,6 +96,11 @@ class StudyFacts:
     def margin(self) -> float:
         """The margin of the metric that is shown."""
         return self.margins[self.metric]
+
+    @property
+    def resampled(self) -> bool:
+        """Whether each seed trains on its own bootstrap of the train rows, which stands for another training set."""
+        return "train_rows" in self.varied
 
     @property
     def floor(self) -> float:

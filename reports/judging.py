@@ -60,36 +60,39 @@ class Judgement(NamedTuple):
 def judge(sweep: Sweep, margin: float, floor: float = np.nan) -> Judgement:
     """The verdict on one sweep; `floor` is the score of a predictor that does not look at the image, NaN if unknown."""
     moved, errors = sweep.differences_LS[sweep.moved], sweep.errors_L[sweep.moved]
-    drop = worst_drop(moved, errors_L=errors)
-    low90 = worst_drop(moved, EQUIVALENCE, errors).low
+    drop = worst_drop(moved, errors_L=errors, resampled=sweep.resampled)
+    low90 = worst_drop(moved, EQUIVALENCE, errors, resampled=sweep.resampled).low
     reasons, costs, needed = _incomplete(sweep), _divergence_costs(sweep, floor), None
     status = _status(drop, low90, margin, bool(reasons), costs)
     if blocked := _not_judged(sweep, margin, floor):
         status, reasons = NOT_JUDGED, [blocked, *reasons]
     elif status == NOISY:
-        needed = seeds_needed(moved, margin, errors)
+        needed = seeds_needed(moved, margin, errors, resampled=sweep.resampled)
     return Judgement(status, drop, low90, tuple(reasons), needed, _better(sweep, margin))
 
 
-def seeds_needed(differences_LS: np.ndarray, margin: float, errors_L: np.ndarray) -> int | None:
+def seeds_needed(
+    differences_LS: np.ndarray, margin: float, errors_L: np.ndarray, *, resampled: bool = False
+) -> int | None:
     """The smallest number of seeds that would give "steady" or "sensitive" in four of five studies like this one.
 
     It takes the means and standard deviations seen for the truth. None when too many would be needed: a mean lies near
-    the margin, or the test images are too few.
+    the margin, or the test images or the train rows are too few.
     """
     known = np.isfinite(differences_LS).sum(-1) > 1
     if not known.any():
         return MIN_SEEDS
     means, spreads = (np.array([f(row[np.isfinite(row)]) for row in differences_LS[known]]) for f in (np.mean, _sd))
     errors, confidence = errors_L[known], 1 - (1 - CONFIDENCE) / len(means)
-    steady, sensitive = (_room(spreads, errors, 0.5 + level / 2) for level in (EQUIVALENCE, confidence))
+    steady, sensitive = (_room(spreads, errors, 0.5 + level / 2, resampled) for level in (EQUIVALENCE, confidence))
     settled = (means + margin > steady).all(-1) | (-margin - means > sensitive).any(-1)
     return int(NUMBERS[settled.argmax()]) if settled.any() else None
 
 
-def _room(spreads: np.ndarray, errors: np.ndarray, probability: float) -> np.ndarray:
+def _room(spreads: np.ndarray, errors: np.ndarray, probability: float, resampled: bool) -> np.ndarray:
     """How far means [L] must lie from the margin to be told from it with each of NUMBERS of seeds: [N, L]."""
-    of_seeds = (_quantiles(probability) + _quantiles(POWER))[:, None] * spreads / np.sqrt(NUMBERS)[:, None]
+    widths = (_quantiles(probability) + _quantiles(POWER)) * np.sqrt(resampled + 1 / NUMBERS)
+    of_seeds = widths[:, None] * spreads
     return np.hypot(of_seeds, stats.norm.ppf(probability) * errors)
 
 
@@ -155,6 +158,7 @@ def _divergence_costs(sweep: Sweep, floor: float) -> list[Interval]:
 def _better(sweep: Sweep, margin: float) -> tuple[Better, ...]:
     """Levels whose interval, corrected for their number, lies above 0 and whose mean lies above the margin."""
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(sweep.moved))
-    gains = {k: t_interval(sweep.differences_LS[k], confidence, sweep.errors_L[k]) for k in sweep.moved}
+    rows = ((k, sweep.differences_LS[k], sweep.errors_L[k]) for k in sweep.moved)
+    gains = {k: t_interval(row, confidence, error, resampled=sweep.resampled) for k, row, error in rows}
     found = [Better(sweep.levels[k], gain) for k, gain in gains.items() if gain.low > 0 and gain.value > margin]
     return tuple(sorted(found, key=lambda b: -b.gain.value))

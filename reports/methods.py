@@ -2,6 +2,38 @@
 
 from typing import NamedTuple
 
+from reports.facts import StudyFacts
+from reports.words import listed
+
+SOURCES = {
+    "init": "initial weights",
+    "order": "the order of the rows",
+    "split": "which rows are validation",
+    "train_rows": "the train rows (each seed its bootstrap of them)",
+    "backbone": "the backbone",
+}
+"""What seeds may vary, in words."""
+
+
+def covered(study: StudyFacts, images: bool) -> str:
+    """What the intervals of a study hold and what not; `images`: whether trials record groups of test images."""
+    differ = f"From seed to seed differ {listed([SOURCES[s] for s in study.varied])}. " if study.varied else ""
+    same = f"The same for all seeds: {listed([SOURCES[s] for s in study.constant])}. " if study.constant else ""
+    return f"{differ}{same}{_SETS[study.resampled]} {_IMAGES[images]}"
+
+
+_SETS = {
+    True: "Intervals hold another training set of the same kind and size: the standard deviation over the seeds stands "
+    "for it and is not divided by their number, so that more seeds do not promise more than one training set can.",
+    False: "Intervals hold other seeds, not another training set.",
+}
+_IMAGES = {
+    True: "Those of curves, drops, areas and defaults also hold the choice of the test images (each metric without "
+    "each of a number of fixed groups of images, the jackknife, paired like the seeds): half the width is the root of "
+    "the sum of both squares, and tables show both.",
+    False: "The choice of the test images is not in them, since these trials did not record it.",
+}
+
 
 class Method(NamedTuple):
     """One number."""

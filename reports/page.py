@@ -16,7 +16,7 @@ from reports.comparison import SameVerdict, SideBySide, together
 from reports.designs import with_metric
 from reports.facts import StudyFacts
 from reports.judging import VERDICTS
-from reports.methods import METHODS
+from reports.methods import METHODS, covered
 from reports.packed import columns, packed
 from reports.sections import SECTIONS
 from reports.sections.base import Section
@@ -68,6 +68,7 @@ def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str 
         colours=colours,
         sentences=NUM_SENTENCES,
         methods=METHODS,
+        covered=covered(study, any(column.startswith(IMAGES) for column in table.columns)),
         parts=parts,
         settings=_script(json.dumps(settings)),
         figures=packed({p["key"]: p["figures"] for p in parts if p["figures"]}),
@@ -127,7 +128,6 @@ def _header(table: pd.DataFrame) -> dict[str, Any]:
         "fixed": {label: facts.fixed for label, facts in study.losses.items() if facts.fixed},
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),
-        "images": any(column.startswith(IMAGES) for column in table.columns),
     }
 
 

@@ -31,11 +31,15 @@ class Interval(NamedTuple):
     of_images: float = np.nan
 
 
-def t_interval(values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0) -> Interval:
+def t_interval(
+    values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, resampled: bool = False
+) -> Interval:
     """Student's interval of the mean over seeds, values [S].
 
     `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
-    sqrt((t s / sqrt n)^2 + (z error)^2).
+    sqrt((t s / sqrt n)^2 + (z error)^2). `resampled`: each seed has its own bootstrap of the train rows, so that s is
+    how far one training set lies from another; the one that the seeds share is no nearer to the mean over all training
+    sets than any of its bootstraps is to it, and s sqrt(1 + 1/n) takes the place of s / sqrt n (a prediction interval).
     """
     values = values[np.isfinite(values)]
     n = len(values)
@@ -44,7 +48,7 @@ def t_interval(values: np.ndarray, confidence: float = CONFIDENCE, error: float 
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * np.sqrt(resampled + 1 / n))
     of_images = float(stats.norm.ppf(0.5 + confidence / 2) * error)
     half = float(np.hypot(of_seeds, of_images))
     return Interval(mean, mean - half, mean + half, n, of_seeds, of_images)
@@ -67,22 +71,27 @@ def jackknife_error(values: np.ndarray) -> np.ndarray:
 
 
 def worst_drop(
-    differences_LS: np.ndarray, confidence: float = CONFIDENCE, errors_L: np.ndarray | None = None
+    differences_LS: np.ndarray,
+    confidence: float = CONFIDENCE,
+    errors_L: np.ndarray | None = None,
+    *,
+    resampled: bool = False,
 ) -> Interval:
     """The lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
 
     differences_LS: F_r(k) - F_r(default); rows of the default are left out by the caller. Levels with fewer than
     MIN_SEEDS finite seeds are left out while others have enough. The low end is the lowest of the levels' own t-limits
     (an intersection-union argument: safe for the claim "no level drops more"), the high end the lowest of their limits
-    at a confidence corrected for the number of levels (safe for "some level drops more"). `errors_L` as in t_interval.
+    at a confidence corrected for the number of levels (safe for "some level drops more"). `errors_L` and `resampled` as
+    in t_interval.
     """
     kept = enough_seeds(differences_LS)
     if not len(kept):
         return Interval(np.nan, np.nan, np.nan, 0)
     errors = np.zeros(len(differences_LS)) if errors_L is None else errors_L
     corrected = 1 - (1 - confidence) / len(kept)
-    own = [t_interval(differences_LS[k], confidence, errors[k]) for k in kept]
-    highs = [t_interval(differences_LS[k], corrected, errors[k]).high for k in kept]
+    own = [t_interval(differences_LS[k], confidence, errors[k], resampled=resampled) for k in kept]
+    highs = [t_interval(differences_LS[k], corrected, errors[k], resampled=resampled).high for k in kept]
     lowest = min(own, key=lambda i: i.low)
     value, n = min(i.value for i in own), min(i.n for i in own)
     return Interval(value, lowest.low, min(highs), n, lowest.of_seeds, lowest.of_images)

@@ -47,6 +47,13 @@ class TestDigits:
         with_rarest = targets[targets[:, order[0]] == 1]
         assert (with_rarest[:, order[-3:]].sum(1) > 0).mean() > 0.7
 
+    def test_another_composition_shows_other_scenes_of_the_same_kind(self, digits):
+        other = DigitsMlt(composition=3)
+        found, train = other.load(32, Path()), digits.rows("train")
+        assert "composition" not in DigitsMlt().identity() and other.identity() != DigitsMlt(composition=4).identity()
+        assert not (found.images == digits.images).all((1, 2, 3)).any()
+        assert found.targets[train].sum(0)[1:3].tolist() == digits.targets[train].sum(0)[1:3].tolist()
+
     def test_no_original_is_in_two_splits(self):
         pools = _pools(np.random.default_rng(0))
         seen = [{image.tobytes() for images in pools[s] for image in images} for s in ("train", "val", "test")]

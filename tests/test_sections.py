@@ -170,8 +170,14 @@ class TestImages:
 
     def test_the_page_says_what_its_intervals_hold(self, rng):
         both, seeds = render(table(rng, flat, change=self.with_images)), render(table(rng, flat))
-        assert "hold two sources of variation" in both and "images.test_f1" not in both
-        assert "hold the variation of the seeds alone" in seeds
+        assert "hold the choice of the test images" in both and "images.test_f1" not in both
+        assert "The choice of the test images is not in them" in seeds
+
+    def test_the_page_says_what_seeds_vary(self, rng):
+        facts = study(varied=("init", "train_rows"), constant=("backbone",))
+        page = render(table(rng, flat, facts=facts))
+        assert "differ initial weights and the train rows" in page and "The same for all seeds: the backbone" in page
+        assert "hold another training set" in page and "not another training set" in render(table(rng, flat))
 
     def test_half_recorded_is_not_recorded(self, rng):
         """A level whose trials lack them cannot borrow an error of 0."""

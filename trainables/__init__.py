@@ -13,10 +13,11 @@ from trainables.finetune.settings import Finetune
 from trainables.lm_clip.settings import LmClip
 from trainables.probe.settings import Probe
 from trainables.prompt.settings import Prompt
-from trainables.settings import chosen
+from trainables.settings import chosen, named
 from trainables.trial import Trial
+from trainables.varied import Varied
 
-__all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "trainable"]
+__all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "hears", "trainable"]
 
 TRAINABLES: dict[str, type[Trainable]] = {
     "finetune": Finetune,
@@ -27,6 +28,15 @@ TRAINABLES: dict[str, type[Trainable]] = {
 
 AnyTrainable = Annotated[Finetune | LmClip | Probe | Prompt, Field(discriminator="name")]
 """What `trainable:` of a study file may hold, for the schema that editors read."""
+
+
+def hears(settings: dict[str, Any]) -> bool:
+    """Whether the trainable that `settings["name"]` names can hear what a study varies; an unknown one may."""
+    try:
+        kind = named("trainable", settings.get("name", "probe"), TRAINABLES)
+    except (ValueError, TypeError, AttributeError):
+        return True
+    return issubclass(kind, Varied)
 
 
 def trainable(settings: dict[str, Any]) -> Trainable:

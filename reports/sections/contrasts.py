@@ -130,7 +130,8 @@ def _open(info: Info) -> list[str]:
 def _area(sweep: Sweep) -> Area:
     lost = areas(sweep.differences_LS, sweep.default)
     error = 0.0 if sweep.images_LG is None else float(jackknife_error(_image_areas(sweep)))
-    return Area(sweep.loss, sweep.name, t_interval(lost, error=error), magnitude(sweep.differences_LS, sweep.default))
+    area = t_interval(lost, error=error, resampled=sweep.resampled)
+    return Area(sweep.loss, sweep.name, area, magnitude(sweep.differences_LS, sweep.default))
 
 
 def _image_areas(sweep: Sweep) -> np.ndarray:
@@ -144,7 +145,9 @@ def _contrast(a: Sweep, b: Sweep) -> Contrast:
     known = a.images_LG is not None and b.images_LG is not None
     error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if known else 0.0
     same = a.levels == b.levels and a.default == b.default
-    return Contrast(a.loss, b.loss, a.name, same, differences, t_interval(differences, error=error))
+    return Contrast(
+        a.loss, b.loss, a.name, same, differences, t_interval(differences, error=error, resampled=a.resampled)
+    )
 
 
 def _tested(contrasts: list[Contrast], rng: np.random.Generator) -> list[Contrast]:

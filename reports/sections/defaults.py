@@ -53,7 +53,7 @@ class Defaults:
         first = next(iter(known), "")
         return Info(
             facts_of(table).title,
-            [_level(loss, first, known, images, look[loss][0]) for loss in known],
+            [_level(loss, first, known, images, look[loss][0], facts_of(table).resampled) for loss in known],
             facts_of(table).floor,
             best_of(table),
         )
@@ -101,10 +101,15 @@ class Defaults:
 
 
 def _level(
-    loss: str, first: str, scores: dict[str, np.ndarray], images: dict[str, np.ndarray | None], colour: str
+    loss: str,
+    first: str,
+    scores: dict[str, np.ndarray],
+    images: dict[str, np.ndarray | None],
+    colour: str,
+    resampled: bool,
 ) -> Level:
     one, other = images[loss], images[first]
     own = 0.0 if one is None else float(jackknife_error(one))
     paired = 0.0 if one is None or other is None else float(jackknife_error(one - other))
-    against = t_interval(scores[loss] - scores[first], error=paired)
-    return Level(loss, t_interval(scores[loss], error=own), against, scores[loss], colour)
+    against = t_interval(scores[loss] - scores[first], error=paired, resampled=resampled)
+    return Level(loss, t_interval(scores[loss], error=own, resampled=resampled), against, scores[loss], colour)

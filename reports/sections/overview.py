@@ -110,12 +110,11 @@ class Overview:
 
 
 def _line(sweep: Sweep, defaults: dict[str, object]) -> Line:
-    rows = zip(sweep.differences_LS, sweep.errors_L, strict=True)
     crossed = zip(cross_fitted_curve(sweep.scores_LS, sweep.val_LS), _crossed_errors(sweep), strict=True)
     naive = naive_curve(sweep.scores_LS)
     views = {
-        REFERENCE: [t_interval(row, error=error) for row, error in rows],
-        CROSS_FITTED: [t_interval(row, error=error) for row, error in crossed],
+        REFERENCE: sweep.reference,
+        CROSS_FITTED: [t_interval(row, error=error, resampled=sweep.resampled) for row, error in crossed],
         NAIVE: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
     }
     held = ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)

@@ -12,7 +12,7 @@ from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.facts import StudyFacts
 from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
 from reports.sections.verdicts import settles
-from reports.statistics import MIN_SEEDS, Interval, nan_mean, t_interval, wilson
+from reports.statistics import MIN_SEEDS, Interval, nan_mean, wilson
 from reports.style import FAINT, MARGIN, faded, figure, looks, plain
 from reports.table import facts_of
 from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
@@ -120,19 +120,17 @@ class Sensitivity:
 
 
 def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.random.Generator) -> Curve:
-    errors = zip(sweep.differences_LS, sweep.errors_L, strict=True)
-    reference = [t_interval(row, error=error) for row, error in errors]
     ended_LS = sweep.diverged_LS | np.isfinite(sweep.scores_LS)
     rates = [wilson(int(k), int(n)) for k, n in zip(sweep.diverged_LS.sum(1), ended_LS.sum(1), strict=True)]
     return Curve(
         sweep,
-        reference,
+        sweep.reference,
         naive_curve(sweep.scores_LS),
         judge(sweep, study.margin, study.floor),
         rates,
         nan_mean(cross_fitted_curve(sweep.scores_LS, sweep.val_LS)),
         flat_null(sweep.differences_LS, sweep.default, rng),
-        span(sweep.differences_LS, sweep.images_LG),
+        span(sweep.differences_LS, sweep.images_LG, resampled=sweep.resampled),
         seed_noise(sweep.scores_LS),
         *look,
     )

@@ -22,7 +22,7 @@ def page() -> str:
     known: dict[str, Any]
     for key, known in (("trainable", TRAINABLES), ("data", DATA_SETS)):
         for name, kind in known.items():
-            parts += _section(f"`{key}: {{name: {name}}}`", kind, skip=("name",))
+            parts += _section(f"`{key}: {{name: {name}}}`", kind, skip=("name", "vary"))
     return "\n".join(parts).strip() + "\n"
 
 

@@ -10,11 +10,13 @@ from study.file.designs import Designs
 from study.file.losses import Loss
 from study.file.resources import Resources
 from study.file.spaces import Range
-from trainables import AnyTrainable, Trainable, trainable
+from trainables import AnyTrainable, Trainable, hears, trainable
 from trainables.data import AnyData, DataSet, data_set
 from trainables.errors import nearest
 from trainables.measures import ALWAYS, HEADLINES, MEASURES
+from trainables.seeds import SOURCES, Source, in_order
 from trainables.settings import PathText, Settings
+from trainables.varied import Varied
 
 DEFAULT_MARGIN = 0.01
 
@@ -33,6 +35,7 @@ class StudyConfig(Settings):
     designs: Designs = Field(description="what is run: at least one of the three")
     spaces: dict[str, Range] = Field({}, description="settings of the trainable that vary beside the hyperparameters")
     seeds: list[int] = Field(description="a number, or a list")
+    vary: list[Source] | None = Field(None, description="what differs from seed to seed; init, order and split if none")
     metric: str = Field(
         HEADLINES[0], json_schema_extra={"enum": list(HEADLINES)}, description="what is searched for and shown first"
     )
@@ -48,6 +51,28 @@ class StudyConfig(Settings):
     resources: Resources = Resources()
     storage: PathText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
     tracking: str | None = Field(None, description="an MLflow tracking URI; a database in the study's folder if none")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _told(cls, values: Any) -> Any:
+        """The trainable hears what the study varies."""
+        told = values.get("trainable") if isinstance(values, dict) else None
+        if not isinstance(told, dict):
+            return values
+        vary, own = values.get("vary"), told.get("vary")
+        if own is not None and own != vary:
+            raise ValueError("trainable.vary: what seeds vary is a key of the study; write vary: beside trainable:")
+        if vary is None:
+            return values
+        if not isinstance(vary, list) or not vary:
+            raise ValueError(f"vary: must be a list of {', '.join(SOURCES)}, got {vary!r}")
+        for source in vary:
+            if source not in SOURCES:
+                raise ValueError(f"vary: nothing is called {source!r}; {nearest(str(source), SOURCES)}")
+        if not hears(told):
+            raise ValueError(f"vary: {told['name']} does not say what its seeds vary; leave vary out, or derive its "
+                             "settings from trainables.varied.Varied")  # fmt: skip
+        return values | {"trainable": told | {"vary": in_order(vary)}, "vary": in_order(vary)}
 
     @field_validator("metric")
     @classmethod
@@ -90,6 +115,7 @@ class StudyConfig(Settings):
             raise ValueError(f"losses: {twice!r} appears twice; give each entry its own label")
         if not any((self.designs.sweep, self.designs.sobol, self.designs.search)):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
+        self._check_vary()
         self._check_spaces()
         self._sweepable()
         self._measurable()
@@ -110,6 +136,12 @@ class StudyConfig(Settings):
     def defaults(self, loss: Loss) -> dict[str, Any]:
         """Every hyperparameter of a loss at its default, and the settings that vary at theirs."""
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
+
+    def _check_vary(self) -> None:
+        fixed = self.trainable.fixed(self.data) if isinstance(self.trainable, Varied) else {}
+        for source in self.vary or ():
+            if source in fixed:
+                raise ValueError(f"vary: {source} is the same for every seed ({fixed[source]}); leave {source} out")
 
     def _check_spaces(self) -> None:
         settings = self.trainable.model_dump(mode="json")

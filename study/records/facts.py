@@ -11,6 +11,8 @@ from study.errors import UserError
 from study.file.losses import Loss
 from study.file.study import StudyConfig
 from trainables.measures import ALWAYS, columns
+from trainables.seeds import SOURCES
+from trainables.varied import Varied
 
 
 def measure_facts(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts]:
@@ -39,6 +41,7 @@ def facts_of_study(
 
     `former` are the facts with which trials were recorded already: a margin that has changed since is kept in mind.
     """
+    varied = config.trainable.varies(config.data) if isinstance(config.trainable, Varied) else ()
     return StudyFacts(
         name=config.name,
         description=config.description,
@@ -52,6 +55,8 @@ def facts_of_study(
         planned=planned,
         losses={loss.label: _loss_facts(config, loss) for loss in config.losses},
         measures=measure_facts(config.all_measures) | (former.measures if former else {}),
+        varied=varied,
+        constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
     )
 

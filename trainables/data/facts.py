@@ -10,13 +10,17 @@ from trainables.data.settings import ClassGroups, Validation
 from trainables.data.splits import class_groups, rows_of
 from trainables.data.table import counted, shown
 from trainables.errors import TrainableError
+from trainables.seeds import Seeds, Source, bootstrap
 
 NUM_IMAGE_GROUPS = 50
 
 
 @dataclass(frozen=True, eq=False)
 class DataFacts:
-    """Targets [N, C], split codes [N], group [N] or None, class names [C]; how val is carved, where groups are cut."""
+    """Targets [N, C], split codes [N], group [N] or None, class names [C]; how val is carved, where groups are cut.
+
+    `vary` are the sources of variation that follow a trial's seed (`trainables.seeds`).
+    """
 
     name: str
     targets: np.ndarray
@@ -26,20 +30,37 @@ class DataFacts:
     validation: Validation | None
     cuts: ClassGroups
     skipped: tuple[str, ...] = ()
+    vary: list[Source] | None = None
 
     @classmethod
     def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "DataFacts":
-        """The facts of loaded images."""
-        return cls(name, images.targets, images.split, images.group, images.classes, validation, cuts, images.skipped)
+        """The facts of loaded images; `cuts` says what the study varies if it is a `Varied`."""
+        vary = getattr(cuts, "vary", None)
+        return cls(
+            name, images.targets, images.split, images.group, images.classes, validation, cuts, images.skipped, vary
+        )
 
     def rows(self, seed: int) -> dict[str, np.ndarray]:
-        """Row numbers of train, val and test. Raises TrainableError when there are no validation rows."""
-        rows = rows_of(self.split, self.targets, self.group, self.validation, seed)
+        """Row numbers of train, val and test; train rows may come several times, where they are a bootstrap.
+
+        Raises TrainableError when there are no validation rows.
+        """
+        seeds = Seeds.of(self.vary, seed)
+        rows = rows_of(self.split, self.targets, self.group, self.validation, seeds.split)
         if not len(rows["val"]):
             raise TrainableError(
                 "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
             )
+        if seeds.train_rows is not None:
+            rows["train"] = bootstrap(rows["train"], self.targets, self.group, seeds.train_rows)
         return rows
+
+    def fitted(self, seed: int) -> np.ndarray:
+        """The train rows on which a backbone is fitted: a bootstrap only where the backbone is made anew by seed."""
+        if "backbone" in (self.vary or ()):
+            return self.rows(seed)["train"]
+        split = Seeds.of(self.vary, seed).split
+        return rows_of(self.split, self.targets, self.group, self.validation, split)["train"]
 
     def image_groups(self) -> np.ndarray | None:
         """One of NUM_IMAGE_GROUPS random groups for each test image, [N]; the images of a group (a patient) together.

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from trainables.data.image_set import DataSet
-from trainables.data.settings import ClassGroups, Sampling
+from trainables.data.settings import Sampling
 from trainables.loop.settings import Augmentation, Knobs
 from trainables.measures import ALWAYS, Needs
 from trainables.models.settings import Backbone, Optimisation
+from trainables.seeds import Source
+from trainables.varied import Varied
 
 if TYPE_CHECKING:
     from trainables.finetune.train import FinetuneWorker
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 CHANGES_NO_NUMBER = {"checkpoint_minutes"}
 
 
-class Finetune(Optimisation, ClassGroups):
+class Finetune(Optimisation, Varied):
     """A whole timm model a trial; the same budget for every trial, no early stopping."""
 
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
@@ -52,6 +54,11 @@ class Finetune(Optimisation, ClassGroups):
         """The settings that change numbers; weights by the hash of their file."""
         settings = self.model_dump(mode="json", exclude_none=True, exclude=CHANGES_NO_NUMBER)
         return settings | {"backbone": self.backbone.identity()}
+
+    def fixed(self, data: DataSet) -> dict[Source, str]:
+        """The backbone is trained anew in every trial; the knobs draw with the split."""
+        found = super().fixed(data) if self.knobs == Knobs() else {}
+        return found | {"backbone": "every trial trains its own; vary init"}
 
     def summary(self) -> dict[str, str]:
         """Backbone and budget, for a report's header."""

@@ -64,7 +64,8 @@ class Task:
         found, rows = images.images, images.facts.rows(seed)
         labels = {split: found.targets[at] for split, at in rows.items()}
         told = {} if found.known is None else {split: found.known[at] for split, at in rows.items()}
-        rows["train"], labels["train"], kept = harmed(rows["train"], labels["train"], settings.knobs, seed)
+        drawn = settings.seeds(seed).split
+        rows["train"], labels["train"], kept = harmed(rows["train"], labels["train"], settings.knobs, drawn)
         told |= {"train": told["train"][kept]} if told else {}
         return cls(
             images=found.images,

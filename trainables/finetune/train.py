@@ -99,10 +99,11 @@ class Course:
         counts = tuple(task.targets["train"].sum(0).int().tolist())
         facts = {"counts": counts, "total": len(task.rows["train"])}
         ((loss, _),) = stack_losses([trial], facts, torch.float32, task.device)
-        model = build_model(settings, task, trial.seed)
+        seeds = settings.seeds(trial.seed)
+        model = build_model(settings, task, seeds.init)
         progress = Progress(micro=settings.micro_batch or settings.batch)
         course = cls(
-            trial.seed, settings, task, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
+            seeds.order, settings, task, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
         )
         if saved := course.checkpoints.read(task.device):
             course.restore(saved)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from trainables.data.image_set import DataSet
-from trainables.data.settings import ClassGroups, Sampling
+from trainables.data.settings import Sampling
 from trainables.measures import ALWAYS, Needs
 from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_settings import Clip, Normalisation
+from trainables.seeds import Source
 from trainables.settings import decisive
+from trainables.varied import Varied
 
 if TYPE_CHECKING:
     from trainables.lm_clip.train import LmClipWorker
@@ -20,7 +22,7 @@ HARMLESS = ("checkpoint_minutes",)
 """Settings that change no number."""
 
 
-class LmClip(ClassGroups):
+class LmClip(Varied):
     """L_CLIP + bal_weight L_BAL on a CLIP model (LM-CLIP paper); defaults are its settings for VOC-MLT, ViT-B/16."""
 
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings")
@@ -73,6 +75,11 @@ class LmClip(ClassGroups):
         settings = {name: value for name, value in decisive(self).items() if name not in HARMLESS}
         return settings | {"model": self.model.identity()}
 
+    def fixed(self, data: DataSet) -> dict[Source, str]:
+        """Nothing is added to the model that could start anew."""
+        start: dict[Source, str] = {"init": "lm-clip adds no new weights to its model; vary order, or backbone"}
+        return super().fixed(data) | start | self.model.fixed()
+
     def summary(self) -> dict[str, str]:
         """Model and budget, for a report's header."""
         trained = "zero-shot" if not self.epochs else f"trains {', '.join(self.trains)}"
@@ -84,7 +91,7 @@ class LmClip(ClassGroups):
 
     def ready(self, data: DataSet, cache: Path) -> bool:
         """Whether the model was pre-trained here already; where it is not pre-trained here nobody can tell."""
-        files = ClipFiles(self.model, self.image_size, self.normalisation, data, cache)
+        files = ClipFiles(self.model, self.image_size, self.normalisation, data, cache, self.vary)
         return self.model.pretraining is not None and files.model(0).exists()
 
     def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":

@@ -76,7 +76,7 @@ class Run:
 
     def __init__(self, trial: Trial, store: ClipStore, settings: LmClip, place: Path) -> None:
         self.started = time.perf_counter()
-        self.store, self.settings, self.seed = store, settings, trial.seed
+        self.store, self.settings, self.seed = store, settings, settings.seeds(trial.seed).order
         self.rows = store.facts.rows(trial.seed)
         self.model = _prepared_model(store.model(trial.seed), settings)
         self.dtype = torch.float64 if settings.precision == "float64" else torch.float32

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trainables.data.image_set import DataSet
 from trainables.models.clip_settings import Clip, Normalisation
+from trainables.seeds import Seeds, Source
 
 VERSION = 1
 """Raised when the same settings would give other models or embeddings, so that old caches are left alone."""
@@ -21,6 +22,7 @@ class ClipFiles:
     normalisation: Normalisation
     data: DataSet
     cache: Path
+    vary: list[Source] | None = None
 
     def model(self, seed: int) -> Path:
         """Weights pre-trained for the trials of `seed`."""
@@ -40,12 +42,14 @@ class ClipFiles:
             "image_size": self.image_size,
             "normalisation": self.normalisation,
             "seed": variant,
-        }
+        } | ({"vary": self.vary} if "backbone" in (self.vary or ()) else {})
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
     def _variant(self, seed: int) -> int | None:
         """The seed whose train rows the model was fitted on, or None when it is the same for all."""
         pretraining, validation = self.clip.pretraining, self.data.validation
+        if "backbone" in (self.vary or ()):
+            return seed
         if not (pretraining and pretraining.pairs == "train" and validation):
             return None
-        return seed if validation.per_seed else 0
+        return Seeds.of(self.vary, seed).split if validation.per_seed else 0

@@ -14,8 +14,12 @@ WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
 
 
-def pretrain(model: ClipModel, images: np.ndarray, texts: list[str], rows: np.ndarray, how: Pretraining) -> None:
+def pretrain(
+    model: ClipModel, images: np.ndarray, texts: list[str], rows: np.ndarray, how: Pretraining, seed: int = 0
+) -> None:
     """Train both towers in place on some `rows` of images [N, S, S, 1 or 3] uint8; `texts` are the captions of these.
+
+    `seed` draws the order of the rows.
 
     AdamW and one rising and falling rate. Pairs of equal captions are all right answers of each other: scenes of few
     classes repeat their captions within every batch.
@@ -25,7 +29,7 @@ def pretrain(model: ClipModel, images: np.ndarray, texts: list[str], rows: np.nd
     optimiser = torch.optim.AdamW(model.module.parameters(), lr=how.lr, weight_decay=how.weight_decay, fused=True)
     steps = how.epochs * (len(rows) // how.batch or 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=how.lr, total_steps=steps, pct_start=WARM_UP)
-    order = torch.Generator().manual_seed(0)
+    order = torch.Generator().manual_seed(seed)
     model.module.train()
     for _ in range(how.epochs):
         shuffled = torch.randperm(len(rows), generator=order)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from trainables.errors import TrainableError
 from trainables.models.settings import Backbone
+from trainables.seeds import Source
 from trainables.settings import PathText, Settings, at_home, decisive
 
 Normalisation = Literal["model", "clip", "imagenet"]
@@ -73,6 +74,13 @@ class Clip(Settings):
                 f"trainable.model.weights: {path} does not exist; give a state dict of an open_clip model"
             )
         return path
+
+    def fixed(self) -> dict[Source, str]:
+        """Why seeds cannot make the model anew, if they cannot."""
+        given = self.pretrained or self.weights or (self.image and (self.image.pretrained or self.image.weights))
+        if given and not self.pretraining:
+            return {"backbone": "the model's weights are given; add model.pretraining"}
+        return {}
 
     def words(self) -> str:
         """What the model is, for a report's header."""

@@ -25,6 +25,7 @@ from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_pretraining import pretrain
 from trainables.models.clip_settings import Clip, Normalisation
 from trainables.models.warm_start import seeded
+from trainables.seeds import Seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +57,9 @@ class ClipStore:
     def model(self, seed: int) -> ClipModel:
         """A model of its own for one trial, as all trials of `seed` start from. Raises TrainableError."""
         if self.clip.pretraining is None:
-            return self._built()
+            return self._built(seed)
         path = made_once(self._files.model(seed), lambda to: self._pretrained(to, seed))
-        model = self._built()
+        model = self._built(seed)
         model.module.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
         return model
 
@@ -69,10 +70,14 @@ class ClipStore:
 
     @property
     def _files(self) -> ClipFiles:
-        return ClipFiles(self.clip, self.image_size, self.normalisation, self.data, self.cache)
+        return ClipFiles(self.clip, self.image_size, self.normalisation, self.data, self.cache, self.facts.vary)
 
-    def _built(self) -> ClipModel:
-        with seeded(0):
+    def _anew(self, seed: int) -> int:
+        """The seed of what a model is not given."""
+        return Seeds.of(self.facts.vary, seed).backbone
+
+    def _built(self, seed: int) -> ClipModel:
+        with seeded(self._anew(seed)):
             return build_clip(self.clip, self.image_size, self.normalisation, self.device)
 
     def _embedded(self, seed: int) -> np.ndarray:
@@ -84,12 +89,12 @@ class ClipStore:
         how = self.clip.pretraining
         assert how
         images, targets = self.images.images, self.images.targets
-        rows = self.facts.rows(seed)["train"]
+        rows = self.facts.fitted(seed)
         if how.pairs == "balanced-digits":
             images, targets = balanced_scenes(how.num_pairs)
             rows = np.arange(len(images))
         rows = rows[targets[rows].any(1)]
-        model = self._built()
-        with seeded(0), all_threads():
-            pretrain(model, images, captions(targets[rows], self.images.classes), rows, how)
+        model = self._built(seed)
+        with seeded(self._anew(seed)), all_threads():
+            pretrain(model, images, captions(targets[rows], self.images.classes), rows, how, self._anew(seed))
         torch.save(model.module.state_dict(), path)

@@ -10,17 +10,17 @@ from trainables.models.settings import Backbone
 from trainables.models.warm_start import seeded, warm_start
 
 
-def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: str) -> np.ndarray:
-    """Features [N, D] float32; a warm start sees the rows `fitted` only.
+def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: str, seed: int = 0) -> np.ndarray:
+    """Features [N, D] float32; a warm start sees the rows `fitted` only. `seed` draws what is not pretrained.
 
     Raises TrainableError for an unknown model, weights that do not fit, or non-finite features.
     """
-    with seeded(0), all_threads():
+    with seeded(seed), all_threads():
         model = build(backbone, images.images.shape[-1], device)
         check_size(model, backbone, images.images.shape[1])
         if backbone.warm_start:
             known = None if images.known is None else images.known[fitted]
-            warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start, known)
+            warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start, known, seed)
         features = model.features(images.images)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):

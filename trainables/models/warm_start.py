@@ -12,11 +12,16 @@ from trainables.models.settings import WarmStart
 
 
 def warm_start(
-    model: ImageModel, images: np.ndarray, targets: np.ndarray, settings: WarmStart, known: np.ndarray | None = None
+    model: ImageModel,
+    images: np.ndarray,
+    targets: np.ndarray,
+    settings: WarmStart,
+    known: np.ndarray | None = None,
+    seed: int = 0,
 ) -> None:
     """Train `model` in place on images [N, S, S, channels] uint8 and targets [N, C] 0/1, with a linear head.
 
-    Entries that are not `known` [N, C] have no part in the loss.
+    Entries that are not `known` [N, C] have no part in the loss. `seed` draws the order of the rows.
     """
     device = model.mean.device
     head = nn.LazyLinear(targets.shape[1]).to(device)
@@ -29,7 +34,7 @@ def warm_start(
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr)
     steps = settings.epochs * len(_batches(torch.arange(len(images)), settings.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.lr, total_steps=steps)
-    order = torch.Generator().manual_seed(0)
+    order = torch.Generator().manual_seed(seed)
     model.module.train()
     for _ in range(settings.epochs):
         for rows in _batches(torch.randperm(len(images), generator=order), settings.batch):

@@ -17,7 +17,6 @@ from trainables.cache import made_once
 from trainables.data.facts import DataFacts
 from trainables.data.image_set import DataSet
 from trainables.data.load import load
-from trainables.data.splits import rows_of
 from trainables.errors import TrainableError
 from trainables.probe.settings import Probe
 
@@ -96,6 +95,7 @@ class FeatureStore:
             validation=self.data.validation,
             cuts=self.probe,
             skipped=features.skipped,
+            vary=self.probe.vary,
         )
 
     def describe(self, seeds: list[int]) -> dict[str, Any]:
@@ -112,9 +112,16 @@ class FeatureStore:
     def _variant(self, seed: int) -> int | None:
         """The seed whose train rows the backbone is fitted on, or None when it is the same for all."""
         validation = self.data.validation
+        if self._anew:
+            return seed
         if not (self.probe.backbone.warm_start and validation):
             return None
-        return seed if validation.per_seed else 0
+        return self.probe.seeds(seed).split if validation.per_seed else 0
+
+    @property
+    def _anew(self) -> bool:
+        """Whether each seed makes its own backbone."""
+        return "backbone" in self.probe.varies(self.data)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
@@ -128,7 +135,8 @@ class FeatureStore:
 
     def _folder(self, variant: int | None) -> Path:
         data = {k: v for k, v in self._identity["data"].items() if variant is not None or k != "validation"}
-        decisive = self._identity | {"data": data, "seed": variant}
+        vary = {"vary": self.probe.vary} if self._anew else {}
+        decisive = self._identity | {"data": data, "seed": variant} | vary
         key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
         return self.cache / f"features-{key}"
 
@@ -136,9 +144,10 @@ class FeatureStore:
         from trainables.models.frozen import extract
 
         images = load(self.data, self.probe.image_size, self.cache)
-        fitted = rows_of(images.split, images.targets, images.group, self.data.validation, variant or 0)["train"]
+        fitted = DataFacts.of(self.data.name, images, self.data.validation, self.probe).fitted(variant or 0)
+        seed = self.probe.seeds(variant or 0).backbone
         folder.mkdir()
-        np.save(folder / "features.npy", extract(images, fitted, self.probe.backbone, self.device))
+        np.save(folder / "features.npy", extract(images, fitted, self.probe.backbone, self.device, seed))
         np.save(folder / "targets.npy", images.targets)
         np.save(folder / "split.npy", images.split)
         for name, array in (("group.npy", images.group), ("known.npy", images.known)):

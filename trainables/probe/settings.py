@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from trainables.data.image_set import DataSet
-from trainables.data.settings import ClassGroups, Sampling
+from trainables.data.settings import Sampling
 from trainables.measures import ALWAYS, Needs
 from trainables.models.settings import Backbone
+from trainables.seeds import Source
+from trainables.varied import Varied
 
 if TYPE_CHECKING:
     from trainables.probe.train import ProbeWorker
 
 
-class Probe(ClassGroups):
+class Probe(Varied):
     """A head per trial on frozen features; the same budget for every trial, no early stopping."""
 
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits")
@@ -38,6 +40,11 @@ class Probe(ClassGroups):
         """
         settings = self.model_dump(mode="json", exclude_none=True) | {"backbone": self.backbone.identity()}
         return settings | ({"fitted_on": "train rows of the seed"} if data.validation else {})
+
+    def fixed(self, data: DataSet) -> dict[Source, str]:
+        """Published features are the same for every seed."""
+        made = self.backbone.warm_start or not (self.backbone.pretrained or self.backbone.weights)
+        return super().fixed(data) | ({} if made else {"backbone": "its weights are given; add backbone.warm_start"})
 
     def summary(self) -> dict[str, str]:
         """Backbone and budget, for a report's header."""

@@ -63,7 +63,7 @@ class ProbeWorker:
 
 
 def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe, measures: tuple[str, ...]) -> list[Result]:
-    started = time.perf_counter()
+    started, seeds = time.perf_counter(), settings.seeds(trials[0].seed)
     split = _split(store, trials[0].seed, settings.precision)
     x, y = split.features["train"], split.targets["train"]
     counts = y.sum(0).int().tolist()
@@ -75,10 +75,10 @@ def _run_sorted(trials: list[Trial], store: FeatureStore, settings: Probe, measu
         bias=prior if settings.bias == "prior" else torch.zeros_like(prior),
         num_trials=len(trials),
         hidden=settings.hidden,
-        seed=trials[0].seed,
+        seed=seeds.init,
         like=x,
     )
-    curves = _train(head, losses, split, settings, trials[0].seed)
+    curves = _train(head, losses, split, settings, seeds.order)
     with torch.inference_mode():
         logits = {name: head.logits(split.features[name]).double() for name in EVALUATED}
         scores = {name: torch.sigmoid(_log_odds(losses, values)) for name, values in logits.items()}

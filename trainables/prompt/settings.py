@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from trainables.data.image_set import DataSet
-from trainables.data.settings import ClassGroups, Sampling
+from trainables.data.settings import Sampling
 from trainables.measures import ALWAYS, Needs
 from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_settings import Clip, Normalisation
+from trainables.seeds import Source
 from trainables.settings import decisive
+from trainables.varied import Varied
 
 if TYPE_CHECKING:
     from trainables.models.clip_store import ClipStore
     from trainables.prompt.train import PromptWorker
 
 
-class Prompt(ClassGroups):
+class Prompt(Varied):
     """CoOp with any multi-label loss (Zhou et al. 2022); defaults are LMPT's published recipe (Xia et al. 2023)."""
 
     gives: ClassVar[tuple[Needs, ...]] = ("scores",)
@@ -47,6 +49,11 @@ class Prompt(ClassGroups):
         """The settings, files of weights replaced by hashes of their contents."""
         return decisive(self) | {"model": self.model.identity()}
 
+    def fixed(self, data: DataSet) -> dict[Source, str]:
+        """Encoders that are published are the same for every seed, and so are given words."""
+        start: dict[Source, str] = {"init": "the context starts as given words; leave trainable.start out"}
+        return super().fixed(data) | (start if self.start else {}) | self.model.fixed()
+
     def summary(self) -> dict[str, str]:
         """Model and budget, for a report's header."""
         whose = "a class" if self.per_class else "shared by all classes"
@@ -64,7 +71,7 @@ class Prompt(ClassGroups):
 
     def ready(self, data: DataSet, cache: Path) -> bool:
         """Whether the embeddings of the images are there already."""
-        return ClipFiles(self.model, self.image_size, self.normalisation, data, cache).embeddings(0).exists()
+        return ClipFiles(self.model, self.image_size, self.normalisation, data, cache, self.vary).embeddings(0).exists()
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "PromptWorker":
         """The half that computes."""

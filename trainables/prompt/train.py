@@ -85,8 +85,8 @@ class _Shared:
 
 
 def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measures: tuple[str, ...]) -> list[Result]:
-    started, seed = time.perf_counter(), trials[0].seed
-    shared = _shared(store, seed, settings)
+    started, seeds = time.perf_counter(), settings.seeds(trials[0].seed)
+    shared = _shared(store, trials[0].seed, settings)
     x, y = shared.images["train"], shared.targets["train"]
     facts = {"counts": tuple(y.sum(0).int().tolist()), "total": len(y)}
     losses = stack_losses(trials, facts, x.dtype, store.device)
@@ -95,11 +95,11 @@ def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measure
         num_tokens=settings.context,
         num_classes=y.shape[1] if settings.per_class else 1,
         words=settings.start,
-        seed=seed,
+        seed=seeds.init,
         like=x,
     )
     contexts = [start.clone().requires_grad_() for _ in trials]
-    curves = _train(contexts, losses, shared, settings, seed)
+    curves = _train(contexts, losses, shared, settings, seeds.order)
     with torch.inference_mode():
         texts = shared.prompts.encode(torch.stack(contexts))
         scores = {name: _scores(losses, shared.logits(name, slice(None), texts), settings) for name in EVALUATED}

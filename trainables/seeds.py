@@ -1,0 +1,54 @@
+"""What the seeds of a study vary: each source of variation gets the trial's seed, or one seed for the whole study."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, Self, get_args
+
+import numpy as np
+
+Source = Literal["init", "order", "split", "train_rows", "backbone"]
+SOURCES: tuple[Source, ...] = get_args(Source)
+USUAL: tuple[Source, ...] = ("init", "order", "split")
+"""What seeds vary when a study does not say."""
+
+FIXED = 0
+"""The seed of a source that does not vary."""
+
+
+class Seeds(NamedTuple):
+    """The seed of each source for one trial; None: no bootstrap of the train rows."""
+
+    init: int
+    order: int
+    split: int
+    train_rows: int | None
+    backbone: int
+
+    @classmethod
+    def of(cls, vary: Sequence[Source] | None, seed: int) -> Self:
+        """The sources of a trial of `seed` in a study that varies `vary`."""
+        varied = USUAL if vary is None else vary
+        init, order, split, train_rows, backbone = (seed if source in varied else FIXED for source in SOURCES)
+        return cls(init, order, split, train_rows if "train_rows" in varied else None, backbone)
+
+
+def in_order(vary: Iterable[str] | None) -> list[Source] | None:
+    """Each source once, in one order; what seeds vary anyway is None, however it is written."""
+    ordered = [source for source in SOURCES if source in (vary or ())]
+    return None if vary is None or ordered == list(USUAL) else ordered
+
+
+def bootstrap(rows: np.ndarray, targets: np.ndarray, group: np.ndarray | None, seed: int) -> np.ndarray:
+    """As many row numbers drawn with replacement from `rows`, whole groups where there are any (so about as many).
+
+    targets [N, C] 0/1 and group [N] are those of all rows. A class that would lose its last positive gets one back.
+    Source: Efron 1979; Field and Welsh 2007 for groups.
+    """
+    rng = np.random.default_rng([seed, 3])
+    units = np.arange(len(rows)) if group is None else np.unique(group[rows], return_inverse=True)[1]
+    num_units = int(units.max()) + 1
+    times = np.bincount(rng.integers(num_units, size=num_units), minlength=num_units)
+    drawn = np.repeat(rows, times[units])
+    lost = (targets[rows].sum(0) > 0) & (targets[drawn].sum(0) == 0)
+    for c in np.flatnonzero(lost):
+        drawn = np.append(drawn, rng.choice(rows[targets[rows, c] > 0]))
+    return drawn
