@@ -115,7 +115,7 @@ def _status(drop: Interval, low90: float, margin: float, incomplete: bool, costs
 
 def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     num, diverged = len(sweep.seeds), int(sweep.diverged_LS[sweep.default].sum())
-    default = t_interval(sweep.scores_LS[sweep.default])
+    default = t_interval(sweep.scores_LS[sweep.default], resampled=sweep.resampled)
     if diverged:
         return f"the default diverged in {diverged} of {num} seeds"
     if default.n < min(MIN_SEEDS, num):

@@ -79,3 +79,16 @@ def test_intervals_with_images_cover_what_a_fresh_test_set_would_say(rng):
         hits += both.low <= -0.01 <= both.high
         former += alone.low <= -0.01 <= alone.high
     assert 0.93 <= hits / 1000 <= 0.97 and former / 1000 < 0.7
+
+
+def test_bootstraps_of_the_train_rows_cover_another_training_set(rng):
+    """A score that depends on the training rows by their mean: seeds see bootstraps of one training set, the truth is
+    the mean over all training sets. Divided by the root of the number of seeds s covers far too little."""
+    num_rows, num_seeds, hits, former = 200, 10, 0, 0
+    for _ in range(1000):
+        rows = rng.normal(0.3, 1, num_rows)
+        scores = rows[rng.integers(num_rows, size=(num_seeds, num_rows))].mean(1)
+        both, alone = t_interval(scores, resampled=True), t_interval(scores)
+        hits += both.low <= 0.3 <= both.high
+        former += alone.low <= 0.3 <= alone.high
+    assert 0.93 <= hits / 1000 <= 0.97 and former / 1000 < 0.6

@@ -145,9 +145,8 @@ def _contrast(a: Sweep, b: Sweep) -> Contrast:
     known = a.images_LG is not None and b.images_LG is not None
     error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if known else 0.0
     same = a.levels == b.levels and a.default == b.default
-    return Contrast(
-        a.loss, b.loss, a.name, same, differences, t_interval(differences, error=error, resampled=a.resampled)
-    )
+    difference = t_interval(differences, error=error, resampled=a.resampled)
+    return Contrast(a.loss, b.loss, a.name, same, differences, difference)
 
 
 def _tested(contrasts: list[Contrast], rng: np.random.Generator) -> list[Contrast]:

@@ -40,12 +40,13 @@ class Measurements:
         return [cls()] if any(not measure.headline for measure in facts_of(table).measures.values()) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        columns = []
+        columns, resampled = [], facts_of(table).resampled
         for name, measure in facts_of(table).measures.items():
             for split in () if measure.headline else measure.splits:
                 for part in ("", *measure.parts):
                     column = "_".join(filter(None, (split, name, part)))
-                    by_loss = {loss: t_interval(default_scores(table, loss, column)) for loss in losses_of(table)}
+                    scores = {loss: default_scores(table, loss, column) for loss in losses_of(table)}
+                    by_loss = {loss: t_interval(row, resampled=resampled) for loss, row in scores.items()}
                     columns.append(Measured(measure.title, split, part, measure.better, by_loss))
         known = [column for column in columns if any(interval.n for interval in column.by_loss.values())]
         return Info(losses_of(table), known)

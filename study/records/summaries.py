@@ -14,6 +14,7 @@ from reports.facts import LossFacts, StudyFacts
 from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
 from reports.statistics import t_interval
+from reports.table import facts_of
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger
 from study.tracking.driver import About, Summary
@@ -70,7 +71,7 @@ def summaries(ledger: Ledger) -> dict[str, Summary]:
 
 
 def _default(table: pd.DataFrame, loss: str) -> dict[str, float]:
-    score = t_interval(default_scores(table, loss))
+    score = t_interval(default_scores(table, loss), resampled=facts_of(table).resampled)
     return {"default/score": score.value, "default/low": score.low, "default/high": score.high}
 
 
