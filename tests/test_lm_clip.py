@@ -226,9 +226,9 @@ class TestPretraining:
     def test_made_once_with_the_same_bytes_on_every_node(self, tmp_path):
         pretraining = {"pairs": "balanced-digits", "num_pairs": 200, "epochs": 1, "batch": 50}
         settings = LmClip.model_validate(SETTINGS | {"model": SETTINGS["model"] | {"pretraining": pretraining}})
-        assert not settings.ready(DATA, tmp_path / "one")
+        assert not settings.prepared(DATA, tmp_path / "one")
         one, other = (settings.worker().prepare(DATA, tmp_path / node) for node in ("one", "other"))
-        assert settings.ready(DATA, tmp_path / "one")
+        assert settings.prepared(DATA, tmp_path / "one")
         start = LM_CLIP.worker().prepare(DATA, tmp_path / "one").model(0).module.state_dict()
         here, there = (store.model(0).module.state_dict() for store in (one, other))
         assert all(torch.equal(here[name], there[name]) for name in here)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -253,7 +255,18 @@ class TestFeatures:
         varying = train.std(0) > 1e-6
         expected = (made.features[rows["val"]] - train.mean(0))[:, varying] / train.std(0)[varying]
         np.testing.assert_allclose(values["val"][:, varying], expected, rtol=1e-4, atol=1e-6)
-        assert FeatureStore(PROBE, DATA, shared_cache).ready() and not FeatureStore(PROBE, DATA, Path("no")).ready()
+
+    def test_that_are_there_are_described_without_torch(self, features, shared_cache):
+        assert PROBE.prepared(DATA, Path("no")) is None
+        code = (
+            "import sys; from pathlib import Path\n"
+            "from trainables import trainable; from trainables.data import data_set\n"
+            f"found = trainable({PROBE.model_dump(mode='json')}).prepared(data_set({DATA.model_dump(mode='json')}), "
+            f"Path({str(shared_cache)!r}))\n"
+            "print(found.describe([0])['dimension'], 'torch' in sys.modules)"
+        )
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert said.split() == [str(features.of_seed(0).features.shape[1]), "False"]
 
     def test_nan_is_refused(self, features, tmp_path):
         import shutil

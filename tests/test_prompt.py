@@ -160,7 +160,7 @@ def test_no_epoch_scores_the_prompts_as_they_start(store):
 
 
 def test_ready_after_prepare_and_identity_without_places(store, shared_cache, tmp_path):
-    assert PROMPT.ready(DATA, shared_cache) and not PROMPT.ready(DATA, tmp_path)
+    assert PROMPT.prepared(DATA, shared_cache) and not PROMPT.prepared(DATA, tmp_path)
     assert trainable(SETTINGS) == PROMPT
     weights = tmp_path / "weights.pt"
     weights.write_bytes(b"x")

@@ -90,8 +90,11 @@ class Trainable(Protocol):
         """Words for the header of a report, in order: what was trained and how."""
         ...
 
-    def ready(self, data: DataSet, cache: Path) -> bool:
-        """Whether `prepare` would find everything made; needs no torch."""
+    def prepared(self, data: DataSet, cache: Path) -> Prepared | None:
+        """What `Worker.prepare` would give, if it would find it made; None if it would have to make it.
+
+        A driver asks for the facts of the data there: what it need not import, a run need not wait for.
+        """
         ...
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> Worker[Any]:

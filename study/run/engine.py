@@ -261,8 +261,8 @@ def _facts(config: StudyConfig, context: Context, runner: Runner, display: Displ
     """Check what trials share: where they run if it is still to be made, else at once."""
     seeds = config.seeds + config.fresh_seeds
     try:
-        if config.trainable.ready(config.data, Path(context.cache)):
-            return check_data(context, seeds)
+        if found := config.trainable.prepared(config.data, Path(context.cache)):
+            return found.describe(seeds)
         with telling(Path(context.cache), display.say):
             return runner.call(check_data, context, seeds)
     except TrainableError as error:

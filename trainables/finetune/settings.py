@@ -68,9 +68,8 @@ class Finetune(Optimisation, Varied):
             "training": f"{self.epochs} epochs{rows}, {self.optimiser}, batch {self.batch}, lr {self.lr:g}",
         }
 
-    def ready(self, data: DataSet, cache: Path) -> bool:
-        """Nothing is made beforehand but the decoded images, which their data set finds by itself."""
-        return True
+    def prepared(self, data: DataSet, cache: Path) -> None:
+        """Images are decoded, or found decoded, where trials run."""
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "FinetuneWorker":
         """The half that computes."""

@@ -89,10 +89,10 @@ class LmClip(Varied):
             "training": f"{self.epochs} epochs, batch {self.batch}, lr {self.lr:g}, {self.schedule}",
         }
 
-    def ready(self, data: DataSet, cache: Path) -> bool:
-        """Whether the model was pre-trained here already; where it is not pre-trained here nobody can tell."""
+    def prepared(self, data: DataSet, cache: Path) -> "ClipStore | None":
+        """The store, if the model was pre-trained here already; where it is not pre-trained here nobody can tell."""
         files = ClipFiles(self.model, self.image_size, self.normalisation, data, cache, self.vary)
-        return self.model.pretraining is not None and files.model(0).exists()
+        return self.store(data, cache) if self.model.pretraining and files.model(0).exists() else None
 
     def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":
         """Where what trials share lies or will lie."""

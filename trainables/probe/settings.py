@@ -13,6 +13,7 @@ from trainables.seeds import Source
 from trainables.varied import Varied
 
 if TYPE_CHECKING:
+    from trainables.probe.features import FeatureStore
     from trainables.probe.train import ProbeWorker
 
 
@@ -54,11 +55,12 @@ class Probe(Varied):
             "training": f"a head a trial{hidden}, {self.epochs} epochs, batch {self.batch}, lr {self.lr:g}",
         }
 
-    def ready(self, data: DataSet, cache: Path) -> bool:
-        """Whether the features are there already."""
+    def prepared(self, data: DataSet, cache: Path) -> "FeatureStore | None":
+        """The features, if those of the first seed are there already; needs no torch."""
         from trainables.probe.features import FeatureStore
 
-        return FeatureStore(self, data, cache).ready()
+        store = FeatureStore(self, data, cache)
+        return store if store.ready() else None
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "ProbeWorker":
         """The half that computes."""

@@ -69,9 +69,10 @@ class Prompt(Varied):
 
         return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
 
-    def ready(self, data: DataSet, cache: Path) -> bool:
-        """Whether the embeddings of the images are there already."""
-        return ClipFiles(self.model, self.image_size, self.normalisation, data, cache, self.vary).embeddings(0).exists()
+    def prepared(self, data: DataSet, cache: Path) -> "ClipStore | None":
+        """The store, if the embeddings of the images are there already."""
+        files = ClipFiles(self.model, self.image_size, self.normalisation, data, cache, self.vary)
+        return self.store(data, cache) if files.embeddings(0).exists() else None
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "PromptWorker":
         """The half that computes."""
