@@ -62,7 +62,8 @@ def columns(positive="1", negative="0", **at):
     return "image_id,cat,dog,split\n" + rows
 
 
-SPELLINGS = [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("TRUE", "FALSE"), ("yes", "no"), ("Y", "N"), ("1.", "00")]
+SPELLINGS = [("1", "0"), ("1.0", "0.0"), ("True", "False"), ("TRUE", "FALSE"), ("yes", "no"), ("Y", "N"), ("1.", "00"),
+    ("positive", "Negative"), ("present", "absent")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("positive", "negative"), SPELLINGS)

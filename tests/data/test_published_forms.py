@@ -204,3 +204,31 @@ def test_splits_by_lists_of_ids(lists, split, odd, tmp_path):
         return
     assert chosen.load(8, tmp_path / "cache").split.tolist() == split
     assert odd is None or any(odd in str(each) for each in chosen.describe().odd)
+
+
+FOLDERS = {
+    "folders tell": ("a/0.png\nb/1\n", [2, 0, 0, 2]),
+    "folders of another machine": ("/data/a/0.png\nC:\\b\\1.png\n", [2, 0, 0, 2]),
+    "a name of two images": ("0.png\n", "'0.png' in test.txt may be a/0.png or b/0.png; write its folder"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_lists_and_groups_of_images_that_are_called_alike(name, tmp_path):
+    lines, split = FOLDERS[name]
+    ids = ["a/0.png", "a/1.png", "b/0.png", "b/1.png"]
+    files = {f"images/{each}": shade(40 * i) for i, each in enumerate(ids)}
+    table = "image_id,tags\n" + "".join(f"{each},{'cat' if i % 3 else 'dog'}\n" for i, each in enumerate(ids))
+    homes = "image,home\n" + "".join(f"{each},h{i}\n" for i, each in enumerate(ids))
+    write(tmp_path, files | {"labels.csv": table, "test.txt": lines, "homes.csv": homes})
+    groups = {"file": "homes.csv", "image": "image", "group": "home"}
+    chosen = csv_table(tmp_path, split_column=None, split_lists={"test": "test.txt"}, group_table=groups)
+    if isinstance(split, str):
+        with pytest.raises(TrainableError, match=split):
+            chosen.describe()
+        return
+    found = read_rows(chosen, list_images(chosen))
+    assert found.split.tolist() == split and found.group.tolist() == ["h0", "h1", "h2", "h3"]
+    write(tmp_path, {"homes.csv": "image,home\na/0.png,h0\na/0.png,h1\n"})
+    with pytest.raises(TrainableError, match="homes.csv gives image 'a/0.png' the groups 'h0', 'h1'"):
+        chosen.describe()

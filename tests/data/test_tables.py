@@ -76,6 +76,10 @@ REFUSED = {
     "utf-16 without a mark": (text().encode("utf-16-le"), "holds NULs.*encoding: utf-16"),
     "a workbook": (b"PK\x03\x04rest", "is a zip or an Excel workbook.*save it as CSV"),
     "gzip": (b"\x1f\x8brest", "compressed by gzip"),
+    "a page": ("\n<!DOCTYPE html><p>404, gone", "is a page of HTML or XML, not a table"),
+    "a pointer": ("version https://git-lfs.github.com/spec/v1\nsize 9\n", "is a pointer of Git LFS"),
+    "JSON": ('[{"image_id": "im0", "tags": "cat"}]', "is JSON, not a table"),
+    "lines above the header": ("# of 2026\n" + text(), "header line must be the first, which reads '# of 2026'"),
     "no such column": (changed("tags", "labels"), "has no column 'tags'; did you mean 'labels'|has no column 'tags'"),
     "another delimiter": (text("~"), "has no column.*give data.delimiter"),
     "a column twice": (text(rows=[[*HEADER, "tags"], *([*r, "x"] for r in ROWS)]), "2 columns 'tags' .columns 2 and 4"),
@@ -85,6 +89,7 @@ REFUSED = {
     "the same image in train and test": (text() + "im0,cat dog,test\n", "1 of them with different labels, split"),
     "the same image under two names": (text() + "im0.png,cat,train\n", "image 'im0' .*line 2 and labels.csv line 8"),
     "lists beside plain cells": (changed("im3,dog", "im3,['dog']"), "lists as a program prints them"),
+    "one row a label": (text() + "im1,cat,train\n", "'im1' .*keep one row for each, or give data.row_per: label"),
     "no label at all": (text(rows=[HEADER, *([a, "", c] for a, _, c in ROWS)]), "no label at all"),
 }  # fmt: skip
 
@@ -102,12 +107,50 @@ DIALECTS = {
     "a delimiter by name": (text("~"), {"delimiter": "~"}),
     "tabs by name": (text("\t"), {"delimiter": "tab"}),
     "an encoding": (text().encode("cp500"), {"encoding": "cp500"}),
+    "splits as numbers": (
+        changed("train", "0").replace("val", "1").replace("test", "2"),
+        {"split_values": {0: "train", 1: "val", "2": "test"}},
+    ),
+    "splits as folds": (
+        changed("train", "7").replace("val", "3").replace("test", "4"),
+        {"split_values": {"rest": "train", 3: "val", 4: "test"}},
+    ),
+    "a split to skip": (
+        text() + "im9,cat,extra\n", {"split_values": {"extra": "skip"}},
+    ),
+    "a row a label": (
+        text(rows=[HEADER, *([a, tag, c] for a, tags, c in ROWS for tag in tags.split())]), {"row_per": "label"},
+    ),
+    "a long cell": (text(rows=[HEADER, *([a, " ".join([b] * 40000), c] for a, b, c in ROWS)]), {}),
     "no header": (text(rows=ROWS), {"columns": HEADER}),
     "no header, semicolons": (text(";", rows=ROWS), {"columns": HEADER}),
     "no header, runs of blanks": (
         "".join(f"{a}   {b.replace(' ', '+')}\t{c} \n" for a, b, c in ROWS), {"columns": HEADER, "separator": "+"},
     ),
 }  # fmt: skip
+
+
+def test_another_encoding_than_the_one_named(tmp_path):
+    """What reads without an error may still read as other words."""
+    six(tmp_path)
+    content = changed("dog", "h\xe9ron")
+    write(tmp_path, {"labels.csv": content.encode()})
+    odd = csv_table(tmp_path, separator=" ", encoding="cp1252").describe().odd
+    assert [str(o) for o in odd if "encoding" in str(o)] == [
+        "labels.csv is UTF-8 too, and reads otherwise as cp1252 (data.encoding)"
+    ]
+    with pytest.raises(TrainableError, match="is not UTF-16, it holds no NUL; leave data.encoding out"):
+        csv_table(tmp_path, separator=" ", encoding="utf-16").describe()
+    write(tmp_path, {"labels.csv": content.encode("cp1252")})
+    assert not any("encoding" in str(o) for o in csv_table(tmp_path, separator=" ", encoding="cp1252").describe().odd)
+
+
+def test_what_a_split_value_explains_must_occur(tmp_path):
+    write(six(tmp_path), {"labels.csv": text() + "im9,cat,extra\n"})
+    odd = csv_table(tmp_path, separator=" ", split_values={"extra": "skip", 7: "val"}).describe().odd
+    assert {"'7' occurs nowhere (data.split_values)", "1 row of the splits to skip: left out (data.split_values)"} <= {
+        str(o) for o in odd
+    }
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -125,6 +168,9 @@ def test_keys_name_the_dialect(name, tmp_path):
         ({"encoding": "utf-88"}, "unknown encoding 'utf-88'"),
         ({"image_name": "x.png"}, "must hold {} where the id goes"),
         ({"separator": None, "label_columns": ["cat"], "none_labels": ["x"]}, "none_labels: only for label_column"),
+        ({"split_values": {"a": "train"}, "split_column": None, "test_fraction": 0.2}, "needs the split_column"),
+        ({"split_values": {"a": "tset"}}, "split_values.a"),
+        ({"separator": None, "label_columns": ["cat"], "row_per": "label"}, "row_per: label is for label_column"),
         ({"uncertain": "positive"}, "uncertain: only for label_columns"),
         ({"label_columns": ["cat", "dog", "cat"]}, "'cat' is named twice"),
         ({"label_columns": []}, "name at least one column"),

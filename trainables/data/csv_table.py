@@ -2,6 +2,7 @@
 
 import codecs
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,6 +74,12 @@ class CsvTable(DataSettings):
     split_lists: Annotated[dict[Literal["train", "val", "test"], str], SWITCH] = Field(
         {}, description="split -> file of image ids, a line each; under root"
     )
+    split_values: Annotated[dict[str, Literal["train", "val", "test", "skip"]], SWITCH] = Field(
+        {}, description="cell of split_column -> train, val, test or skip; `rest` stands for all others"
+    )
+    row_per: Annotated[Literal["image", "label"], SWITCH] = Field(
+        "image", description="label: an image with several labels has a row for each"
+    )
     group_pattern: Annotated[str | None, SWITCH] = Field(
         None, description="regular expression: what it finds in group_column is the group"
     )
@@ -111,6 +118,11 @@ class CsvTable(DataSettings):
         except LookupError as error:
             raise ValueError(f"unknown encoding {value!r}; for example utf-8, cp1252, latin-1, utf-16") from error
 
+    @field_validator("split_values", mode="before")
+    @classmethod
+    def _cells_as_texts(cls, value: Any) -> Any:
+        return {str(cell): split for cell, split in value.items()} if isinstance(value, dict) else value
+
     @field_validator("group_pattern")
     @classmethod
     def _regular_expression(cls, value: str | None) -> str | None:
@@ -141,6 +153,8 @@ class CsvTable(DataSettings):
             return "none_labels: only for label_column; leave the column out of label_columns instead"
         if self.label_column and (self.uncertain or self.blank):
             return f"{'uncertain' if self.uncertain else 'blank'}: only for label_columns; leave it out"
+        if self.label_columns and self.row_per == "label":
+            return "row_per: label is for label_column; leave it out"
         return None
 
     def _split_problem(self) -> str | None:
@@ -154,6 +168,8 @@ class CsvTable(DataSettings):
             return f"{given[0]} and {given[1]} exclude each other; give one"
         if self.split_lists and ("test" in tables or "test" not in self.split_lists):
             return "split_lists: give one table and a list of the test images"
+        if self.split_values and not self.split_column:
+            return "split_values: needs the split_column whose cells it explains"
         if self.group_pattern and not self.group_column:
             return "group_pattern: needs the group_column in which it looks"
         if self.test_fraction and "test" in tables:
@@ -252,7 +268,11 @@ class CsvTable(DataSettings):
         if refusal := self._refusal(rows, bad):
             raise TrainableError(refusal)
         good = np.array([row for row in range(len(rows.files)) if row not in bad], dtype=np.int64)
-        return rows.take(good) if bad else rows, found.good(), tuple(_named(rows, bad))
+        return rows.take(good) if bad else rows, found.good(), self._under_root(_named(rows, bad))
+
+    def _under_root(self, texts: list[str]) -> tuple[str, ...]:
+        """For readers elsewhere, to whom the root of this machine says nothing."""
+        return tuple(text.replace(f"{at_home(self.root)}{os.sep}", "") for text in texts)
 
     def _refusal(self, rows: Rows, bad: dict[int, str]) -> str | None:
         """Why these rows stop the study, if they do."""

@@ -1,13 +1,15 @@
 """How the rows of a csv data set are divided: splits as given, by lists of ids or carved; groups."""
 
 import re
+from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trainables.data.image_set import SPLITS
-from trainables.data.places import id_key
+from trainables.data.places import folder_of, id_key, meant
 from trainables.data.splits import carve, folds
 from trainables.data.summary import Oddity
 from trainables.data.table import Dialect, Table, counted, is_blank, read_table, read_text, shown
@@ -22,7 +24,11 @@ SPLIT_NAMES = {
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
 }  # fmt: skip
 LEFT_OUT = 9
-"""The code of rows that no split list names."""
+"""The code of rows that no split list names, and of splits to skip."""
+
+CODES = {name: code for code, name in enumerate(SPLITS)} | {"skip": LEFT_OUT}
+REST = "rest"
+"""Stands in `split_values` for all other cells."""
 
 FIXED_TEST_SEED = 0
 """The test rows of `test_fraction` are the same for every seed of a study."""
@@ -30,11 +36,10 @@ FIXED_TEST_SEED = 0
 
 def split_names(data: "CsvTable", tables: dict[str, Table]) -> list[str]:
     """The cells of the split column, known names in one spelling."""
-    return [
-        SPLITS[SPLIT_NAMES[cell.lower()]] if cell.lower() in SPLIT_NAMES else cell
-        for table in tables.values()
-        for cell in table.column(data.split_column or "", "split_column")
-    ]
+    cells = [cell for table in tables.values() for cell in table.column(data.split_column or "", "split_column")]
+    told: dict[str, str] = {**data.split_values}
+    known = {cell: SPLITS[SPLIT_NAMES[cell.lower()]] for cell in set(cells) if cell.lower() in SPLIT_NAMES} | told
+    return [known.get(cell, told.get(REST, cell)) for cell in cells]
 
 
 def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Oddity]]:
@@ -48,37 +53,57 @@ def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Odd
     else:
         return np.zeros(len(listing.ids), dtype=np.uint8), []
     for name, part, where in zip(names, listing.parts, listing.where, strict=True):
-        if name not in SPLITS:
+        if name not in CODES:
             hint = nearest(name, SPLIT_NAMES)
-            raise TrainableError(f"data.split_column: {where} has the unknown split {name!r}; {hint}")
-        if part in SPLITS and (name == "test") != (part == "test"):
+            way = f"{hint}; or say what it means with data.split_values: {{{name!r}: train}}"
+            raise TrainableError(f"data.split_column: {where} has the unknown split {name!r}; {way}")
+        if name in SPLITS and part in SPLITS and (name == "test") != (part == "test"):
             raise TrainableError(
                 f"data.split_column: {where} says {name}, but it is a row of the {part} table; correct it, or leave "
                 "split_column out"
             )
-    return np.array([SPLITS.index(name) for name in names], dtype=np.uint8), []
+    split = np.array([CODES[name] for name in names], dtype=np.uint8)
+    return split, _split_oddities(data, listing, split)
+
+
+def _split_oddities(data: "CsvTable", listing: "Listing", split: np.ndarray) -> list[Oddity]:
+    if not data.split_values:
+        return []
+    cells = {c for table in listing.tables.values() for c in table.column(data.split_column or "", "split_column")}
+    absent = [cell for cell in data.split_values if cell not in {REST, *cells}]
+    odd = [Oddity(f"{shown(map(repr, absent))} occurs nowhere", "split_values")] if absent else []
+    num = int((split == LEFT_OUT).sum())
+    return [*odd, Oddity(f"{counted(num, 'row')} of the splits to skip: left out", "split_values")] if num else odd
 
 
 def _listed(data: "CsvTable", ids: list[str]) -> tuple[np.ndarray, list[Oddity]]:
     """Rows by the lists of ids; without a train list what is not listed is train, with one it is left out."""
     split = np.full(len(ids), LEFT_OUT if "train" in data.split_lists else 0, dtype=np.uint8)
-    rows = {id_key(name): row for row, name in enumerate(ids)}
+    rows, by_key = _rows_of(ids), defaultdict[str, list[str]](list)
+    for name in rows:
+        by_key[id_key(name)].append(name)
     seen: dict[str, str] = {}
     unknown: list[str] = []
-    for name, path in data.list_paths().items():
+    for part, path in data.list_paths().items():
         for line in read_text(path, "split_lists", data.encoding).splitlines():
-            if not (key := id_key(line.split(",")[0].strip())):
+            if not (wanted := line.split(",")[0].strip()):
                 continue
-            if seen.setdefault(key, name) != name:
+            found = meant(wanted, by_key[id_key(wanted)])
+            if len({folder_of(name) for name in found}) > 1:
                 raise TrainableError(
-                    f"data.split_lists: {key!r} is in the lists of {seen[key]} and {name}; keep it in one"
+                    f"data.split_lists: {wanted!r} in {path.name} may be {' or '.join(found[:3])}; write its folder"
                 )
-            if key in rows:
-                split[rows[key]] = SPLITS.index(name)
-            else:
+            for name in found:
+                if seen.setdefault(name, part) != part:
+                    raise TrainableError(
+                        f"data.split_lists: {name!r} is in the lists of {seen[name]} and {part}; keep it in one"
+                    )
+                split[rows[name]] = SPLITS.index(part)
+            if not found:
                 unknown.append(line.strip())
-    if len(unknown) == len(seen):
-        raise TrainableError(f"data.split_lists: no line is an image id of the tables (the first: {unknown[0]!r})")
+    if not seen:
+        first = f" (the first: {unknown[0]!r})" if unknown else ""
+        raise TrainableError(f"data.split_lists: no line is an image id of the tables{first}")
     odd = (
         [Oddity(f"{counted(len(unknown), 'listed id')} without a row: {shown(unknown)}", "split_lists")]
         if unknown
@@ -87,6 +112,14 @@ def _listed(data: "CsvTable", ids: list[str]) -> tuple[np.ndarray, list[Oddity]]
     if num := int((split == LEFT_OUT).sum()):
         odd.append(Oddity(f"{counted(num, 'row')} that no list names: left out", "split_lists"))
     return split, odd
+
+
+def _rows_of(ids: list[str]) -> dict[str, list[int]]:
+    """Id -> its rows: an image may be listed more than once."""
+    rows = defaultdict[str, list[int]](list)
+    for row, name in enumerate(ids):
+        rows[name].append(row)
+    return rows
 
 
 def groups_of(data: "CsvTable", listing: "Listing") -> np.ndarray | None:
@@ -115,14 +148,27 @@ def _looked_up(data: "CsvTable", spec: "GroupTable", ids: list[str]) -> np.ndarr
     table = read_table(path, "group_table.file", Dialect(encoding=data.encoding), {spec.image, spec.group})
     images = table.column(spec.image, "group_table.image")
     groups = table.column(spec.group, "group_table.group")
-    home = {id_key(image): group for image, group in zip(images, groups, strict=True)}
-    found = np.array([home.get(id_key(name), "") for name in ids])
+    homes = defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
+    for image, group in zip(images, groups, strict=True):
+        homes[id_key(image)][image].add(group)
+    found = np.array([_home(name, homes.get(id_key(name), {}), path) for name in ids])
     if not found.any():
         raise TrainableError(
             f"data.group_table: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
             f"column in which ids are written as in the tables ({ids[0]!r})"
         )
     return found
+
+
+def _home(name: str, homes: dict[str, set[str]], path: Path) -> str:
+    """The group of an image, of those of the images that are called alike; blank when there is none."""
+    groups = sorted({group for image in meant(name, homes) for group in homes[image]})
+    if len(groups) > 1:
+        raise TrainableError(
+            f"data.group_table: {path} gives image {name!r} the groups {shown(map(repr, groups))}; keep one, or write "
+            "folders as the tables do"
+        )
+    return groups[0] if groups else ""
 
 
 def with_single_groups(data: "CsvTable", rows: "Rows") -> "Rows":

@@ -17,7 +17,10 @@ Meaning = Literal["positive", "negative", "missing"]
 SEPARATORS = (";", "|", ",", "/", "\t", "+", "&", " ")
 POSITIVE, NEGATIVE, UNCERTAIN, BLANK, UNREADABLE = 1, 0, -1, 2, 3
 CODES = {"positive": 1, "negative": 0, "missing": -1}
-WORDS = {"true": 1, "yes": 1, "t": 1, "y": 1, "false": 0, "no": 0, "f": 0, "n": 0}
+WORDS = {
+    "true": 1, "yes": 1, "t": 1, "y": 1, "positive": 1, "pos": 1, "present": 1,
+    "false": 0, "no": 0, "f": 0, "n": 0, "negative": 0, "neg": 0, "absent": 0,
+}  # fmt: skip
 NONE_WORDS = {
     "no finding",
     "no findings",

@@ -206,6 +206,17 @@ def id_key(name: str) -> str:
     return _stem(_folded(name).rsplit("/", 1)[-1])
 
 
+def folder_of(name: str) -> str:
+    """The folders of an id, as they are compared."""
+    return _folded(name).rpartition("/")[0]
+
+
+def meant(wanted: str, names: Iterable[str]) -> list[str]:
+    """Of names with the key of `wanted`, those that it may mean: they share most folders with it."""
+    shared = {name: _shared(wanted, name) for name in names}
+    return [name for name, num in shared.items() if num == max(shared.values())]
+
+
 def _hidden(name: str) -> bool:
     parts = name.split("/")
     return parts[-1].startswith(".") or parts[0] == "__MACOSX" or parts[-1].lower() in ("thumbs.db", "desktop.ini")

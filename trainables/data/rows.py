@@ -76,8 +76,8 @@ def read_rows(data: "CsvTable", listing: Listing) -> Rows:
     group = groups_of(data, listing)
     rows = Rows(listing.ids, listing.files, labels, split, group, [*labels.odd, *odd, *_table_oddities(listing)])
     rows = rows.take(np.flatnonzero(split != LEFT_OUT))
-    kept, merged = _merged(rows, [listing.where[row] for row in np.flatnonzero(split != LEFT_OUT)])
-    rows = replace(rows.take(kept), odd=[*rows.odd, *merged])
+    where = [listing.where[row] for row in np.flatnonzero(split != LEFT_OUT)]
+    rows = _merged(rows, where, row_per_label=data.row_per == "label")
     rows = with_single_groups(data, _min_positives(data, rows))
     return with_test(data, rows) if data.test_fraction else rows
 
@@ -176,24 +176,36 @@ def _class_names(data: "CsvTable") -> dict[str, str] | None:
     return dict(zip(labels, names, strict=True))
 
 
-def _merged(rows: Rows, where: list[str]) -> tuple[np.ndarray, list[Oddity]]:
-    """The first row of each image, and how many said the same again. Raises TrainableError for contradictions."""
+def _merged(rows: Rows, where: list[str], *, row_per_label: bool) -> Rows:
+    """One row an image, with the labels of all its rows where each label has its own.
+
+    What says the same again is counted. Raises TrainableError for contradictions.
+    """
     by_file: dict[object, list[int]] = defaultdict(list)
     for row, (file, name) in enumerate(zip(rows.files, rows.ids, strict=True)):
         by_file[file if isinstance(file, ImageFile) else (name, file)].append(row)
     repeated = [at for at in by_file.values() if len(at) > 1]
     if not repeated:
-        return np.arange(len(rows.ids)), []
+        return rows
+    if row_per_label:
+        targets = rows.labels.targets.copy()
+        for at in repeated:
+            targets[at] = targets[at].max(0)
+        rows = replace(rows, labels=replace(rows.labels, targets=targets))
     contradicting = [at for at in repeated if len({_content(rows, row) for row in at}) > 1]
     if contradicting:
         named = [f"image {rows.ids[at[0]]!r} ({' and '.join(where[row] for row in at[:3])})" for at in contradicting]
         raise TrainableError(
             f"data.tables: {counted(len(repeated), 'image')} listed more than once, {len(contradicting)} of them with "
             f"different labels, split or group: {shown(named, 20)}; keep one row for each"
+            f"{'' if row_per_label else ', or give data.row_per: label'}"
         )
+    kept = rows.take(np.array(sorted(at[0] for at in by_file.values())))
+    if row_per_label:
+        return kept
     num = sum(len(at) - 1 for at in repeated)
     odd = Oddity(f"{counted(num, 'row')} repeated an image with the same labels and counted once", "tables")
-    return np.array(sorted(at[0] for at in by_file.values())), [odd]
+    return replace(kept, odd=[*kept.odd, odd])
 
 
 def _content(rows: Rows, row: int) -> tuple[object, ...]:
@@ -207,6 +219,8 @@ def _table_oddities(listing: Listing) -> list[Oddity]:
     for table in listing.tables.values():
         if table.num_headers:
             odd.append(Oddity(f"{table.path.name} repeats its header line; left out", "tables"))
+        if table.encoding:
+            odd.append(Oddity(f"{table.path.name} is UTF-8 too, and reads otherwise as {table.encoding}", "encoding"))
     return odd
 
 

@@ -1,10 +1,11 @@
 """A table of text in the dialects in which people publish theirs: read rightly, or refused with file and line."""
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainables.errors import TrainableError, nearest
@@ -17,7 +18,18 @@ NO_TEXT = {
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
     b"\x1f\x8b": "compressed by gzip",
     b"PAR1": "a parquet file",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"(\xb5/\xfd": "compressed by zstd",
+    b"SQLite format 3": "an SQLite database",
+    b"%PDF": "a PDF",
 }
+NO_TABLE = {
+    r"<(!doctype|html|\?xml)": "a page of HTML or XML",
+    r"version https://git-lfs": "a pointer of Git LFS to a file that was not fetched",
+    r"(\[\s*)?\{\s*\"[^\"]*\"\s*:": "JSON",
+}
+"""How a text begins that is no table."""
 MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -48,6 +60,8 @@ class Table:
     lines: list[int]
     delimiter: str
     num_headers: int = 0
+    encoding: str | None = None
+    """The one that was named, if as UTF-8 the file would read differently."""
 
     def column(self, name: str, key: str, remark: str = "") -> list[str]:
         """The cells of one column. Raises TrainableError, blaming `key`, when it is not there or there twice."""
@@ -88,6 +102,8 @@ def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) ->
     Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
     """
     text = read_text(path, key, dialect.encoding)
+    if what := next((what for begins, what in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
+        raise TrainableError(f"data.{key}: {path} is {what}, not a table; give a table as CSV (UTF-8)")
     named, text, skipped = _separator_line(text)
     given = DELIMITERS.get(dialect.delimiter or "", dialect.delimiter) or named
     delimiter = given or _found_delimiter(path, key, text, dialect.columns, set(wanted))
@@ -95,7 +111,15 @@ def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) ->
     if not records:
         raise TrainableError(f"data.{key}: {path} is empty; give a table with a header line and a row an image")
     header = list(dialect.columns or _trimmed(records.pop(0)[1], 0))
-    return _checked(path, key, header, records, delimiter)
+    return replace(_checked(path, key, header, records, delimiter), encoding=_doubtful(path, dialect.encoding))
+
+
+def _doubtful(path: Path, encoding: str | None) -> str | None:
+    try:
+        content = path.read_bytes()
+        return encoding if encoding and content.decode("utf-8-sig") != content.decode(encoding) else None
+    except (OSError, UnicodeError):
+        return None
 
 
 def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, list[str]]], delimiter: str) -> Table:
@@ -113,9 +137,11 @@ def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, l
     if wrong:
         line, num = wrong[0]
         others = f" (so are lines {shown(at for at, _ in wrong[1:])})" if len(wrong) > 1 else ""
+        way = f"quote fields that hold {delimiter!r}, or name another delimiter with data.delimiter"
+        if not rows:
+            way = f"the header line must be the first, which reads {shown(map(repr, header))}; or {way}"
         raise TrainableError(
-            f"data.{key}: {path}, line {line} has {counted(num, 'field')}, {len(header)} expected{others}; quote "
-            f"fields that hold {delimiter!r}, or name another delimiter with data.delimiter"
+            f"data.{key}: {path}, line {line} has {counted(num, 'field')}, {len(header)} expected{others}; {way}"
         )
     if not rows:
         raise TrainableError(f"data.{key}: {path} has a header line and no rows; give a row an image")
@@ -154,6 +180,8 @@ def read_text(path: Path, key: str, encoding: str | None) -> str:
             f"data.{key}: {path} is not {chosen.upper()}: byte 0x{content[at]:02x} in line {line}; save it as UTF-8, "
             "or name its encoding, for example data.encoding: cp1252"
         ) from error
+    if codecs.lookup(chosen).name.startswith(("utf-16", "utf-32")) and b"\0" not in content:
+        raise TrainableError(f"data.encoding: {path} is not {chosen.upper()}, it holds no NUL; leave data.encoding out")
     if "\0" in text:
         raise TrainableError(f"data.{key}: {path} holds NULs; save it as UTF-8, or give data.encoding: utf-16")
     return text.removeprefix("\ufeff")
@@ -195,6 +223,7 @@ def _records(path: Path, key: str, text: str, delimiter: str, skipped: int) -> I
     if delimiter == " ":
         text = "\n".join(re.sub(r"[ \t]+", "\t", line.strip()) for line in io.StringIO(text, newline=None))
         delimiter = "\t"
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     line = 0
     try:
