@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.data.makers import shade, write, zipped
+from tests.data.makers import csv_table, shade, write, zipped
+from trainables import TrainableError
 from trainables.data import data_set
 from trainables.data.load import load
+from trainables.data.rows import list_images, read_rows
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
 BLOCKS = dict(re.findall(r"^### ([^\n]+)\n[^#]*?^```yaml\n(.*?)^```", PAGE, flags=re.S | re.M))
