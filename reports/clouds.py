@@ -7,6 +7,7 @@ where the points are too few). Over seeds: the bootstrap's standard deviation ti
 """
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -15,6 +16,9 @@ from scipy.special import gammaln
 from reports.statistics import CONFIDENCE, MIN_SEEDS, Interval, jackknife_error, nan_mean, wilson
 
 RESAMPLES, MOST_GROUPS = 200, 64
+AT_ONCE = 10
+"""Resamples that are held in memory at a time: many more and their arrays no longer fit a processor's cache."""
+
 FEWEST_POINTS = 64
 """2^6: below it the tails of a box are not seen, and the page warns."""
 
@@ -118,7 +122,8 @@ def _joined(
     """The interval over points, widened by what the seeds add."""
     if num_seeds < MIN_SEEDS:
         return Interval(value, np.nan, np.nan, num_seeds)
-    drawn = statistic(rng.integers(num_seeds, size=(RESAMPLES, num_seeds)))
+    rows = rng.integers(num_seeds, size=(RESAMPLES, num_seeds))
+    drawn = np.concatenate([statistic(part) for part in np.array_split(rows, RESAMPLES // AT_ONCE)])
     drawn = drawn[np.isfinite(drawn)]
     spread = drawn.std() * np.sqrt(num_seeds / (num_seeds - 1)) if len(drawn) else 0.0
     of_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, num_seeds - 1) * spread
@@ -143,9 +148,14 @@ def best_of_budget(val_HS: np.ndarray, test_HS: np.ndarray, budget: int) -> floa
     n = len(ordered)
     if n < budget:
         return np.nan
-    ranks = np.arange(1, n + 1)
-    logs = _log_choose(ranks - 1, budget - 1) - _log_choose(np.array(n), budget)
-    return float(np.exp(logs) @ ordered)
+    return float(_share_of_draws(n, budget) @ ordered)
+
+
+@cache
+def _share_of_draws(n: int, budget: int) -> np.ndarray:
+    """How often the i-th worst of n is the best of a draw, [n]."""
+    logs = _log_choose(np.arange(n), budget - 1) - _log_choose(np.array(n), budget)
+    return np.exp(logs)
 
 
 def _log_choose(n: np.ndarray, k: int) -> np.ndarray:

@@ -6,9 +6,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.designs import swept, with_metric
+from reports.drawing import Drawing
 from reports.facts import StudyFacts
 from reports.judging import NOT_JUDGED
 from reports.sections import overview, verdicts
@@ -83,7 +83,7 @@ class SideBySide:
             leading=list(dict.fromkeys(loss for _, info in found for loss in info.leading)) or list(every.losses),
         )
 
-    def draw(self, info: overview.Info) -> go.Figure | None:
+    def draw(self, info: overview.Info) -> Drawing | None:
         return overview.Overview().draw(info)
 
     def rows(self, info: overview.Info) -> None:

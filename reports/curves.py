@@ -38,6 +38,8 @@ def chosen_by_others(val: np.ndarray) -> np.ndarray:
     With one seed the row is chosen on that seed's own validation.
     """
     known = np.isfinite(val)
+    if val.shape[-1] > 1 and known.all():
+        return ((val.sum(-1, keepdims=True) - val) / (val.shape[-1] - 1)).argmax(-2)
     filled = np.where(known, val, 0)
     if val.shape[-1] > 1:
         sums = filled.sum(-1, keepdims=True) - filled

@@ -3,15 +3,17 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from reports.curves import cross_fitted_best
-from reports.facts import ParameterFacts, StudyFacts
+from reports.facts import ParameterFacts
+from reports.placed import Placed, numbered, rows_of, values
+from reports.remembered import remembered, remembered_of_trials, remembering
 from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
-from reports.table import DIVERGED, DONE, IMAGES, SOBOL, SWEEP, facts_of, with_facts
+from reports.table import DIVERGED, DONE, SOBOL, SWEEP, facts_of
 
 ENDED = (DONE, DIVERGED)
 """Trials that ran to an end. Failed ones are missing, censored ones are left out."""
@@ -77,9 +79,9 @@ class Cloud:
 
 
 def with_metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The same trials, shown by another metric (winners stay chosen by the study's own)."""
+    """The same trials, shown by another metric (winners stay chosen by the study's own); not to be changed."""
     study = facts_of(table)
-    return with_facts(table, replace(study, metric=metric, chosen_by=study.chosen_by or study.metric))
+    return remembering(table, replace(study, metric=metric, chosen_by=study.chosen_by or study.metric))
 
 
 def losses_of(table: pd.DataFrame) -> list[str]:
@@ -87,6 +89,7 @@ def losses_of(table: pd.DataFrame) -> list[str]:
     return list(facts_of(table).losses)
 
 
+@remembered_of_trials
 def swept(table: pd.DataFrame) -> list[str]:
     """Hyperparameters that a sweep moved, those shared by most losses first, then by name."""
     pairs = table.loc[table.design == SWEEP, ["loss", "moved"]].dropna().drop_duplicates()
@@ -95,125 +98,138 @@ def swept(table: pd.DataFrame) -> list[str]:
     return sorted(found, key=lambda name: (-found[name], name))
 
 
+@remembered_of_trials
 def has_design(table: pd.DataFrame, design: str) -> bool:
     """Whether the study planned trials of this design, or has some."""
     planned = facts_of(table).planned.values()
     return any(counts.get(design) for counts in planned) or bool((table.design == design).any())
 
 
+@remembered
 def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
     """The sweep of a hyperparameter, or None when no trial moved it."""
-    study = facts_of(table)
-    facts = study.losses[loss]
-    if name not in facts.space:
+    found, column = _cut(table, loss, name), f"test_{facts_of(table).metric}"
+    if found is None:
         return None
-    shown = (f"test_{study.metric}", f"val_{study.metric}", f"{IMAGES}test_{study.metric}", f"hp.{name}")
-    needed = [column for column in ("moved", "state", "seed", *shown) if column in table]
-    rows = table.loc[(table.loss == loss) & (table.design == SWEEP), needed]
-    if not (rows.moved == name).any():
-        return None
-    rows = rows[rows.moved.isna() | (rows.moved == name)]
-    default = facts.defaults[name]
-    levels = _ordered([default, *facts.levels.get(name, ()), *rows[f"hp.{name}"]], facts.space[name])
-    done, ended = rows[rows.state == DONE], rows[rows.state.isin(ENDED)]
-    key, column = f"hp.{name}", f"test_{study.metric}"
-    diverged = rows[rows.state == DIVERGED].assign(_one=1.0)
+    done, ended = found.placed.only(found.states == DONE), found.placed.only(np.isin(found.states, ENDED))
+    diverged = found.placed.only(found.states == DIVERGED)
     return Sweep(
         loss=loss,
         name=name,
-        levels=levels,
-        default=levels.index(default),
-        seeds=study.seeds,
-        scores_LS=_grid(done, key, levels, study.seeds, column),
-        floored_LS=_grid(ended, key, levels, study.seeds, column),
-        val_LS=_grid(done, key, levels, study.seeds, f"val_{study.metric}"),
-        diverged_LS=np.isfinite(_grid(diverged, key, levels, study.seeds, "_one")),
-        images_LSG=_image_grid(done, key, levels, study.seeds, column),
-        resampled=study.resampled,
+        levels=found.levels,
+        default=found.levels.index(facts_of(table).losses[loss].defaults[name]),
+        seeds=facts_of(table).seeds,
+        scores_LS=done.scores(table, column),
+        floored_LS=ended.scores(table, column),
+        val_LS=done.scores(table, f"val_{facts_of(table).metric}"),
+        diverged_LS=np.isfinite(diverged.grid(np.ones(len(diverged.rows_R)))),
+        images_LSG=done.images(table, column),
+        resampled=facts_of(table).resampled,
     )
 
 
+class _Cut(NamedTuple):
+    """The trials of one sweep, whatever the metric, and the state of each."""
+
+    levels: list[Any]
+    placed: Placed
+    states: np.ndarray
+
+
+@remembered_of_trials
+def _cut(table: pd.DataFrame, loss: str, name: str) -> _Cut | None:
+    facts = facts_of(table).losses[loss]
+    if name not in facts.space:
+        return None
+    rows = rows_of(table, loss, SWEEP)
+    moved = values(table, "moved")[rows]
+    if not (moved == name).any():
+        return None
+    rows = rows[(moved == name) | pd.isna(moved)]
+    shown = values(table, f"hp.{name}")[rows].tolist()
+    levels = _ordered([facts.defaults[name], *facts.levels.get(name, ()), *shown], facts.space[name])
+    placed = Placed.of(table, rows, numbered(shown, levels), len(levels))
+    return _Cut(levels, placed, values(table, "state")[placed.rows_R])
+
+
+@remembered
 def default_scores(table: pd.DataFrame, loss: str, column: str | None = None) -> np.ndarray:
     """Test scores of a loss at its default, by seed [S], from the sweep (or the one Sobol point of a plain loss).
 
     NaN where a trial is missing or diverged. `column` is another column than the shown metric's.
     """
-    study = facts_of(table)
-    return _grid(_at_default(table, loss), "loss", [loss], study.seeds, column or f"test_{study.metric}")[0]
+    return _at_default(table, loss).scores(table, column or f"test_{facts_of(table).metric}")[0]
 
 
+@remembered
 def default_images(table: pd.DataFrame, loss: str) -> np.ndarray | None:
     """Mean score of a loss at its default without each group of test images, [G]; None where not recorded."""
-    study = facts_of(table)
-    images = _image_grid(_at_default(table, loss), "loss", [loss], study.seeds, f"test_{study.metric}")
+    images = _at_default(table, loss).images(table, f"test_{facts_of(table).metric}")
     return None if images is None else nan_mean(images[0], axis=0)
 
 
-def _at_default(table: pd.DataFrame, loss: str) -> pd.DataFrame:
-    rows = table[(table.loss == loss) & (table.state == DONE)]
-    at_default = (rows.design == SWEEP) & rows.moved.isna()
-    return rows[at_default if facts_of(table).losses[loss].space else at_default | (rows.design == SOBOL)]
+@remembered_of_trials
+def _at_default(table: pd.DataFrame, loss: str) -> Placed:
+    designs = (SWEEP,) if facts_of(table).losses[loss].space else (SWEEP, SOBOL)
+    rows = rows_of(table, loss, *designs)
+    swept_elsewhere = (values(table, "design")[rows] == SWEEP) & ~pd.isna(values(table, "moved")[rows])
+    rows = rows[(values(table, "state")[rows] == DONE) & ~swept_elsewhere]
+    return Placed.of(table, rows, np.zeros(len(rows), dtype=int), 1)
 
 
-def _ordered(values: list[Any], parameter: ParameterFacts) -> list[Any]:
+def _ordered(found: list[Any], parameter: ParameterFacts) -> list[Any]:
     if parameter.options:
-        return [option for option in parameter.options if option in values]
-    return sorted(set(values))
+        return [option for option in parameter.options if option in found]
+    return sorted(set(found))
 
 
-def _grid(rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...], column: str) -> np.ndarray:
-    """`column` by level and seed, [L, S]; NaN where there is no row."""
-    return _placed(rows[column].to_numpy(dtype=float), rows, key, levels, seeds)
-
-
-def _placed(values: np.ndarray, rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...]) -> np.ndarray:
-    """One value [R] or array [R, G] a row, by level and seed: [L, S] or [L, S, G]."""
-    grid = np.full((len(levels), len(seeds), *values.shape[1:]), np.nan)
-    at = rows[key].map({level: i for i, level in enumerate(levels)}).to_numpy(dtype=float)
-    place = rows.seed.map({seed: i for i, seed in enumerate(seeds)}).to_numpy(dtype=float)
-    known = np.isfinite(at) & np.isfinite(place)
-    grid[at[known].astype(int), place[known].astype(int)] = values[known]
-    return grid
-
-
-def _image_grid(
-    rows: pd.DataFrame, key: str, levels: list[Any], seeds: tuple[int, ...], column: str
-) -> np.ndarray | None:
-    """Scores without each group of test images, [L, S, G]; None unless every level that has scores has these too."""
-    if f"{IMAGES}{column}" not in rows:
-        return None
-    known = rows[rows[f"{IMAGES}{column}"].notna()]
-    if known.empty or set(known[key]) != set(rows[key]):
-        return None
-    return _placed(np.stack(known[f"{IMAGES}{column}"].tolist()), known, key, levels, seeds)
-
-
-def _by_setting(rows: pd.DataFrame, names: list[str], study: StudyFacts) -> list[np.ndarray]:
-    """Test and validation scores of each distinct setting, [H, S]; settings in the order of their first row."""
-    number = rows.groupby(names, sort=False, dropna=False).ngroup() if names else pd.Series(0, index=rows.index)
-    numbered, settings = rows.assign(_setting=number), list(range(int(number.max()) + 1))
-    columns = [f"{split}_{study.metric}" for split in ("test", "val")]
-    return [_grid(numbered, "_setting", settings, study.seeds, column) for column in columns]
-
-
+@remembered
 def cloud_of(table: pd.DataFrame, loss: str) -> Cloud | None:
     """The Sobol points of a loss that have at least one score, or None."""
-    study = facts_of(table)
-    rows = table[(table.loss == loss) & (table.design == SOBOL) & table.state.isin(ENDED)]
-    if rows.empty:
+    found, metric = _points(table, loss), facts_of(table).metric
+    if found is None:
         return None
-    names = list(study.losses[loss].space)
-    keys = [f"hp.{name}" for name in names]
-    settings = rows[keys].drop_duplicates() if keys else rows[keys].head(1)
-    values = {name: settings[key].to_numpy() for name, key in zip(names, keys, strict=True)}
-    test, val = _by_setting(rows, keys, study)
-    return Cloud(loss, study.seeds, test, val, values)
+    test, val = (found.placed.scores(table, f"{split}_{metric}") for split in ("test", "val"))
+    return Cloud(loss, facts_of(table).seeds, test, val, found.settings)
 
 
+@remembered
 def best_of(table: pd.DataFrame) -> float:
     """The best score of the study: over all planned settings of all losses, chosen on validation, cross-fitted."""
-    rows = table[table.design.isin((SWEEP, SOBOL)) & table.state.isin(ENDED)]
-    if rows.empty:
+    found, metric = _planned(table), facts_of(table).metric
+    if found is None:
         return np.nan
-    names = ["loss", *(name for name in table.columns if name.startswith("hp."))]
-    return float(cross_fitted_best(*_by_setting(rows, names, facts_of(table))))
+    test, val = (found.placed.scores(table, f"{split}_{metric}") for split in ("test", "val"))
+    return float(cross_fitted_best(test, val))
+
+
+class _Settings(NamedTuple):
+    """Trials by distinct setting, in the order of their first row, whatever the metric."""
+
+    placed: Placed
+    settings: dict[str, np.ndarray]
+    """Hyperparameter -> value of each setting, [H]."""
+
+
+@remembered_of_trials
+def _points(table: pd.DataFrame, loss: str) -> _Settings | None:
+    return _by_setting(
+        table, rows_of(table, loss, SOBOL), [f"hp.{name}" for name in facts_of(table).losses[loss].space]
+    )
+
+
+@remembered_of_trials
+def _planned(table: pd.DataFrame) -> _Settings | None:
+    rows = np.flatnonzero(table.design.isin((SWEEP, SOBOL)))
+    return _by_setting(table, rows, ["loss", *(name for name in table.columns if name.startswith("hp."))])
+
+
+def _by_setting(table: pd.DataFrame, rows: np.ndarray, names: list[str]) -> _Settings | None:
+    rows = rows[np.isin(values(table, "state")[rows], ENDED)]
+    if not len(rows):
+        return None
+    frame = pd.DataFrame({name: values(table, name)[rows] for name in names}, index=rows)
+    groups = frame.groupby(names, sort=False, dropna=False).ngroup() if names else pd.Series(0, index=rows)
+    numbers, first = np.unique(groups, return_index=True)
+    settings = {name.removeprefix("hp."): frame[name].to_numpy()[first] for name in names}
+    return _Settings(Placed.of(table, rows, groups.to_numpy(), len(numbers)), settings)

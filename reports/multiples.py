@@ -7,8 +7,7 @@ layout that change. Curves of one figure may be of several views (`trace.meta.vi
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
+from reports.drawing import Drawing
 from reports.style import FAINT, MARGIN, figure
 from reports.words import level
 
@@ -21,7 +20,7 @@ TOP, BOTTOM, LINE, ITEM, COLUMN = 50, 36, 22, 90, 190
 """Pixels: above and below all rows, a line of the legend, an entry of the legend, the usual width of a column."""
 
 
-def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, num_entries: int) -> go.Figure:
+def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, num_entries: int) -> Drawing:
     """Empty frames, one a title; frame i has the axes x{i} and y{i}. `views` maps a view to its title.
 
     The margin is a stripe in each frame; `num_entries` of the legend need room above.

@@ -161,7 +161,15 @@ for (const button of document.querySelectorAll("[data-save]")) {
 /* ---- trials ---- */
 
 let trials;
-const loadTrials = async () => (trials ??= await unpack("packed-trials"));
+function expanded(column) { /* scores are digits of one width, in millionths */
+  if (Array.isArray(column)) return column;
+  const texts = column.digits.match(new RegExp(`.{${column.width}}`, "g"));
+  return texts.map((text) => (text.trim() ? Number(text) / 1e6 : null));
+}
+async function loadTrials() {
+  if (!trials) trials = Object.fromEntries(Object.entries(await unpack("packed-trials")).map(([name, column]) => [name, expanded(column)]));
+  return trials;
+}
 
 get("download").addEventListener("click", async () => {
   const columns = Object.entries(await loadTrials());

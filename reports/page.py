@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.io
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from plotly.offline import get_plotlyjs
 
@@ -18,6 +17,7 @@ from reports.facts import StudyFacts
 from reports.judging import VERDICTS
 from reports.methods import METHODS, covered
 from reports.packed import columns, packed
+from reports.remembered import remembering
 from reports.sections import SECTIONS
 from reports.sections.base import Section
 from reports.style import DARK, looks
@@ -48,6 +48,7 @@ def write_report(
 
 def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str | None = None) -> str:
     """The whole page as text."""
+    table = remembering(table, facts_of(table))
     shown: list[Section] = sections(table)
     if others:
         shown = [SideBySide((table, *others)), SameVerdict((table, *others))]
@@ -58,7 +59,8 @@ def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str 
     environment.filters["cell"] = _cell
     environment.globals["few"] = FEW
     study = facts_of(table)
-    parts = [_part(section, table, seed) for section in shown]
+    by_metric = {metric: with_metric(table, metric) for metric in study.headlines}
+    parts = [_part(section, by_metric, seed) for section in shown]
     colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
     settings = {"name": study.name, "losses": list(study.losses), "dark": DARK, "runs": runs}
     return environment.get_template("page.html").render(
@@ -79,16 +81,15 @@ def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str 
     )
 
 
-def _part(section: Section, table: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
     """A section under every metric: the reader switches, nothing is computed in the browser."""
-    study = facts_of(table)
     figures, answers, tables = {}, {}, {}
-    for metric in study.headlines:
+    for metric, table in by_metric.items():
         rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
-        info = section.compute(with_metric(table, metric), rng)
+        info = section.compute(table, rng)
         drawn, rows = section.draw(info), section.rows(info)
         if drawn is not None:
-            figures[metric] = json.loads(plotly.io.to_json(drawn))
+            figures[metric] = drawn.to_json()
         answers[metric] = section.answer(info).split("\n")
         tables[metric] = rows
     return {
@@ -96,18 +97,18 @@ def _part(section: Section, table: pd.DataFrame, seed: int) -> dict[str, Any]:
         "title": section.title,
         "question": section.question,
         "figures": figures,
-        "captions": {metric: _caption(section, study, metric) for metric in figures},
+        "captions": {metric: _caption(section, facts_of(by_metric[metric])) for metric in figures},
         "answers": answers,
         "tables": tables,
         "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
     }
 
 
-def _caption(section: Section, study: StudyFacts, metric: str) -> str:
+def _caption(section: Section, study: StudyFacts) -> str:
     """A figure's caption as a paper would print it."""
     return (
-        f"{section.title}. {section.question} Score: {study.measures[metric].title} on test. Study {study.name}: "
-        f"{study.data.name}, {len(study.seeds)} seeds, margin {study.margins[metric]:g}; evenkeel."
+        f"{section.title}. {section.question} Score: {study.title} on test. Study {study.name}: "
+        f"{study.data.name}, {len(study.seeds)} seeds, margin {study.margin:g}; evenkeel."
     )
 
 

@@ -49,7 +49,7 @@ def t_interval(
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
     of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * np.sqrt(resampled + 1 / n))
-    of_images = float(stats.norm.ppf(0.5 + confidence / 2) * error)
+    of_images = normal_quantile(0.5 + confidence / 2) * error
     half = float(np.hypot(of_seeds, of_images))
     return Interval(mean, mean - half, mean + half, n, of_seeds, of_images)
 
@@ -58,6 +58,12 @@ def t_interval(
 def t_quantile(probability: float, degrees: int) -> float:
     """Quantile of Student's t."""
     return float(stats.t.ppf(probability, degrees))
+
+
+@cache
+def normal_quantile(probability: float) -> float:
+    """Quantile of the standard normal."""
+    return float(stats.norm.ppf(probability))
 
 
 def jackknife_error(values: np.ndarray) -> np.ndarray:
@@ -116,6 +122,8 @@ def wilson(successes: float, total: int) -> Interval:
 
 def nan_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
     """Mean over an axis without NaN; NaN (silently) where nothing is left."""
-    counts = np.isfinite(values).sum(axis)
-    sums = np.where(np.isfinite(values), values, 0).sum(axis)
+    known = np.isfinite(values)
+    if values.size and known.all():
+        return values.mean(axis)
+    counts, sums = known.sum(axis), np.where(known, values, 0).sum(axis)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

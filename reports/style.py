@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable
 from itertools import cycle
 
-import plotly.graph_objects as go
-
+from reports.drawing import Drawing
 from reports.facts import LossFacts
 
 COLOURS = {
@@ -53,12 +52,10 @@ def symbols(losses: Iterable[str]) -> dict[str, str]:
     return dict(zip(losses, cycle(SYMBOLS), strict=False))
 
 
-def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
+def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> Drawing:
     """An empty figure in the report's style."""
-    drawn = go.Figure()
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": FAINT, "ticks": "outside", "tickcolor": GRID}
-    drawn.update_layout(
-        template="none",
+    return Drawing(
         height=height,
         margin={"l": 60, "r": 20, "t": 20, "b": 55},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},
@@ -70,7 +67,6 @@ def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> go.Figure:
         xaxis={**axis, "title": {"text": x_title}},
         yaxis={**axis, "automargin": True, "title": {"text": y_title, "standoff": 12}},  # or titles meet ticks
     )
-    return drawn
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -59,7 +59,7 @@ def facts_of(table: pd.DataFrame) -> StudyFacts:
 def with_facts(table: pd.DataFrame, study: StudyFacts) -> pd.DataFrame:
     """The same trials under other facts."""
     other = table.copy(deep=False)
-    other.attrs["study"] = study
+    other.attrs = {"study": study}
     return other
 
 

@@ -12,8 +12,8 @@ from study.records.ledger import Ledger
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.drawing import go
     from reports.sections.base import Section
-    from reports.style import go
 
 
 @dataclass(frozen=True)
@@ -55,4 +55,4 @@ class OpenedStudy:
         drawn = section.draw(section.compute(shown, np.random.default_rng(0)))
         if drawn is None:
             raise UserError(f"figure {name!r}: this section has nothing to draw")
-        return drawn
+        return drawn.figure()

@@ -27,7 +27,7 @@ def test_frames_of_a_hyperparameter_are_neighbours_on_one_scale(tables, rng):
     section = SideBySide(tables)
     info = section.compute(together([*tables]), rng)
     assert info.frames[:2] == ["synthetic: clip", "other: clip"] and len(info.frames) == 6
-    drawn = section.draw(info)
+    drawn = section.draw(info).figure()
     assert all(axis.matches == "y" for axis in drawn.select_yaxes() if axis is not drawn.layout.yaxis)
 
 

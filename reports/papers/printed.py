@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.designs import default_scores, sweep_of, swept, with_metric
+from reports.drawing import Drawing
 from reports.statistics import Interval, t_interval
 from reports.style import FAINT, figure, looks, plain
 from reports.table import facts_of
@@ -105,7 +105,7 @@ class Printed:
         ]  # fmt: skip
         return Info(self.item, study.data.name, ", ".join(study.trainable.values()), measures, pairs)
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         known = [pair for pair in info.pairs if np.isfinite(pair.ours.value)]
         if not known:
             return None

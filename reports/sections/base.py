@@ -4,7 +4,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
+
+from reports.drawing import Drawing
 
 
 class Section(Protocol):
@@ -28,7 +29,7 @@ class Section(Protocol):
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Any: ...
 
-    def draw(self, info: Any) -> go.Figure | None:
+    def draw(self, info: Any) -> Drawing | None:
         """None when there is nothing to draw."""
         ...
 

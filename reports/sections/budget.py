@@ -5,10 +5,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.clouds import best_of_budget, budget_interval, few_points
 from reports.designs import cloud_of, has_design, losses_of
+from reports.drawing import Drawing
 from reports.statistics import Interval
 from reports.style import figure, looks
 from reports.table import SOBOL, facts_of
@@ -57,7 +57,7 @@ class Budgets:
             curves.append(Curve(loss, len(cloud.test_HS), expected, shown, *look[loss]))
         return Info(facts_of(table).title, curves)
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.curves:
             return None
         drawn = figure(x_title="settings tried", y_title=f"expected {info.title}<br>of the chosen one")

@@ -5,9 +5,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.designs import best_of, default_images, default_scores, losses_of
+from reports.drawing import Drawing
 from reports.statistics import Interval, jackknife_error, t_interval
 from reports.style import FAINT, figure, looks
 from reports.table import facts_of
@@ -58,7 +58,7 @@ class Defaults:
             best_of(table),
         )
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.levels:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test", height=320)

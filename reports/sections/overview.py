@@ -6,10 +6,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.curves import chosen_by_others, cross_fitted_curve, naive_curve
 from reports.designs import Sweep, losses_of, sweep_of, swept
+from reports.drawing import Drawing
 from reports.multiples import axis_number, multiples, ticks
 from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
 from reports.style import looks, plain, symbols
@@ -80,7 +80,7 @@ class Overview:
             leading or list(study.losses),
         )
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.lines:
             return None
         titles = [f"{name} ({info.symbols[name]})".replace(": ", ":<br>") for name in info.frames]
@@ -129,7 +129,7 @@ def _crossed_errors(sweep: Sweep) -> np.ndarray:
     return jackknife_error(nan_mean(sweep.images_LSG - best, axis=1))
 
 
-def _add(drawn: go.Figure, line: Line, view: str, info: Info, symbol: str, *, first: bool) -> None:
+def _add(drawn: Drawing, line: Line, view: str, info: Info, symbol: str, *, first: bool) -> None:
     sweep, found = line.sweep, line.views[view]
     (colour, dash), leads = info.looks[line.loss], line.loss in info.leading
     number = axis_number(info.frames.index(line.name))

@@ -5,10 +5,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.clouds import few_points, quantile_interval, tail_interval
 from reports.designs import cloud_of, has_design, losses_of
+from reports.drawing import Drawing
 from reports.statistics import Interval, nan_mean
 from reports.style import figure, looks
 from reports.table import SOBOL, facts_of
@@ -54,7 +54,7 @@ class Profiles:
                 profiles.append(_profile(loss, cloud.test_HS, look[loss], rng))
         return Info(facts_of(table).title, profiles)
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.losses:
             return None
         drawn = figure(x_title=info.title, y_title="share of settings that reach it")

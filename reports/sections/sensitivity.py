@@ -5,10 +5,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.curves import Null, cross_fitted_curve, flat_null, naive_curve, seed_noise, span
 from reports.designs import Sweep, losses_of, sweep_of, swept
+from reports.drawing import Drawing
 from reports.facts import StudyFacts
 from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
 from reports.sections.verdicts import settles
@@ -75,7 +75,7 @@ class Sensitivity:
                 curves.append(_curve(sweep, study, look[loss], rng))
         return Info(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.curves:
             return None
         drawn = figure(
@@ -136,7 +136,7 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.rando
     )
 
 
-def _add(drawn: go.Figure, curve: Curve, *, first: bool) -> None:
+def _add(drawn: Drawing, curve: Curve, *, first: bool) -> None:
     loss, levels = curve.sweep.loss, curve.sweep.levels
     x = [value if isinstance(value, int | float) else str(value) for value in levels]
     seeds = curve.sweep.seeds

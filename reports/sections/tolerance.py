@@ -5,13 +5,13 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.clouds import few_points, resampled, share_interval
 from reports.curves import cross_fitted_best
 from reports.designs import Cloud, cloud_of, has_design, losses_of
+from reports.drawing import Drawing
 from reports.statistics import Interval, nan_mean
-from reports.style import FAINT, figure, looks
+from reports.style import FAINT, figure, looks, plain
 from reports.table import SOBOL, facts_of
 from reports.words import PERCENT, number, with_interval
 
@@ -69,7 +69,7 @@ class Tolerances:
             [_tolerance(cloud, overall, deltas, study.margin, look[cloud.loss], rng) for cloud in clouds],
         )
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.losses:
             return None
         drawn = figure(x_title=f"tolerated difference in {info.title}", y_title="share of settings")
@@ -79,14 +79,14 @@ class Tolerances:
             common = {"x": info.deltas.round(5).tolist(), "mode": "lines", "legendgroup": t.loss}
             drawn.add_scatter(
                 **common,
-                y=t.share_of_overall.round(5).tolist(),
+                y=plain(t.share_of_overall),
                 line={"color": t.colour, "width": 2.5, "shape": "hv", "dash": t.dash},
                 name=t.loss,
                 hovertemplate=f"{t.loss}: %{{y:.0%}} within %{{x:.3f}} of the best of all<extra></extra>",
             )
             drawn.add_scatter(
                 **common,
-                y=t.share_of_own.round(5).tolist(),
+                y=plain(t.share_of_own),
                 line={"color": t.colour, "width": 1, "shape": "hv", "dash": "dash"},
                 showlegend=False,
                 hovertemplate=f"{t.loss}: %{{y:.0%}} within %{{x:.3f}} of its own best<extra></extra>",
@@ -139,19 +139,30 @@ def _tolerance(
 ) -> Tolerance:
     own, num_seeds = _Pool([cloud]), cloud.test_HS.shape[1]
     all_seeds = np.arange(num_seeds)[None]
+    means_1H, own_best, overall_best = (
+        nan_mean(resampled(cloud.test_HS, all_seeds)),
+        own.best(all_seeds),
+        overall.best(all_seeds),
+    )
 
-    def share(rows: np.ndarray, pool: _Pool, delta: float) -> np.ndarray:
-        means = nan_mean(resampled(cloud.test_HS, rows))
-        enough = np.where(np.isfinite(means), means >= pool.best(rows)[:, None] - delta, np.nan)
-        return nan_mean(enough)
+    def at_margin(pool: _Pool) -> Interval:
+        def share(rows: np.ndarray) -> np.ndarray:
+            return _share(nan_mean(resampled(cloud.test_HS, rows)), pool.best(rows), margin)
+
+        return share_interval(share, len(cloud.test_HS), num_seeds, rng)
 
     return Tolerance(
         cloud.loss,
-        float(own.best(all_seeds)[0]),
-        np.array([share(all_seeds, own, delta)[0] for delta in deltas]),
-        np.array([share(all_seeds, overall, delta)[0] for delta in deltas]),
-        share_interval(lambda rows: share(rows, own, margin), len(cloud.test_HS), num_seeds, rng),
-        share_interval(lambda rows: share(rows, overall, margin), len(cloud.test_HS), num_seeds, rng),
+        float(own_best[0]),
+        np.array([_share(means_1H, own_best, delta)[0] for delta in deltas]),
+        np.array([_share(means_1H, overall_best, delta)[0] for delta in deltas]),
+        at_margin(own),
+        at_margin(overall),
         len(cloud.test_HS),
         *look,
     )
+
+
+def _share(means_RH: np.ndarray, best_R: np.ndarray, delta: float) -> np.ndarray:
+    """The share of settings that come within delta of the best, [R]; NaN means do not count."""
+    return nan_mean(np.where(np.isfinite(means_RH), means_RH >= best_R[:, None] - delta, np.nan))

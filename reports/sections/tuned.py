@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.designs import has_design, losses_of
+from reports.drawing import Drawing
 from reports.statistics import Interval, t_interval
 from reports.style import FAINT, figure, looks, plain
 from reports.table import CONFIRM, DONE, SEARCH, facts_of
@@ -60,7 +60,7 @@ class Tuned:
         study = facts_of(table)
         return Info(study.title, study.measures[study.chosen_by or study.metric].title, winners)
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         if not info.winners:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test,<br>fresh seeds")

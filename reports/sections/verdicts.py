@@ -5,9 +5,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.designs import losses_of, sweep_of, swept
+from reports.drawing import Drawing
 from reports.judging import NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
 from reports.statistics import MIN_SEEDS
 from reports.style import FAINT, MARGIN, figure, looks, plain, symbols
@@ -62,7 +62,7 @@ class Verdicts:
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
         return Info(study.title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses))
 
-    def draw(self, info: Info) -> go.Figure | None:
+    def draw(self, info: Info) -> Drawing | None:
         """A forest plot: a row a loss and hyperparameter, worst drops with their intervals."""
         return _forest(info) if info.cells else None
 
@@ -91,7 +91,7 @@ class Verdicts:
         return "\n".join([*sentences, *_better(info), *_reasons(info)])
 
 
-def _forest(info: Info) -> go.Figure:
+def _forest(info: Info) -> Drawing:
     rows = [info.cells[loss, name] for name in info.names for loss in info.losses if (loss, name) in info.cells]
     # A gap between hyperparameters, rows from above.
     place = {(c.loss, c.name): -i - GAP * info.names.index(c.name) for i, c in enumerate(rows)}
@@ -111,7 +111,7 @@ def _forest(info: Info) -> go.Figure:
     return drawn
 
 
-def _add(drawn: go.Figure, cells: list[Cell], place: dict[tuple[str, str], float], colour: str, symbol: str) -> None:
+def _add(drawn: Drawing, cells: list[Cell], place: dict[tuple[str, str], float], colour: str, symbol: str) -> None:
     """The row of one loss in each hyperparameter; what is not judged is hollow."""
     drops = [c.judged.drop for c in cells]
     drawn.add_scatter(
