@@ -45,7 +45,7 @@ def _refuse_taken(port: int) -> None:
 
 def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
     """One line a link; none for a study that is not there yet, or a server that does not answer."""
-    from study.records.summaries import about
+    from study.records.about import about
     from study.tracking.experiment import links
     from study.tracking.read import experiment_of
 

@@ -12,6 +12,7 @@ from study.file.losses import Loss
 from study.file.study import StudyConfig
 from study.plan.known import Known
 from study.plan.planner import Planner
+from study.records.about import about
 from study.records.entry import Entry
 from study.records.facts import facts_of_study, read_facts
 from study.records.ledger import CLOSED, Ledger
@@ -163,8 +164,6 @@ class Run:
         return feed
 
     def _start(self, tracker: Tracker, facts: dict[str, Any]) -> None:
-        from study.records.summaries import about  # late: it draws in pandas, and a finished study need not wait for it
-
         former = _former(self.ledger) if self.entries else None
         known = facts_of_study(self.config, facts, self.counts, former)
         study = self.ledger.write_study(StudyRecord(_shown(self.config), known.to_json()))
