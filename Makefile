@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest-mlflow lint bench bench-tracking bench-losses bench-finetune docs house clean
+.PHONY: demo test test-oldest-mlflow lint bench bench-tracking bench-losses bench-finetune faults docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -29,6 +29,9 @@ bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's p
 
 bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k
 	$(BIN)/python -m benchmarks.finetune_speed --data $(DATA)
+
+faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes)
+	$(BIN)/python -m benchmarks.faults
 
 bench-losses: $(READY)
 	$(BIN)/python -m benchmarks.loss_speed

@@ -114,6 +114,24 @@ def test_optuna_is_told_the_direction_and_every_state():
     assert search.ask() == []
 
 
+def test_a_long_search_lets_its_sampler_see_the_best_and_the_latest():
+    from study.plan.search import KEPT, MOST_SEEN
+
+    settings = ["designs.search.trials=700", "designs.search.batch=50", "designs.search.sampler=random"]
+    plan = planner(*settings)
+    search, told, most = Searches(plan).members[0], {}, 0
+    while trials := search.ask():
+        if search.confirming:
+            break
+        for member in trials:
+            told[member.id] = (score(member)["val_f1"], member.hyperparameters)
+            search.tell("done", told[member.id][0], member.id)
+        most = max(most, len(search.study.trials))
+    assert len(told) == 700 and KEPT <= most <= MOST_SEEN
+    winner = next(t for t in trials if t.group is not None)
+    assert winner.hyperparameters == max(told.values(), key=lambda known: known[0])[1]
+
+
 def test_packs_share_a_seed_and_occupy_all_workers():
     trials = [trial(seed=s, gamma_neg=float(g)) for s in range(3) for g in range(10)]
     packs = divide(trials, pack_size=4, workers=2)

@@ -1,7 +1,8 @@
 """Optuna by ask and tell: one study per loss and seed group, in batches, told every state correctly.
 
 Proposals depend only on the sampler's seed and on what was told, in order; so a search that was killed is replayed
-from the ledger and goes on where it stopped. Nothing of it needs to be stored.
+from the ledger and goes on where it stopped. Nothing of it needs to be stored. A sampler looks at all it was told
+whenever it is asked, so a long search lets it see a bounded part of that: the best and the latest.
 """
 
 import zlib
@@ -18,6 +19,9 @@ from study.plan.known import Known
 from study.plan.planner import Planner
 from trainables import Trial
 
+MOST_SEEN, KEPT, BEST = 300, 150, 30
+"""A sampler that saw more than so many proposals goes on with the best of them and the latest."""
+
 
 class LossSearch:
     """The search of one loss on one seed group: proposals out, scores in, at last the winner on fresh seeds."""
@@ -32,10 +36,9 @@ class LossSearch:
         self.seeds = config.seeds[group * width : (group + 1) * width]
         seed = zlib.crc32(f"{self.settings.seed} {loss.label} {group}".encode())
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.study = optuna.create_study(
-            direction="maximize",
-            sampler=sampler(self.settings.sampler, seed=seed, num_startup=min(10, self.settings.trials // 2)),
-        )
+        chosen = sampler(self.settings.sampler, seed=seed, num_startup=min(10, self.settings.trials // 2))
+        self.study = optuna.create_study(direction="maximize", sampler=chosen)
+        self.num_asked = 0
         self.asked: list[tuple[optuna.trial.Trial, list[Trial]]] = []
         self.results: dict[str, tuple[str, float | None]] = {}
         self.confirming = False
@@ -44,12 +47,13 @@ class LossSearch:
         """The next trials to run, or none when the search and its confirmation are over."""
         if self.confirming:
             return []
-        num = min(self.settings.batch, self.settings.trials - len(self.study.trials))
+        num = min(self.settings.batch, self.settings.trials - self.num_asked)
         if num <= 0:
             self.confirming = True
             return self._confirm()
         space = distributions(self.planner.config.axes(self.loss))
         self.asked = []
+        self.num_asked += num
         for _ in range(num):
             proposal = self.study.ask(space)
             self.asked.append((proposal, [self._trial(proposal.params, seed) for seed in self.seeds]))
@@ -71,7 +75,21 @@ class LossSearch:
             else:
                 self.study.tell(proposal, state=TrialState.FAIL)
         self.asked = []
+        self._forget()
         return True
+
+    def _forget(self) -> None:
+        """Keep what a sampler sees bounded; nothing is asked at this moment."""
+        trials = self.study.get_trials(deepcopy=False)
+        if len(trials) <= MOST_SEEN:
+            return
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        best = sorted(complete, key=lambda trial: -(trial.value or 0.0))[
+            :BEST
+        ]  # a tie is the earlier one's, as in Optuna
+        kept = {trial.number: trial for trial in [*best, *trials[BEST - KEPT :]]}
+        self.study = optuna.create_study(direction="maximize", sampler=self.study.sampler)
+        self.study.add_trials([kept[number] for number in sorted(kept)])
 
     def _confirm(self) -> list[Trial]:
         """The winner (chosen on validation) and the default, on seeds that nothing has seen."""

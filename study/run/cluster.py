@@ -205,7 +205,8 @@ class RayRunner:
             have = {name: sum(node.get(name, 0) for node in nodes) for name in wanted}
             raise ClusterError(
                 f"no node has room for a worker: it needs {_listed(wanted)}, the cluster has {_listed(have)} on "
-                f"{len(nodes)} nodes; lower resources.cpus, resources.gpus or resources.custom"
+                f"{len(nodes)} nodes; lower resources.cpus, gpus or custom; when nodes are still to "
+                "come, say with --workers how many there will be"
             )
         return slots
 

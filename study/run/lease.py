@@ -47,7 +47,7 @@ class Lease:
         self, folder: Folder, on_lost: Callable[[], None], *, beat_s: float = BEAT_S, stale_s: float = STALE_S
     ):
         self.folder, self.on_lost, self.beat_s, self.stale_s = folder, on_lost, beat_s, stale_s
-        self.me = Holder(uuid.uuid4().hex, place(), os.getpid(), psutil.Process().create_time(), socket.gethostname())
+        self.me = Holder(uuid.uuid4().hex, place(), os.getpid(), born(os.getpid()), socket.gethostname())
         self.number = 0
         self.over = threading.Event()
 
@@ -151,7 +151,18 @@ def _is_alive(holder: Holder) -> bool:
 
 def _runs(holder: Holder) -> bool:
     try:
-        process = psutil.Process(holder.pid)
-        return abs(process.create_time() - holder.born) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(born(holder.pid) - holder.born) < 1 and psutil.Process(holder.pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def born(pid: int) -> float:
+    """When a process began, in seconds since this machine booted: no jump of the clock moves it.
+
+    Raises psutil.NoSuchProcess. Where the system does not tell (not Linux), seconds since the epoch.
+    """
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        return int(after_name.split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return psutil.Process(pid).create_time()

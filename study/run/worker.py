@@ -167,6 +167,8 @@ def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: 
 
 def _fitting(num_trials: int, bytes_each: int, context: Context) -> int:
     """The largest pack, by halving, that fits into the memory a worker may use."""
+    if not bytes_each:  # spared the import of torch
+        return num_trials
     from trainables.device import spare_bytes
 
     allowed = context.memory_gib * GIB if context.memory_gib else spare_bytes(context.device)

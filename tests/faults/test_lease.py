@@ -55,6 +55,15 @@ def test_a_second_run_is_refused_while_the_first_lives(folder, elsewhere):
         raise AssertionError("two runs at once")
 
 
+def test_a_clock_that_jumps_declares_nobody_dead(folder, monkeypatch):
+    """A process's start, as the system tells it by date, moves with the clock."""
+    honest = psutil.Process.create_time
+    with lease(folder).held():
+        monkeypatch.setattr(psutil.Process, "create_time", lambda process: honest(process) + 86_400)
+        with pytest.raises(UserError, match="another run"), lease(folder).held():
+            raise AssertionError("two runs at once")
+
+
 def test_a_released_lease_is_free_at_once(folder):
     for _ in range(3):
         started = time.monotonic()

@@ -1,0 +1,111 @@
+"""Several raylets on this machine: where packs run, what a worker sees, nodes that come and go."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import pytest
+
+from benchmarks.nodes import cluster, join
+from study.file.read import load_study
+from study.records.ledger import Ledger
+from study.run.engine import planner_of
+
+pytestmark = pytest.mark.slow
+
+STUDY = """
+name: spread
+data: {name: digits-mlt}
+trainable: {name: "tests.where:Where", trial_s: 0.1}
+losses: [{loss: ral, fixed: {focusing: full}}]
+designs: {sweep: {levels: 4}}
+seeds: 3
+resources: {pack_size: 3}
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("nodes") / "spread.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def grid():
+    """Two nodes: one with two GPUs (declared, not there) and a label, one with a single GPU."""
+    with cluster({"num_cpus": 2, "num_gpus": 2, "resources": {"left": 1}}, {"num_cpus": 2, "num_gpus": 1}) as made:
+        yield made
+
+
+def start(grid, study, storage, *settings):
+    words = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, "-m", "study", "run", str(study), "--address", grid.address, "--storage", str(storage)]
+    return subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process, storage):
+    """Records of the finished study by where they ran: {(node, process, devices): [records]}."""
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0 and "Traceback" not in error, error
+    found = defaultdict(list)
+    for record in Ledger(str(storage), "spread").read_all().values():
+        place = json.loads(record.note)
+        found[place["node"], place["process"], place["devices"]].append(record)
+    return found
+
+
+def planned(study, *settings):
+    return sorted(trial.id for trial in planner_of(load_study(str(study), list(settings))).planned())
+
+
+def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp_path):
+    """Six halves of three GPUs, all at work at once."""
+    half = ["resources.gpus=0.5", "resources.cpus=0.5", "resources.device=cpu", "trainable.meet=6"]
+    found = finish(start(grid, study, tmp_path, *half), tmp_path)
+    assert sorted(r.id for records in found.values() for r in records) == planned(study)
+    processes = Counter((node, devices) for node, _, devices in found)
+    devices = sorted([sorted(d for n, d in processes if n == node) for node in {node for node, _ in processes}])
+    assert devices == [["0"], ["0", "1"]] and set(processes.values()) == {2}
+
+
+def test_a_label_keeps_packs_on_its_node_one_at_a_time(grid, study, tmp_path):
+    found = finish(start(grid, study, tmp_path, "resources.custom={left: 1}", "seeds=1"), tmp_path)
+    assert len({node for node, *_ in found}) == 1
+    packs = defaultdict(list)
+    for records in found.values():
+        for record in records:
+            packs[record.pack].append(record)
+    spans = sorted((min(r.started for r in p), max(r.ended for r in p)) for p in packs.values())
+    assert len(spans) > 2 and all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
+def test_more_than_any_node_has_is_refused(grid, study, tmp_path):
+    process = start(grid, study, tmp_path, "resources.custom={left: 2}")
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 3 and "no node has room for a worker: it needs 1 CPU, 2 left" in error
+    assert "--workers" in error
+
+
+def test_one_node_joins_and_one_dies_during_a_study(grid, study, tmp_path):
+    """The four workers that there are wait for a fifth, which only the new node can give."""
+    process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.meet=5")
+    wait_for(lambda: len(list(tmp_path.glob("meeting/*"))) == 4)
+    dies = max(grid.worker_nodes, key=lambda node: node.node_id)
+    joined = join(grid, num_cpus=2)
+    wait_for(lambda: len(list(tmp_path.glob("trials/*.json"))) >= 5)
+    grid.remove_node(dies, allow_graceful=False)
+    found = finish(process, tmp_path)
+    assert sorted(r.id for records in found.values() for r in records) == planned(study)
+    assert all(r.state == "done" for records in found.values() for r in records)
+    assert joined.node_id in {node for node, *_ in found}
+
+
+def wait_for(true, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
