@@ -37,7 +37,7 @@ def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = Fal
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not _usable(path, changes):
-            for left in path.parent.glob(f".*.{path.name}"):  # of makers that were killed: nobody else makes now
+            for left in _left_by_the_killed(path):
                 _remove(left)
             with replacing(path) as temporary:
                 make(temporary)
@@ -65,6 +65,11 @@ def write_whole(path: Path, text: str) -> None:
     """Write a small text file, as `replacing` does."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _left_by_the_killed(path: Path) -> list[Path]:
+    """What makers left that were killed, a database's journal included: nobody else makes now."""
+    return [left for name in (path.name, f"{path.name}-*") for left in path.parent.glob(f".*.{name}")]
 
 
 def _usable(path: Path, changes: bool) -> bool:
