@@ -303,7 +303,7 @@ def clock_jumps(bench: Bench) -> None:
     """The clock of a driver and of its rival jumps by a day, forth and back, in mid-run."""
     process = bench.begun(program=("-c", JUMPING))
     for jump in (JUMP_S, -JUMP_S):
-        bench.ended(bench.start(program=("-c", JUMPING.replace("DAY", str(jump)))), EXIT_BAD_INPUT)
+        bench.ended(bench.start(program=("-c", JUMPING.replace("86400.0", str(jump)))), EXIT_BAD_INPUT)
     bench.ended(process, EXIT_OK)
 
 

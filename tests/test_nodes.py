@@ -73,7 +73,9 @@ def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp
 
 
 def test_a_label_keeps_packs_on_its_node_one_at_a_time(grid, study, tmp_path):
-    found = finish(start(grid, study, tmp_path, "resources.custom={left: 1}", "seeds=1"), tmp_path)
+    found = finish(
+        start(grid, study, tmp_path, "resources.custom={left: 1}", "seeds=1", "trainable.trial_s=0.02"), tmp_path
+    )
     assert len({node for node, *_ in found}) == 1
     packs = defaultdict(list)
     for records in found.values():

@@ -2,6 +2,9 @@
 
 import json
 import socket
+import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from mlflow import MlflowClient
 
 from study.records.table import row_of
 from study.run.places import own_database
+from study.tracking.database import make_database
 from study.tracking.driver import Tracker
 from study.tracking.filler import FIRST_PAUSE_S, Filler
 from study.tracking.messages import About, Setup, Start
@@ -93,6 +97,20 @@ def test_filling_again_changes_nothing(tmp_path, records):
     before = {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]}
     filled(tmp_path, [*records, *records])
     assert {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]} == before
+
+
+def test_the_log_of_a_removed_database_is_not_played_into_the_new_one(tmp_path):
+    """A process that is killed leaves a write-ahead log beside the database."""
+    database = tmp_path / "mlflow.db"
+    make_database(database, tmp_path / "templates")
+    insert = "insert into experiments (name, lifecycle_stage) values ('ghost', 'active')"
+    code = f"import os, sqlite3; c = sqlite3.connect({str(database)!r}); c.execute({insert!r}); c.commit(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert database.with_name("mlflow.db-wal").stat().st_size
+    database.unlink()
+    make_database(database, tmp_path / "templates")
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("select name from experiments").fetchall() == [("Default",)]
 
 
 def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):

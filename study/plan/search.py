@@ -84,10 +84,8 @@ class LossSearch:
         if len(trials) <= MOST_SEEN:
             return
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        best = sorted(complete, key=lambda trial: -(trial.value or 0.0))[
-            :BEST
-        ]  # a tie is the earlier one's, as in Optuna
-        kept = {trial.number: trial for trial in [*best, *trials[BEST - KEPT :]]}
+        best = sorted(complete, key=lambda trial: -(trial.value or 0.0))  # a tie is the earlier one's, as in Optuna
+        kept = {trial.number: trial for trial in [*best[:BEST], *trials[BEST - KEPT :]]}
         self.study = optuna.create_study(direction="maximize", sampler=self.study.sampler)
         self.study.add_trials([kept[number] for number in sorted(kept)])
 

@@ -19,6 +19,8 @@ from study.records.folder import Folder
 from study.records.record import StudyRecord, TrialRecord
 
 CLOSED = ("done", "diverged", "censored")
+TUNE = ".tune"
+"""Ray Tune's own files, where all nodes see them; nothing of them is ever read again."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ class Ledger:
         return num
 
     def sweep(self) -> None:
-        """Remove the temporary files of writers that were killed; for when nobody writes."""
+        """Remove what runs and writers that were killed left; for when nobody writes."""
+        self._discard(TUNE)
         for name in [*self.folder.leftovers("trials"), *self.folder.leftovers("packed")]:
             self.folder.fs.rm(self.folder.at(name), recursive=True)
 

@@ -18,6 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from study.errors import EXIT_CLUSTER, ClusterError, UserError
+from study.records.ledger import TUNE
 from study.run.supervisor import USUAL_FOLDERS, short_folder
 from study.run.watchdog import Watchdog, last_words
 from study.run.worker import Context, Report, execute
@@ -249,7 +250,7 @@ class RayRunner:
 
     def _tune_folder(self) -> str:
         """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see."""
-        return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/.tune"
+        return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/{TUNE}"
 
 
 def _listed(amounts: dict[str, float]) -> str:

@@ -38,8 +38,14 @@ def client(uri: str) -> "MlflowClient":
 
 def make_database(database: Path, templates: Path) -> None:
     """A new, empty database unless there is one; with a write-ahead log, so that the UI reads while a run writes."""
+
+    def make(path: Path) -> None:
+        for ending in ("-wal", "-shm", "-journal"):  # of a removed database: they would be played into the new one
+            database.with_name(database.name + ending).unlink(missing_ok=True)
+        shutil.copyfile(template(templates), path)
+
     if not database.exists():
-        made_once(database, lambda path: shutil.copyfile(template(templates), path), changes=True)
+        made_once(database, make, changes=True)
     if on_this_machine(database):
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")  # fails while others write: it stays as it is
