@@ -29,7 +29,7 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from benchmarks.nodes import cluster, join
+from benchmarks.nodes import cluster, join, kill_head
 from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, EXIT_STORAGE
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
@@ -74,9 +74,6 @@ class Grid:
         """A node dies by SIGKILL, another joins."""
         self.cluster.remove_node(node, allow_graceful=False)
         join(self.cluster, **NODE)
-
-    def kill_head(self) -> None:
-        psutil.Process(self.cluster.head_node.all_processes["gcs_server"][0].process.pid).kill()
 
 
 @dataclass
@@ -287,7 +284,7 @@ def raylet_stopped(bench: Bench) -> None:
 
 def head_killed(bench: Bench) -> None:
     process = bench.begun()
-    bench.grid.kill_head()
+    kill_head(bench.grid.cluster)
     bench.ended(process, EXIT_CLUSTER)
     bench.grid.close()
     bench.grid.start()

@@ -45,8 +45,8 @@ class Instant(ClassGroups):
     def summary(self) -> dict[str, str]:
         return {"model": "none"}
 
-    def ready(self, data: DataSet, cache: Path) -> bool:
-        return True
+    def prepared(self, data: DataSet, cache: Path) -> "Cached":
+        return InstantWorker(self, ALWAYS).prepare(data, cache, "cpu")
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "InstantWorker":
         return InstantWorker(self, measures)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 from ray.cluster_utils import Cluster
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -42,3 +43,8 @@ def cluster(*nodes: dict[str, Any], **head: Any) -> Iterator[Cluster]:
 def join(made: Cluster, **node: Any) -> Any:
     """A further node."""
     return made.add_node(object_store_memory=OBJECT_STORE_BYTES, **node)
+
+
+def kill_head(made: Cluster) -> None:
+    """SIGKILL for the process that knows all nodes."""
+    psutil.Process(made.head_node.all_processes["gcs_server"][0].process.pid).kill()

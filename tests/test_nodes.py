@@ -3,18 +3,20 @@
 import json
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from itertools import pairwise
 
 import pytest
 
-from benchmarks.nodes import cluster, join
+from benchmarks.faults import wait_for
+from benchmarks.nodes import cluster, join, kill_head
+from study.errors import EXIT_CLUSTER
 from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.run.engine import planner_of
 
 pytestmark = pytest.mark.slow
+LIMIT_S = 120
 
 STUDY = """
 name: spread
@@ -36,8 +38,8 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def grid():
-    """Two nodes: one with two GPUs (declared, not there) and a label, one with a single GPU."""
-    with cluster({"num_cpus": 2, "num_gpus": 2, "resources": {"left": 1}}, {"num_cpus": 2, "num_gpus": 1}) as made:
+    """Two nodes: one with two GPUs (declared, not there) and a label, one with neither."""
+    with cluster({"num_cpus": 2, "num_gpus": 2, "resources": {"left": 1}}, {"num_cpus": 1}) as made:
         yield made
 
 
@@ -49,7 +51,7 @@ def start(grid, study, storage, *settings):
 
 def finish(process, storage):
     """Records of the finished study by where they ran: {(node, process, devices): [records]}."""
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0 and "Traceback" not in error, error
     found = defaultdict(list)
     for record in Ledger(str(storage), "spread").read_all().values():
@@ -63,13 +65,11 @@ def planned(study, *settings):
 
 
 def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp_path):
-    """Six halves of three GPUs, all at work at once."""
-    half = ["resources.gpus=0.5", "resources.cpus=0.5", "resources.device=cpu", "trainable.meet=6"]
+    """Four halves of two GPUs, all at work at once."""
+    half = ["resources.gpus=0.5", "resources.cpus=0.5", "resources.device=cpu", "trainable.meet=4"]
     found = finish(start(grid, study, tmp_path, *half), tmp_path)
     assert sorted(r.id for records in found.values() for r in records) == planned(study)
-    processes = Counter((node, devices) for node, _, devices in found)
-    devices = sorted([sorted(d for n, d in processes if n == node) for node in {node for node, _ in processes}])
-    assert devices == [["0"], ["0", "1"]] and set(processes.values()) == {2}
+    assert Counter(devices for _, _, devices in found) == {"0": 2, "1": 2}
 
 
 def test_a_label_keeps_packs_on_its_node_one_at_a_time(grid, study, tmp_path):
@@ -87,18 +87,18 @@ def test_a_label_keeps_packs_on_its_node_one_at_a_time(grid, study, tmp_path):
 
 def test_more_than_any_node_has_is_refused(grid, study, tmp_path):
     process = start(grid, study, tmp_path, "resources.custom={left: 2}")
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 3 and "no node has room for a worker: it needs 1 CPU, 2 left" in error
     assert "--workers" in error
 
 
 def test_one_node_joins_and_one_dies_during_a_study(grid, study, tmp_path):
-    """The four workers that there are wait for a fifth, which only the new node can give."""
-    process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.meet=5")
-    wait_for(lambda: len(list(tmp_path.glob("meeting/*"))) == 4)
+    """The three workers that there are wait for a fourth, which only the new node can give."""
+    process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.meet=4")
+    wait_for(lambda: len(list(tmp_path.glob("meeting/*"))) == 3, LIMIT_S)
     dies = max(grid.worker_nodes, key=lambda node: node.node_id)
-    joined = join(grid, num_cpus=2)
-    wait_for(lambda: len(list(tmp_path.glob("trials/*.json"))) >= 5)
+    joined = join(grid, num_cpus=1)
+    wait_for(lambda: len(list(tmp_path.glob("trials/*.json"))) >= 5, LIMIT_S)
     grid.remove_node(dies, allow_graceful=False)
     found = finish(process, tmp_path)
     assert sorted(r.id for records in found.values() for r in records) == planned(study)
@@ -106,8 +106,11 @@ def test_one_node_joins_and_one_dies_during_a_study(grid, study, tmp_path):
     assert joined.node_id in {node for node, *_ in found}
 
 
-def wait_for(true, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+def test_a_dead_head_is_one_message(grid, study, tmp_path):
+    """The last of this module: it leaves no cluster. How such a study goes on: benchmarks/faults.py."""
+    process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.trial_s=1")
+    wait_for(lambda: list(tmp_path.glob("trials/*.json")), LIMIT_S)
+    kill_head(grid)
+    _, error = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == EXIT_CLUSTER and "Traceback" not in error
+    assert "the head of the Ray cluster" in error and "the same command goes on" in error
