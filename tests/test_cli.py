@@ -51,7 +51,7 @@ def test_every_command_explains_itself(command, capsys):
     ("arguments", "message"),
     [
         (["run", "demmo"], "did you mean 'demo'"),
-        (["plan", "demo", "--set", "seeds=0"], "must be at least one seed"),
+        (["plan", "demo", "--set", "seeds=0"], "must be a number of seeds"),
         (["run", "demo", "--workers", "0"], "--workers 0: must be at least 1"),
         (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),

@@ -53,9 +53,9 @@ def test_overrides_reach_any_key():
         ("losses: ['no_such_module:Loss']", "cannot import 'no_such_module'"),
         ("metric: f2", "unknown metric 'f2'; did you mean 'f1'"),
         ("data: {name: digits}", "unknown data set 'digits'; did you mean 'digits-mlt'"),
-        ("seeds: 0", "seeds: must be at least one seed"),
-        ("seeds: []", "seeds: must be at least one seed"),
-        ("seeds: [1, 1]", "seeds: must be at least one seed, each once"),
+        ("seeds: 0", "seeds: must be a number of seeds"),
+        ("seeds: []", "seeds: must be a number of seeds"),
+        ("seeds: [1, 1]", "seeds: must be different numbers"),
         ("designs: null", "designs"),
         ("designs: {sweep: null, sobol: null, search: null}", "designs: nothing to run"),
         (

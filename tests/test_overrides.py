@@ -1,5 +1,8 @@
 """Numbers, texts and overrides as people write them: the right value, or one line that says what is wrong."""
 
+import os
+import re
+
 import pytest
 import yaml
 from hypothesis import example, given, settings
@@ -8,7 +11,11 @@ from hypothesis import strategies as st
 from study.cli import main
 from study.errors import UserError
 from study.file.read import load_study
+from study.file.study import StudyConfig
 from study.file.text import read_yaml
+from trainables import TRAINABLES
+from trainables.data import DATA_SETS
+from trainables.settings import Settings, is_place
 
 NUMBERS = {
     "1e-1": 0.1,
@@ -141,3 +148,90 @@ def read_or_refused(overrides):
         load_study("demo", overrides)
     except UserError as error:
         assert str(error)
+
+
+PLACES = {
+    "data.root": {"data": {"name": "csv", "root": "HERE", "images": {"all": "x"}, "label_column": "folder",
+                           "test_fraction": 0.2}},
+    "trainable.backbone.weights": {"trainable": {"name": "probe", "image_size": 32,
+                                                 "backbone": {"name": "test_resnet", "weights": "HERE"}}},
+    "trainable.model.weights": {"trainable": {"name": "lm-clip", "model": {"name": "RN50", "weights": "HERE"}}},
+    "storage": {"storage": "HERE"},
+    "tracking": {"tracking": "sqlite:///HERE"},
+}  # fmt: skip
+"""Every key that says where something lies."""
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_a_relative_path_is_meant_from_the_folder_of_its_file(key, tmp_path, monkeypatch):
+    """And in an override from the working folder: workers have other ones."""
+    folder, elsewhere = tmp_path / "studies", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    probe = {"name": "probe", "image_size": 32, "backbone": {"name": "test_resnet"}}
+    whole = {"name": "own", "data": {"name": "digits-mlt"}, "trainable": probe, "losses": [{"loss": "asl"}], "seeds": 1}
+    text = yaml.safe_dump(whole | {"designs": {"sweep": {}}} | PLACES[key]).replace("HERE", "sub/it")
+    (folder / "own.yaml").write_text(text)
+    monkeypatch.chdir(elsewhere)
+
+    def lies(*overrides):
+        value = load_study(str(folder / "own.yaml"), list(overrides)).model_dump(mode="json")
+        for part in key.split("."):
+            value = value[part]
+        return value.removeprefix("sqlite:///")
+
+    assert lies() == str(folder / "sub" / "it")
+    prefix = "sqlite:///" if key == "tracking" else ""
+    assert lies(f"{key}={prefix}sub/it") == str(elsewhere / "sub" / "it")
+    assert lies(f"{key}={prefix}~/it") == os.path.expanduser("~/it")
+    assert lies(f"{key}={prefix}/it") == "/it"
+
+
+def test_no_key_of_a_place_is_forgotten():
+    """A text that names a file or folder of this machine is one of the above, or lies under one."""
+    models = [StudyConfig, *TRAINABLES.values(), *DATA_SETS.values()]
+    seen = {}
+    while models:
+        model = models.pop()
+        for name, field in model.model_fields.items():
+            models += [m for m in (field.annotation, *getattr(field.annotation, "__args__", ())) if is_settings(m)]
+            if re.search(r"\b(file|folder|folders|local)\b", field.description or ""):
+                seen[f"{model.__name__}.{name}"] = is_place(field)
+    under_root = {"CsvTable.tables", "CsvTable.images", "CsvTable.split_lists", "CxrLt.images"}
+    no_path = {"CsvTable.image_column", "CsvTable.image_name", "StudyConfig.name"}
+    assert {key for key, place in seen.items() if not place} <= under_root | no_path | {"StudyConfig.tracking"}
+    assert {"Backbone.weights", "Clip.weights", "CsvTable.root", "StudyConfig.storage"} <= seen.keys()
+
+
+def is_settings(model):
+    return isinstance(model, type) and issubclass(model, Settings)
+
+
+STRAYS = {
+    "name=2026-11-24": "name: must be a text, got datetime.date(2026, 11, 24); put it in quotes",
+    "data={name: csv, root: ., images: {all: x}, label_column: t, test_fraction: 0.2, none_labels: [no]}":
+        "data.none_labels.0: must be a text, got False; put it in quotes",
+    "data={name: csv, root: ., images: {all: x}, label_columns: [1], test_fraction: 0.2}":
+        "data.label_columns: a column's name is a text, got 1; put it in quotes",
+    "data={name: csv, root: ., images: {all: x}, label_columns: cat, test_fraction: 0.2}":
+        "data.label_columns: must be a list of columns, or all but [a, b], got 'cat'",
+    "data={name: csv, root: 's3://b/x', images: {all: x}, label_column: t, test_fraction: 0.2}":
+        "data.root: must be a path of this machine, got 's3://b/x'; download it, or mount it as a folder",
+    f"name={'x' * 300}": "name: String should have at most 100 characters",
+    "losses=bce": "losses: must be a list, as [a, b], got 'bce'",
+    "trainable.backbone=resnet50": "trainable.backbone: must be a mapping of keys to values, as {key: value}",
+    "trainable.epochs=yes": "epochs must be a number, got true",
+    "seeds=yes": "seeds: must be a number of seeds, or a list of whole numbers, got True; write seeds: 6",
+    "seeds=[1, 1.0]": "must be a number of seeds, or a list of whole numbers, got [1, 1.0]",
+    "seeds=[1, 1]": "must be different numbers from 0 to 4294967295, got [1, 1]",
+    "seeds=[-1]": "must be different numbers from 0 to 4294967295, got [-1]",
+    "seeds=[4294967296]": "must be different numbers from 0 to 4294967295, got [4294967296]",
+    "seeds=0": "must be a number of seeds, or a list of whole numbers, got 0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("override", STRAYS)
+def test_values_of_another_kind_are_said_in_plain_words(override):
+    with pytest.raises(UserError) as error:
+        load_study("demo", [override])
+    assert STRAYS[override] in str(error.value), str(error.value)

@@ -12,6 +12,9 @@ from pydantic.fields import FieldInfo
 
 from trainables.errors import nearest
 
+NUMBERS = (int, float, int | None, float | None)
+"""Where pydantic would take true for 1."""
+
 
 class Settings(BaseModel):
     """The base of every model of the study file: frozen; unknown keys are refused with the nearest valid one."""
@@ -22,9 +25,11 @@ class Settings(BaseModel):
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
         if isinstance(values, dict):
-            for key in values:
+            for key, value in values.items():
                 if key not in cls.model_fields:
                     raise ValueError(f"unknown key {key!r}; {nearest(str(key), cls.model_fields)}")
+                if isinstance(value, bool) and cls.model_fields[key].annotation in NUMBERS:
+                    raise ValueError(f"{key} must be a number, got {str(value).lower()}")
         return values
 
     def with_changes(self, changes: dict[str, Any]) -> Self:
@@ -68,8 +73,17 @@ def _absolute(value: Any) -> Any:
     return value
 
 
-PathText = Annotated[str, BeforeValidator(_absolute), PLACE]
+def _local(value: Any) -> Any:
+    if isinstance(value, str) and "://" in value:
+        raise ValueError(f"must be a path of this machine, got {value!r}; download it, or mount it as a folder")
+    return _absolute(value)
+
+
+PathText = Annotated[str, BeforeValidator(_local), PLACE]
 """A path as a study file writes it; made absolute once, on the driver."""
+
+UrlText = Annotated[str, BeforeValidator(_absolute), PLACE]
+"""A path, or the URL of an object store."""
 
 
 def places(settings: BaseModel, at: str = "") -> list[str]:
@@ -77,14 +91,15 @@ def places(settings: BaseModel, at: str = "") -> list[str]:
     found = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        if _is_place(field):
+        if is_place(field):
             found.append(f"{at}{name}")
         if isinstance(value, BaseModel):
             found += places(value, f"{at}{name}.")
     return found
 
 
-def _is_place(field: FieldInfo) -> bool:
+def is_place(field: FieldInfo) -> bool:
+    """Whether a field is marked PLACE."""
     members = getattr(field.annotation, "__args__", ())  # of `PathText | None`
     return PLACE in field.metadata or any(PLACE in getattr(member, "__metadata__", ()) for member in members)
 
@@ -94,7 +109,7 @@ def decisive(settings: BaseModel) -> dict[str, Any]:
     contents = settings.model_dump(mode="json")
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        if _is_place(field) or (SWITCH in field.metadata and value == field.get_default()):
+        if is_place(field) or (SWITCH in field.metadata and value == field.get_default()):
             del contents[name]
         elif isinstance(value, BaseModel):
             contents[name] = decisive(value)

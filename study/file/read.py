@@ -12,6 +12,15 @@ from study.file.text import read_yaml
 from trainables.errors import nearest
 from trainables.settings import Written, at_home
 
+PLAIN = {
+    "list_type": "must be a list, as [a, b]",
+    "dict_type": "must be a mapping of keys to values, as {key: value}",
+    "model_type": "must be a mapping of keys to values, as {key: value}",
+    "model_attributes_type": "must be a mapping of keys to values, as {key: value}",
+    "string_pattern_mismatch": "must begin with a letter or digit, and hold only those, dots, dashes and underscores",
+}
+"""What pydantic says in its own terms."""
+
 PRESETS = Path(__file__).parent.parent / "presets"
 
 
@@ -115,6 +124,10 @@ def _lines(error: ValidationError, place: tuple[int | str, ...] = ()) -> Iterato
             yield from _lines(inner, where)
             continue
         message, given = problem["msg"].removeprefix("Value error, "), problem.get("input")
+        message = PLAIN.get(problem["type"], message)
+        if problem["type"] == "string_type":
+            yield f"{'.'.join(map(str, where))}: must be a text, got {given!r}; put it in quotes"
+            continue
         plain = isinstance(given, dict | list) or problem["type"] == "value_error"
         text = message if plain else f"{message}, got {given!r}"
         yield f"{'.'.join(map(str, where))}: {text}" if where else text

@@ -1,9 +1,10 @@
 """A study file: what varies, on which data, with how many seeds. Checked before anything starts."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
 from search_spaces import Space
 from study.file.designs import Designs
@@ -15,17 +16,31 @@ from trainables.data import AnyData, DataSet, data_set
 from trainables.errors import nearest
 from trainables.measures import ALWAYS, HEADLINES, MEASURES
 from trainables.seeds import SOURCES, Source, in_order
-from trainables.settings import PathText, Settings
+from trainables.settings import Settings, UrlText, Written, at_home
 from trainables.varied import Varied
 
 DEFAULT_MARGIN = 0.01
+MOST = 2**32 - 1
+"""The largest seed that every generator takes."""
+SQLITE = "sqlite:///"
+
+
+def absolute_uri(uri: str, folder: Path) -> str:
+    """A tracking URI; of an sqlite file by absolute path, since workers and servers have other working folders."""
+    return f"{SQLITE}{folder / at_home(uri.removeprefix(SQLITE))}" if uri.startswith(SQLITE) else uri
+
+
+def _tracking(uri: Any) -> Any:
+    return absolute_uri(uri, uri.folder) if isinstance(uri, Written) else uri
 
 
 class StudyConfig(Settings):
     """A study: validated, complete, and small enough to be read aloud."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="of the study, its folder and its MLflow experiment"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        max_length=100,
+        description="of the study, its folder and its MLflow experiment",
     )
     description: str = Field("", description="a sentence for the report and MLflow")
     reproduces: str = Field("", description="what of a paper it repeats, for `evenkeel presets`")
@@ -49,8 +64,10 @@ class StudyConfig(Settings):
         json_schema_extra={"items": {"type": "string", "enum": [name for name in MEASURES if name not in ALWAYS]}},
     )
     resources: Resources = Resources()
-    storage: PathText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
-    tracking: str | None = Field(None, description="an MLflow tracking URI; a database in the study's folder if none")
+    storage: UrlText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
+    tracking: Annotated[str, BeforeValidator(_tracking)] | None = Field(
+        None, description="an MLflow tracking URI; a database in the study's folder if none"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -102,10 +119,12 @@ class StudyConfig(Settings):
     @field_validator("seeds", mode="before")
     @classmethod
     def _count(cls, seeds: Any) -> Any:
-        seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
-        if isinstance(seeds, list) and (not seeds or len(set(map(str, seeds))) < len(seeds)):
-            raise ValueError(f"must be at least one seed, each once, got {seeds}; write seeds: 6, or a list")
-        return seeds
+        listed = list(range(seeds)) if type(seeds) is int else seeds
+        if not isinstance(listed, list) or not listed or not all(type(seed) is int for seed in listed):
+            raise ValueError(f"must be a number of seeds, or a list of whole numbers, got {seeds!r}; write seeds: 6")
+        if len(set(listed)) < len(listed) or not 0 <= min(listed) <= max(listed) <= MOST:
+            raise ValueError(f"must be different numbers from 0 to {MOST}, got {seeds}")
+        return listed
 
     @model_validator(mode="after")
     def _consistent(self) -> "StudyConfig":

@@ -6,10 +6,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from study.errors import UserError
-from study.file.study import StudyConfig
+from study.file.study import SQLITE, StudyConfig, absolute_uri
 from trainables.settings import at_home
 
-SQLITE = "sqlite:///"
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
 """The user and password of a URI, and its query, which may hold a token."""
 
@@ -53,7 +52,7 @@ class TrackingUri:
         Raises UserError for an object store, which cannot hold a database.
         """
         if chosen := option or config.tracking:
-            return cls(_absolute(chosen), "--tracking-uri" if option else "tracking", storage)
+            return cls(absolute_uri(chosen, Path.cwd()), "--tracking-uri" if option else "tracking", storage)
         if storage.folder is None:
             raise UserError(f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri")
         return cls(own_database(storage.folder), "", storage)
@@ -94,8 +93,3 @@ class TrackingUri:
 def own_database(folder: Path) -> str:
     """The database inside a study's folder, by absolute path."""
     return f"{SQLITE}{folder.resolve()}/mlflow.db"
-
-
-def _absolute(uri: str) -> str:
-    """An sqlite file by absolute path: workers and servers have other working folders."""
-    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}" if uri.startswith(SQLITE) else uri

@@ -91,6 +91,10 @@ class CsvTable(DataSettings):
     @classmethod
     def _all_but(cls, value: Any) -> Any:
         found = re.fullmatch(r"\s*all\s+but\s*\[(.*)\]\s*", value, flags=re.S) if isinstance(value, str) else None
+        if isinstance(value, str) and not found:
+            raise ValueError(f"must be a list of columns, or all but [a, b], got {value!r}")
+        if isinstance(value, list) and (other := next((name for name in value if not isinstance(name, str)), None)):
+            raise ValueError(f"a column's name is a text, got {other!r}; put it in quotes")
         return {"all_but": [n.strip().strip("'\"") for n in found[1].split(",") if n.strip()]} if found else value
 
     @field_validator("label_columns")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from trainables.errors import TrainableError
-from trainables.settings import Settings, at_home
+from trainables.settings import PathText, Settings, at_home
 
 
 class WarmStart(Settings):
@@ -24,7 +24,7 @@ class Backbone(Settings):
     name: str = Field(description="of timm or open_clip")
     library: Literal["timm", "open_clip"] = Field("timm", description="where the name is looked up")
     pretrained: bool | str = Field(False, description="published weights: true, or a tag")
-    weights: str | None = Field(None, description="a local safetensors or state-dict file")
+    weights: PathText | None = Field(None, description="a local safetensors or state-dict file")
     model_args: dict[str, Any] = Field({}, description="arguments of the model's constructor")
     mean: list[float] | None = Field(None, description="of pixels in 0 to 1, a channel; the model's own if none")
     std: list[float] | None = Field(None, description="likewise")
