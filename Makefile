@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest-mlflow lint bench bench-tracking bench-losses bench-finetune faults docs house clean
+.PHONY: demo test test-oldest-mlflow lint bench bench-tracking bench-losses bench-finetune bench-report faults docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -26,6 +26,9 @@ bench: $(READY)
 
 bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's package
 	$(BIN)/python -m benchmarks.tracking --postgresql
+
+bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
+	$(BIN)/python -m benchmarks.report_scale
 
 bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k
 	$(BIN)/python -m benchmarks.finetune_speed --data $(DATA)

@@ -5,7 +5,8 @@ What is known of the study as a whole hangs on the table: `facts_of(table)`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -80,23 +81,41 @@ def trial_table(rows: Iterable[TrialRow], study: StudyFacts) -> pd.DataFrame:
 
     Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
     """
-    declared = metric_columns(study)
-    rows = [_checked(row, study, set(declared)) for row in sorted(rows, key=lambda row: row.trial_id)]
+    declared, of_row = metric_columns(study), attrgetter(*IDENTITY)
+    known, found = set(declared), _Gathered([], [], [], {})
+    for number, row in enumerate(_checked(row, study, known) for row in rows):
+        found.identity.append(of_row(row))
+        found.settings.append(row.hyperparameters)
+        found.metrics.append(np.array([row.metrics.get(name) for name in declared], dtype=float))
+        for name, values in row.images.items():
+            found.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
+    return with_facts(pd.DataFrame(_columns(found, study, declared)), study)
+
+
+class _Gathered(NamedTuple):
+    """What a table keeps of its rows, which come one at a time: all of them together would not fit."""
+
+    identity: list[tuple[Any, ...]]
+    settings: list[dict[str, Any]]
+    metrics: list[np.ndarray]
+    images: dict[str, dict[int, np.ndarray]]
+
+
+def _columns(found: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
+    order = sorted(range(len(found.identity)), key=lambda i: found.identity[i][0])  # the trial id
     columns: dict[str, Any] = {
-        name: pd.Series([getattr(row, name) for row in rows], dtype=kind) for name, kind in IDENTITY.items()
+        name: pd.Series([found.identity[i][at] for i in order], dtype=kind)
+        for at, (name, kind) in enumerate(IDENTITY.items())
     }
-    spaces = {name for loss in study.losses.values() for name in loss.space}
-    for name in sorted(spaces.union(*(row.hyperparameters for row in rows))):
-        columns[f"hp.{name}"] = pd.Series([_value(row, name, study) for row in rows], dtype=object)
-    for name in declared:
-        columns[name] = pd.Series([row.metrics.get(name) for row in rows], dtype="float64")
-    for name in dict.fromkeys(name for row in rows for name in row.images):
-        columns[f"{IMAGES}{name}"] = pd.Series([_array(row.images.get(name)) for row in rows], dtype=object)
-    return with_facts(pd.DataFrame(columns), study)
-
-
-def _array(values: Sequence[float] | None) -> np.ndarray | None:
-    return None if values is None else np.asarray(values, dtype=float)
+    defaults = {label: {name: facts.defaults[name] for name in facts.space} for label, facts in study.losses.items()}
+    settings = [defaults.get(loss, {}) | found.settings[i] for i, loss in zip(order, columns["loss"], strict=True)]
+    for name in sorted({name for loss in defaults.values() for name in loss}.union(*settings)):
+        columns[f"hp.{name}"] = pd.Series([setting.get(name) for setting in settings], dtype=object)
+    metrics = np.reshape(found.metrics, (len(order), len(declared)))[order]
+    columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
+    for name, arrays in found.images.items():
+        columns[f"{IMAGES}{name}"] = pd.Series([arrays.get(i) for i in order], dtype=object)
+    return columns
 
 
 def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
@@ -117,10 +136,3 @@ def _moved(row: TrialRow, study: StudyFacts) -> str | None:
     if len(differing) > 1:
         raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
     return differing[0] if differing else None
-
-
-def _value(row: TrialRow, name: str, study: StudyFacts) -> Any:
-    """A hyperparameter of a trial; a setting of the trainable that it leaves out is at the study's own value."""
-    loss = study.losses.get(row.loss)
-    default = loss.defaults.get(name) if loss and name in loss.space else None
-    return row.hyperparameters.get(name, default)

@@ -150,6 +150,12 @@ class TestPacked:
         assert full.pack() == 0 and full.read_all() == before
         assert len(full.folder.names("trials", ".json")) == 1
 
+    def test_packed_while_all_are_read_each_is_read_once(self, full):
+        wanted, reading = full.ids(), full.records()
+        first = next(reading)
+        assert Ledger(full.storage, full.study).pack() == 9
+        assert sorted(found.id for found in (first, *reading)) == sorted(wanted)
+
     def test_a_packed_record_can_be_retired(self, full):
         full.pack()
         gone = record(seed=3).id

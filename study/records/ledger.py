@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 from uuid import uuid4
@@ -107,12 +108,18 @@ class Ledger:
         closed = {e.id: e for _, content in self._read_packed() for e in packed.entries(content)}
         return dict(sorted((loose | closed).items()))
 
+    def records(self) -> Iterator[TrialRecord]:
+        """All records, each once and one at a time. Those that cannot be read are listed in `damaged`."""
+        self.damaged, seen = [], set()
+        closed = (record for _, content in self._read_packed() for record in packed.records(content))
+        for record in chain(self._read_loose(), closed):  # in this order, or one that is packed meanwhile is missed
+            if record.id not in seen:
+                seen.add(record.id)
+                yield record
+
     def read_all(self) -> dict[str, TrialRecord]:
         """All records by trial id, in order. Those that cannot be read are listed in `damaged`."""
-        self.damaged = []
-        loose = {record.id: record for record in self._read_loose()}
-        closed = {r.id: r for _, content in self._read_packed() for r in packed.records(content)}
-        return dict(sorted((loose | closed).items()))
+        return {record.id: record for record in sorted(self.records(), key=lambda record: record.id)}
 
     def ids(self) -> set[str]:
         """Ids of all recorded trials; what lies in files of their own is not read."""
@@ -192,7 +199,9 @@ class Ledger:
         return {entry.id for _, content in self._read_packed() for entry in packed.entries(content)}
 
     def _read_loose(self) -> Iterator[TrialRecord]:
-        return self._checked(self.folder.names("trials", ".json"))
+        names = self.folder.names("trials", ".json")
+        for start in range(0, len(names), packed.NUM_RECORDS):
+            yield from self._checked(names[start : start + packed.NUM_RECORDS])
 
     def _checked(self, names: list[str]) -> Iterator[TrialRecord]:
         for name, content in self.folder.read_many(names).items():

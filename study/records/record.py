@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainables import Trial
@@ -43,7 +43,7 @@ class TrialRecord(Result):
     def from_json(cls, contents: dict[str, Any], *, checked: bool = False) -> "TrialRecord":
         """Read what `to_json` of this or an earlier version wrote. Raises ValueError for anything else.
 
-        `checked` says that the contents are known to be whole: their hash is not worked out again.
+        `checked` says that the contents are known to be whole: hash and id are not worked out again.
         """
         if not isinstance(contents, dict) or not isinstance(contents.get("version"), int):
             raise ValueError("not a trial record")
@@ -53,10 +53,12 @@ class TrialRecord(Result):
         if contents["version"] >= 3 and not checked and _sum(written) != contents.get("sum"):
             raise ValueError("its contents are not those that were written")
         kept = {key: value for key, value in written.items() if key not in ("version", "id")}
-        if unknown := sorted(kept.keys() - {f.name for f in fields(cls)}):
+        if unknown := sorted(kept.keys() - cls.__dataclass_fields__.keys()):
             raise ValueError(f"unknown keys {', '.join(unknown)}")
         try:
             record = cls(**kept | {"trial": Trial(**kept["trial"])})
+            if checked:
+                vars(record.trial)["id"] = contents["id"]
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a trial record ({error})") from error
         if not all(name and "/" not in name and not name.startswith(".") for name in record.files.values()):

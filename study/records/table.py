@@ -14,7 +14,7 @@ from study.tracking.read import read_experiment
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
     """The trial table of a study folder. Raises UserError for a folder without a study."""
     facts = read_facts(ledger.study_record().summary, f"{ledger.storage}/study.json")
-    return trial_table(starmap(row_of, ledger.read_all().items()), facts)
+    return trial_table((row_of(record.id, record) for record in ledger.records()), facts)
 
 
 def table_from_mlflow(uri: str, name: str, identity: str | None = None) -> pd.DataFrame:
