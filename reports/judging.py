@@ -20,7 +20,17 @@ import numpy as np
 from scipy import stats
 
 from reports.designs import Sweep
-from reports.statistics import CONFIDENCE, MIN_SEEDS, POWER, Interval, nan_mean, t_interval, wilson, worst_drop
+from reports.statistics import (
+    CONFIDENCE,
+    MIN_SEEDS,
+    POWER,
+    Interval,
+    nan_mean,
+    of_one_mean,
+    t_interval,
+    wilson,
+    worst_drop,
+)
 from reports.words import SIGNED, level, number
 
 STEADY, SENSITIVE, NEAR, NOISY, NOT_JUDGED = VERDICTS = (
@@ -91,7 +101,7 @@ def seeds_needed(
 
 def _room(spreads: np.ndarray, errors: np.ndarray, probability: float, resampled: bool) -> np.ndarray:
     """How far means [L] must lie from the margin to be told from it with each of NUMBERS of seeds: [N, L]."""
-    widths = (_quantiles(probability) + _quantiles(POWER)) * np.sqrt(resampled + 1 / NUMBERS)
+    widths = (_quantiles(probability) + _quantiles(POWER)) * of_one_mean(NUMBERS, resampled)
     of_seeds = widths[:, None] * spreads
     return np.hypot(of_seeds, stats.norm.ppf(probability) * errors)
 

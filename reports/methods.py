@@ -23,8 +23,8 @@ def covered(study: StudyFacts, images: bool) -> str:
 
 
 _SETS = {
-    True: "Intervals hold another training set of the same kind and size: the standard deviation over the seeds stands "
-    "for it and is not divided by their number, so that more seeds do not promise more than one training set can.",
+    True: "Intervals hold another training set of the same kind and size: half of the variance over the bootstraps is "
+    "added, which does not shrink with their number: more seeds do not promise more than one training set can.",
     False: "Intervals hold other seeds, not another training set.",
 }
 _IMAGES = {
@@ -64,6 +64,12 @@ METHODS = (
         "mean ± √((t s / √n)² + (1.96 SE of images)²)",
         "Student 1908 over seeds, 95%, from five seeds on; test images, where recorded, by delete-group jackknife: "
         "Kott 2001",
+    ),
+    Method(
+        "interval, where train rows vary",
+        "s √(½ + 1/n) in place of s / √n",
+        "a bagged share of right answers varies over training sets by half the variance of its bootstraps: Bühlmann "
+        "and Yu 2002",
     ),
     Method(
         "worst drop",

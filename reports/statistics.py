@@ -4,7 +4,7 @@ Letters: L levels, S seeds, H settings. NaN marks a missing cell (a failed trial
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -15,6 +15,11 @@ MIN_SEEDS = 5
 CONFIDENCE = 0.95
 POWER = 0.8
 """Share of studies in which a number of seeds should settle what it is said to settle."""
+
+SHARED = 0.5
+"""Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
+that could as well be otherwise (Bühlmann and Yu 2002), as F1, AP and AUC are means of indicators of images or of pairs;
+1 where it is linear in the train rows, 0 for what initial weights add. Measured by benchmarks/coverage.py."""
 
 
 class Interval(NamedTuple):
@@ -37,9 +42,8 @@ def t_interval(
     """Student's interval of the mean over seeds, values [S].
 
     `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
-    sqrt((t s / sqrt n)^2 + (z error)^2). `resampled`: each seed has its own bootstrap of the train rows, so that s is
-    how far one training set lies from another; the one that the seeds share is no nearer to the mean over all training
-    sets than any of its bootstraps is to it, and s sqrt(1 + 1/n) takes the place of s / sqrt n (a prediction interval).
+    sqrt((t s / sqrt n)^2 + (z error)^2). `resampled`: each seed has its own bootstrap of the train rows, and
+    `of_one_mean` takes the place of 1 / sqrt n.
     """
     values = values[np.isfinite(values)]
     n = len(values)
@@ -48,10 +52,19 @@ def t_interval(
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * np.sqrt(resampled + 1 / n))
+    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * of_one_mean(n, resampled))
     of_images = normal_quantile(0.5 + confidence / 2) * error
     half = float(np.hypot(of_seeds, of_images))
     return Interval(mean, mean - half, mean + half, n, of_seeds, of_images)
+
+
+def of_one_mean(n: Any, resampled: bool) -> Any:
+    """Standard deviation of a mean over n seeds, in that of a single seed; n is a number or an array.
+
+    Where each seed trains on a bootstrap of the one set of train rows, the mean is a bagged score, and another training
+    set moves it by more than the seeds say of each other's mean: by SHARED of their variance, however many there are.
+    """
+    return np.sqrt(SHARED * resampled + 1 / n)
 
 
 @cache

@@ -3,11 +3,14 @@
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from benchmarks import coverage
 from benchmarks.loss_speed import NAMES, setting_of
 from benchmarks.released import RELEASED
+from reports.statistics import Interval
 from tests.losses.plain import PLAIN
 
 
@@ -24,3 +27,36 @@ def test_released_codes_give_the_plain_formula(name, shape):
 @pytest.mark.parametrize("file", sorted(Path(__file__).parents[1].glob("benchmarks/*.py")), ids=lambda file: file.stem)
 def test_every_benchmark_fits_the_code(file):
     importlib.import_module(f"benchmarks.{file.stem}")
+
+
+def test_a_short_form_of_the_coverage_runs_for_real(tmp_path, capsys):
+    """Two data sets, composed, trained and judged; the figures are those of the intervals that were found."""
+    size = coverage.Size(sets=2, seeds=5, former_seeds=5, epochs=1, warm_epochs=1)
+    ours, former = coverage.measured(size, tmp_path, workers=1)
+    coverage.report(ours, "coverage", "contradicted-verdicts")
+    printed = capsys.readouterr().out
+    key = next(key for key in ours[0].intervals if key.quantity == coverage.CONTRAST)
+    values = [study.intervals[key].value for study in ours]
+    held = [study.intervals[key].low <= np.mean(values) <= study.intervals[key].high for study in ours]
+    assert coverage.coverage(ours, [key], coverage.truths(ours)) == np.mean(held)
+    assert len(set(values)) == 2, "each data set is another"
+    assert all(f"ratio coverage/{name} " in printed for name in coverage.QUANTITIES)
+    assert all(i.of_images > 0 for k, i in ours[0].intervals.items() if k.quantity == coverage.CURVE)
+    assert not any(i.of_images > 0 for k, i in former[0].intervals.items() if k.quantity == coverage.CURVE)
+
+
+def test_the_truth_of_a_worst_drop_is_the_lowest_true_mean_and_verdicts_are_held_against_it():
+    """Two studies, each misled about another level; together no level drops."""
+    drop = coverage.Key(coverage.DROP, "f1", ("asl", "clip"))
+    levels = [coverage.Key(coverage.CURVE, "f1", ("asl", "clip", level)) for level in ("0", "1")]
+
+    def study(values, status):
+        curve = {key: Interval(value, value - 0.01, value + 0.01, 6) for key, value in zip(levels, values, strict=True)}
+        return coverage.Found({**curve, drop: Interval(min(values), -0.05, -0.02, 6)}, {drop: status})
+
+    studies = [study((-0.03, 0.03), "sensitive"), study((0.03, -0.03), "near the margin")]
+    truth = coverage.truths(studies)
+    assert truth == pytest.approx({levels[0]: 0, levels[1]: 0, drop: 0})
+    assert coverage.contradicted(studies, truth, 0.01) == (1.0, 1) and coverage.coverage(studies, levels, truth) == 0
+    assert coverage.contradicted([study((-0.03, 0.0), "steady")], {drop: -0.03}, 0.01) == (1.0, 1)
+    assert coverage.contradicted([study((-0.03, 0.0), "sensitive")], {drop: -0.03}, 0.01) == (0.0, 1)

@@ -81,14 +81,25 @@ def test_intervals_with_images_cover_what_a_fresh_test_set_would_say(rng):
     assert 0.93 <= hits / 1000 <= 0.97 and former / 1000 < 0.7
 
 
-def test_bootstraps_of_the_train_rows_cover_another_training_set(rng):
-    """A score that depends on the training rows by their mean: seeds see bootstraps of one training set, the truth is
-    the mean over all training sets. Divided by the root of the number of seeds s covers far too little."""
-    num_rows, num_seeds, hits, former = 200, 10, 0, 0
-    for _ in range(1000):
-        rows = rng.normal(0.3, 1, num_rows)
-        scores = rows[rng.integers(num_rows, size=(num_seeds, num_rows))].mean(1)
+def coverage_of_bagged(score, truth, rng):
+    """Seeds see bootstraps of one training set [rows, 40]; the truth is the mean over all training sets. How often do
+    the interval of train rows, and the interval of their seeds alone, hold it?"""
+    num_rows, num_seeds, hits, former, studies = 100, 10, 0, 0, 500
+    for _ in range(studies):
+        rows = rng.normal(0, 1, (num_rows, 40))
+        scores = score(rows[rng.integers(num_rows, size=(num_seeds, num_rows))].mean(1))
         both, alone = t_interval(scores, resampled=True), t_interval(scores)
-        hits += both.low <= 0.3 <= both.high
-        former += alone.low <= 0.3 <= alone.high
-    assert 0.93 <= hits / 1000 <= 0.97 and former / 1000 < 0.6
+        hits += both.low <= truth <= both.high
+        former += alone.low <= truth <= alone.high
+    return hits / studies, former / studies
+
+
+def test_bootstraps_of_the_train_rows_cover_another_training_set(rng):
+    """A share of right answers, each of which the training rows decide: as F1, AP and AUC are made."""
+    both, alone = coverage_of_bagged(lambda answers: (answers > 0).mean(1), 0.5, rng)
+    assert 0.93 <= both <= 0.97 and alone < 0.75
+
+
+def test_a_score_that_is_linear_in_the_train_rows_is_held_less_often_but_mostly(rng):
+    both, alone = coverage_of_bagged(lambda answers: answers.mean(1), 0.0, rng)
+    assert both >= 0.85 and alone < 0.6

@@ -166,11 +166,12 @@ def _applies(item: Item, table: pd.DataFrame) -> bool:
 
 def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> Interval:
     if item.moved is None:
-        return t_interval(default_scores(table, label, f"test_{name}"))
+        scores = default_scores(table, label, f"test_{name}")
+        return t_interval(scores, resampled=facts_of(table).resampled)
     sweep = sweep_of(with_metric(table, name), label, item.moved)
     if sweep is None or row.level not in sweep.levels:
         return Interval(np.nan, np.nan, np.nan, 0)
-    return t_interval(sweep.scores_LS[sweep.levels.index(row.level)])
+    return t_interval(sweep.scores_LS[sweep.levels.index(row.level)], resampled=sweep.resampled)
 
 
 def _order(info: Info) -> list[str]:

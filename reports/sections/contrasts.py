@@ -37,6 +37,11 @@ class Contrast(NamedTuple):
     p_corrected: float = np.nan
     needed: int | None = None
 
+    @property
+    def clear(self) -> bool:
+        """Whether flips tell it from 0, and the interval, which also holds other images and train rows, does not."""
+        return self.p_corrected <= ALPHA and not self.difference.low <= 0 <= self.difference.high
+
 
 class Info(NamedTuple):
     margin: float
@@ -99,7 +104,7 @@ class Contrasts:
     def answer(self, info: Info) -> str:
         if not info.contrasts:
             return "No two losses share a swept hyperparameter."
-        clear = [c for c in info.contrasts if c.p_corrected <= ALPHA]
+        clear = [c for c in info.contrasts if c.clear]
         large = [c for c in clear if abs(c.difference.value) >= info.margin]
         lines = [_sentence(name, [c for c in large if c.name == name]) for name in dict.fromkeys(c.name for c in large)]
         if small := len(clear) - len(large):
@@ -116,7 +121,7 @@ EXPLAINED = (
 
 def _open(info: Info) -> list[str]:
     """What n seeds cannot decide, and how many could."""
-    undecided = [c for c in info.contrasts if not c.p_corrected <= ALPHA]
+    undecided = [c for c in info.contrasts if not c.clear]
     if not undecided:
         return []
     n = min(c.difference.n for c in undecided)

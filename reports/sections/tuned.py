@@ -125,7 +125,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     tuned = confirmed.set_index("seed")[column]
     gain = (tuned - default.set_index("seed")[column]).dropna().to_numpy()
     searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
-    score = t_interval(tuned.to_numpy())
+    score = t_interval(tuned.to_numpy(), resampled=study.resampled)
     return Winner(
         loss,
         group,
@@ -133,8 +133,8 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         {key.removeprefix("hp."): value for key, value in setting.items()},
         searched_val,
         score,
-        t_interval(default[column].to_numpy()),
-        t_interval(gain),
+        t_interval(default[column].to_numpy(), resampled=study.resampled),
+        t_interval(gain, resampled=study.resampled),
         searched_val - score.value,
         colour,
     )

@@ -32,7 +32,7 @@ class DigitsMlt(DataSettings):
 
     name: Literal["digits-mlt"] = "digits-mlt"
     composition: Annotated[int, SWITCH] = Field(
-        0, ge=0, description="another number: other scenes of the same digits, with the same profile"
+        0, ge=0, description="another number: other scenes of the same digits, class counts drawn about the profile"
     )
 
     @property
@@ -46,11 +46,16 @@ class DigitsMlt(DataSettings):
     def load(self, image_size: int, cache: Path) -> ImageSet:
         if image_size != SIDE:
             raise TrainableError(f"trainable.image_size: digits-mlt is {SIDE} pixels wide, got {image_size}")
-        rng = np.random.default_rng(SEED)
+        rng, counts = np.random.default_rng(SEED), TRAIN_COUNTS
         pools = _pools(rng)
         if self.composition:
             rng = np.random.default_rng([SEED, 2, self.composition])
-        targets = {"train": _tailed_targets(rng), "val": _flat_targets(rng, 1000), "test": _flat_targets(rng, 2000)}
+            counts = tuple(rng.poisson(TRAIN_COUNTS).clip(1).tolist())
+        targets = {
+            "train": _tailed_targets(rng, counts),
+            "val": _flat_targets(rng, 1000),
+            "test": _flat_targets(rng, 2000),
+        }
         images = [_scene(rng, row, pools[split]) for split in targets for row in targets[split]]
         sizes = [len(targets[split]) for split in targets]
         return ImageSet(
@@ -86,14 +91,14 @@ def _pools(rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _tailed_targets(rng: np.random.Generator) -> np.ndarray:
-    """[4000, 10]: exact Pareto counts. Rare digits are placed first, mostly where room for others is left."""
+def _tailed_targets(rng: np.random.Generator, counts: tuple[int, ...]) -> np.ndarray:
+    """[4000, 10]: exact counts, of HEAD_TO_TAIL. Rare digits are placed first, mostly where room for others is left."""
     order = HEAD_TO_TAIL
     num = NUM_SCENES["train"]
     room = 1 + rng.choice(MAX_DIGITS, size=num, p=(0.30, 0.38, 0.22, 0.10))
     targets = np.zeros((num, 10), dtype=np.uint8)
     rng.permutation(10)  # once drew HEAD_TO_TAIL; the draws after it are as they were
-    for digit, count in reversed(list(zip(order, TRAIN_COUNTS, strict=True))):
+    for digit, count in reversed(list(zip(order, counts, strict=True))):
         weight = room * room.astype(float)
         rows = rng.choice(num, size=min(count, int((room > 0).sum())), replace=False, p=weight / weight.sum())
         targets[rows, digit] = 1
