@@ -1,7 +1,7 @@
 """Plain data that say what may vary: ranges, scales, published defaults, symbols, sources."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,11 @@ class Float:
         if self.log and self.low <= 0:
             raise ValueError(f"a log range needs low > 0, got {self.low}")
 
+    @property
+    def span(self) -> tuple[object, ...]:
+        """What two losses must agree in to be swept over the same levels."""
+        return self.low, self.high, self.log
+
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -41,10 +46,11 @@ class Float:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
 
-    def levels(self, num: int) -> list[float]:
-        """`num` evenly placed levels; the one nearest to the default, as placed, is replaced by the default."""
+    def levels(self, num: int, others: Iterable[float] = ()) -> list[float]:
+        """`num` evenly placed levels through the default and through `others`, the defaults of other losses: the level
+        nearest to each is replaced by it."""
         placed = [float(f"{self.at(i / (num - 1)):.6g}") for i in range(num)] if num > 1 else []
-        return sorted(_through(placed, self.default, math.log if self.log else float))
+        return _through(placed, {self.default, *others}, math.log if self.log else float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,11 @@ class Int:
     default: int
     symbol: str
     source: str
+
+    @property
+    def span(self) -> tuple[object, ...]:
+        """What two losses must agree in to be swept over the same levels."""
+        return self.low, self.high, int
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
@@ -75,11 +86,11 @@ class Int:
         """The value at `share` in [0, 1) of the range."""
         return min(self.high, self.low + int(share * (self.high - self.low + 1)))
 
-    def levels(self, num: int) -> list[int]:
-        """At most `num` evenly placed whole numbers, through the default."""
+    def levels(self, num: int, others: Iterable[int] = ()) -> list[int]:
+        """At most `num` evenly placed whole numbers, through the default and `others`."""
         step = (self.high - self.low) / max(1, num - 1)
         placed = sorted({round(self.low + i * step) for i in range(num)}) if num > 1 else []
-        return sorted(_through(placed, self.default))
+        return _through(placed, {self.default, *others})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +101,11 @@ class Choice:
     default: Any
     symbol: str
     source: str
+
+    @property
+    def span(self) -> tuple[object, ...]:
+        """What two losses must agree in to be swept over the same levels."""
+        return self.options
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
@@ -107,20 +123,25 @@ class Choice:
         """The option at `share` in [0, 1) of the list."""
         return self.options[min(len(self.options) - 1, int(share * len(self.options)))]
 
-    def levels(self, num: int) -> list[Any]:
-        """All options, whatever `num` is."""
+    def levels(self, num: int, others: Iterable[Any] = ()) -> list[Any]:
+        """All options, whatever else is asked for."""
         return list(self.options)
 
 
 Parameter = Float | Int | Choice
 
 
-def _through(placed: list, default: float, scale: Callable[[float], float] = float) -> list:
-    """`placed` with the element nearest to `default` on `scale` replaced by it, so that the level count is kept."""
-    if not placed:
-        return [default]
-    nearest = min(range(len(placed)), key=lambda i: abs(scale(placed[i]) - scale(default)))
-    return [*placed[:nearest], default, *placed[nearest + 1 :]]
+def _through(placed: list, defaults: set, scale: Callable[[float], float] = float) -> list:
+    """`placed` with the element nearest to each default on `scale` replaced by it, so that the level count is kept."""
+    levels = list(placed)
+    for default in sorted(defaults):
+        free = [level for level in levels if level not in defaults]
+        if default in levels:
+            continue
+        if free:
+            levels.remove(min(free, key=lambda level: abs(scale(level) - scale(default))))
+        levels.append(default)
+    return sorted(levels)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def test_overrides_reach_any_key():
             "designs: {sweep: {hyperparameters: [gama]}}",
             "no loss has 'gama', nor has spaces; did you",
         ),
-        ("designs: {search: {groups: 9}}", "9 groups of 1 seeds need 9 seeds, the study has 6"),
+        ("designs: {search: {groups: 11}}", "11 groups of 1 seeds need 11 seeds, the study has 10"),
         ("designs: {search: {sampler: tpee}}", "designs.search.sampler"),
         ("margin: -1", "margin: must be a number between 0 and 1, got -1"),
         ("margin: {f2: 0.01}", "margin: unknown metric 'f2'; did you mean 'f1'"),
@@ -129,7 +129,7 @@ class TestPlan:
             for label in ("apl", "ral")
         }
         assert points["apl"] == points["ral"] and len(points["apl"]) == 16
-        assert {t.seed for t in trials} == set(range(6))
+        assert {t.seed for t in trials} == set(range(10))
 
     def test_whole_numbers_and_reals_are_one_trial(self):
         whole = self.planner("losses=[{loss: asl, levels: {gamma_neg: [4, 8]}}]").planned()

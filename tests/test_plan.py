@@ -15,14 +15,34 @@ RECORDED = Path(__file__).with_name("demo_plan.csv")
 """Id and design of every trial of the demo of version 0.2.0, with the validation score of the searched ones."""
 
 
-def test_all_ids_of_the_demo_are_those_of_version_0_2_0():
+AS_IT_WAS = [
+    "seeds=6",
+    "vary=null",
+    "losses=[bce, "
+    "{loss: asl, fixed: {focusing: full}, levels: {gamma_neg: [0, 4, 6, 9, 12]}}, "
+    "{loss: apl, fixed: {focusing: full}, levels: {gamma_neg: [0, 4, 6, 9, 12]}}, "
+    "{loss: ral, fixed: {focusing: full}, levels: {gamma_neg: [0, 4, 6, 9, 12]}}, "
+    "{loss: bal-eq4, label: bal, fixed: {focusing: full}, levels: {gamma_neg: [0, 3, 6, 9.8, 12]}}]",
+]
+"""What the demo of version 0.2.0 had: six seeds that say nothing of what they vary, levels by loss."""
+
+
+def test_all_ids_of_the_demo_of_version_0_2_0_are_what_they_were():
     rows = list(csv.DictReader(RECORDED.open()))
     known = {row["id"]: Known("done", {"val_f1": float(row["val_f1"] or 0)}) for row in rows}
-    planner = planner_of(load_study("demo"))
+    planner = planner_of(load_study("demo", AS_IT_WAS))
     searches = Searches(planner)
     assert searches.start(known) == []
     ids = [trial.id for trial in planner.planned()] + list(searches.trials)
     assert sorted(ids) == sorted(row["id"] for row in rows) and len(ids) == 1084
+
+
+def test_losses_that_share_a_hyperparameter_share_its_levels():
+    config = load_study("demo")
+    levels = {loss.label: config.sweep_levels(loss) for loss in config.losses}
+    assert {tuple(own["gamma_neg"]) for own in levels.values() if own} == {(0, 4, 6, 9.8, 12)}
+    alone = load_study("demo", ["losses=[{loss: asl, fixed: {focusing: full}}]"])
+    assert alone.sweep_levels(alone.losses[0])["gamma_neg"] == [0, 4, 6, 9, 12]
 
 
 def test_a_swept_trial_says_what_moved():

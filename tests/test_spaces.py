@@ -121,3 +121,11 @@ def test_samplers_are_seeded_and_stay_inside(name):
     found = proposals(1)
     assert found == proposals(1) and found != proposals(2)
     assert all(space.parameters[key].problem(value) is None for setting in found for key, value in setting.items())
+
+
+def test_levels_go_through_the_defaults_of_other_losses_too():
+    """gamma_neg of ASL (4) and of BAL (9.8) over 0 to 12: one grid of five for both."""
+    asl, bal = (SPACES[name].parameters["gamma_neg"] for name in ("asl", "bal"))
+    assert asl.levels(5, [bal.default]) == bal.levels(5, [asl.default]) == [0, 4, 6, 9.8, 12]
+    assert asl.levels(5, [asl.default]) == asl.levels(5) == [0, 4, 6, 9, 12]
+    assert asl.levels(2, [9.8, 9.9]) == [4, 9.8, 9.9], "more defaults than levels"

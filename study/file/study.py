@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from search_spaces import Space
+from search_spaces import Parameter, Space
 from study.file.designs import Designs
 from study.file.losses import Loss
 from study.file.resources import Resources
@@ -203,15 +203,23 @@ class StudyConfig(Settings):
         return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | given
 
     def sweep_levels(self, loss: Loss) -> dict[str, list[Any]]:
-        """The levels that the sweep plans for a loss, by hyperparameter, the default among them."""
+        """The levels that the sweep plans for a loss, by hyperparameter, the default among them.
+
+        Losses that share a hyperparameter and its range share the levels: a contrast compares the same settings.
+        """
         sweep = self.designs.sweep
         if sweep is None:
             return {}
         return {
-            name: loss.levels.get(name) or parameter.levels(sweep.levels)
+            name: loss.levels.get(name) or parameter.levels(sweep.levels, self._other_defaults(name, parameter))
             for name, parameter in self.axes(loss).parameters.items()
             if sweep.hyperparameters is None or name in sweep.hyperparameters or name in loss.levels
         }
+
+    def _other_defaults(self, name: str, parameter: Parameter) -> list[Any]:
+        """The defaults of all losses that have this hyperparameter over the same range."""
+        found = (self.axes(loss).parameters.get(name) for loss in self.losses)
+        return [p.default for p in found if p and p.span == parameter.span]
 
     @property
     def fresh_seeds(self) -> list[int]:
