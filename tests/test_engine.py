@@ -4,6 +4,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+import torch
 
 from reports.table import facts_of
 from study.errors import UserError
@@ -229,3 +230,11 @@ def test_two_runs_of_a_study_keep_off_each_other(finished, tmp_path):
         pytest.raises(UserError, match="another run of this study"),
     ):
         run(finished[0] / "tiny.yaml", finished[0] / "storage")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_ends_a_study_before_any_trial(tiny, finished, tmp_path):
+    """Also where the features are there already."""
+    with pytest.raises(UserError, match="resources.device: cuda, but torch .* sees no GPU on .*device: cpu"):
+        run(tiny, tmp_path, "resources.device=cuda")
+    assert not Ledger(str(tmp_path), "tiny").read_all()

@@ -214,6 +214,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         Ledger(str(tmp_path / "file" / "sub"), "tiny").create()
+    with pytest.raises(StorageError, match="/proc/none/here: cannot be written"):
+        Ledger("/proc/none/here", "tiny").create()
 
 
 def test_retired_records_are_kept_but_not_read(ledger):

@@ -1,11 +1,13 @@
 """The machine a trial runs on: its GPU, its free memory, its threads."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 import torch
 
+from trainables.errors import TrainableError
 from trainables.machine import usable_cpus
 
 CPU_SHARE, GPU_SHARE = 0.5, 0.8
@@ -30,6 +32,15 @@ def out_of_memory(error: Exception) -> bool:
     """Whether the error says that memory ran out."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text
+
+
+def check_device(device: str) -> None:
+    """Raises TrainableError for a GPU that torch does not see here."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainableError(
+            f"resources.device: cuda, but torch {torch.__version__} sees no GPU on {socket.gethostname()}; install a "
+            "torch made for its driver, or give resources: {device: cpu}"
+        )
 
 
 def share_gpu(fraction: float) -> None:

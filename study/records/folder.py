@@ -49,8 +49,11 @@ class Folder:
     def create(self, *folders: str) -> None:
         """Make the folders, and see that they can be written."""
         with self.writing():
-            for name in folders:
-                self.fs.makedirs(self.at(name), exist_ok=True)
+            try:
+                for name in folders:
+                    self.fs.makedirs(self.at(name), exist_ok=True)
+            except FileNotFoundError as error:  # a parent that nobody can make: /proc, a share that went away
+                raise storage_error(error, self.location) from error
         self.write(f".write-{os.getpid()}", PROBE)
         self.remove(f".write-{os.getpid()}")
 

@@ -260,7 +260,8 @@ def _facts(config: StudyConfig, context: Context, runner: Runner, display: Displ
     """Check what trials share: where they run if it is still to be made, else at once."""
     seeds = config.seeds + config.fresh_seeds
     try:
-        if found := config.trainable.prepared(config.data, Path(context.cache)):
+        found = config.trainable.prepared(config.data, Path(context.cache))
+        if found and context.device == "cpu":  # a GPU is looked for where trials run
             return found.describe(seeds)
         with telling(Path(context.cache), display.say):
             return runner.call(check_data, context, seeds)

@@ -131,10 +131,12 @@ def ready(context: Context) -> tuple[Worker[Any], Prepared]:
 def _ready(
     data: str, settings: str, cache: str, device: str, gpus: float, measures: tuple[str, ...]
 ) -> tuple[Worker[Any], Prepared]:
-    if device == "cuda" and 0 < gpus < 1:
-        from trainables.device import share_gpu
+    if device != "cpu":
+        from trainables.device import check_device, share_gpu
 
-        share_gpu(gpus)
+        check_device(device)
+        if 0 < gpus < 1:
+            share_gpu(gpus)
     worker = trainable(json.loads(settings)).worker(measures)
     return worker, worker.prepare(data_set(json.loads(data)), Path(cache), device)
 

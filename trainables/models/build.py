@@ -50,6 +50,12 @@ def build(backbone: Backbone, channels: int, device: str) -> ImageModel:
     maker = {"timm": build_timm, "open_clip": _open_clip}[backbone.library]
     module, mean, std = maker(backbone, channels)
     shape = (1, channels, 1, 1)
+    for key, given in (("mean", backbone.mean), ("std", backbone.std)):
+        if given and len(given) not in (1, 3, channels):
+            raise TrainableError(
+                f"trainable.backbone.{key}: {given} has {len(given)} values, the images have {channels} channels; give "
+                f"one a channel, or one for all"
+            )
     return ImageModel(
         module.to(device),
         _per_channel(backbone.mean or mean, channels).view(shape).to(device),
@@ -73,6 +79,7 @@ def check_size(model: ImageModel, backbone: Backbone, image_size: int) -> None:
 
 
 def _per_channel(values: Any, channels: int) -> Tensor:
+    """One value a channel; of three values for a grey image their mean, as of a model made for colour."""
     values = list(values)
     if len(values) not in (1, channels):
         return torch.tensor([sum(values) / len(values)] * channels)

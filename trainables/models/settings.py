@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainables.errors import TrainableError
 from trainables.settings import PathText, Settings, at_home
@@ -29,6 +29,14 @@ class Backbone(Settings):
     mean: list[float] | None = Field(None, description="of pixels in 0 to 1, a channel; the model's own if none")
     std: list[float] | None = Field(None, description="likewise")
     warm_start: WarmStart | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Backbone":
+        if self.pretrained and self.weights:
+            raise ValueError("pretrained and weights exclude each other; give one")
+        if self.std and min(self.std) <= 0:
+            raise ValueError(f"std must be above 0 in each channel, got {self.std}")
+        return self
 
     def identity(self) -> dict[str, Any]:
         """The settings, with a weights file replaced by the hash of its contents. Raises TrainableError."""
