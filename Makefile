@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest-mlflow lint bench bench-tracking bench-losses bench-finetune bench-report faults docs house clean
+.PHONY: demo test test-oldest-mlflow lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -23,6 +23,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/trials_per_minute.py
+
+bench-scale: $(READY)  ## the platform's own cost: up to 100,000 trials, up to eight nodes (about a quarter of an hour)
+	$(BIN)/python -m benchmarks.engine_scale
 
 bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's package
 	$(BIN)/python -m benchmarks.tracking --postgresql

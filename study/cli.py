@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
     added["losses"].add_argument("--plot", metavar="FILE", help="write an HTML page with pictures of one loss")
     added["plan"].add_argument("--measure", action="store_true", help="time one pack and estimate the whole")
+    added["plan"].add_argument(
+        "--price", type=float, metavar="PRICE", help="of a GPU-hour (of a worker-hour, without GPUs); measures too"
+    )
     _add_run(added["run"])
     added["status"].add_argument("--json", action="store_true", help="for scripts")
     added["report"].add_argument(

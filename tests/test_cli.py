@@ -52,6 +52,7 @@ def test_every_command_explains_itself(command, capsys):
     [
         (["run", "demmo"], "did you mean 'demo'"),
         (["plan", "demo", "--set", "seeds=0"], "must be a number of seeds"),
+        (["plan", "demo", "--price", "-1"], "must be a price of one hour, 0 or more"),
         (["run", "demo", "--workers", "0"], "--workers 0: must be at least 1"),
         (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),
@@ -150,6 +151,22 @@ def test_plan_counts_what_run_runs_and_starts_nothing(tiny, capsys, tmp_path, mo
 def test_plan_measures_a_pack(tiny, capsys):
     assert main(["plan", str(tiny), "--measure"]) == EXIT_OK
     assert "ms a trial on one worker" in capsys.readouterr().out
+
+
+def test_plan_says_what_a_study_costs(tmp_path, capsys):
+    """10,240 trials that sleep 50 ms on half a GPU, a pack of four measured."""
+    (tmp_path / "s.yaml").write_text(
+        "name: s\ndata: {name: digits-mlt}\ntrainable: {name: 'benchmarks.instant:Instant', trial_s: 0.05}\n"
+        "losses: [{loss: ral, fixed: {focusing: full}}]\ndesigns: {sobol: {m: 10}}\nseeds: 10\n"
+        "resources: {gpus: 0.5, device: cpu, pack_size: 4}\n"
+    )
+    assert main(["plan", str(tmp_path / "s.yaml"), "--price", "200"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    (ms, hours, gpu_hours, cost) = map(float, re.search(
+        r"(\d+) ms a trial.*that is ([\d.]+) worker-hours, ([\d.]+) GPU-hours\nat 200 a GPU-hour: ([\d.]+)", shown, re.S
+    ).groups())  # fmt: skip
+    assert ms >= 50 and hours == pytest.approx(ms / 1000 * 10_240 / 3600, rel=0.05)
+    assert gpu_hours == pytest.approx(hours / 2, abs=0.01) and cost == pytest.approx(200 * gpu_hours, abs=1.01)
 
 
 def test_run_status_report(tiny, tmp_path, capsys, monkeypatch):

@@ -49,21 +49,15 @@ def share_gpu(fraction: float) -> None:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute as a worker with one CPU does, for measurements."""
-    with _threads(1):
-        yield
-
-
-@contextmanager
 def all_threads() -> Iterator[None]:
     """For what one process makes while the others wait: every core that this process may use."""
-    with _threads(usable_cpus()):
+    with threads(usable_cpus()):
         yield
 
 
 @contextmanager
-def _threads(num: int) -> Iterator[None]:
+def threads(num: int) -> Iterator[None]:
+    """Compute as a worker with so many CPUs does."""
     before = torch.get_num_threads()
     torch.set_num_threads(num)
     try:

@@ -22,7 +22,9 @@ from trainables.trial import DESIGNS
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print trials per design and loss, packs, the first three trials, and with --measure an estimate of time."""
+    """Print trials per design and loss, packs, the first three trials, and with --measure what it will take."""
+    if options.price is not None and not 0 <= options.price < float("inf"):
+        raise UserError(f"--price {options.price}: must be a price of one hour, 0 or more")
     config = load_study(options.study, options.overrides)
     planner = planner_of(config)
     planned = planner.planned()
@@ -36,8 +38,8 @@ def execute(options: argparse.Namespace) -> int:
     for trial in planned[:3]:
         settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
         write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")
-    if options.measure:
-        write(_estimate(config, planner, packs, context_of(config, Storage.of(config, options.storage))))
+    if options.measure or options.price is not None:
+        write(_measured(config, planner, packs, options))
     return 0
 
 
@@ -63,25 +65,35 @@ def _show_counts(planner: Planner, planned: list[Trial]) -> None:
     show(["", *DESIGNS, "all"], [*rows, ["all", *totals]], totals=True)
 
 
-def _estimate(config: StudyConfig, planner: Planner, packs: list[list[Trial]], context: Context) -> str:
-    """Time one pack in this process, twice (the first warms up)."""
-    from trainables.device import one_thread
-
+def _measured(config: StudyConfig, planner: Planner, packs: list[list[Trial]], options: argparse.Namespace) -> str:
+    """Hours and cost, from one pack that is trained here."""
     if not packs:
         return "nothing to measure: the study has no sweep and no sobol design\n"
+    context = context_of(config, Storage.of(config, options.storage))
+    each_s = _seconds_a_trial(packs[0], context, max(1, int(config.resources.cpus)))
+    total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.losses)
+    hours, gpus, workers = each_s * total / 3600, config.resources.gpus, config.resources.workers or 1
+    lines = [
+        f"measured: one pack of {len(packs[0])} trials, {1000 * each_s:.0f} ms a trial on one worker; {total:,} trials "
+        f"on {workers} worker{'s' if workers > 1 else ''}: about {60 * hours / workers:.1f} min",
+        f"that is {hours:.2f} worker-hours" + (f", {hours * gpus:.2f} GPU-hours" if gpus else ""),
+    ]
+    if options.price is not None:
+        what, priced = ("GPU-hour", hours * gpus) if gpus else ("worker-hour", hours)
+        lines.append(f"at {options.price:g} a {what}: {options.price * priced:.2f}")
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _seconds_a_trial(pack: list[Trial], context: Context, num_threads: int) -> float:
+    """Of a pack in this process, trained after one trial that warms up."""
+    from trainables.device import threads
+
     try:
         worker, prepared = ready(context)
     except TrainableError as error:
         raise UserError(str(error)) from error
-    with one_thread(), TemporaryDirectory() as place:
-        list(worker.run(packs[0][:1], prepared, Path(place)))
+    with threads(num_threads), TemporaryDirectory() as place:
+        list(worker.run(pack[:1], prepared, Path(place)))
         started = time.perf_counter()
-        list(worker.run(packs[0], prepared, Path(place)))
-        per_trial = (time.perf_counter() - started) / len(packs[0])
-    total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.losses)
-    workers = config.resources.workers or 1
-    minutes = per_trial * total / workers / 60
-    return (
-        f"\nmeasured: one pack of {len(packs[0])} trials, {1000 * per_trial:.0f} ms a trial on one worker; "
-        f"{total:,} trials on {workers} worker{'s' if workers > 1 else ''}: about {minutes:.1f} min\n"
-    )
+        list(worker.run(pack, prepared, Path(place)))
+        return (time.perf_counter() - started) / len(pack)

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from study.records.entry import Entry
 from study.records.record import TrialRecord
@@ -48,15 +49,16 @@ def entries(content: bytes) -> list[Entry]:
     import pyarrow.parquet as pq
 
     rows = pq.read_table(io.BytesIO(content), columns=list(Entry.__slots__)).to_pylist()
-    return [Entry(**row | {"scores": json.loads(row["scores"])}) for row in rows]
+    scores = _all(row["scores"] for row in rows)
+    return [Entry(**row | {"scores": score}) for row, score in zip(rows, scores, strict=True)]
 
 
 def records(content: bytes) -> Iterator[TrialRecord]:
     """The records of a whole file."""
     import pyarrow.parquet as pq
 
-    for text in pq.read_table(io.BytesIO(content), columns=["record"])["record"].to_pylist():
-        yield TrialRecord.from_json(json.loads(text), checked=True)
+    for contents in _all(pq.read_table(io.BytesIO(content), columns=["record"])["record"].to_pylist()):
+        yield TrialRecord.from_json(contents, checked=True)
 
 
 def salvaged(content: bytes) -> list[TrialRecord]:
@@ -80,6 +82,11 @@ def salvaged(content: bytes) -> list[TrialRecord]:
             except ValueError:
                 continue
     return found
+
+
+def _all(texts: Iterable[str]) -> list[Any]:
+    """Many JSON texts read as one, so that equal keys are one string in memory."""
+    return json.loads(f"[{','.join(texts)}]")
 
 
 def _hash(content: bytes) -> str:

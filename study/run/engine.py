@@ -167,7 +167,7 @@ class Run:
         former = _former(self.ledger) if self.entries else None
         known = facts_of_study(self.config, facts, self.counts, former)
         study = self.ledger.write_study(StudyRecord(_shown(self.config), known.to_json()))
-        backlog = self.ledger.read_all().values() if self.entries else ()
+        backlog = self.ledger.records() if self.entries else ()
         begun = Start(study.identity, about(known), study.summary, sorted(self.ledger.retired_ids()))
         tracker.start(begun, backlog, self.total)
 
