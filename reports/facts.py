@@ -28,6 +28,8 @@ class LossFacts:
     space: dict[str, ParameterFacts]
     levels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """The levels that the sweep plans, by hyperparameter; a level without trials is named on the page."""
+    published: dict[str, Any] = field(default_factory=dict)
+    """What was published of the hyperparameters that the study fixes at another value."""
 
 
 @dataclass(frozen=True)

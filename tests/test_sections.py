@@ -305,3 +305,16 @@ class TestJoint:
         ral = next(c for c in info.counts if c.loss == "ral")
         assert ral.diverged == 6 and ral.rate.value == pytest.approx(6 / (ral.done + 6))
         assert "6 trials diverged" in Failures().answer(info) and "not finite" in Failures().answer(info)
+
+
+def test_the_page_says_which_defaults_are_not_as_published_and_where_they_are_from(rng):
+    facts = study()
+    changed = replace(facts.losses["apl"], published={"clip": 0.25})
+    facts = replace(facts, losses=facts.losses | {"apl": changed})
+    trials = table(rng, flat, facts=facts)
+    section = Defaults()
+    assert section.answer(section.compute(trials, rng)).endswith(" Not as published: apl has clip 0.05 (0.25).")
+    assert "Not as published" not in section.answer(section.compute(table(rng, flat), rng))
+    section = Sensitivity("clip")
+    rows = section.rows(section.compute(trials, rng))
+    assert rows["default from"].tolist() == [facts.losses[loss].space["clip"].source for loss in rows.loss]

@@ -148,3 +148,14 @@ def test_facts_are_shared_not_copied(rng):
     trials = table(rng, lambda *_: 0.5)
     assert facts_of(trials[trials.seed == 0].copy()) is facts_of(trials)
     assert facts_of(with_metric(trials, "map")).chosen_by == "f1" and facts_of(trials).chosen_by is None
+
+
+def test_the_facts_say_where_a_default_is_not_the_published_one():
+    """The demo fixes focusing at full: so RAL and BAL were published, ASL and APL hold it."""
+    from study.file.read import load_study
+
+    losses = facts_of_study(load_study("demo"), {"name": "digits-mlt", "rows": {}}, {}).losses
+    held = {"focusing": "held"}
+    assert {label: facts.published for label, facts in losses.items()} == {
+        "bce": {}, "asl": held, "apl": held, "ral": {}, "bal": {}
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What does each loss score at its published default? The level beside which every drop is read."""
+"""What does each loss score at its default? The level beside which every drop is read."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -8,10 +8,11 @@ import pandas as pd
 
 from reports.designs import best_of, default_images, default_scores, losses_of
 from reports.drawing import Drawing
+from reports.facts import LossFacts
 from reports.statistics import Interval, jackknife_error, t_interval
 from reports.style import FAINT, figure, looks
 from reports.table import facts_of
-from reports.words import SIGNED, number, with_interval
+from reports.words import SIGNED, listed, number, with_interval
 
 
 class Level(NamedTuple):
@@ -31,15 +32,17 @@ class Info(NamedTuple):
     levels: list[Level]
     floor: float
     best: float
+    departures: dict[str, str]
+    """By loss, in words: where its default is not the published one."""
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """Scores at the published defaults."""
+    """Scores at the defaults, which are the published ones where the study fixes nothing else."""
 
     key: str = "defaults"
-    title: str = "At the published defaults"
-    question: str = "What does each loss score where its authors left it?"
+    title: str = "At the defaults"
+    question: str = "What does each loss score before anything moves, and did its authors leave it there?"
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> list[Self]:
@@ -56,6 +59,11 @@ class Defaults:
             [_level(loss, first, known, images, look[loss][0], facts_of(table).resampled) for loss in known],
             facts_of(table).floor,
             best_of(table),
+            {
+                loss: _departs(facts)
+                for loss, facts in facts_of(table).losses.items()
+                if loss in known and facts.published
+            },
         )
 
     def draw(self, info: Info) -> Drawing | None:
@@ -97,7 +105,13 @@ class Defaults:
         order = sorted(info.levels, key=lambda level: -level.score.value)
         scores = ", ".join(f"{level.loss} {number(level.score.value)}" for level in order)
         known = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
-        return f"{info.title}, mean over seeds: {scores}.{known}"
+        departing = "; ".join(f"{loss} has {words}" for loss, words in info.departures.items())
+        not_published = f" Not as published: {departing}." if departing else ""
+        return f"{info.title}, mean over seeds: {scores}.{known}{not_published}"
+
+
+def _departs(facts: LossFacts) -> str:
+    return listed([f"{name} {facts.defaults[name]} ({value})" for name, value in facts.published.items()])
 
 
 def _level(

@@ -33,7 +33,7 @@ class Measurements:
 
     key: str = "measurements"
     title: str = "Other measurements"
-    question: str = "What else was measured at the published defaults?"
+    question: str = "What else was measured at the defaults?"
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> list[Self]:

@@ -1,4 +1,4 @@
-"""One hyperparameter: how far does the score move away from the published default?"""
+"""One hyperparameter: how far does the score move away from the default?"""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -30,6 +30,7 @@ class Curve(NamedTuple):
     null: Null
     span: Interval
     noise: float
+    source: str
     colour: str
     dash: str
 
@@ -63,7 +64,7 @@ class Sensitivity:
 
     @property
     def question(self) -> str:
-        return f"How far does the score move when {self.name} leaves its published default?"
+        return f"How far does the score move when {self.name} leaves its default?"
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         study = facts_of(table)
@@ -98,6 +99,7 @@ class Sensitivity:
             {
                 "loss": [c.sweep.loss for c in info.curves],
                 "default": [level(c.sweep.levels[c.sweep.default]) for c in info.curves],
+                "default from": [c.source for c in info.curves],
                 "levels": [", ".join(map(level, c.sweep.levels)) for c in info.curves],
                 "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in info.curves],
                 "worst drop": [with_interval(c.judged.drop, SIGNED) for c in info.curves],
@@ -132,6 +134,7 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.rando
         flat_null(sweep.differences_LS, sweep.default, rng),
         span(sweep.differences_LS, sweep.images_LG, resampled=sweep.resampled),
         seed_noise(sweep.scores_LS),
+        study.losses[sweep.loss].space[sweep.name].source,
         *look,
     )
 

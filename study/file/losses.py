@@ -44,6 +44,11 @@ class Loss(Settings):
         """What may vary: the loss's space without the fixed hyperparameters."""
         return space_of(self.loss).without(set(self.fixed))
 
+    def departures(self) -> dict[str, Any]:
+        """What was published of the hyperparameters that are fixed at another value."""
+        published = space_of(self.loss).defaults()
+        return {name: published[name] for name in self.fixed if self.setting()[name] != published[name]}
+
     def setting(self, **moved: Any) -> dict[str, Any]:
         """All hyperparameters, each of its parameter's type: published defaults, then the fixed ones, then `moved`."""
         space = space_of(self.loss)

@@ -117,7 +117,7 @@ def _floor(positives: tuple[int, ...], num_rows: int) -> dict[str, float]:
 def _loss_facts(config: StudyConfig, loss: Loss) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
-    return LossFacts(loss.loss, loss.fixed, config.defaults(loss), space, levels)
+    return LossFacts(loss.loss, loss.fixed, config.defaults(loss), space, levels, loss.departures())
 
 
 def _parameter_facts(parameter: Parameter) -> ParameterFacts:
