@@ -51,19 +51,63 @@ def share_interval(statistic: OfSeeds, num_points: int, num_seeds: int, rng: np.
 
 def quantile_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
     """Interval of a quantile of the settings' seed means; an end is infinite where the points are too few for it."""
+    points = _quantile_over_points(scores_HS, share)
+    if not points.n:
+        return points._replace(n=scores_HS.shape[1])
+    return _joined(*points[:3], _quantile_of_seeds(scores_HS, share), scores_HS.shape[1], rng)
+
+
+def _quantile_over_points(scores_HS: np.ndarray, share: float) -> Interval:
     ordered = np.sort(_means(scores_HS))
     n = len(ordered)
     if not n:
-        return Interval(np.nan, np.nan, np.nan, scores_HS.shape[1])
+        return Interval(np.nan, np.nan, np.nan, 0)
     ranks = stats.binom.ppf([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], n, share).astype(int)
     low = ordered[ranks[0] - 1] if ranks[0] > 0 else -np.inf
     high = ordered[ranks[1]] if ranks[1] < n else np.inf
+    return Interval(float(np.quantile(ordered, share)), float(low), float(high), n)
 
+
+def _quantile_of_seeds(scores_HS: np.ndarray, share: float) -> OfSeeds:
     def statistic(rows: np.ndarray) -> np.ndarray:
         means = nan_mean(resampled(scores_HS, rows))
         return np.quantile(means[:, np.isfinite(means).all(0)], share, axis=-1)
 
-    return _joined(float(np.quantile(ordered, share)), float(low), float(high), statistic, scores_HS.shape[1], rng)
+    return statistic
+
+
+def share_contrast(
+    statistics: tuple[OfSeeds, OfSeeds], nums_points: tuple[int, int], num_seeds: int, rng: np.random.Generator
+) -> Interval:
+    """R18 of R7: interval of the share of one loss's settings minus the share of another's, in [-1, 1]."""
+    rows = np.arange(num_seeds)[None]
+    shares = [float(statistic(rows)[0]) for statistic in statistics]
+    one, other = (wilson(share * n, n) for share, n in zip(shares, nums_points, strict=True))
+    found = _contrast((one, other), statistics, num_seeds, rng)
+    return found._replace(low=max(-1.0, found.low), high=min(1.0, found.high))
+
+
+def quantile_contrast(one_HS: np.ndarray, other_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
+    """R18 of R9: interval of the quantile of one loss's settings minus that of another's, paired by seed."""
+    one, other = (_quantile_over_points(scores, share) for scores in (one_HS, other_HS))
+    statistics = _quantile_of_seeds(one_HS, share), _quantile_of_seeds(other_HS, share)
+    return _contrast((one, other), statistics, one_HS.shape[1], rng)
+
+
+def _contrast(
+    points: tuple[Interval, Interval], statistics: tuple[OfSeeds, OfSeeds], num_seeds: int, rng: np.random.Generator
+) -> Interval:
+    """Over points by the limits of each (Zou and Donner 2008), over seeds by the bootstrap of the paired difference.
+
+    A loss without hyperparameters has one setting, which is not drawn.
+    """
+    one, other = (p if p.n > 1 else p._replace(low=p.value, high=p.value) for p in points)
+    value = one.value - other.value
+    if not np.isfinite(value):
+        return Interval(np.nan, np.nan, np.nan, num_seeds)
+    low = value - np.hypot(one.value - one.low, other.high - other.value)
+    high = value + np.hypot(one.high - one.value, other.value - other.low)
+    return _joined(value, low, high, lambda rows: statistics[0](rows) - statistics[1](rows), num_seeds, rng)
 
 
 def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:

@@ -9,6 +9,7 @@ from reports.statistics import Interval
 SIGNED = "{:+.3f}"
 PLAIN = "{:.3f}"
 PERCENT = "{:.0%}"
+SIGNED_PERCENT = "{:+.0%}"
 
 
 def number(value: float, form: str = PLAIN) -> str:

@@ -59,7 +59,7 @@ class Tolerances:
         deltas = np.linspace(0, WIDEST, NUM_DELTAS)
         if not clouds:
             return Info(facts_of(table).title, study.margin, deltas, np.nan, [])
-        overall = _Pool(clouds)
+        overall = Pool(clouds)
         look = looks(study.losses)
         return Info(
             facts_of(table).title,
@@ -121,7 +121,7 @@ class Tolerances:
         )
 
 
-class _Pool:
+class Pool:
     """All settings of all losses in one array: the reference is chosen among them on validation, on other seeds."""
 
     def __init__(self, clouds: list[Cloud]) -> None:
@@ -134,10 +134,16 @@ class _Pool:
         return cross_fitted_best(resampled(self.test, rows), resampled(self.val, rows))
 
 
+def share_within(cloud: Cloud, rows: np.ndarray, pool: Pool, delta: float) -> np.ndarray:
+    """The share of settings within `delta` of the best of `pool`, for each row of seed numbers [R, S]: [R]."""
+    means = nan_mean(resampled(cloud.test_HS, rows))
+    return nan_mean(np.where(np.isfinite(means), means >= pool.best(rows)[:, None] - delta, np.nan))
+
+
 def _tolerance(
-    cloud: Cloud, overall: _Pool, deltas: np.ndarray, margin: float, look: tuple[str, str], rng: np.random.Generator
+    cloud: Cloud, overall: Pool, deltas: np.ndarray, margin: float, look: tuple[str, str], rng: np.random.Generator
 ) -> Tolerance:
-    own, num_seeds = _Pool([cloud]), cloud.test_HS.shape[1]
+    own, num_seeds = Pool([cloud]), cloud.test_HS.shape[1]
     all_seeds = np.arange(num_seeds)[None]
     means_1H, own_best, overall_best = (
         nan_mean(resampled(cloud.test_HS, all_seeds)),
@@ -145,7 +151,7 @@ def _tolerance(
         overall.best(all_seeds),
     )
 
-    def at_margin(pool: _Pool) -> Interval:
+    def at_margin(pool: Pool) -> Interval:
         def share(rows: np.ndarray) -> np.ndarray:
             return _share(nan_mean(resampled(cloud.test_HS, rows)), pool.best(rows), margin)
 

@@ -7,11 +7,13 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.clouds import few_points, win_interval
-from reports.designs import cloud_of, has_design, losses_of
+from reports.clouds import OfSeeds, few_points, quantile_contrast, share_contrast, win_interval
+from reports.designs import Cloud, cloud_of, has_design, losses_of
+from reports.sections.profile import WORST_SHARE
+from reports.sections.tolerance import Pool, share_within
 from reports.statistics import Interval
 from reports.table import SOBOL, facts_of
-from reports.words import PERCENT, with_interval
+from reports.words import PERCENT, SIGNED, SIGNED_PERCENT, with_interval
 
 
 class Win(NamedTuple):
@@ -20,10 +22,15 @@ class Win(NamedTuple):
     first: str
     second: str
     share: Interval
+    within: Interval
+    """Share of settings within the margin of the best of all losses: first minus second."""
+    low_quantile: Interval
+    """What nine of ten settings reach: first minus second."""
 
 
 class Info(NamedTuple):
     title: str
+    margin: float
     num_settings: dict[str, int]
     wins: list[Win]
 
@@ -42,9 +49,10 @@ class Winning:
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
-        wins = [Win(a.loss, b.loss, win_interval(a.test_HS, b.test_HS)) for a, b in combinations(clouds, 2)]
+        margin = facts_of(table).margin
+        wins = [_win(a, b, Pool(clouds), margin, rng) for a, b in combinations(clouds, 2)]
         num_settings = {cloud.loss: len(cloud.test_HS) for cloud in clouds}
-        return Info(facts_of(table).title, num_settings, [win for win in wins if win.share.n])
+        return Info(facts_of(table).title, margin, num_settings, [win for win in wins if win.share.n])
 
     def draw(self, info: Info) -> None:
         return None
@@ -58,6 +66,8 @@ class Winning:
                     "first": w.first,
                     "second": w.second,
                     "first wins": with_interval(w.share, PERCENT),
+                    f"within {info.margin:g} of the best, first minus second": with_interval(w.within, SIGNED_PERCENT),
+                    "10% quantile, first minus second": with_interval(w.low_quantile, SIGNED),
                     "seeds": w.share.n,
                 }
                 for w in info.wins
@@ -75,6 +85,22 @@ class Winning:
         return " ".join(parts) + few_points(n for n in info.num_settings.values() if n > 1)
 
 
+def _win(one: Cloud, other: Cloud, pool: Pool, margin: float, rng: np.random.Generator) -> Win:
+    def within(cloud: Cloud) -> OfSeeds:
+        return lambda rows: share_within(cloud, rows, pool, margin)
+
+    sizes = len(one.test_HS), len(other.test_HS)
+    return Win(
+        one.loss,
+        other.loss,
+        win_interval(one.test_HS, other.test_HS),
+        share_contrast((within(one), within(other)), sizes, pool.num_seeds, rng),
+        quantile_contrast(one.test_HS, other.test_HS, WORST_SHARE, rng),
+    )
+
+
 def _turned(win: Win) -> Win:
+    """The same pair, the second named first."""
     share = win.share
-    return Win(win.second, win.first, share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low))
+    turned = share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low)
+    return win._replace(first=win.second, second=win.first, share=turned)
