@@ -49,6 +49,12 @@ FORMS = {
     "beside a projector": lambda state: {
         "teacher": {f"backbone.{k}": v for k, v in state.items()} | {"head.mlp.0.weight": torch.ones(2, 2)}
     },
+    "inside a checkpoint's checkpoint": lambda state: {"checkpoint": {"model": {"state_dict": state}}},
+    "beside settings and an optimizer": lambda state: {
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}},
+        "params": {"lr": 0.1},
+        "model": state,
+    },
     "in a user's module": lambda state: (
         {f"net.model.{k}": v for k, v in state.items()} | {"criterion.w": torch.ones(1)}
     ),
@@ -72,6 +78,49 @@ def test_every_form_loads_the_same_weights(tmp_path, plain, form):
     model = build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 3, "cpu")
     for name, value in model.module.state_dict().items():
         assert torch.equal(value, plain[name]), name
+
+
+SEVERAL = {
+    "model and its average": (lambda one, other: {"state_dict": one, "state_dict_ema": other}, "state_dict_ema"),
+    "student and teacher": (lambda one, other: {"student": under("module.", one), "teacher": other}, "teacher"),
+    "by their keys": (lambda one, other: under("student.", one) | under("teacher.", other), "teacher"),
+    "in a state dict": (lambda one, other: {"state_dict": under("a.", one) | under("b.x.", other)}, "b.x"),
+}
+"""Checkpoints that keep two copies, and how the second is called."""
+
+
+def under(prefix, state):
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("form", SEVERAL)
+def test_several_copies_are_never_guessed_between(tmp_path, plain, form):
+    make, part = SEVERAL[form]
+    other = {name: value + 1 for name, value in plain.items()}
+    torch.save(make(plain, other), tmp_path / "w.pth")
+    given = {"name": NAME, "weights": str(tmp_path / "w.pth")}
+    with pytest.raises(TrainableError, match=rf"holds the model 2 times \(.*{part}\); say which with .*weights_part: "):
+        build(Backbone(**given), 3, "cpu")
+    module = build(Backbone(**given, weights_part=part), 3, "cpu").module.state_dict()
+    assert all(torch.equal(value, other[name]) for name, value in module.items())
+    assert Backbone(**given, weights_part=part).identity() != Backbone(**given).identity()
+    assert "weights_part" not in Backbone(**given).identity()
+    with pytest.raises(TrainableError, match="holds no weights in its part 'tea'"):
+        build(Backbone(**given, weights_part="tea"), 3, "cpu")
+
+
+def test_what_a_file_is_tells_its_first_bytes(tmp_path, plain):
+    save_file(plain, tmp_path / "w.pth")
+    module = build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 3, "cpu").module.state_dict()
+    assert all(torch.equal(value, plain[name]) for name, value in module.items())
+    for content, reason in (
+        (b"", "it is empty"),
+        (b"<html>404</html>", "it begins with b'<html>404"),
+        (b"v" * 9, "vv"),
+    ):
+        (tmp_path / "w.pth").write_bytes(content)
+        with pytest.raises(TrainableError, match=f"cannot be read .*{reason}.*; is it whole, and a file of weights"):
+            build(Backbone(name=NAME, weights=str(tmp_path / "w.pth")), 3, "cpu")
 
 
 def test_both_classifiers_of_a_distilled_model_are_left_out(tmp_path):

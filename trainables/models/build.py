@@ -108,7 +108,12 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
             return make(pretrained=True, pretrained_cfg_overlay=overlay, **own, **backbone.model_args).state_dict()
 
         load_weights(
-            model, backbone.weights_file(), heads=heads, key="trainable.backbone.weights", convert=as_published
+            model,
+            backbone.weights_file(),
+            key="trainable.backbone.weights",
+            part=backbone.weights_part,
+            heads=heads,
+            convert=as_published,
         )
     config = timm.data.resolve_model_data_config(model)
     return model, config["mean"], config["std"]
@@ -129,7 +134,7 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
         raise TrainableError(f"trainable.backbone.pretrained: open_clip wants the name of weights, {known}, not true")
     model = _made(partial(open_clip.create_model, name, pretrained=backbone.pretrained or None), backbone, name)
     if backbone.weights:
-        load_weights(model, backbone.weights_file(), key="trainable.backbone.weights")
+        load_weights(model, backbone.weights_file(), key="trainable.backbone.weights", part=backbone.weights_part)
     config = open_clip.get_model_preprocess_cfg(model)
     return model.visual, config["mean"], config["std"]
 

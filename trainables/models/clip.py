@@ -111,7 +111,7 @@ def _small(clip: Clip, image: Backbone, image_size: int) -> nn.Module:
     module.visual.trunk = trunk
     module.visual.head = nn.Linear(dimension, clip.embedding, bias=False)
     if clip.weights:
-        load_weights(module, clip.weights_file(), key="trainable.model.weights")
+        load_weights(module, clip.weights_file(), key="trainable.model.weights", part=clip.weights_part)
     module.visual.preprocess_cfg = {"mean": image.mean or mean, "std": image.std or std}
     return module
 

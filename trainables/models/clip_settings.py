@@ -43,6 +43,7 @@ class Clip(Settings):
     name: str | None = Field(None, description="an open_clip model, as ViT-B-16")
     pretrained: str | None = Field(None, description="an open_clip tag, as openai")
     weights: PathText | None = Field(None, description="a local state dict of the whole model")
+    weights_part: str | None = Field(None, description="which copy, where a checkpoint keeps several, as `teacher`")
     image: Backbone | None = Field(None, description="a timm model as image tower")
     text: TextTower = Field(TextTower(), description="the tower beside an `image` tower")
     embedding: int = Field(64, ge=2, description="width of the space that image and text share, for an `image` tower")
@@ -56,6 +57,8 @@ class Clip(Settings):
             raise ValueError("pretrained: only for an open_clip model by name; give image.weights or weights")
         if self.pretrained and self.weights:
             raise ValueError("pretrained and weights exclude each other; give one")
+        if self.weights_part and not self.weights:
+            raise ValueError("weights_part: needs the weights of which it is a part")
         if self.image and (self.image.warm_start or self.image.library != "timm"):
             raise ValueError("image: must be a timm model without warm_start; give pretraining instead")
         return self

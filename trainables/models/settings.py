@@ -25,6 +25,7 @@ class Backbone(Settings):
     library: Literal["timm", "open_clip"] = Field("timm", description="where the name is looked up")
     pretrained: bool | str = Field(False, description="published weights: true, or a tag")
     weights: PathText | None = Field(None, description="a local safetensors or state-dict file")
+    weights_part: str | None = Field(None, description="which copy, where a checkpoint keeps several, as `teacher`")
     model_args: dict[str, Any] = Field({}, description="arguments of the model's constructor")
     mean: list[float] | None = Field(None, description="of pixels in 0 to 1, a channel; the model's own if none")
     std: list[float] | None = Field(None, description="likewise")
@@ -34,13 +35,15 @@ class Backbone(Settings):
     def _one_origin(self) -> "Backbone":
         if self.pretrained and self.weights:
             raise ValueError("pretrained and weights exclude each other; give one")
+        if self.weights_part and not self.weights:
+            raise ValueError("weights_part: needs the weights of which it is a part")
         if self.std and min(self.std) <= 0:
             raise ValueError(f"std must be above 0 in each channel, got {self.std}")
         return self
 
     def identity(self) -> dict[str, Any]:
         """The settings, with a weights file replaced by the hash of its contents. Raises TrainableError."""
-        settings = self.model_dump(mode="json")
+        settings = self.model_dump(mode="json", exclude=None if self.weights_part else {"weights_part"})
         if not self.weights:
             return settings
         return settings | {"weights": hashlib.sha256(self.weights_file().read_bytes()).hexdigest()[:16]}

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from trainables.errors import TrainableError
 
-INSIDE = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema", "net", "teacher", "student")
-"""Where checkpoints keep the weights, the first that is there."""
+INSIDE = (
+    "state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema", "ema", "net", "teacher", "student",
+    "checkpoint", "weights", "params",
+)  # fmt: skip
+"""Where checkpoints keep the weights."""
 
 WRAPPERS = ("module", "_orig_mod", "model", "backbone", "encoder", "net", "student", "teacher")
 """Names that wrapping classes put before every key."""
@@ -37,21 +40,33 @@ HARMLESS: list[Any] = [
 """What stands beside weights in checkpoints (arguments, a best score) and runs nothing when it is read."""
 
 NUM_SHOWN = 4
+ZIP = b"PK\x03\x04"
 
 
 Converter = Callable[[dict[str, Tensor]], Mapping[str, Tensor]]
 
 
 def load_weights(
-    model: nn.Module, path: Path, *, key: str, heads: Collection[str] = (), convert: Converter | None = None
+    model: nn.Module,
+    path: Path,
+    *,
+    key: str,
+    part: str | None = None,
+    heads: Collection[str] = (),
+    convert: Converter | None = None,
 ) -> None:
     """Load a file into `model`; the weights of classifiers (`heads`) are left out, everything else must fit.
 
-    What does not fit as it is may do so after `convert`, which raises what it likes for weights that it does not know.
-    Raises TrainableError naming the `key` of the study file, what is missing and what is left over.
+    `part` says which copy is meant where a checkpoint holds several. What does not fit as it is may do so after
+    `convert`, which raises what it likes for weights that it does not know. Raises TrainableError naming the `key` of
+    the study file, what is missing and what is left over.
     """
     wanted = model.state_dict()
-    state = unwrapped(read_weights(path, key), wanted)
+    state = read_weights(path, key, part)
+    copies = copies_in(state, wanted)
+    if len(copies) > 1:
+        raise _several(path, key, [prefix.rstrip(".") for prefix in copies])
+    state = unwrapped(state, wanted, copies)
     state = {name: value for name, value in state.items() if not _is_of(name, heads)}
     problems = _misfits(state, wanted)
     if problems and convert:
@@ -87,31 +102,67 @@ def _needed(wanted: Collection[str]) -> set[str]:
     return {name for name in wanted if not name.endswith("num_batches_tracked")}
 
 
-def read_weights(path: Path, key: str) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or a checkpoint. Raises TrainableError for a file that holds none."""
+def read_weights(path: Path, key: str, part: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file or a checkpoint, or of its `part`.
+
+    Raises TrainableError for a file that holds none, and for one that keeps several copies.
+    """
     contents = _read(path, key)
-    for name in INSIDE:
-        if isinstance(contents, Mapping) and isinstance(contents.get(name), Mapping):
-            contents = contents[name]
+    for name in part.split(".") if part else ():
+        inner = contents.get(name) if isinstance(contents, Mapping) else None
+        contents = inner if isinstance(inner, Mapping) else _under(contents, f"{name}.")
+    while True:
+        kept = [n for n in INSIDE if isinstance(contents, Mapping) and _holds_tensors(contents.get(n))]
+        if len(kept) > 1:
+            raise _several(path, key, kept)
+        if not kept:
             break
+        contents = contents[kept[0]]
     tensors = {k: v for k, v in contents.items() if isinstance(v, Tensor)} if isinstance(contents, Mapping) else {}
     if not tensors:
-        raise TrainableError(f"{key}: {path} holds no weights; save them with torch.save(model.state_dict(), ...)")
+        what = f"no weights in its part {part!r}" if part else "no weights"
+        raise TrainableError(f"{key}: {path} holds {what}; save them with torch.save(model.state_dict(), ...)")
     return tensors
 
 
-def unwrapped(state: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+def _holds_tensors(contents: Any) -> bool:
+    """Whether tensors stand in a mapping, or in one of its own mappings."""
+    if not isinstance(contents, Mapping):
+        return False
+    return any(isinstance(value, Tensor) or _holds_tensors(value) for value in contents.values())
+
+
+def _under(contents: Any, prefix: str) -> dict[str, Any]:
+    """What stands under a prefix of the keys, without it."""
+    found = contents.items() if isinstance(contents, Mapping) else ()
+    return {name.removeprefix(prefix): value for name, value in found if str(name).startswith(prefix)}
+
+
+def _several(path: Path, key: str, parts: list[str]) -> TrainableError:
+    return TrainableError(
+        f"{key}: {path} holds the model {len(parts)} times ({', '.join(parts)}); say which with {key}_part: {parts[0]}"
+    )
+
+
+def copies_in(state: Mapping[str, Tensor], wanted: Collection[str]) -> list[str]:
+    """The prefixes under which all of the model's weights stand; not that of a slow copy beside the one it follows."""
+    needed = _needed(wanted)
+    last = max(sorted(needed), key=len)
+    prefixes = sorted({name.removesuffix(last) for name in state if f".{name}".endswith(f".{last}")})
+    whole = [prefix for prefix in prefixes if all(prefix + name in state for name in needed)]
+    if "" in whole:
+        return [""]
+    return [prefix for prefix in whole if not any(name in prefix for name in SLOW_COPIES)] or whole
+
+
+def unwrapped(state: dict[str, Tensor], wanted: Collection[str], copies: list[str]) -> dict[str, Tensor]:
     """The tensors without the names of wrapping classes.
 
     The model's weights stand in one part of what was saved (`encoder_q.`, `net.backbone.`), beside projectors, criteria
     and the like; where no part has them all, the wrappers that stand before every key are taken off.
     """
-    needed = _needed(wanted)
-    last = max(sorted(needed), key=len)
-    prefixes = {name.removesuffix(last) for name in state if f".{name}".endswith(f".{last}")}
-    for prefix in sorted(prefixes, key=_order):
-        if all(prefix + name in state for name in needed):
-            return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    if copies:
+        return _under(state, copies[0])
     own = {name.partition(".")[0] for name in wanted}
     while True:
         first = {name.partition(".")[0] for name in state}
@@ -121,17 +172,16 @@ def unwrapped(state: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Te
         state = {name.partition(".")[2]: value for name, value in state.items()}
 
 
-def _order(prefix: str) -> tuple[bool, int, str]:
-    """Of several copies of a model: not the slow one that a contrastive method keeps beside it."""
-    return any(name in prefix for name in SLOW_COPIES), len(prefix), prefix
-
-
 def _read(path: Path, key: str) -> Any:
     try:
-        if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            begins = file.read(16)
+        if begins[8:9] == b"{" and not begins.startswith(ZIP):
             from safetensors.torch import load_file
 
             return load_file(path)
+        if not begins.startswith((ZIP, b"\x80")):
+            raise ValueError(f"it begins with {begins!r}" if begins else "it is empty")
         with torch.serialization.safe_globals(HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
