@@ -8,6 +8,7 @@ where the points are too few). Over seeds: the bootstrap's standard deviation ti
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -76,38 +77,35 @@ def _quantile_of_seeds(scores_HS: np.ndarray, share: float) -> OfSeeds:
     return statistic
 
 
-def share_contrast(
-    statistics: tuple[OfSeeds, OfSeeds], nums_points: tuple[int, int], num_seeds: int, rng: np.random.Generator
-) -> Interval:
-    """R18 of R7: interval of the share of one loss's settings minus the share of another's, in [-1, 1]."""
-    rows = np.arange(num_seeds)[None]
-    shares = [float(statistic(rows)[0]) for statistic in statistics]
-    one, other = (wilson(share * n, n) for share, n in zip(shares, nums_points, strict=True))
-    found = _contrast((one, other), statistics, num_seeds, rng)
-    return found._replace(low=max(-1.0, found.low), high=min(1.0, found.high))
+class Spread(NamedTuple):
+    """A value of one loss's settings: with its interval over points, and for each of R resamples of the seeds [R]."""
+
+    points: Interval
+    drawn_R: np.ndarray
 
 
-def quantile_contrast(one_HS: np.ndarray, other_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
-    """R18 of R9: interval of the quantile of one loss's settings minus that of another's, paired by seed."""
-    one, other = (_quantile_over_points(scores, share) for scores in (one_HS, other_HS))
-    statistics = _quantile_of_seeds(one_HS, share), _quantile_of_seeds(other_HS, share)
-    return _contrast((one, other), statistics, one_HS.shape[1], rng)
+def quantile_spread(scores_HS: np.ndarray, share: float, rows_RS: np.ndarray) -> Spread:
+    """Of a quantile of the settings' seed means; `rows_RS` are resampled seed numbers, the same for all losses."""
+    return Spread(_quantile_over_points(scores_HS, share), in_parts(_quantile_of_seeds(scores_HS, share), rows_RS))
 
 
-def _contrast(
-    points: tuple[Interval, Interval], statistics: tuple[OfSeeds, OfSeeds], num_seeds: int, rng: np.random.Generator
-) -> Interval:
-    """Over points by the limits of each (Zou and Donner 2008), over seeds by the bootstrap of the paired difference.
+def contrast(one: Spread, other: Spread, num_seeds: int) -> Interval:
+    """R18 of R7 and R9: the interval of the value of one loss minus that of another.
 
-    A loss without hyperparameters has one setting, which is not drawn.
+    Over points by the limits of each (Zou and Donner 2008), over seeds by the bootstrap of the paired difference. The
+    one setting of a loss without hyperparameters is not drawn.
     """
-    one, other = (p if p.n > 1 else p._replace(low=p.value, high=p.value) for p in points)
-    value = one.value - other.value
+    (a, drawn_a), (b, drawn_b) = (_fixed_if_alone(spread) for spread in (one, other))
+    value = a.value - b.value
     if not np.isfinite(value):
         return Interval(np.nan, np.nan, np.nan, num_seeds)
-    low = value - np.hypot(one.value - one.low, other.high - other.value)
-    high = value + np.hypot(one.high - one.value, other.value - other.low)
-    return _joined(value, low, high, lambda rows: statistics[0](rows) - statistics[1](rows), num_seeds, rng)
+    low, high = value - np.hypot(a.value - a.low, b.high - b.value), value + np.hypot(a.high - a.value, b.value - b.low)
+    return _widened(value, low, high, drawn_a - drawn_b, num_seeds)
+
+
+def _fixed_if_alone(spread: Spread) -> Spread:
+    points = spread.points
+    return spread if points.n > 1 else Spread(points._replace(low=points.value, high=points.value), spread.drawn_R)
 
 
 def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
@@ -166,9 +164,23 @@ def _joined(
     """The interval over points, widened by what the seeds add."""
     if num_seeds < MIN_SEEDS:
         return Interval(value, np.nan, np.nan, num_seeds)
-    rows = rng.integers(num_seeds, size=(RESAMPLES, num_seeds))
-    drawn = np.concatenate([statistic(part) for part in np.array_split(rows, RESAMPLES // AT_ONCE)])
-    drawn = drawn[np.isfinite(drawn)]
+    return _widened(value, low, high, in_parts(statistic, resamples(num_seeds, rng)), num_seeds)
+
+
+def resamples(num_seeds: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of seed numbers [R, S], drawn with replacement."""
+    return rng.integers(num_seeds, size=(RESAMPLES, num_seeds))
+
+
+def in_parts(statistic: OfSeeds, rows_RS: np.ndarray) -> np.ndarray:
+    """The statistic of each row of seed numbers, a few rows at once: [R]."""
+    return np.concatenate([statistic(part) for part in np.array_split(rows_RS, RESAMPLES // AT_ONCE)])
+
+
+def _widened(value: float, low: float, high: float, drawn_R: np.ndarray, num_seeds: int) -> Interval:
+    if num_seeds < MIN_SEEDS:
+        return Interval(value, np.nan, np.nan, num_seeds)
+    drawn = drawn_R[np.isfinite(drawn_R)]
     spread = drawn.std() * np.sqrt(num_seeds / (num_seeds - 1)) if len(drawn) else 0.0
     of_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, num_seeds - 1) * spread
     ends = value - np.hypot(value - low, of_seeds), value + np.hypot(high - value, of_seeds)

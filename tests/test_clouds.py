@@ -7,17 +7,19 @@ import pytest
 from scipy import stats
 
 from reports.clouds import (
+    Spread,
     best_of_budget,
     budget_interval,
+    contrast,
     few_points,
-    quantile_contrast,
     quantile_interval,
-    share_contrast,
+    quantile_spread,
+    resamples,
     share_interval,
     tail_interval,
     win_interval,
 )
-from reports.statistics import nan_mean
+from reports.statistics import nan_mean, wilson
 
 
 def draw(rng, num_points=64, num_seeds=6, noise=0.3):
@@ -107,32 +109,31 @@ class TestBestOfBudget:
         assert coverage(found, 1.0294) >= 0.91
 
 
-def below(scores, limit):
-    return lambda rows: (scores[:, rows].mean(-1) >= limit).mean(0)
+def spread_of_share(scores, limit, rows):
+    share = (scores.mean(-1) >= limit).mean()
+    return Spread(wilson(share * len(scores), len(scores)), (scores[:, rows].mean(-1) >= limit).mean(0))
 
 
 def test_contrasts_of_shares_and_quantiles_cover_over_points_and_seeds(rng):
     """Two losses, the second lower by 0.3 everywhere; seeds move both alike."""
     shares, quantiles = [], []
     for _ in range(200):
-        one, other = draw(rng), draw(rng) - 0.3
-        shares.append(share_contrast((below(one, 0.0), below(other, 0.0)), (64, 64), 6, rng))
-        quantiles.append(quantile_contrast(one, other, 0.1, rng))
+        one, other, rows = draw(rng), draw(rng) - 0.3, resamples(6, rng)
+        shares.append(contrast(*(spread_of_share(scores, 0.0, rows) for scores in (one, other)), 6))
+        quantiles.append(contrast(*(quantile_spread(scores, 0.1, rows) for scores in (one, other)), 6))
     truth = stats.norm.sf(0, scale=SPREAD) - stats.norm.sf(0.3, scale=SPREAD)
-    assert coverage(shares, truth) >= 0.93 and all(-1 <= i.low <= i.high <= 1 for i in shares)
-    assert coverage(quantiles, 0.3) >= 0.93
+    assert coverage(shares, truth) >= 0.93 and coverage(quantiles, 0.3) >= 0.93
     assert np.mean([i.low > 0 for i in quantiles]) < 0.9, "they say more than nothing and less than everything"
 
 
 def test_the_one_setting_of_a_plain_loss_is_not_drawn(rng):
-    """Against it only the points of the other count: the interval is that loss's own, moved."""
-    scores, plain = draw(rng, noise=0.0) * 1.0, np.zeros((1, 6))
-    scores -= scores.mean(0)  # no seed differs
-    contrast, own = quantile_contrast(scores, plain, 0.5, rng), quantile_interval(scores, 0.5, rng)
-    assert contrast[:3] == pytest.approx(own[:3], abs=1e-9)
+    """Against it only the points of the other count: the interval is that loss's own."""
+    scores, plain, rows = np.repeat(rng.normal(size=(64, 1)), 6, axis=1), np.zeros((1, 6)), resamples(6, rng)
+    found = contrast(quantile_spread(scores, 0.5, rows), quantile_spread(plain, 0.5, rows), 6)
+    assert found[:3] == pytest.approx(quantile_interval(scores, 0.5, rng)[:3], abs=1e-9)
 
 
 def test_a_loss_contrasted_with_itself_differs_by_nothing(rng):
-    scores = draw(rng)
-    found = share_contrast((below(scores, 0.0), below(scores, 0.0)), (64, 64), 6, rng)
+    spread = spread_of_share(draw(rng), 0.0, resamples(6, rng))
+    found = contrast(spread, spread, 6)
     assert found.value == 0 and found.low < 0 < found.high

@@ -136,8 +136,13 @@ class Pool:
 
 def share_within(cloud: Cloud, rows: np.ndarray, pool: Pool, delta: float) -> np.ndarray:
     """The share of settings within `delta` of the best of `pool`, for each row of seed numbers [R, S]: [R]."""
+    return share_above(cloud, rows, pool.best(rows) - delta)
+
+
+def share_above(cloud: Cloud, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
+    """The share of settings that reach a score, for each row of seed numbers [R, S]: [R]."""
     means = nan_mean(resampled(cloud.test_HS, rows))
-    return nan_mean(np.where(np.isfinite(means), means >= pool.best(rows)[:, None] - delta, np.nan))
+    return nan_mean(np.where(np.isfinite(means), means >= least_R[:, None], np.nan))
 
 
 def _tolerance(

@@ -7,11 +7,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.clouds import OfSeeds, few_points, quantile_contrast, share_contrast, win_interval
+from reports.clouds import AT_ONCE, Spread, contrast, few_points, quantile_spread, resamples, win_interval
 from reports.designs import Cloud, cloud_of, has_design, losses_of
 from reports.sections.profile import WORST_SHARE
-from reports.sections.tolerance import Pool, share_within
-from reports.statistics import Interval
+from reports.sections.tolerance import Pool, share_above
+from reports.statistics import Interval, wilson
 from reports.table import SOBOL, facts_of
 from reports.words import PERCENT, SIGNED, SIGNED_PERCENT, with_interval
 
@@ -50,7 +50,8 @@ class Winning:
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
         margin = facts_of(table).margin
-        wins = [_win(a, b, Pool(clouds), margin, rng) for a, b in combinations(clouds, 2)]
+        spreads = _Spreads(clouds, margin, rng) if clouds else None
+        wins = [spreads.win(a, b) for a, b in combinations(clouds, 2)] if spreads else []
         num_settings = {cloud.loss: len(cloud.test_HS) for cloud in clouds}
         return Info(facts_of(table).title, margin, num_settings, [win for win in wins if win.share.n])
 
@@ -85,18 +86,31 @@ class Winning:
         return " ".join(parts) + few_points(n for n in info.num_settings.values() if n > 1)
 
 
-def _win(one: Cloud, other: Cloud, pool: Pool, margin: float, rng: np.random.Generator) -> Win:
-    def within(cloud: Cloud) -> OfSeeds:
-        return lambda rows: share_within(cloud, rows, pool, margin)
+class _Spreads:
+    """What is contrasted, of each loss, under the same resamples of the seeds."""
 
-    sizes = len(one.test_HS), len(other.test_HS)
-    return Win(
-        one.loss,
-        other.loss,
-        win_interval(one.test_HS, other.test_HS),
-        share_contrast((within(one), within(other)), sizes, pool.num_seeds, rng),
-        quantile_contrast(one.test_HS, other.test_HS, WORST_SHARE, rng),
-    )
+    def __init__(self, clouds: list[Cloud], margin: float, rng: np.random.Generator) -> None:
+        pool = Pool(clouds)
+        self.num_seeds = pool.num_seeds
+        rows, seeds = resamples(self.num_seeds, rng), np.arange(self.num_seeds)[None]
+        least = pool.best(seeds) - margin
+        drawn = [(part, pool.best(part) - margin) for part in np.array_split(rows, len(rows) // AT_ONCE)]
+        self.within: dict[str, Spread] = {}
+        self.low_quantile: dict[str, Spread] = {}
+        for cloud in clouds:
+            share, num = float(share_above(cloud, seeds, least)[0]), len(cloud.test_HS)
+            shares = np.concatenate([share_above(cloud, *part) for part in drawn])
+            self.within[cloud.loss] = Spread(wilson(share * num, num), shares)
+            self.low_quantile[cloud.loss] = quantile_spread(cloud.test_HS, WORST_SHARE, rows)
+
+    def win(self, one: Cloud, other: Cloud) -> Win:
+        return Win(
+            one.loss,
+            other.loss,
+            win_interval(one.test_HS, other.test_HS),
+            contrast(self.within[one.loss], self.within[other.loss], self.num_seeds),
+            contrast(self.low_quantile[one.loss], self.low_quantile[other.loss], self.num_seeds),
+        )
 
 
 def _turned(win: Win) -> Win:
