@@ -20,7 +20,7 @@ from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
 from reports.sections.winning import Winning
 from reports.table import trial_table
-from tests.synthetic import row, study, table
+from tests.synthetic import SPACES, row, study, table
 
 
 def flat(label, setting):
@@ -298,6 +298,22 @@ class TestJoint:
         assert [w.loss for w in info.winners] == ["apl", "ral"]
         assert all(w.tuned.n == 5 and w.budget == 8 for w in info.winners)
         assert info.winners[1].gain.value < 0.01  # the default is the truth's best
+
+    @pytest.mark.parametrize(
+        ("by_clip", "by_gamma", "sensitivity", "dimensions"),
+        [(0.0, 0.0, 0.0, "0"), (0.1, 0.0, 0.1 / 0.4, "1"), (0.1, 0.1, 0.2 / 0.5, "2 or more")],
+    )
+    def test_sensitivity_and_effective_dimensionality(self, by_clip, by_gamma, sensitivity, dimensions, rng):
+        """The default scores 0.5, the floor 0.2; leaving it brings 0.1 in clip, in gamma_neg, or in both."""
+
+        def truth(label, setting):
+            default = SPACES[label].defaults() if label != "bce" else setting
+            return 0.5 + sum(by * (setting[n] != default[n]) for n, by in (("clip", by_clip), ("gamma_neg", by_gamma))
+                             if n in setting)  # fmt: skip
+
+        facts = study(data=replace(study().data, floor={"f1": 0.2}))
+        found = {w.loss: w for w in Tuned().compute(table(rng, truth, facts=facts, noise=1e-5), rng).winners}["ral"]
+        assert found.sensitivity == pytest.approx(sensitivity, abs=0.02) and found.to_tune == dimensions
 
     def test_failures_are_counted_with_their_notes(self, rng):
         trials = table(rng, flat, change=diverge)

@@ -6,12 +6,15 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import has_design, losses_of
+from reports.curves import cross_fitted_best
+from reports.designs import has_design, losses_of, sweep_of
 from reports.drawing import Drawing
-from reports.statistics import Interval, t_interval
+from reports.statistics import Interval, nan_mean, t_interval
 from reports.style import FAINT, figure, looks, plain
 from reports.table import CONFIRM, DONE, SEARCH, facts_of
 from reports.words import SIGNED, level, number, with_interval
+
+ENOUGH = 0.95
 
 
 class Winner(NamedTuple):
@@ -26,6 +29,10 @@ class Winner(NamedTuple):
     default: Interval
     gain: Interval
     gap: float
+    sensitivity: float
+    """Of what tuning reaches above the floor, the share that the default misses."""
+    to_tune: str
+    """How many hyperparameters must be tuned for ENOUGH of what tuning reaches."""
     colour: str
 
 
@@ -95,6 +102,8 @@ class Tuned:
                 "default, same seeds": [with_interval(w.default) for w in info.winners],
                 "gain": [with_interval(w.gain, SIGNED) for w in info.winners],
                 "gap": [number(w.gap, SIGNED) for w in info.winners],
+                "sensitivity": [number(w.sensitivity, SIGNED) for w in info.winners],
+                "effective dimensionality": [w.to_tune for w in info.winners],
             }
         )
 
@@ -107,7 +116,8 @@ class Tuned:
             f"Tuned, {_name(best)} is highest on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
             f"Gain over the default: {'; '.join(gains)}. Winners were chosen by {info.chosen_by} on validation, on the "
             "search's seeds; the gap is that validation score minus the test score on fresh seeds, both of "
-            f"{info.title}."
+            f"{info.title}. Sensitivity is the share of the tuned score, above the floor, that the default misses; "
+            f"effective dimensionality, how many hyperparameters must be tuned for {ENOUGH:.0%} of it (Adkins 2024)."
         )
 
 
@@ -136,8 +146,33 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         t_interval(default[column].to_numpy(), resampled=study.resampled),
         t_interval(gain, resampled=study.resampled),
         searched_val - score.value,
+        *_adkins(table, loss, score.value, float(gain.mean()) if len(gain) else np.nan),
         colour,
     )
+
+
+def _adkins(table: pd.DataFrame, loss: str, tuned: float, gain: float) -> tuple[float, str]:
+    """Sensitivity and effective dimensionality, with these data as the one environment and the default as the setting
+    that would be used everywhere. One hyperparameter alone is tuned over its sweep, chosen on validation over the other
+    seeds. Source: Adkins, Bowling and White 2024.
+    """
+    above_floor = tuned - facts_of(table).floor
+    if not above_floor > 0:
+        return np.nan, "–"
+    missed = gain / above_floor
+    one = _gain_of_one(table, loss) / above_floor
+    if 1 - missed >= ENOUGH:
+        return missed, "0"
+    return missed, "1" if 1 - missed + one >= ENOUGH else "2 or more" if np.isfinite(one) else "1 or more"
+
+
+def _gain_of_one(table: pd.DataFrame, loss: str) -> float:
+    """What the best level of any single hyperparameter brings over the default; NaN without a sweep."""
+    sweeps = [sweep for name in facts_of(table).losses[loss].space if (sweep := sweep_of(table, loss, name))]
+    if not sweeps:
+        return np.nan
+    test, val = (np.vstack([getattr(sweep, name) for sweep in sweeps]) for name in ("scores_LS", "val_LS"))
+    return float(cross_fitted_best(test, val) - nan_mean(sweeps[0].scores_LS[sweeps[0].default]))
 
 
 def _name(winner: Winner) -> str:
