@@ -23,7 +23,7 @@ from itertools import groupby
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,10 +39,9 @@ from reports.sections.tolerance import Tolerances
 from reports.statistics import Interval
 from reports.table import IMAGES, TrialRow, facts_of, trial_table, with_facts
 from study.file.read import load_study
-from study.file.study import DEFAULT_MARGIN, StudyConfig
+from study.file.study import DEFAULT_MARGIN
 from study.plan.planner import Planner
 from study.records.facts import facts_of_study
-from trainables.base import Prepared, Worker
 from trainables.data.digits import DigitsMlt
 from trainables.measures import HEADLINES
 from trainables.models.build import build
@@ -51,10 +50,7 @@ from trainables.models.warm_start import seeded, warm_start
 
 UNSEEN = 1_000_000
 """The composition on which the backbone is made; studies have 1, 2, ..."""
-STUDY = (
-    "losses=[{loss: asl, fixed: {focusing: full}}, {loss: ral, fixed: {focusing: full}}]",
-    "designs={sweep: {levels: 5, hyperparameters: [gamma_neg, clip]}, sobol: {m: 4}}",
-)
+STUDY = "losses=[{loss: asl, fixed: {focusing: full}}, {loss: ral, fixed: {focusing: full}}]"
 METRIC = HEADLINES[0]
 CURVE, DROP, CONTRAST, TOLERANCE = QUANTITIES = ("reference-curve", "worst-drop", "contrast", "tolerance")
 
@@ -88,6 +84,8 @@ class Size:
     sets: int = 100
     seeds: int = 10
     former_seeds: int = 6
+    levels: int = 5
+    m: int = 4
     epochs: int = 8
     warm_epochs: int = 6
 
@@ -97,6 +95,8 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=Size.sets, help="data sets")
     parser.add_argument("--seeds", type=int, default=Size.seeds, help="of each study, at least 5")
     parser.add_argument("--former-seeds", type=int, default=Size.former_seeds, help="likewise of the former method")
+    parser.add_argument("--levels", type=int, default=Size.levels, help="of each sweep")
+    parser.add_argument("--m", type=int, default=Size.m, help="2^m Sobol points")
     parser.add_argument("--epochs", type=int, default=Size.epochs, help="of each trial")
     parser.add_argument("--warm-epochs", type=int, default=Size.warm_epochs, help="of the backbone's warm start")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
@@ -136,41 +136,40 @@ def _keep_to_one(free: "SimpleQueue[int]") -> None:
 def both(number: int, size: Size, folder: Path) -> Both:
     """The study of data set `number` by this method, and by the former one."""
     torch.set_num_threads(1)
-    ours = kept(number, size.seeds, "[init, order, train_rows]", size.epochs, folder)
-    plain = kept(number, size.former_seeds, "[init, order]", size.epochs, folder)
+    with tempfile.TemporaryDirectory() as cache:
+        ours = kept(number, size.seeds, "[init, order, train_rows]", size, folder, Path(cache))
+        plain = kept(number, size.former_seeds, "[init, order]", size, folder, Path(cache))
     return found_in(ours, _tolerances), found_in(without_images(plain), _former_tolerances)
 
 
-def kept(number: int, seeds: int, vary: str, epochs: int, folder: Path) -> pd.DataFrame:
+def kept(number: int, seeds: int, vary: str, size: Size, folder: Path, cache: Path) -> pd.DataFrame:
     """The table of `run_study`, from the folder if it is there."""
-    path = folder / f"{number}-{seeds}-{vary}-{epochs}.pkl"
+    path = folder / f"{number}-{seeds}-{vary}-{size.levels}-{size.m}-{size.epochs}.pkl"
     if not path.exists():
-        run_study(number, seeds, vary, epochs, folder / "backbone.pt").to_pickle(unfinished := path.with_suffix(".new"))
+        table = run_study(number, seeds, vary, size, folder / "backbone.pt", cache)
+        table.to_pickle(unfinished := path.with_suffix(".new"))
         unfinished.rename(path)
     return pd.read_pickle(path)
 
 
-def run_study(number: int, seeds: int, vary: str, epochs: int, weights: Path) -> pd.DataFrame:
-    """The trial table of one study, trained pack by pack."""
+def run_study(number: int, seeds: int, vary: str, size: Size, weights: Path, cache: Path) -> pd.DataFrame:
+    """The trial table of one study, trained pack by pack; both studies of a data set share its features."""
     own = list(range(number * seeds, (number + 1) * seeds))
     config = load_study(
         "demo",
         [
-            *STUDY,
+            STUDY,
+            f"designs={{sweep: {{levels: {size.levels}, hyperparameters: [gamma_neg, clip]}}, sobol: {{m: {size.m}}}}}",
             f"data.composition={number}",
             f"designs.sobol.seed={number}",
             f"seeds={own}",
             f"vary={vary}",
-            f"trainable.epochs={epochs}",
+            f"trainable.epochs={size.epochs}",
             f"trainable.backbone={{name: test_resnet, weights: '{weights}'}}",
         ],
     )
     worker = config.trainable.worker()
-    with tempfile.TemporaryDirectory() as cache:
-        return _trained(config, worker, worker.prepare(config.data, Path(cache), "cpu"))
-
-
-def _trained(config: StudyConfig, worker: Worker[Any], prepared: Prepared) -> pd.DataFrame:
+    prepared = worker.prepare(config.data, cache, "cpu")
     trials = sorted(Planner(config, {}, {}).planned(), key=lambda trial: trial.seed)
     planned = {loss.label: {"sweep": 1, "sobol": 1} for loss in config.losses}
     facts = facts_of_study(config, prepared.describe(config.seeds), planned)

@@ -31,7 +31,7 @@ def test_every_benchmark_fits_the_code(file):
 
 def test_a_short_form_of_the_coverage_runs_for_real(tmp_path, capsys):
     """Two data sets, composed, trained and judged; the figures are those of the intervals that were found."""
-    size = coverage.Size(sets=2, seeds=5, former_seeds=5, epochs=1, warm_epochs=1)
+    size = coverage.Size(sets=2, seeds=5, former_seeds=5, levels=3, m=1, epochs=1, warm_epochs=1)
     ours, former = coverage.measured(size, tmp_path, workers=1)
     coverage.report(ours, "coverage", "contradicted-verdicts")
     printed = capsys.readouterr().out
