@@ -1,6 +1,8 @@
 """What differs between machines: CPUs that may be used, temporary and cache folders."""
 
 import os
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import Future
 
@@ -63,3 +65,12 @@ def test_a_cluster_that_never_starts_ends_the_run(monkeypatch):
         with pytest.raises(SystemExit, match="3: Ray cluster auto: did not start within 0.01 s; run again"):
             ask()
     runner.temporary.cleanup()
+
+
+@pytest.mark.parametrize(("given", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_told_otherwise(given, policy):
+    """It is read when torch comes, so it must be there before."""
+    code = "import trainables, os, sys; print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+    clean = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    said = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", policy]

@@ -3,6 +3,7 @@
 This package runs without Ray and MLflow. Importing it does not import torch; its modules do.
 """
 
+import os
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -18,6 +19,10 @@ from trainables.trial import Trial
 from trainables.varied import Varied
 
 __all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "hears", "trainable"]
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""Read when torch is imported: a thread that waits for another sleeps. One that spins keeps the cores from the other
+processes of a machine; two that computed features at the same time took many times as long as one after the other."""
 
 TRAINABLES: dict[str, type[Trainable]] = {
     "finetune": Finetune,

@@ -19,12 +19,14 @@ class _Rate(ProgressColumn):
 
 
 def rate_text(num_new: int, elapsed_s: float, remaining: float) -> str:
-    """`1,240 trials/min, 0:42 left`; empty until something was measured."""
+    """`1,240 trials/min, 0:42 left` (or hours before); empty until something was measured."""
     if not num_new or elapsed_s <= 0:
         return ""
     per_s = num_new / elapsed_s
     minutes, seconds = divmod(round(remaining / per_s), 60)
-    return f"{60 * per_s:,.0f} trials/min, {minutes}:{seconds:02d} left"
+    hours, rest = divmod(minutes, 60)
+    rate = f"{60 * per_s:,.0f}" if per_s > 0.1 else f"{60 * per_s:.2g}"
+    return f"{rate} trials/min, {f'{hours}:{rest:02d}' if hours else minutes}:{seconds:02d} left"
 
 
 def states_text(tally: Counter[str]) -> str:

@@ -19,6 +19,7 @@ from study.records.ledger import CLOSED, Ledger
 from study.records.packed import NUM_RECORDS
 from study.records.record import StudyRecord
 from study.run.feed import Feed
+from study.run.heartbeat import Heartbeat
 from study.run.lease import Lease
 from study.run.places import Storage, TrackingUri
 from study.run.reasons import reasons
@@ -204,7 +205,8 @@ class Run:
         feed.divide(runner.workers)
         self.signals.install()
         self.signals.on_stop = stop
-        runner.run(feed, context)
+        with Heartbeat(feed, self.display.say, self.total):
+            runner.run(feed, context)
         self.signals.on_stop = None
         return feed
 

@@ -6,6 +6,7 @@ failed with its text. When nothing at all has succeeded and trials of every loss
 for one and the same reason, the study stops: the others would go the same way.
 """
 
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ class Feed:
         self.again: deque[list[Trial]] = deque()
         self.attempts: Counter[str] = Counter()
         self.flying: dict[int, Pack] = {}
+        self.since: dict[int, float] = {}
         self.num_packs = 0
         self.stopping = False
         self.full: str | None = None
@@ -68,6 +70,7 @@ class Feed:
             return None
         self.num_packs += 1
         pack = Pack(self.num_packs, trials)
+        self.since[pack.number] = time.monotonic()
         self.flying[pack.number] = pack
         self.on_pack(trials)
         return pack
@@ -85,6 +88,7 @@ class Feed:
     def finished(self, number: int, report: Report) -> None:
         """Take the report of a pack; trials it did not record go back into the queue or are recorded as failed."""
         pack = self.flying.pop(number)
+        self.since.pop(number)
         for trial in pack.trials:
             if trial.id in report.states:
                 self._recorded(trial.id, report.states[trial.id], report.scores[trial.id])
