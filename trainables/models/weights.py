@@ -108,9 +108,8 @@ def read_weights(path: Path, key: str, part: str | None = None) -> dict[str, Ten
     Raises TrainableError for a file that holds none, and for one that keeps several copies.
     """
     contents = _read(path, key)
-    for name in part.split(".") if part else ():
-        inner = contents.get(name) if isinstance(contents, Mapping) else None
-        contents = inner if isinstance(inner, Mapping) else _under(contents, f"{name}.")
+    if part:
+        contents = _part(contents, part)
     while True:
         kept = [n for n in INSIDE if isinstance(contents, Mapping) and _holds_tensors(contents.get(n))]
         if len(kept) > 1:
@@ -130,6 +129,17 @@ def _holds_tensors(contents: Any) -> bool:
     if not isinstance(contents, Mapping):
         return False
     return any(isinstance(value, Tensor) or _holds_tensors(value) for value in contents.values())
+
+
+def _part(contents: Any, part: str) -> Mapping[str, Any]:
+    """What is called `part`, or stands under it, here or inside; empty when nothing does."""
+    if not isinstance(contents, Mapping):
+        return {}
+    first, _, rest = part.partition(".")
+    if isinstance(inner := contents.get(first), Mapping):
+        return _part(inner, rest) if rest else inner
+    here: Mapping[str, Any] = _under(contents, f"{part}.")
+    return here or next((found for name in INSIDE if (found := _part(contents.get(name), part))), here)
 
 
 def _under(contents: Any, prefix: str) -> dict[str, Any]:
