@@ -23,8 +23,9 @@ def covered(study: StudyFacts, images: bool) -> str:
 
 
 _SETS = {
-    True: "Intervals hold another training set of the same kind and size: half of the variance over the bootstraps is "
-    "added, which does not shrink with their number: more seeds do not promise more than one training set can.",
+    True: "Intervals of curves, drops, areas, defaults and winners hold another training set of the same kind and "
+    "size: half of the variance over the bootstraps is added, which does not shrink with their number. "
+    "Those of random settings hold the choice of settings and other seeds.",
     False: "Intervals hold other seeds, not another training set.",
 }
 _IMAGES = {
