@@ -140,5 +140,10 @@ def _read(kind: Any, value: Any) -> Any:
     if get_origin(kind) is dict:
         return {key: _read(get_args(kind)[1], item) for key, item in value.items()}
     if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"{value!r} is no list")
         return tuple(_read(get_args(kind)[0], item) for item in value)
+    number = isinstance(value, int) and kind is not Any and isinstance(0.0, kind)
+    if kind is not Any and not number and not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
     return value

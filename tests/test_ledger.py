@@ -9,11 +9,15 @@ import time
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from study.errors import StorageError, UserError
 from study.records import packed
+from study.records.entry import Entry
 from study.records.ledger import Ledger
 from study.records.record import StudyRecord, TrialRecord
+from study.records.table import row_of
 from tests.test_probe import trial
 
 
@@ -304,3 +308,36 @@ class TestFiles:
         ledger.folder.remove(f"trials/{record().id}.json")
         ledger.write(record())
         assert self.names(ledger) == {f"{record().id}.json"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+WHOLE = record(per_class={"test_f1": [0.5]}, images={"test_f1": [0.1, 0.2]}, files={"scores": "scores.npz"})
+FIELDS = [(key,) for key in WHOLE.to_json()] + [("trial", key) for key in WHOLE.to_json()["trial"]]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(FIELDS), JSON | st.just("left out"), st.sampled_from([1, 2, 3]))
+def test_a_record_of_any_contents_is_read_or_refused(place, value, version):
+    """Also where its hash is right: a folder may come from anybody."""
+    contents = WHOLE.to_json() | {"version": version}
+    inner = contents
+    for key in place[:-1]:
+        inner = inner[key]
+    if value == "left out":
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    if place != ("sum",) and version == 3:
+        rest = {key: value for key, value in contents.items() if key != "sum"}
+        contents["sum"] = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+    try:
+        found = TrialRecord.from_json(contents)
+    except ValueError as error:
+        assert str(error) and "\n" not in str(error)
+    else:
+        assert row_of(found.id, found).trial_id == Entry.of(found).id == found.id
+        assert TrialRecord.from_json(found.to_json()) == found

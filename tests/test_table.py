@@ -5,6 +5,8 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reports.designs import sweep_of, with_metric
 from reports.facts import MeasureFacts, StudyFacts
@@ -13,6 +15,7 @@ from reports.sections.measurements import Measurements
 from reports.table import IDENTITY, STATES, TrialRow, facts_of, trial_table
 from study.errors import UserError
 from study.records.facts import MEASURES, facts_of_study, read_facts
+from study.records.ledger import Ledger
 from tests.synthetic import row, study, table
 
 FORMER = {
@@ -159,3 +162,35 @@ def test_the_facts_say_where_a_default_is_not_the_published_one():
     assert {label: facts.published for label, facts in losses.items()} == {
         "bce": {}, "asl": held, "apl": held, "ral": {}, "bal": {}
     }  # fmt: skip
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+WRITTEN = study().to_json()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([(k,) for k in WRITTEN] + [("data", k) for k in WRITTEN["data"]]), JSON | st.just("left out"))
+def test_facts_of_any_contents_are_read_or_refused(place, value):
+    contents = json.loads(json.dumps(WRITTEN))
+    inner = contents["data"] if len(place) > 1 else contents
+    if value == "left out":
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    try:
+        assert read_facts(json.loads(json.dumps(read_facts(contents).to_json()))) == read_facts(contents)
+    except UserError as error:
+        assert "study.json" in str(error) and "\n" not in str(error)
+
+
+@settings(max_examples=100, deadline=None)
+@given(JSON | st.fixed_dictionaries({"config": JSON, "summary": JSON}, optional={"identity": JSON, "x": JSON}))
+def test_a_study_file_of_any_contents_is_a_study_or_none(tmp_path_factory, contents):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "study.json").write_text(json.dumps(contents))
+    found = Ledger(str(folder), "tiny").read_study()
+    assert found is None or (isinstance(found.name, str) and isinstance(found.summary, dict))

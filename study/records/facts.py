@@ -71,7 +71,7 @@ def read_facts(contents: dict[str, Any], where: str = "study.json") -> StudyFact
     """What was stored of a study by this version or an earlier one. Raises UserError, with `where`, for all else."""
     try:
         return StudyFacts.from_json(contents if "measures" in contents else _upgraded(contents))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{where}: {error}; was it written by a newer evenkeel?") from error
 
 

@@ -17,7 +17,7 @@ from study.errors import UserError
 from study.records import packed
 from study.records.entry import Entry
 from study.records.folder import Folder
-from study.records.record import StudyRecord, TrialRecord
+from study.records.record import StudyRecord, TrialRecord, check
 
 CLOSED = ("done", "diverged", "censored")
 TUNE = ".tune"
@@ -53,9 +53,11 @@ class Ledger:
     def read_study(self) -> StudyRecord | None:
         """What was written by `write_study`; None for a new folder and for a file that cannot be read any more."""
         try:
-            study = StudyRecord(**json.loads(self.folder.read("study.json")))
+            contents = json.loads(self.folder.read("study.json"))
+            check(StudyRecord, contents)
+            study = StudyRecord(**contents)
             return study if study.name else None
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
 
     def study_record(self, start: str = "evenkeel run") -> StudyRecord:

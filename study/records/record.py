@@ -3,8 +3,11 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from trainables import Trial
 from trainables.base import Result
@@ -55,12 +58,12 @@ class TrialRecord(Result):
         kept = {key: value for key, value in written.items() if key not in ("version", "id")}
         if unknown := sorted(kept.keys() - cls.__dataclass_fields__.keys()):
             raise ValueError(f"unknown keys {', '.join(unknown)}")
-        try:
-            record = cls(**kept | {"trial": Trial(**kept["trial"])})
-            if checked:
-                vars(record.trial)["id"] = contents["id"]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a trial record ({error})") from error
+        if not checked:
+            check(cls, kept | {"trial": None})
+            check(Trial, kept.get("trial"))
+        record = cls(**kept | {"trial": Trial(**kept["trial"])})
+        if checked:
+            vars(record.trial)["id"] = contents["id"]
         if not all(name and "/" not in name and not name.startswith(".") for name in record.files.values()):
             raise ValueError("a file of the record lies elsewhere")
         if record.state not in STATES or record.id != contents.get("id"):
@@ -83,6 +86,25 @@ class StudyRecord:
     def name(self) -> str:
         """The study's name."""
         return str(self.config.get("name"))
+
+
+def check(cls: type, contents: Any) -> None:
+    """Raises ValueError for values of other types than the fields of a dataclass have."""
+    try:
+        _shape(cls).model_validate(contents)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or cls.__name__
+        raise ValueError(f"not what was recorded ({place}: {first['msg']})") from error
+
+
+@cache
+def _shape(cls: type) -> type[BaseModel]:
+    hints = get_type_hints(cls) | {"trial": None}
+    kinds: dict[str, Any] = {
+        f.name: (hints[f.name], ... if f.default is f.default_factory is MISSING else None) for f in fields(cls)
+    }
+    return create_model(cls.__name__, __config__=ConfigDict(strict=True, extra="forbid"), **kinds)
 
 
 def _sum(contents: dict[str, Any]) -> str:
