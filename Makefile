@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest-mlflow lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
+.PHONY: demo test test-oldest-mlflow test-submit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -15,6 +15,10 @@ test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
 test-oldest-mlflow: $(READY)  ## tracking with the lowest MLflow that pyproject.toml allows (which wants SQLAlchemy 2.0)
 	$(BIN)/python -m pip install --quiet --upgrade --target .oldest-mlflow "mlflow==3.7.0" "sqlalchemy<2.1"
 	PYTHONPATH=.oldest-mlflow $(BIN)/python -m pytest tests/test_tracking.py
+
+test-submit: $(READY)  ## jobs on a Ray head with its job server, which evenkeel[cluster] brings
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,cluster]"
+	$(BIN)/python -m pytest tests/test_submit.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,9 +1,10 @@
 """What does the platform itself cost, from a hundred trials to a hundred thousand, on one node to eight?
 
-python -m benchmarks.engine_scale [--only engine nodes large search] [--most 100352]        (make bench-scale)
+python -m benchmarks.engine_scale [--only engine packs nodes large search] [--most 100352]        (make bench-scale)
 
 A trial computes nothing (benchmarks/instant.py) and MLflow does not answer, so what is left is planning, packs on their
 way to raylets of this machine and back, and records. `engine`: trials a second against their number, on one node.
+`packs`: packs a second, when each has one trial.
 `nodes`: the same 10,240 trials on 1 to 8 raylets of one worker each; they share this machine's cores, so a rate that
 holds is all that can be hoped for. `large`: the commands on a finished study of the largest size. `search`: Optuna's
 time for a suggestion when it was told 100 results, and 10,000.
@@ -92,10 +93,10 @@ def sized(num: int) -> list[str]:
     return ["--set", f"seeds={num // points}", "--set", f"designs.sobol.m={points.bit_length() - 1}"]
 
 
-def run(study: Path, storage: Path, num: int, address: str) -> Timed:
+def run(study: Path, storage: Path, num: int, address: str, *more: str) -> Timed:
     """An `evenkeel run` on a cluster, without MLflow."""
     untracked = ["--track-later", "--tracking-uri", NOBODY]
-    timed = Timed(study, "run", *sized(num), "--storage", str(storage), "--address", address, *untracked)
+    timed = Timed(study, "run", *sized(num), "--storage", str(storage), "--address", address, *untracked, *more)
     assert len(Ledger(str(storage), "scale").ids()) == num, timed.said
     return timed
 
@@ -112,6 +113,15 @@ def engine(study: Path, folder: Path, most: int) -> None:
                   flush=True)  # fmt: skip
     largest, tenth = max(found), sorted(found)[-2]
     print(f"ratio wall/{largest}-trials-vs-{tenth} {found[largest] / found[tenth]:.1f}")
+
+
+def packs(study: Path, folder: Path, most: int) -> None:
+    """How many packs a second a driver hands out and takes back: the same trials in packs of one and of 256."""
+    with cluster({"num_cpus": 2}) as made:
+        single = run(study, folder / "packs-1", POINTS, made.address, "--set", "resources.pack_size=1").seconds
+        large = run(study, folder / "packs-256", POINTS, made.address).seconds
+    rate = POINTS / (single - large)
+    print(f"{POINTS:,} trials in packs of one: {single:.1f} s, of 256: {large:.1f} s; {rate:.0f} packs/s")
 
 
 def nodes(study: Path, folder: Path, most: int) -> None:
@@ -168,7 +178,7 @@ def search(study: Path, folder: Path, most: int) -> None:
     print(f"ratio suggestion/{TOLD[1]}-told-vs-{TOLD[0]} {many / few:.1f}")
 
 
-PARTS = {"engine": engine, "nodes": nodes, "large": large, "search": search}
+PARTS = {"engine": engine, "packs": packs, "nodes": nodes, "large": large, "search": search}
 
 
 def main() -> None:

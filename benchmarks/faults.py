@@ -219,7 +219,7 @@ def signalled(number: int, times: int = 1) -> Callable[[Bench], None]:
         process = bench.begun()
         for _ in range(times):
             process.send_signal(number)
-            time.sleep(0.3)
+            time.sleep(0.6)
         bench.ended(process, EXIT_INTERRUPTED)
 
     return fault

@@ -24,6 +24,9 @@ COMMANDS = {
     "losses": ("list losses, their hyperparameters and sources; draw them", "evenkeel losses ral --plot ral.html"),
     "plan": ("show what a study would run; start nothing", "evenkeel plan demo --set seeds=3"),
     "run": ("run what is missing of a study", "evenkeel run demo --workers 2"),
+    "submit": ("run a study as a job of a Ray cluster", "evenkeel submit study.yaml --address http://head:8265"),
+    "logs": ("print what a submitted study says", "evenkeel logs study.yaml --address http://head:8265 --follow"),
+    "stop": ("stop a submitted study", "evenkeel stop study.yaml --address http://head:8265"),
     "status": ("count what is recorded", "evenkeel status demo --json"),
     "report": ("write the HTML report", "evenkeel report demo -o report.html"),
     "ui": ("open MLflow on this study", "evenkeel ui demo --port 5001"),
@@ -92,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         name: commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         for name, (text, example) in COMMANDS.items()
     }
-    for name in ("plan", "run", "status", "report", "ui"):
+    for name in ("plan", "run", "submit", "logs", "stop", "status", "report", "ui"):
         _add_study(added[name])
     _add_study(added["doctor"], optional=True)
     added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")
@@ -104,6 +107,10 @@ def _parser() -> argparse.ArgumentParser:
         "--price", type=float, metavar="PRICE", help="of a GPU-hour (of a worker-hour, without GPUs); measures too"
     )
     _add_run(added["run"])
+    for name in ("submit", "logs", "stop"):
+        added[name].add_argument("--address", metavar="URL", help="the job server on the head: http://head:8265")
+    _add_running(added["submit"])
+    added["logs"].add_argument("--follow", action="store_true", help="until it ends, with its exit code")
     added["status"].add_argument("--json", action="store_true", help="for scripts")
     added["report"].add_argument(
         "others", nargs="*", metavar="STUDY", help="more studies: they are compared in one page"
@@ -129,11 +136,15 @@ def _add_study(parser: argparse.ArgumentParser, *, optional: bool = False) -> No
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto, or host:port of its head")
+    parser.add_argument("--serial", action="store_true", help="no Ray: one process, for debugging")
+    _add_running(parser)
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow; default: a database in the study's folder")
     parser.add_argument("--track-later", action="store_true", help="run even if MLflow does not answer")
-    parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto, or host:port of its head")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes; default: all there is room for")
-    parser.add_argument("--serial", action="store_true", help="no Ray: one process, for debugging")
     parser.add_argument("--accept-changes", action="store_true", help="set trials of the former study file aside")
     parser.add_argument("--keep-going", action="store_true", help="even if all trials fail alike from the start")
     parser.add_argument("--retry-failed", action="store_true", help="run failed trials again")

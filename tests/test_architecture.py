@@ -20,7 +20,7 @@ HOMES = {
     "open_clip": ["trainables/models/"],
     "torchvision": ["trainables/models/"],
     "optuna": ["search_spaces/optuna_search.py", "study/plan/search.py"],
-    "ray": ["study/run/cluster.py"],
+    "ray": ["study/run/cluster.py", "study/run/jobs.py"],
     "mlflow": ["study/tracking/"],
     "plotly": ["reports/"],
 }

@@ -262,7 +262,7 @@ def _check_reachable(address: str | None) -> None:
     if address and address.startswith("ray://"):
         raise UserError(
             f"--address {address}: the driver runs on a node of the cluster, not outside; there, give --address auto "
-            "(ray job submit, of Ray itself, brings a command to the head node)"
+            "(evenkeel submit brings a study to the head)"
         )
     host, _, port = (address or "").rpartition("//")[2].rpartition(":")
     if not port.isdigit():

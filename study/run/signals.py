@@ -3,10 +3,13 @@
 import _thread
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+ONE_S = 0.2
+"""Ray's job server signals every process of a job: what comes at once, also by way of the parent, is one signal."""
 CAUGHT = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -20,7 +23,7 @@ class Signals:
         self.say = say
         self.on_stop: Callable[[], None] | None = None
         self.error: Exception | None = None
-        self.num = 0
+        self.num, self.last = 0, float("-inf")
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "Signals":
@@ -46,6 +49,9 @@ class Signals:
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self.error:
             raise self.error
+        before, self.last = self.last, time.monotonic()
+        if self.last - before < ONE_S:
+            return
         self.num += 1
         if self.num > 1 or self.on_stop is None:
             raise KeyboardInterrupt

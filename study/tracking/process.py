@@ -5,6 +5,7 @@ MLflow takes seconds to import and tens of milliseconds a trial: a driver that d
 
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ MANY = 32
 
 def serve() -> None:
     """Do what the lines on standard input say, until they end; then leave at once, whatever is still waiting."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a job server signals every process; the driver ends this one
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what MLflow prints must not pass for an answer
 

@@ -1,0 +1,24 @@
+"""`evenkeel logs`: what the newest job of a study says."""
+
+import argparse
+import sys
+
+from study.file.read import load_study
+from study.run.jobs import Jobs
+from study.run.places import Storage
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print it; the exit code is that of the job's run, 0 while it goes on."""
+    return jobs_of(options).logs(_write, follow=options.follow)
+
+
+def jobs_of(options: argparse.Namespace) -> Jobs:
+    """The jobs of the study that the options name."""
+    config = load_study(options.study, options.overrides)
+    return Jobs(options.address, config.name, str(Storage.of(config, options.storage)))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

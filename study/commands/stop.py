@@ -1,0 +1,12 @@
+"""`evenkeel stop`: stop the newest job of a study, as SIGTERM does."""
+
+import argparse
+import sys
+
+from study.commands.logs import jobs_of
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Ask it to stop and return at once: its running packs finish."""
+    sys.stdout.write(f"{jobs_of(options).stop()}: running packs finish, then it stops; evenkeel submit goes on\n")
+    return 0

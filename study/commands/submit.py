@@ -1,0 +1,32 @@
+"""`evenkeel submit`: run a study as a job of a Ray cluster."""
+
+import argparse
+import sys
+
+from study.errors import UserError
+from study.file.read import PRESETS, find_study, load_study
+from study.run.jobs import Jobs
+from study.run.places import Storage, TrackingUri
+
+FLAGS = ("track_later", "accept_changes", "keep_going", "retry_failed")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Submit, and say how to follow it. Raises UserError where the records have no place of their own."""
+    config = load_study(options.study, options.overrides)
+    if not (options.storage or config.storage):
+        raise UserError(
+            f"{options.study}: a job's records must lie where the cluster's nodes see them: give --storage, a shared "
+            "folder or a URL"
+        )
+    storage = Storage.of(config, options.storage)
+    tracking = TrackingUri.of(config, storage, options.tracking_uri)
+    config = config.model_copy(update={"storage": str(storage), "tracking": tracking.raw if tracking.key else None})
+    folder = find_study(options.study).parent
+    flags = [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(options, name)]
+    workers = ["--workers", str(options.workers)] if options.workers else []
+    jobs = Jobs(options.address, config.name, str(storage))
+    job = jobs.submit(config, None if folder == PRESETS else folder, [*flags, *workers])
+    where = f"{options.study} --storage {storage} --address {jobs.address}"
+    sys.stdout.write(f"{job}\nfollow it: evenkeel logs {where} --follow\nstop it:   evenkeel stop {where}\n")
+    return 0
