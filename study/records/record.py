@@ -104,7 +104,7 @@ def _shape(cls: type) -> type[BaseModel]:
     kinds: dict[str, Any] = {
         f.name: (hints[f.name], ... if f.default is f.default_factory is MISSING else None) for f in fields(cls)
     }
-    return create_model(cls.__name__, __config__=ConfigDict(strict=True, extra="forbid"), **kinds)
+    return create_model(cls.__name__, __config__=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False), **kinds)
 
 
 def _sum(contents: dict[str, Any]) -> str:
