@@ -17,7 +17,7 @@ import pytest
 from mlflow import MlflowClient
 
 from study.run.places import own_database
-from study.tracking.messages import Summary
+from study.tracking.messages import Attach, Summary
 from tests.test_ledger import record
 from tests.test_report_browser import BROWSER
 from tests.test_tracking import START, connect
@@ -38,6 +38,10 @@ def folder(tmp_path_factory) -> Path:
     for item in (replace(record(seed=0), trial=moved), record(seed=1), record("diverged", seed=2, note="not finite")):
         filler.fill(replace(item, metrics={"test_f1": 0.5, "val_map": 0.25}, curves={"train_loss": [0.5, 0.4]}))
     filler.summarize({"ral": Summary({"default/score": 0.75, "worst_drop/clip": -0.125}, {"verdict/clip": "steady"})})
+    (folder / "papers").mkdir()
+    (folder / "papers" / "report.html").write_text("<p>the report</p>")
+    (folder / "papers" / "study.yaml").write_text("name: tiny")
+    filler.attach(Attach(folder / "papers"))
     filler.close()
     assert filler.retry() == 0
     return folder
@@ -102,7 +106,13 @@ def test_the_experiment_opens_as_model_training_with_its_parents(folder, seen):
     text = seen("/#/experiments/1/runs?workflowType=machine_learning")
     assert "how steady is a loss when its hyperparameters move?" in text
     assert "Model registry" in text and "Judges" not in text
-    assert "ral" in text and "4 matching runs" in text
+    assert "ral" in text and "5 matching runs" in text
+
+
+def test_the_report_is_read_in_the_run_of_the_study(folder, seen):
+    place = place_of(folder, "tiny: report").replace("?", "/artifacts/report.html?")
+    text = seen(place)
+    assert "study.yaml" in text and "Path:" in text and "artifacts/report.html" in text
 
 
 def test_a_link_of_the_description_shows_charts_in_sections(folder, seen):

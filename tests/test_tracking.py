@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from study.run.places import own_database
 from study.tracking.database import make_database
 from study.tracking.driver import Tracker
 from study.tracking.filler import FIRST_PAUSE_S, Filler
-from study.tracking.messages import About, Setup, Start
+from study.tracking.messages import About, Attach, Setup, Start
 from study.tracking.read import read_experiment
 from study.tracking.tags import pieces, trial_tags
 from tests.test_ledger import record
@@ -275,6 +276,67 @@ def test_the_experiment_says_what_it_is_and_where_to_click(tmp_path, records):
     text = experiment.tags["mlflow.note.content"]
     assert "how steady" in text and "tags.moved" in text
     assert all(f"/experiments/{experiment.experiment_id}/runs?" in line for line in text.splitlines() if "](" in line)
+
+
+class TestFiles:
+    """The study's and each loss's own, and those beside a record."""
+
+    @pytest.fixture
+    def report(self, tmp_path) -> Path:
+        (tmp_path / "papers").mkdir()
+        (tmp_path / "papers" / "report.html").write_text("the report")
+        return tmp_path / "papers"
+
+    def names(self, folder: Path, kind: str) -> dict[str, list[str]]:
+        client = MlflowClient(own_database(folder))
+        found = client.search_runs(
+            [client.get_experiment_by_name("tiny").experiment_id], f"tags.`evenkeel.kind` = '{kind}'"
+        )
+        return {run.info.run_id: [file.path for file in client.list_artifacts(run.info.run_id)] for run in found}
+
+    def test_of_the_study_are_on_top_and_there_once(self, tmp_path, records, report):
+        for item in records[:2]:
+            late = replace(item, started=time.time(), ended=time.time())
+            with connect(Tracker, tmp_path)[0] as tracker:
+                tracker.start(START, [], 0)
+                tracker.submit(late)
+                tracker.attach([Attach(report), Attach(report, "ral")])
+                assert tracker.finish() == 0
+        client = MlflowClient(own_database(tmp_path))
+        (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
+        newest = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])[0]
+        assert self.names(tmp_path, "study") == {newest.info.run_id: ["report.html"]}
+        (parent,) = self.names(tmp_path, "loss").items()
+        assert parent[1] == ["report.html"] and parent[0] in newest.data.tags["mlflow.note.content"]
+
+    def test_beside_a_record_come_with_its_run(self, tmp_path, records):
+        (tmp_path / "predictions.npz").write_bytes(b"numbers")
+        place = (tmp_path / "predictions.npz").as_uri()
+        with Tracker(setup_of(tmp_path), print, print, lambda record: [place] if record.files else []) as tracker:
+            tracker.start(START, [], 0)
+            tracker.submit(replace(records[0], files={"predictions": "predictions.npz"}))
+            tracker.submit(records[1])
+            assert tracker.finish() == 0
+        assert sorted(self.names(tmp_path, "trial").values()) == [[], ["predictions.npz"]]
+
+    def test_without_a_place_for_them_only_a_word_is_said(self, tmp_path, records, report):
+        (tmp_path / "closed").write_text("a file is no folder")
+        filler, said = connect(Filler, tmp_path)
+        filler.setup = replace(filler.setup, artifacts=str(tmp_path / "closed" / "below"))
+        filler.start(START)
+        filler.attach(Attach(report))
+        filler.fill(records[0], [(report / "report.html").as_uri()])
+        assert filler.retry() == 0 and len(runs(tmp_path)[1]) == 1
+        assert len(said) == 1 and said[0].startswith("MLflow shows no files")
+
+    def test_wait_for_a_server_that_is_down(self, tmp_path, report):
+        filler, _ = connect(Filler, tmp_path)
+        filler.start(START)
+        filler.down = True
+        filler.attach(Attach(report))
+        assert not self.names(tmp_path, "study")
+        filler.retry(at_once=True)
+        assert list(self.names(tmp_path, "study").values()) == [["report.html"]]
 
 
 def test_what_an_older_version_logged_is_read_and_then_logged_again(tmp_path, records):

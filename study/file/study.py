@@ -68,6 +68,9 @@ class StudyConfig(Settings):
     tracking: Annotated[str, BeforeValidator(_tracking)] | None = Field(
         None, description="an MLflow tracking URI; a database in the study's folder if none"
     )
+    tracking_files: bool = Field(
+        False, description="whether files beside a record (predictions, pictures) are shown by its run in MLflow"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,16 @@ from trainables import Trial
 from trainables.settings import places
 from trainables.trial import identity_of
 
-HARMLESS = ("description", "reproduces", "storage", "tracking", "resources", "margin", "trainable.vary")
+HARMLESS = (
+    "description",
+    "reproduces",
+    "storage",
+    "tracking",
+    "tracking_files",
+    "resources",
+    "margin",
+    "trainable.vary",
+)
 """Keys that decide no result, or repeat another; paths are harmless too, since contents are known by their hashes."""
 
 SEARCHED = ("designs.search", "metric", "seeds", "losses")

@@ -11,18 +11,15 @@ from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
 from reports.statistics import t_interval
 from reports.table import facts_of
-from study.records.ledger import Ledger
-from study.records.table import table_from_ledger
 from study.tracking.driver import Summary
 
 SEED = 0
 """Of the resampling in the summaries."""
 
 
-def summaries(ledger: Ledger) -> dict[str, Summary]:
+def summaries(table: pd.DataFrame) -> dict[str, Summary]:
     """By loss: the score at its default with its interval, the worst drop and verdict of each hyperparameter, the best
     tuned score. Undefined numbers are left out."""
-    table = table_from_ledger(ledger)
     rng = np.random.default_rng(SEED)
     found = {loss: Summary(_default(table, loss)) for loss in losses_of(table)}
     for cell in Verdicts().compute(table, rng).cells.values():

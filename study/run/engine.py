@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from reports.facts import StudyFacts
@@ -23,12 +24,14 @@ from study.run.heartbeat import Heartbeat
 from study.run.lease import Lease
 from study.run.places import Storage, TrackingUri
 from study.run.reasons import reasons
+from study.run.renewal import Renewal
 from study.run.resume import healed, nothing_missing, usable
 from study.run.roles import Display, Ended, Options, Runner
+from study.run.shown import show, summarize, tracker_of
 from study.run.signals import Signals
 from study.run.tracked import Tracked
 from study.run.worker import STOPPING, Context, check_data
-from study.tracking.driver import Setup, Start, Summary, Tracker
+from study.tracking.driver import Start, Tracker
 from trainables import TrainableError, Trial
 from trainables.cache import default_cache
 from trainables.data.summary import Oddity
@@ -111,14 +114,15 @@ class Run:
         stored = self.ledger.read_study()
         if complete and stored and stored.config == _shown(self.config) and marker.holds(self._recorded()):
             return self._end(0, None)
-        with _tracker(uri, self.config, self.options, self.display) as tracker:
+        with tracker_of(uri, self.config, self.options, self.ledger, self.display.say) as tracker:
             feed = None
             if complete and stored:  # only the words of the study, or MLflow, may have changed
                 self._start(tracker, stored.summary["data"])
             else:
                 feed = self._run(tracker, make_runner)
-            tracker.summarize(_summaries(self.ledger))
-            num_untracked = tracker.finish()
+            with TemporaryDirectory() as folder:
+                show(tracker, self.ledger, self.planned, Path(folder), self.display.say)
+                num_untracked = tracker.finish()
         if not num_untracked:
             marker.write(self._recorded())
         return self._end(num_untracked, feed)
@@ -153,11 +157,12 @@ class Run:
             self._start(tracker, facts)
             self.display.begin(self.total, Counter(entry.state for entry in self.entries.values()))
             try:
-                for _ in range(ROUNDS):  # a record that was damaged meanwhile is run once more
-                    feed = self._feed(tracker)
-                    if feed.over or self._drive(feed, runner, context).stopping:
-                        break
-                    self.entries = healed(self.ledger, self.display.say)
+                with Renewal(lambda: summarize(tracker, self.ledger), lambda: self.num_new, self.display.say):
+                    for _ in range(ROUNDS):  # a record that was damaged meanwhile is run once more
+                        feed = self._feed(tracker)
+                        if feed.over or self._drive(feed, runner, context).stopping:
+                            break
+                        self.entries = healed(self.ledger, self.display.say)
             finally:
                 self.display.end()
         if feed and feed.full:
@@ -230,12 +235,6 @@ class Run:
         return {"sweep": found["sweep"], "sobol": found["sobol"], **self.planner.num_search_trials(loss)}
 
 
-def _summaries(ledger: Ledger) -> dict[str, Summary]:
-    from study.records.summaries import summaries
-
-    return summaries(ledger)
-
-
 def _former(ledger: Ledger) -> StudyFacts | None:
     """The facts under which the recorded trials ran."""
     stored = ledger.read_study()
@@ -291,19 +290,3 @@ def _shown(config: StudyConfig) -> dict[str, Any]:
     """The configuration as it may be written down: without the secrets of a tracking URI."""
     tracking = config.tracking and str(TrackingUri(config.tracking, "tracking", Storage("")))
     return config.model_dump(mode="json") | {"tracking": tracking}
-
-
-def _tracker(uri: TrackingUri, config: StudyConfig, options: Options, display: Display) -> Tracker:
-    def outage(text: str) -> None:
-        display.say(f"MLflow at {uri} does not answer ({uri.hide(text)}); trials go on and are tracked later")
-
-    tracker = Tracker(
-        Setup(uri.raw, config.name, uri.database, uri.artifacts, Path(default_cache())), outage, display.say
-    )
-    if uri.key and not options.track_later and (problem := tracker.check()):
-        tracker.close()
-        raise UserError(
-            f"{uri.blamed}: does not answer ({uri.hide(problem)}); start the server, correct the URI, or give "
-            "--track-later to run now and let a later run fill MLflow"
-        )
-    return tracker

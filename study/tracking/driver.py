@@ -15,6 +15,7 @@ from study.records.record import TrialRecord
 from study.tracking.messages import (
     About,
     Announce,
+    Attach,
     Check,
     Checked,
     Finish,
@@ -54,6 +55,7 @@ class Pipe:
     def __init__(self, setup: Setup, hear: Callable[[Message], None]) -> None:
         self.hear, self.num_submitted = hear, 0
         self.answers: queue.Queue[Message] = queue.Queue()
+        self.telling = threading.Lock()  # summaries come from another thread
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", SERVE.format(path=sys.path)],
             stdin=subprocess.PIPE,
@@ -70,7 +72,7 @@ class Pipe:
     def tell(self, order: Order) -> None:
         """Returns at once."""
         self.num_submitted += isinstance(order, Submit)
-        with suppress(BrokenPipeError):  # the listener says so
+        with self.telling, suppress(BrokenPipeError):  # the listener says so
             self.stdin.write(to_line(order))
             self.stdin.flush()
 
@@ -92,11 +94,18 @@ class Pipe:
 class Tracker:
     """Starts a filling process at once, so that MLflow is imported while the driver still plans.
 
-    `on_outage` hears why the server does not answer, `say` what a user may read.
+    `on_outage` hears why the server does not answer, `say` what a user may read; `files_of` gives the URLs of the files
+    beside a record that its run is to show.
     """
 
-    def __init__(self, setup: Setup, on_outage: Callable[[str], None], say: Callable[[str], None]) -> None:
-        self.setup = replace(setup, source=provenance() | setup.source)
+    def __init__(
+        self,
+        setup: Setup,
+        on_outage: Callable[[str], None],
+        say: Callable[[str], None],
+        files_of: Callable[[TrialRecord], list[str]] = lambda record: [],
+    ) -> None:
+        self.setup, self.files_of = replace(setup, source=provenance() | setup.source), files_of
         self.on_outage, self.say = on_outage, say
         self.counts: dict[str, Counter[str]] = {}
         self.counted_at = self.said_at = time.monotonic()
@@ -126,7 +135,7 @@ class Tracker:
 
     def submit(self, record: TrialRecord) -> None:
         """Track a record soon; returns at once. The parents' counts follow now and then."""
-        self.pipes[share_of(record.id, len(self.pipes))].tell(Submit(record))
+        self.pipes[share_of(record.id, len(self.pipes))].tell(Submit(record, self.files_of(record)))
         self.counts.setdefault(record.trial.label, Counter())[record.state] += 1
         if time.monotonic() - self.counted_at > COUNT_EVERY_S:
             self.counted_at = time.monotonic()
@@ -134,12 +143,17 @@ class Tracker:
 
     def summarize(self, summaries: dict[str, Summary]) -> None:
         """Show the summaries by loss, and how many trials are recorded, on the parent runs; returns at once."""
-        counted = {label: counts_of(counter) for label, counter in self.counts.items()}
+        counted = {label: counts_of(counter.copy()) for label, counter in self.counts.copy().items()}
         shown = {
             label: replace(summaries.get(label, Summary()), numbers=numbers | summaries.get(label, Summary()).numbers)
             for label, numbers in counted.items()
         }
         self.pipes[0].tell(Summarize(shown))
+
+    def attach(self, orders: Iterable[Attach]) -> None:
+        """Show files; returns at once, and they must stay until all is tracked."""
+        for order in orders:
+            self.pipes[0].tell(order)
 
     def finish(self, limit_s: float = GIVE_UP_S) -> int:
         """Wait until all is tracked, or the server was silent for `limit_s`; returns how many trials are missing."""
@@ -184,4 +198,4 @@ def provenance() -> dict[str, str]:
     return {"mlflow.user": getpass.getuser(), "mlflow.source.name": "evenkeel", "mlflow.source.type": "LOCAL"} | commit
 
 
-__all__ = ["About", "Setup", "Start", "Summary", "Tracker"]
+__all__ = ["About", "Attach", "Setup", "Start", "Summary", "Tracker"]

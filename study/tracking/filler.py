@@ -9,15 +9,16 @@ import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
 from study.records.record import TrialRecord
+from study.tracking.artifacts import log_file
 from study.tracking.database import client, first_line, make_database, template
 from study.tracking.experiment import described, open_experiment
-from study.tracking.messages import Setup, Start, Summary
+from study.tracking.messages import Attach, Setup, Start, Submit, Summary
 from study.tracking.read import runs_of
 from study.tracking.tags import (
     CURRENT_LAYOUT,
@@ -56,11 +57,12 @@ class Filler:
 
     def __init__(self, setup: Setup, on_outage: Callable[[str], None], say: Callable[[str], None]) -> None:
         self.setup, self.on_outage, self.say = setup, on_outage, say
-        self.missed: deque[TrialRecord] = deque()
+        self.missed: deque[Submit] = deque()
+        self.unattached: list[Attach] = []
         self.runs: dict[str, Known] = {}
         self.parents: dict[str, str] = {}
         self.begun: Start | None = None
-        self.down = self.opened = self.ever_opened = False
+        self.down = self.opened = self.ever_opened = self.keeps_no_files = False
         self.pause, self.again_at = FIRST_PAUSE_S, 0.0
 
     def warm(self) -> None:
@@ -85,10 +87,15 @@ class Filler:
         """Open the runs of trials that are about to run: MLflow shows them as running."""
         self._try(lambda: [self._run(trial, now, {}) for trial in trials])
 
-    def fill(self, record: TrialRecord) -> None:
-        """Track a record, unless the server is down."""
-        if not self._try(lambda: self._log(record)):
-            self.missed.append(record)
+    def fill(self, record: TrialRecord, files: Sequence[str] = ()) -> None:
+        """Track a record, with files that lie beside it, unless the server is down."""
+        if not self._try(lambda: self._log(record, files)):
+            self.missed.append(Submit(record, list(files)))
+
+    def attach(self, order: Attach) -> None:
+        """Files of a loss, or of the study; with a word where MLflow's place for files cannot be reached."""
+        if not self._try(lambda: self._attach(order)):
+            self.unattached.append(order)
 
     def summarize(self, summaries: dict[str, Summary]) -> None:
         """What the parents show, by loss."""
@@ -104,9 +111,12 @@ class Filler:
             self.down = False
             self._try(self._open)
         while self.missed and not self.down:
-            record = self.missed.popleft()
-            if not self._try(lambda record=record: self._log(record)):  # type: ignore[misc]
-                self.missed.appendleft(record)
+            submit = self.missed.popleft()
+            if not self._try(lambda submit=submit: self._log(submit.record, submit.files)):  # type: ignore[misc]
+                self.missed.appendleft(submit)
+        waiting, self.unattached = self.unattached, []
+        for order in waiting:
+            self.attach(order)
         if not self.down:
             self.pause = FIRST_PAUSE_S
         return len(self.missed)
@@ -209,7 +219,7 @@ class Filler:
             self._log_data(run.info.run_id, trial)
         return self.runs[trial.id].run
 
-    def _log(self, record: TrialRecord) -> None:
+    def _log(self, record: TrialRecord, files: Sequence[str]) -> None:
         """Log everything of a trial once and close its run. Times come from the record: repeatable."""
         from mlflow.entities import Metric, Param, RunTag
 
@@ -226,6 +236,8 @@ class Filler:
         while metrics or words or late:
             self.client.log_batch(run, metrics[:METRICS_A_CALL], words[:PARAMS_A_CALL], late)
             metrics, words, late = metrics[METRICS_A_CALL:], words[PARAMS_A_CALL:], []
+        for url in files:
+            self._keep(lambda url=url: log_file(self.client, run, url))  # type: ignore[misc]
         self.client.set_terminated(run, status, end_time=ended)
         self.runs[record.id] = Known(run, status)
 
@@ -243,6 +255,35 @@ class Filler:
             tags = {KIND: "loss", LAYOUT: CURRENT_LAYOUT, "loss": label, **self.setup.source}
             self.parents[label] = self.client.create_run(self.experiment, run_name=label, tags=tags).info.run_id
         return self.parents[label]
+
+    def _attach(self, order: Attach) -> None:
+        run = self._study_run() if order.label is None else self._parent(order.label)
+        self._keep(lambda: self.client.log_artifacts(run, str(order.folder)))
+
+    def _keep(self, log: Callable[[], None]) -> None:
+        """A server may keep runs and have no place for files that this machine reaches: that stops nothing."""
+        try:
+            log()
+        except Exception as error:  # whatever that place says
+            if not self.keeps_no_files:
+                self.say(f"MLflow shows no files, its place for them cannot be written ({first_line(error)})")
+            self.keeps_no_files = True
+
+    def _study_run(self) -> str:
+        """The run that shows the study's files: the newest of all, so that it stands on top of MLflow's first page."""
+        former = [run.info.run_id for run in runs_of(self.client, self.experiment, "study")]
+        newest = self.client.search_runs([self.experiment], max_results=1, order_by=["attributes.start_time DESC"])
+        if newest and newest[0].info.run_id in former:
+            return newest[0].info.run_id
+        assert self.begun
+        tags = {KIND: "study", LAYOUT: CURRENT_LAYOUT, **self.setup.source}
+        losses = (f"- [{label}](#/experiments/{self.experiment}/runs/{run})" for label, run in self.parents.items())
+        tags[NOTE] = "\n".join([described(self.begun.about, self.experiment)[NOTE], "", "Losses:", "", *losses])
+        run = self.client.create_run(self.experiment, run_name=f"{self.setup.study}: report", tags=tags).info.run_id
+        self.client.set_terminated(run, "FINISHED")
+        for old in former:
+            self.client.delete_run(old)
+        return run
 
     def _summarize(self, summaries: dict[str, Summary]) -> None:
         from mlflow.entities import Metric, RunTag

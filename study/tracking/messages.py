@@ -83,9 +83,18 @@ class Announce:
 
 @dataclass(frozen=True)
 class Submit:
-    """Track this record."""
+    """Track this record, with the files that its run shows: URLs that fsspec opens."""
 
     record: TrialRecord
+    files: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Everything in a folder is shown as files by the run of a loss, by its label, or by the study's own."""
+
+    folder: Path
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,7 @@ class Said:
     text: str
 
 
-Order = Setup | Check | Start | Announce | Submit | Summarize | Finish
+Order = Setup | Check | Start | Announce | Submit | Summarize | Attach | Finish
 Answer = Checked | Finished | Left | Outage | Said
 Message = Order | Answer
 _ADAPTERS: dict[str, TypeAdapter[Message]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Message)}

@@ -15,6 +15,7 @@ from study.tracking.filler import Filler
 from study.tracking.messages import (
     Announce,
     Answer,
+    Attach,
     Check,
     Checked,
     Finish,
@@ -80,10 +81,12 @@ def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, 
             filler.start(message)
         case Announce(trials=trials, now=now) if not busy:
             filler.announce(trials, now)
-        case Submit(record=record):
-            filler.fill(record)
+        case Submit(record=record, files=files):
+            filler.fill(record, files)
         case Summarize(summaries=summaries):
             filler.summarize(summaries)
+        case Attach():
+            filler.attach(message)
         case Finish(limit_s=limit_s):
             answer(Finished(_finish(filler, limit_s, answer)))
 

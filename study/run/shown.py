@@ -1,0 +1,59 @@
+"""What a run shows in MLflow besides its trials, as they come and at its end. It needs pandas, but no trial waits."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from study.errors import UserError
+from study.file.study import StudyConfig
+from study.records.ledger import Ledger
+from study.records.record import TrialRecord
+from study.run.places import TrackingUri
+from study.run.roles import Options
+from study.tracking.driver import Setup, Tracker
+from trainables import Trial
+from trainables.cache import default_cache
+
+Say = Callable[[str], None]
+
+
+def tracker_of(uri: TrackingUri, config: StudyConfig, options: Options, ledger: Ledger, say: Say) -> Tracker:
+    """The study's way to MLflow. Raises UserError when a server that was named does not answer."""
+
+    def outage(text: str) -> None:
+        say(f"MLflow at {uri} does not answer ({uri.hide(text)}); trials go on and are tracked later")
+
+    def files_of(record: TrialRecord) -> list[str]:
+        names = record.files if config.tracking_files else ()
+        return [ledger.folder.fs.unstrip_protocol(ledger.file(record, name)) for name in names]
+
+    setup = Setup(uri.raw, config.name, uri.database, uri.artifacts, Path(default_cache()))
+    tracker = Tracker(setup, outage, lambda text: say(uri.hide(text)), files_of)
+    if uri.key and not options.track_later and (problem := tracker.check()):
+        tracker.close()
+        raise UserError(
+            f"{uri.blamed}: does not answer ({uri.hide(problem)}); start the server, correct the URI, or give "
+            "--track-later to run now and let a later run fill MLflow"
+        )
+    return tracker
+
+
+def summarize(tracker: Tracker, ledger: Ledger) -> None:
+    """Numbers and verdicts of each loss, from what is recorded by now."""
+    from study.records.summaries import summaries
+    from study.records.table import table_from_ledger
+
+    tracker.summarize(summaries(table_from_ledger(Ledger(ledger.storage, ledger.study))))  # perhaps beside its reader
+
+
+def show(tracker: Tracker, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say) -> None:
+    """The same, and files of the study and of each loss. `folder` must stay until all is tracked."""
+    from study.records.papers import papers
+    from study.records.summaries import summaries
+    from study.records.table import table_from_ledger
+
+    table = table_from_ledger(ledger)
+    tracker.summarize(summaries(table))
+    try:
+        tracker.attach(papers(ledger.study_record(), table, planned, folder))
+    except (OSError, ValueError) as error:
+        say(f"MLflow gets no report ({error})")
