@@ -1,17 +1,19 @@
 """A whole study in this process, with real training and a real MLflow database."""
 
 from collections import Counter
+from functools import partial
 
 import pandas as pd
 import pytest
 import torch
+from mlflow import MlflowClient
 
 from reports.table import facts_of
 from study.errors import UserError
 from study.file.read import load_study
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
-from study.run import engine
+from study.run import engine, renewal
 from study.run.lease import Lease
 from study.run.places import own_database
 from study.run.serial import SerialRunner
@@ -103,6 +105,41 @@ def test_mlflow_alone_gives_the_same_table(finished):
     from_mlflow = table_from_mlflow(own_database(folder / "storage"), "tiny")
     pd.testing.assert_frame_equal(from_ledger, from_mlflow)
     assert facts_of(from_ledger) == facts_of(from_mlflow)
+
+
+def shown(storage, kind):
+    """The runs of a kind by name, and MLflow's client."""
+    client = MlflowClient(own_database(storage))
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    found = client.search_runs([experiment], f"tags.`evenkeel.kind` = '{kind}'")
+    return client, {run.info.run_name: run for run in found}
+
+
+def test_mlflow_shows_the_whole_study(finished):
+    folder, *_ = finished
+    table = table_from_ledger(ledger_of(folder / "storage"))
+    client, found = shown(folder / "storage", "study")
+    files = {file.path: file.file_size for file in client.list_artifacts(found["tiny: report"].info.run_id)}
+    assert set(files) == {"plan.csv", "report.html", "study.yaml"} and min(files.values()) > 100
+    client, losses = shown(folder / "storage", "loss")
+    for label, rows in table.groupby("loss"):
+        numbers = losses[label].data.metrics
+        assert numbers["trials/recorded"] == numbers["trials/planned"] == len(rows) and numbers["rate/diverged"] == 0
+        figures = [file.path for file in client.list_artifacts(losses[label].info.run_id)]
+        assert figures == ([] if label == "bce" else ["robustness.html"])
+    default = table[(table.loss == "ral") & (table.design == "sweep") & table.moved.isna()].test_f1
+    assert losses["ral"].data.metrics["default/score"] == pytest.approx(default.mean())
+
+
+def test_scores_are_renewed_while_trials_run(finished, tmp_path, monkeypatch):
+    folder, *_ = finished
+    monkeypatch.setattr(renewal, "SHARE", 1.0)
+    monkeypatch.setattr(engine, "Renewal", partial(renewal.Renewal, every_s=0.05))
+    run(folder / "tiny.yaml", tmp_path)
+    client, losses = shown(tmp_path, "loss")
+    history = client.get_metric_history(losses["ral"].info.run_id, "default/score")
+    assert len(history) > 1
+    same_numbers(table_from_ledger(ledger_of(tmp_path)), table_from_ledger(ledger_of(folder / "storage")), 1e-6)
 
 
 def test_a_killed_study_goes_on_and_ends_the_same(finished, tmp_path):

@@ -3,15 +3,17 @@
 import csv
 import time
 
+import pytest
 import yaml
 
+from reports.table import facts_of
 from study.records.papers import papers
 from study.records.record import StudyRecord
 from study.records.summaries import summaries
 from study.run.renewal import SHARE, Renewal
 from tests.synthetic import table
 from tests.test_ledger import record
-from tests.test_sections import sharp
+from tests.test_sections import STUDIES, sharp
 
 
 def test_papers_are_the_study_the_plan_the_report_and_a_figure_a_loss(tmp_path, rng):
@@ -26,6 +28,13 @@ def test_papers_are_the_study_the_plan_the_report_and_a_figure_a_loss(tmp_path, 
     for order in losses:
         text = (order.folder / "robustness.html").read_text()
         assert f'"name":"{order.label}"' in text and "<script src" not in text  # nothing from elsewhere
+
+
+@pytest.mark.parametrize("kind", ["empty", "one trial", "all diverged", "all failed"])
+def test_of_a_poor_study_there_is_a_report_too(kind, tmp_path, rng):
+    trials = STUDIES[kind](rng)
+    study, *_ = papers(StudyRecord({"name": "tiny"}, {}), trials, [], tmp_path)
+    assert (study.folder / "report.html").exists() and set(summaries(trials)) == set(facts_of(trials).losses)
 
 
 def test_a_parent_says_how_its_loss_does(rng):

@@ -159,10 +159,10 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
     working = Filler._log
     broken = {"down": True}
 
-    def log(self, item):
+    def log(self, item, files):
         if broken["down"]:
             raise ConnectionError("no route")
-        working(self, item)
+        working(self, item, files)
 
     monkeypatch.setattr(Filler, "_log", log)
     filler.start(START)
