@@ -1,7 +1,7 @@
 """What MLflow shows as files: the study file, the plan and the report of the study, a figure of each loss."""
 
-import csv
 from collections.abc import Iterable
+from csv import writer
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def _write_plan(planned: Iterable[Trial], path: Path) -> None:
     trials = list(planned)
     names = list(dict.fromkeys(name for trial in trials for name in trial.setting))
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
+        rows = writer(file)
         rows.writerow(["trial_id", "loss", "design", "moved", "seed", *names])
         for trial in trials:
             setting = [trial.setting.get(name) for name in names]
