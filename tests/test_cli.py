@@ -14,7 +14,7 @@ import pytest
 
 from search_spaces import SPACES
 from study.cli import COMMANDS, _parser, main
-from study.errors import EXIT_BAD_INPUT, EXIT_OK, UserError
+from study.errors import EXIT_BAD_INPUT, EXIT_OK, EXIT_STORAGE, UserError
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
 from study.run.places import Storage, TrackingUri
@@ -349,3 +349,10 @@ def test_a_taken_port_is_one_message(tmp_path, capsys):
         port = str(taken.getsockname()[1])
         assert main(["ui", "demo", "--storage", str(tmp_path), "--port", port]) == EXIT_BAD_INPUT
     assert f"--port {port}: cannot be used" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EVENKEEL_CACHE", "/proc/none/here")
+    assert main(["run", str(tiny), "--storage", str(tmp_path / "storage"), "--serial"]) == EXIT_STORAGE
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "cannot be written" in line]
+    assert line.startswith("evenkeel: the cache /proc/none/here (EVENKEEL_CACHE): cannot be written (No such file")

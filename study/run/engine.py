@@ -16,6 +16,7 @@ from study.plan.planner import Planner
 from study.records.about import about
 from study.records.entry import Entry
 from study.records.facts import facts_of_study, read_facts
+from study.records.folder import storage_error
 from study.records.ledger import CLOSED, Ledger
 from study.records.packed import NUM_RECORDS
 from study.records.record import StudyRecord
@@ -268,6 +269,8 @@ def _facts(config: StudyConfig, context: Context, runner: Runner, display: Displ
             return runner.call(check_data, context, seeds)
     except TrainableError as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        raise storage_error(error, f"the cache {context.cache} (EVENKEEL_CACHE)") from error
 
 
 def _refuse_several_labels(config: StudyConfig, facts: dict[str, Any]) -> None:
