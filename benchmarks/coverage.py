@@ -7,7 +7,7 @@ seeds that vary initial weights and order alone, no image error, BCa intervals o
 
 The backbone is warm-started once, on scenes that no study sees, and frozen: it is the same for all, as these studies
 say of themselves. Everything runs in this process or in one a core; no Ray.
-Run: python -m benchmarks.coverage  (about eleven minutes on two cores; --keep to go on where it stopped)
+Run: python -m benchmarks.coverage  (some ten minutes on two idle cores; --keep to go on where it stopped)
 """
 
 import argparse
