@@ -1,6 +1,7 @@
 """The little of a record that planning, searching and counting need: a study of a million trials fits into memory."""
 
 from dataclasses import dataclass
+from sys import intern
 
 from study.records.record import TrialRecord
 
@@ -28,7 +29,7 @@ class Entry:
             design=trial.design,
             state=record.state,
             identity=trial.identity,
-            scores={name: value for name, value in record.metrics.items() if name.startswith("val_")},
+            scores={intern(name): value for name, value in record.metrics.items() if name.startswith("val_")},
             wall_s=record.wall_s,
             reason=reason_of(record.note or "") if record.state == "failed" else "",
         )

@@ -21,7 +21,7 @@ from study.errors import EXIT_CLUSTER, ClusterError, UserError
 from study.records.ledger import TUNE
 from study.run.supervisor import USUAL_FOLDERS, short_folder
 from study.run.watchdog import Watchdog, last_words
-from study.run.worker import Context, Report, execute
+from study.run.worker import Context, Pack, Report, execute
 from trainables.machine import usable_cpus
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
@@ -84,7 +84,7 @@ def _tune_classes() -> tuple[Any, type, type]:
         def __init__(self, feed: "Feed", context: Context) -> None:
             super().__init__(metric="pack", mode="max")
             self.feed, self.context = feed, context
-            self.numbers: dict[str, int] = {}
+            self.packs: dict[str, Pack] = {}
 
         def __getstate__(self) -> dict[str, Any]:
             """Tune pickles its searcher for a restore that is never used; the feed holds open connections."""
@@ -99,15 +99,14 @@ def _tune_classes() -> tuple[Any, type, type]:
             pack = self.feed.next()
             if pack is None:
                 return None
-            self.numbers[trial_id] = pack.number
+            self.packs[trial_id] = pack
             return {"pack": pack, "context": self.context}
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            number = self.numbers.pop(trial_id)
-            if result and "report" in result:
-                self.feed.finished(number, result["report"])
-            else:
-                self.feed.finished(number, Report(error=WORKER_DIED))
+            pack, report = self.packs.pop(trial_id), (result or {}).get("report", Report(error=WORKER_DIED))
+            self.feed.finished(pack.number, report)
+            for kept in (pack.trials, report.states, report.scores):  # Tune keeps configurations and results for good
+                kept.clear()
 
         def save(self, checkpoint_path: str) -> None: ...
 

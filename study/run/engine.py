@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -184,14 +184,14 @@ class Run:
             self.display.trial(state)
             if record := self.ledger.find(trial_id):
                 tracker.submit(record)
-                self.entries[trial_id] = Entry.of(record)
+                self.entries[trial_id] = replace(Entry.of(record), scores=feed.known[trial_id].scores)
             if state in CLOSED:
                 self.unpacked.append(trial_id)
             if len(self.unpacked) >= 2 * NUM_RECORDS:
                 self._pack(NUM_RECORDS)
 
         resources = self.config.resources
-        return Feed(
+        feed = Feed(
             self.planned,
             _searches(self.planner),
             self.ledger,
@@ -202,6 +202,7 @@ class Run:
             on_trial=on_trial,
             on_pack=tracker.announce,
         )
+        return feed
 
     def _drive(self, feed: Feed, runner: Runner, context: Context) -> Feed:
         def stop() -> None:

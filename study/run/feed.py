@@ -109,7 +109,8 @@ class Feed:
         return self.planned.popleft() if self.planned else None
 
     def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:
-        self.known[trial_id] = Known(state, scores)
+        searched = [self.searches.metric] if self.searches else []
+        self.known[trial_id] = Known(state, {name: scores.get(name) for name in searched})
         if state != "failed":
             self.start = None
         self.on_trial(trial_id, state)

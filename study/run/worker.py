@@ -60,6 +60,10 @@ class Pack:
 
     __repr__ = __str__
 
+    def __deepcopy__(self, memo: object) -> "Pack":
+        """Itself: Tune copies configurations."""
+        return self
+
 
 @dataclass(frozen=True)
 class Report:
