@@ -273,7 +273,7 @@ class TestCache:
     def test_contents_are_read_once(self, tmp_path, monkeypatch):
         import os
 
-        from trainables.data import places
+        from trainables.data import contents
 
         monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path / "cache"))
         chosen = csv_table(six(tmp_path))
@@ -281,7 +281,7 @@ class TestCache:
             os.utime(file, (1e9, 1e9))
         before = chosen.fingerprint()
         read = []
-        monkeypatch.setattr(places, "_crc", lambda path: read.append(path) or 0)
+        monkeypatch.setattr(contents, "_crc", lambda path: read.append(path) or 0)
         assert chosen.fingerprint() == before and not read
 
     def test_decoding_holds_no_set_in_memory(self, tmp_path):
@@ -381,12 +381,12 @@ def test_a_link_that_leads_nowhere_is_listed(tmp_path):
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
-    from trainables.data import places
+    from trainables.data import contents
 
     def locked(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(places, "_crc", locked)
+    monkeypatch.setattr(contents, "_crc", locked)
     with pytest.raises(TrainableError, match=r"im\d.png cannot be read .Permission denied.; make it readable"):
         csv_table(six(tmp_path)).fingerprint()
 

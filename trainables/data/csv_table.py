@@ -4,7 +4,6 @@ import codecs
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,12 +12,13 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from trainables.data.columns import AllBut, ClassesTable, GroupTable
+from trainables.data.contents import contents
 from trainables.data.decoding import decoded
 from trainables.data.image_set import SPLITS, ImageSet
 from trainables.data.labels import Meaning
 from trainables.data.load import check
 from trainables.data.overview import summary_of
-from trainables.data.places import ImageFile, checksums, place_of, zip_listing
+from trainables.data.places import ImageFile
 from trainables.data.rows import Rows, list_images, read_rows
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
@@ -235,7 +235,7 @@ class CsvTable(DataSettings):
             if other:
                 digest.update(content_of(self.path(other.file, f"{key}.file"), f"{key}.file"))
         files = {file for file in list_images(self).files if isinstance(file, ImageFile)}
-        for line in _contents(files, self.image_paths()):
+        for line in contents(files, self.image_paths()):
             digest.update(line.encode())
         return digest.hexdigest()[:16]
 
@@ -290,12 +290,3 @@ class CsvTable(DataSettings):
 
 def _named(rows: Rows, bad: dict[int, str]) -> list[str]:
     return [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]
-
-
-def _contents(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:
-    """The lines of all folders and zips, in the order of their paths."""
-    for path in sorted({str(path) for inside in paths.values() for path in inside}):
-        if not Path(path).is_dir():
-            yield from zip_listing(place_of(Path(path), "images"))
-            continue
-        yield from sorted(checksums(file for file in files if str(file.place.path) == path).values())

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from trainables.cache import made_once, write_whole
+from trainables.data.contents import checksums
 from trainables.data.pixels import BadImage, library, pixels
-from trainables.data.places import ImageFile, checksums
+from trainables.data.places import ImageFile
 from trainables.errors import TrainableError
 from trainables.machine import usable_cpus
 from trainables.progress import progress

@@ -12,9 +12,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from trainables.data.contents import checksums
 from trainables.data.decoding import decoded
 from trainables.data.image_set import ImageSet
-from trainables.data.places import ImageFile, Place, checksums
+from trainables.data.places import ImageFile, Place
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.table import counted, shown
 from trainables.errors import TrainableError

@@ -1,23 +1,16 @@
 """Where images lie: folders and zips, searched for the spellings in which tables refer to files."""
 
-import hashlib
-import json
 import os
 import re
-import time
 import unicodedata
 import zipfile
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
-from trainables.cache import default_cache, write_whole
 from trainables.errors import TrainableError
 
 SUFFIXES = (
@@ -25,9 +18,6 @@ SUFFIXES = (
     ".dcm",
 )  # fmt: skip
 """What may be added to an id, in this order, in any case."""
-
-SETTLED_S = 2.0
-"""A file that changed less than so many seconds ago may change again within the same time stamp: it is read."""
 
 
 @dataclass(frozen=True)
@@ -117,76 +107,6 @@ def _zip_place(path: Path, key: str, *_: int) -> Place:
             f"data.{key}: {path} is not a zip file ({error}); give a folder or a zip, unpack other archives"
         ) from error
     return Place(path, [info.filename for info in archive.infolist() if not info.is_dir()], archive)
-
-
-def zip_listing(place: Place) -> list[str]:
-    """`name size checksum` of every member of a zip."""
-    assert place.archive
-    members = sorted(place.archive.infolist(), key=lambda entry: entry.filename)
-    return [f"{info.filename} {info.file_size} {info.CRC}" for info in members]
-
-
-def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
-    """`name size checksum` of files: a zip's own, or CRC-32 of the bytes in a folder.
-
-    A file of a folder is read once: size, time of change and inode, kept in the cache, stand for its contents after.
-    Raises TrainableError for a file that cannot be read.
-    """
-    marks: dict[ImageFile, str] = {}
-    by_place: dict[Place, list[ImageFile]] = defaultdict(list)
-    for file in dict.fromkeys(files):
-        by_place[file.place].append(file)
-    for place, inside in by_place.items():
-        if place.archive:
-            infos = {info.filename: info for info in place.archive.infolist()}
-            marks |= {f: f"{f.name} {infos[f.name].file_size} {infos[f.name].CRC}" for f in inside}
-        else:
-            try:
-                marks |= _folder_checksums(place.path, inside)
-            except OSError as error:
-                raise unreadable(error) from error
-    return marks
-
-
-def _folder_checksums(folder: Path, files: list[ImageFile]) -> dict[ImageFile, str]:
-    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    store = Path(default_cache()) / "checksums" / f"{key}.json"
-    known = _remembered(store)
-    stamps = {}
-    for file in files:
-        status = (folder / file.name).stat()
-        stamps[file] = [status.st_size, status.st_mtime_ns, status.st_ino]
-    unread = [file for file in files if known.get(file.name, [None])[:3] != stamps[file]]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for file, checksum in zip(unread, pool.map(lambda file: _crc(folder / file.name), unread), strict=True):
-            known[file.name] = [*stamps[file], checksum]
-    marks = {file: f"{file.name} {known[file.name][0]} {known[file.name][3]}" for file in files}
-    if unread:
-        now = time.time()
-        _remember(store, {name: entry for name, entry in known.items() if now - entry[1] / 1e9 > SETTLED_S})
-    return marks
-
-
-def _crc(path: Path) -> int:
-    value = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            value = zlib.crc32(chunk, value)
-    return value
-
-
-def _remembered(store: Path) -> dict[str, list[int]]:
-    try:
-        return json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _remember(store: Path, entries: dict[str, list[int]]) -> None:
-    """Kept when the cache can be written; it only saves time."""
-    with suppress(OSError):
-        store.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(store, json.dumps(entries))
 
 
 def unreadable(error: OSError) -> TrainableError:
