@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -276,6 +277,21 @@ def test_the_experiment_says_what_it_is_and_where_to_click(tmp_path, records):
     text = experiment.tags["mlflow.note.content"]
     assert "how steady" in text and "tags.moved" in text
     assert all(f"/experiments/{experiment.experiment_id}/runs?" in line for line in text.splitlines() if "](" in line)
+
+
+def test_sqlite_knows_how_its_rows_are_spread(tmp_path, records, monkeypatch):
+    """Then it finds the best of many runs by an index; it guesses wrong otherwise."""
+    monkeypatch.setattr("study.tracking.filler.MANY_RUNS", 2)
+    filler, _ = connect(Filler, tmp_path)
+    filler.start(START)
+    for number, item in enumerate(records):
+        filler.fill(item)
+        filler.summarize({})
+        with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+            known = database.execute("select 1 from sqlite_master where name = 'sqlite_stat1'").fetchall()
+            assert bool(known) == (number >= 1)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        assert {"runs", "latest_metrics"} <= {table for (table,) in database.execute("select tbl from sqlite_stat1")}
 
 
 class TestFiles:

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from study.records.record import TrialRecord
 from study.tracking.artifacts import log_file
-from study.tracking.database import client, first_line, make_database, template
+from study.tracking.database import analyze, client, first_line, make_database, template
 from study.tracking.experiment import described, open_experiment
 from study.tracking.messages import Attach, Setup, Start, Submit, Summary
 from study.tracking.read import runs_of
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
+MANY_RUNS = 500
+"""From so many on an sqlite database is told how its rows are spread."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 120.0
 
 
@@ -293,3 +295,5 @@ class Filler:
             metrics = [Metric(key, value, now, 0) for key, value in summary.numbers.items()]
             tags = [RunTag(key, value) for key, value in summary.words.items()]
             self.client.log_batch(self._parent(label), metrics, tags=tags)
+        if self.setup.database and len(self.runs) >= MANY_RUNS:
+            analyze(self.setup.database)
