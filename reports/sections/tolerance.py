@@ -134,11 +134,6 @@ class Pool:
         return cross_fitted_best(resampled(self.test, rows), resampled(self.val, rows))
 
 
-def share_within(cloud: Cloud, rows: np.ndarray, pool: Pool, delta: float) -> np.ndarray:
-    """The share of settings within `delta` of the best of `pool`, for each row of seed numbers [R, S]: [R]."""
-    return share_above(cloud, rows, pool.best(rows) - delta)
-
-
 def share_above(cloud: Cloud, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
     """The share of settings that reach a score, for each row of seed numbers [R, S]: [R]."""
     means = nan_mean(resampled(cloud.test_HS, rows))
