@@ -112,6 +112,9 @@ def test_a_study_is_submitted_stopped_submitted_again_and_followed_to_its_end(se
 def test_what_cannot_be_submitted_is_one_message(study, tmp_path):
     nobody = f"http://127.0.0.1:{free_port()}"
     assert evenkeel("submit", study, "auto").returncode == EXIT_BAD_INPUT
+    secret = evenkeel("submit", study, nobody, "--tracking-uri", "http://ann:hush@host:5000")
+    assert secret.returncode == EXIT_BAD_INPUT and "holds a password or token" in secret.stderr
+    assert "hush" not in secret.stderr and "ann" not in secret.stderr
     away = evenkeel("submit", study, nobody)
     assert away.returncode == EXIT_CLUSTER and f"job server {nobody}" in away.stderr
     done = subprocess.run([sys.executable, "-m", "study", "submit", str(study)], capture_output=True, text=True)

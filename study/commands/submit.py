@@ -21,6 +21,11 @@ def execute(options: argparse.Namespace) -> int:
         )
     storage = Storage.of(config, options.storage)
     tracking = TrackingUri.of(config, storage, options.tracking_uri)
+    if str(tracking) != tracking.raw:
+        raise UserError(
+            f"{tracking.blamed}: holds a password or token, which would lie open on the cluster; start the "
+            "head with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or PGPASSWORD) and leave it out here"
+        )
     config = config.model_copy(update={"storage": str(storage), "tracking": tracking.raw if tracking.key else None})
     folder = find_study(options.study).parent
     flags = [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(options, name)]
