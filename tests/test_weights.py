@@ -211,6 +211,11 @@ def test_the_size_that_a_model_takes_is_said():
         TrainableError, match=r"image_size 32 does not fit vit_tiny_patch16_224, which takes 224; set it"
     ):
         check_size(build(backbone, 3, "cpu"), backbone, 32)
+    clip = Backbone(library="open_clip", name="ViT-S-32-alt")
+    with pytest.raises(TrainableError, match=r"ViT-S-32-alt, which takes 224; set it, or .*{force_image_size: 32}"):
+        check_size(build(clip, 3, "cpu"), clip, 32)
+    larger = Backbone(library="open_clip", name="ViT-S-32-alt", model_args={"force_image_size": 64})
+    check_size(build(larger, 3, "cpu"), larger, 64)
     other = Backbone(name="vit_tiny_patch16_224", model_args={"depth": 1, "img_size": 32})
     check_size(build(other, 3, "cpu"), other, 32)
 

@@ -70,10 +70,12 @@ def check_size(model: ImageModel, backbone: Backbone, image_size: int) -> None:
         model.features(np.zeros((1, image_size, image_size, channels), dtype=np.uint8))
     except (AssertionError, RuntimeError, ValueError) as error:
         config = getattr(model.module, "pretrained_cfg", None) or {}
-        taken = config["input_size"][-1] if "input_size" in config else None
+        own = getattr(model.module, "image_size", None)  # open_clip's
+        taken = config["input_size"][-1] if "input_size" in config else own[0] if isinstance(own, tuple) else own
+        argument = "img_size" if backbone.library == "timm" else "force_image_size"
         raise TrainableError(
             f"trainable.image_size {image_size} does not fit {backbone.name}"
-            + (f", which takes {taken}; set it, or give model_args: {{img_size: {image_size}}}" if taken else "")
+            + (f", which takes {taken}; set it, or give model_args: {{{argument}: {image_size}}}" if taken else "")
             + f" ({' '.join(str(error).split())[:120]})"
         ) from error
 
