@@ -13,7 +13,7 @@ from study.errors import UserError
 from study.terminal import console, table
 from trainables.errors import nearest
 
-PRINTED = {"apl": "apl-eq5", "ral": "ral-eq6", "bal": "bal-eq4"}
+PRINTED = {name.partition("-eq")[0]: name for name in SPACES if "-eq" in name}
 OTHER_FORM = PRINTED | {printed: published for published, printed in PRINTED.items()}
 """The same loss as published and as printed."""
 
