@@ -132,7 +132,8 @@ def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
 def _moved(row: TrialRow, study: StudyFacts) -> str | None:
     """What a sweep trial moved, where its record does not say: it is at the default, or older than 0.3.0."""
     loss = study.losses.get(row.loss)
-    differing = [name for name in loss.space if row.hyperparameters.get(name) != loss.defaults[name]] if loss else []
+    at = loss.defaults | row.hyperparameters if loss else {}  # a trial names the settings in which it departs alone
+    differing = [name for name in loss.space if at[name] != loss.defaults[name]] if loss else []
     if len(differing) > 1:
         raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
     return differing[0] if differing else None

@@ -140,6 +140,20 @@ class TestMoved:
         sweep = sweep_of(table(rng, lambda *_: 0.5, change=nudge), "ral", "gamma_neg")
         assert len(sweep.levels) == 5 and np.isfinite(sweep.scores_LS).all()
 
+    def test_a_trial_that_departs_in_no_setting_of_the_trainable_is_at_the_default(self):
+        """It names only the settings in which it departs from the study's."""
+        facts = study()
+        loss = facts.losses["apl"]
+        space = {name: replace(next(iter(loss.space.values())), default=0.1) for name in ("lr", "weight_decay")}
+        loss = replace(loss, space=loss.space | space, defaults=loss.defaults | {"lr": 0.1, "weight_decay": 0.1})
+        facts = replace(facts, losses=facts.losses | {"apl": loss})
+        setting = study().losses["apl"].defaults
+        rows = [replace(row(n, "apl", "sweep", 0, setting, 0.5), moved=None) for n in range(2)]
+        rows[1] = replace(rows[1], hyperparameters=setting | {"lr": 0.2})
+        found = trial_table(rows, facts)
+        assert found.sort_values("trial_id").moved.fillna("").tolist() == ["", "lr"]
+        assert set(found["hp.weight_decay"]) == {0.1}
+
     def test_two_at_once_are_refused(self):
         facts = study()
         setting = facts.losses["apl"].defaults | {"clip": 0.1, "gamma_neg": 3.0}
