@@ -45,6 +45,14 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cache
 
 
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of `tiny`, one for all tests of a module."""
+    path = tmp_path_factory.mktemp("study") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A study file: 3 losses, all designs, 2 seeds, a frozen random backbone; seconds to run."""

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from study.run.supervisor import LONGEST_FOLDER, short_folder
+from study.run.supervisor import LONGEST_PARENT, short_folder
 from trainables import machine
 from trainables.cache import default_cache
 
@@ -37,8 +37,8 @@ def test_sockets_lie_in_a_folder_with_a_short_name(monkeypatch, tmp_path):
     long = tmp_path / ("x" * 90)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    folder = short_folder(LONGEST_FOLDER)
-    assert folder and len(folder) <= LONGEST_FOLDER and os.access(folder, os.W_OK)
+    folder = short_folder(LONGEST_PARENT)
+    assert folder and len(folder) <= LONGEST_PARENT and os.access(folder, os.W_OK)
 
 
 def test_the_cache_is_a_whole_path(monkeypatch, tmp_path):

@@ -38,15 +38,6 @@ def table_of(storage):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    from tests.conftest import TINY
-
-    path = tmp_path_factory.mktemp("ray") / "tiny.yaml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture(scope="module")
 def whole(study, tmp_path_factory):
     """The undisturbed study, without Ray."""
     storage = tmp_path_factory.mktemp("whole")

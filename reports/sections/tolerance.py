@@ -136,8 +136,7 @@ class Pool:
 
 def share_above(cloud: Cloud, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
     """The share of settings that reach a score, for each row of seed numbers [R, S]: [R]."""
-    means = nan_mean(resampled(cloud.test_HS, rows))
-    return nan_mean(np.where(np.isfinite(means), means >= least_R[:, None], np.nan))
+    return _share(nan_mean(resampled(cloud.test_HS, rows)), least_R)
 
 
 def _tolerance(
@@ -145,23 +144,20 @@ def _tolerance(
 ) -> Tolerance:
     own, num_seeds = Pool([cloud]), cloud.test_HS.shape[1]
     all_seeds = np.arange(num_seeds)[None]
-    means_1H, own_best, overall_best = (
-        nan_mean(resampled(cloud.test_HS, all_seeds)),
-        own.best(all_seeds),
-        overall.best(all_seeds),
-    )
+    means_1H = nan_mean(resampled(cloud.test_HS, all_seeds))
+    own_best, overall_best = own.best(all_seeds), overall.best(all_seeds)
 
     def at_margin(pool: Pool) -> Interval:
         def share(rows: np.ndarray) -> np.ndarray:
-            return _share(nan_mean(resampled(cloud.test_HS, rows)), pool.best(rows), margin)
+            return share_above(cloud, rows, pool.best(rows) - margin)
 
         return share_interval(share, len(cloud.test_HS), num_seeds, rng)
 
     return Tolerance(
         cloud.loss,
         float(own_best[0]),
-        np.array([_share(means_1H, own_best, delta)[0] for delta in deltas]),
-        np.array([_share(means_1H, overall_best, delta)[0] for delta in deltas]),
+        np.array([_share(means_1H, own_best - delta)[0] for delta in deltas]),
+        np.array([_share(means_1H, overall_best - delta)[0] for delta in deltas]),
         at_margin(own),
         at_margin(overall),
         len(cloud.test_HS),
@@ -169,6 +165,6 @@ def _tolerance(
     )
 
 
-def _share(means_RH: np.ndarray, best_R: np.ndarray, delta: float) -> np.ndarray:
-    """The share of settings that come within delta of the best, [R]; NaN means do not count."""
-    return nan_mean(np.where(np.isfinite(means_RH), means_RH >= best_R[:, None] - delta, np.nan))
+def _share(means_RH: np.ndarray, least_R: np.ndarray) -> np.ndarray:
+    """The share of settings whose mean reaches a score, [R]; NaN means do not count."""
+    return nan_mean(np.where(np.isfinite(means_RH), means_RH >= least_R[:, None], np.nan))

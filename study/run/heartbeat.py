@@ -1,11 +1,11 @@
 """What is at work while nothing ends: one line a minute of silence."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
+from study.run.background import Background
 from study.run.display import rate_text
 from study.run.feed import Feed
 from study.run.worker import Pack
@@ -15,23 +15,14 @@ MOST = 8
 """Packs a line shows."""
 
 
-class Heartbeat:
+class Heartbeat(Background):
     """Says what flies whenever nothing was recorded for `every_s`, until the context ends; `total` trials in all."""
 
     def __init__(self, feed: Feed, say: Callable[[str], None], total: int, every_s: float = EVERY_S):
+        super().__init__("heartbeat")
         self.feed, self.say, self.total, self.every_s = feed, say, total, every_s
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def __enter__(self) -> "Heartbeat":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self.thread.join()
-
-    def _beat(self) -> None:
+    def _work(self) -> None:
         began, first = time.monotonic(), len(self.feed.known)
         known = first
         while not self.over.wait(self.every_s):

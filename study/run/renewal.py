@@ -1,8 +1,9 @@
 """What MLflow says of the losses, worked out again while trials run, in a thread of its own."""
 
-import threading
 import time
 from collections.abc import Callable
+
+from study.run.background import Background
 
 FIRST_S = 60.0
 """The least time between two; a study that is over by then is summarized at its end alone."""
@@ -10,25 +11,16 @@ SHARE = 0.02
 """Of the time, at most, that the work may take."""
 
 
-class Renewal:
+class Renewal(Background):
     """While it is entered, `work` is done now and then, if `version` has changed since; what it raises is said."""
 
     def __init__(
         self, work: Callable[[], None], version: Callable[[], int], say: Callable[[str], None], every_s: float = FIRST_S
     ) -> None:
+        super().__init__("summaries")
         self.work, self.version, self.say, self.every_s = work, version, say, every_s
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._renew, name="summaries", daemon=True)
 
-    def __enter__(self) -> "Renewal":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self.thread.join()
-
-    def _renew(self) -> None:
+    def _work(self) -> None:
         pause, seen = self.every_s, self.version()
         while not self.over.wait(pause):
             if (now := self.version()) == seen:

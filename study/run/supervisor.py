@@ -20,7 +20,7 @@ from pathlib import Path
 from study.errors import EXIT_CLUSTER
 
 PREFIX = "ek-"
-LONGEST_FOLDER = 12
+LONGEST_PARENT = 12
 """The name of the child's folder has 20 bytes, and Ray's sockets lie in it (study.run.cluster.LONGEST_FOLDER)."""
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -33,7 +33,7 @@ def supervised(work: Callable[[], int]) -> int:
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
     _remove_folders_of_the_dead()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=short_folder(LONGEST_FOLDER)))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=short_folder(LONGEST_PARENT)))
     alive, parent_end = os.pipe()
     code_read, code_write = os.pipe()
     child = os.fork()
@@ -126,7 +126,7 @@ def _members(leader: int) -> list[int]:
 
 def _remove_folders_of_the_dead() -> None:
     """Temporary folders of runs that were killed with their parent."""
-    for folder in Path(short_folder(LONGEST_FOLDER) or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+    for folder in Path(short_folder(LONGEST_PARENT) or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
         try:
             os.kill(int(folder.name.removeprefix(PREFIX).partition("-")[0]), 0)
         except ProcessLookupError:

@@ -9,15 +9,6 @@ SMALL = ("designs.search=null", "designs.sweep=null", "resources.retries=0", "re
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    from tests.conftest import TINY
-
-    path = tmp_path_factory.mktemp("runs") / "tiny.yaml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture(scope="module")
 def whole(study, tmp_path_factory):
     storage = tmp_path_factory.mktemp("whole")
     run(study, storage, *SMALL)

@@ -27,10 +27,14 @@ def contents(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[st
 
 
 def _zip_listing(place: Place) -> list[str]:
-    """`name size checksum` of every member of a zip."""
+    """The lines of all members of a zip."""
     assert place.archive
     members = sorted(place.archive.infolist(), key=lambda entry: entry.filename)
-    return [f"{info.filename} {info.file_size} {info.CRC}" for info in members]
+    return [_line(info.filename, info.file_size, info.CRC) for info in members]
+
+
+def _line(name: str, size: int, checksum: int) -> str:
+    return f"{name} {size} {checksum}"
 
 
 def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
@@ -46,7 +50,7 @@ def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
     for place, inside in by_place.items():
         if place.archive:
             infos = {info.filename: info for info in place.archive.infolist()}
-            marks |= {f: f"{f.name} {infos[f.name].file_size} {infos[f.name].CRC}" for f in inside}
+            marks |= {f: _line(f.name, infos[f.name].file_size, infos[f.name].CRC) for f in inside}
         else:
             try:
                 marks |= _folder_checksums(place.path, inside)
@@ -67,7 +71,7 @@ def _folder_checksums(folder: Path, files: list[ImageFile]) -> dict[ImageFile, s
     with ThreadPoolExecutor(max_workers=4) as pool:
         for file, checksum in zip(unread, pool.map(lambda file: _crc(folder / file.name), unread), strict=True):
             known[file.name] = [*stamps[file], checksum]
-    marks = {file: f"{file.name} {known[file.name][0]} {known[file.name][3]}" for file in files}
+    marks = {file: _line(file.name, known[file.name][0], known[file.name][3]) for file in files}
     if unread:
         now = time.time()
         _remember(store, {name: entry for name, entry in known.items() if now - entry[1] / 1e9 > SETTLED_S})

@@ -75,9 +75,8 @@ def read_rows(data: "CsvTable", listing: Listing) -> Rows:
     split, odd = official(data, listing)
     group = groups_of(data, listing)
     rows = Rows(listing.ids, listing.files, labels, split, group, [*labels.odd, *odd, *_table_oddities(listing)])
-    rows = rows.take(np.flatnonzero(split != LEFT_OUT))
-    where = [listing.where[row] for row in np.flatnonzero(split != LEFT_OUT)]
-    rows = _merged(rows, where, row_per_label=data.row_per == "label")
+    kept = np.flatnonzero(split != LEFT_OUT)
+    rows = _merged(rows.take(kept), [listing.where[row] for row in kept], row_per_label=data.row_per == "label")
     rows = with_single_groups(data, _min_positives(data, rows))
     return with_test(data, rows) if data.test_fraction else rows
 

@@ -101,7 +101,8 @@ def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) ->
 
     Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
     """
-    text = read_text(path, key, dialect.encoding)
+    content = content_of(path, key)
+    text = _text_of(content, path, key, dialect.encoding)
     if what := next((what for begins, what in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
         raise TrainableError(f"data.{key}: {path} is {what}, not a table; give a table as CSV (UTF-8)")
     named, text, skipped = _separator_line(text)
@@ -111,15 +112,16 @@ def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) ->
     if not records:
         raise TrainableError(f"data.{key}: {path} is empty; give a table with a header line and a row an image")
     header = list(dialect.columns or _trimmed(records.pop(0)[1], 0))
-    return replace(_checked(path, key, header, records, delimiter), encoding=_doubtful(path, dialect.encoding))
+    doubtful = dialect.encoding if dialect.encoding and _reads_otherwise(content, dialect.encoding) else None
+    return replace(_checked(path, key, header, records, delimiter), encoding=doubtful)
 
 
-def _doubtful(path: Path, encoding: str | None) -> str | None:
+def _reads_otherwise(content: bytes, encoding: str) -> bool:
+    """Whether the file is UTF-8 as well, and says something else then."""
     try:
-        content = path.read_bytes()
-        return encoding if encoding and content.decode("utf-8-sig") != content.decode(encoding) else None
-    except (OSError, UnicodeError):
-        return None
+        return content.decode("utf-8-sig") != content.decode(encoding)
+    except UnicodeError:
+        return False
 
 
 def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, list[str]]], delimiter: str) -> Table:
@@ -166,7 +168,10 @@ def content_of(path: Path, key: str) -> bytes:
 
 def read_text(path: Path, key: str, encoding: str | None) -> str:
     """The text of a file, in `encoding` or what its first bytes say. Raises TrainableError."""
-    content = content_of(path, key)
+    return _text_of(content_of(path, key), path, key, encoding)
+
+
+def _text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
     for magic, what in NO_TEXT.items():
         if content.startswith(magic):
             raise TrainableError(f"data.{key}: {path} is {what}, not a text; save it as CSV (UTF-8)")
