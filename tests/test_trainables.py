@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from trainables import TRAINABLES, Trial
 from trainables.data.image_set import ImageSet
 from trainables.data.settings import DataSettings
 from trainables.losses import LOSSES
+from trainables.measures import MEASURES, Measured, columns
 
 TINY_CLIP = {"image": {"name": "test_resnet"}, "text": {"width": 8, "heads": 1, "layers": 1}, "embedding": 8}
 SETTINGS = {
@@ -97,6 +99,37 @@ def test_seeds_repeat_and_differ(made):
     one, again, other = (run(made, trial(seed=seed))[0] for seed in (1, 1, 2))
     assert one.metrics == again.metrics and one.curves == again.curves
     assert one.curves != other.curves
+
+
+def test_every_measure_that_a_trainable_gives_for_is_taken(made, tmp_path):
+    """Of one trial: files lie in the place that the worker was given, model and logits are of one mind."""
+    worker, prepared = made
+    wanted = tuple(name for name, measure in MEASURES.items() if measure.needs in worker.settings.gives)
+    ((_, result),) = replace(worker, measures=wanted).run([trial()], prepared, tmp_path)
+    assert columns(wanted).keys() <= {name.split("_", 1)[1] for name in result.metrics}
+    files = {"embedding.npz", "gradcam.png", "predictions.npz"} if "model" in worker.settings.gives else set()
+    assert {Path(path).name for path in result.files.values()} == files
+    assert all(tmp_path in Path(path).parents and Path(path).is_file() for path in result.files.values())
+
+
+def test_the_model_that_measures_see_gives_the_logits_that_are_scored(made, tmp_path, monkeypatch):
+    import torch
+
+    from trainables.measures import predictions
+
+    worker, prepared = made
+    if "model" not in worker.settings.gives:
+        pytest.skip("gives no model")
+    seen = []
+    monkeypatch.setattr(predictions.Predictions, "compute", lambda _, evidence: seen.append(evidence) or Measured())
+    list(replace(worker, measures=("predictions",)).run([trial()], prepared, tmp_path))
+    for split in ("val", "test"):
+        trained, every = seen[0].trained, torch.arange(24)
+        with torch.no_grad():
+            logits = trained.module(trained.normalised(trained.images(split, every)))
+        torch.testing.assert_close(logits, seen[0].logits[split][0])
+        torch.testing.assert_close(trained.scores(logits), seen[0].scores[split][0], atol=1e-5, rtol=0)
+        assert torch.equal(trained.labels(split, every), seen[0].targets[split])
 
 
 OWN = "tests.own_loss:Halved"

@@ -25,7 +25,7 @@ HARMLESS = ("checkpoint_minutes",)
 class LmClip(Varied):
     """L_CLIP + bal_weight L_BAL on a CLIP model (LM-CLIP paper); defaults are its settings for VOC-MLT, ViT-B/16."""
 
-    gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings")
+    gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
     name: Literal["lm-clip"] = "lm-clip"
     model: Clip = Field(description="what is trained")
     image_size: int = Field(224, ge=8, description="pixels of a side")

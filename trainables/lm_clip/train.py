@@ -19,6 +19,7 @@ from trainables.data.image_set import DataSet
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import path_of
 from trainables.lm_clip.contrastive import LmClipLoss, similarities
+from trainables.lm_clip.model import TrainedClip
 from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
 from trainables.loop.checkpoint import Checkpoints
@@ -115,17 +116,29 @@ class Run:
     def _evidence(self, *, predicted: bool) -> Evidence:
         targets, known = ({n: of[n] for n in EVALUATED if n in of} for of in (self.targets, self.known))
         facts = self.store.facts
-        evidence = Evidence({}, targets, facts.groups(), known, image_groups=facts.image_groups())
+        evidence = Evidence(
+            {},
+            targets,
+            facts.groups(),
+            known,
+            classes=tuple(self.store.images.classes),
+            image_groups=facts.image_groups(),
+        )
         if not predicted:
             return evidence
         embeddings = {name: self._embeddings(name) for name in EVALUATED}
         logits = {name: self._logits(found) for name, found in embeddings.items()}
+        folder, images = self.checkpoint.folder, self.store.images.images
+        folder.mkdir(parents=True, exist_ok=True)
         scores = {name: self._scores(found)[None] for name, found in logits.items()}
         return replace(
             evidence,
             scores=scores,
             logits={name: found[None] for name, found in logits.items()},
             embeddings={name: found[None] for name, found in embeddings.items()},
+            trained=TrainedClip(
+                self.model, self.texts, images, self.rows, self.targets, self.loss, self._scores, folder
+            ),
         )
 
     def _epoch(self) -> bool:

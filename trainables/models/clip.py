@@ -39,8 +39,11 @@ class ClipModel:
 
     def pixels(self, images: Tensor) -> Tensor:
         """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
-        pixels = images.to(self.device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).float()
-        return ((pixels / 255 - self.mean) / self.std).to(self.logit_scale.dtype)
+        return self.normalised(images.to(self.device).permute(0, 3, 1, 2).float() / 255)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images [B, 1 or 3, S, S] in [0, 1] as the image tower wants them."""
+        return ((images.expand(-1, 3, -1, -1) - self.mean) / self.std).to(self.logit_scale.dtype)
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Embeddings [B, D] of images [B, S, S, 1 or 3] uint8."""

@@ -1,0 +1,60 @@
+"""A trained CLIP model as measures see it: from images to its similarities with the class prompts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.lm_clip.contrastive import similarities
+from trainables.lm_clip.texts import Texts
+from trainables.losses import Loss
+from trainables.models.clip import ClipModel
+
+
+class ClassLogits(nn.Module):
+    """From normalised images [B, 3, S, S] to k times their cosines with the class prompts, [B, C]."""
+
+    def __init__(self, model: ClipModel, texts: Texts) -> None:
+        super().__init__()
+        self.clip, self.model, self.texts = model.module, model, texts
+
+    def forward(self, images: Tensor) -> Tensor:
+        return similarities(self.clip.encode_image(images), self.texts.encode_prompts(), self.model.logit_scale)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedClip:
+    """See `trainables.measures.base.Trained`; the losses are those of the multi-label part, without its weight."""
+
+    model: ClipModel
+    texts: Texts
+    stored: np.ndarray
+    rows: dict[str, np.ndarray]
+    targets: dict[str, Tensor]
+    loss: Loss
+    scores: Callable[[Tensor], Tensor]
+    folder: Path
+
+    @cached_property
+    def module(self) -> nn.Module:
+        return ClassLogits(self.model, self.texts)
+
+    def num_rows(self, split: str) -> int:
+        return len(self.rows[split])
+
+    def images(self, split: str, rows: Tensor) -> Tensor:
+        stored = torch.from_numpy(np.ascontiguousarray(self.stored[self.rows[split][rows.numpy()]]))
+        return stored.to(self.model.device).permute(0, 3, 1, 2).float() / 255
+
+    def labels(self, split: str, rows: Tensor) -> Tensor:
+        return self.targets[split][rows]
+
+    def normalised(self, images: Tensor) -> Tensor:
+        return self.model.normalised(images)
+
+    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.loss(logits, targets)
