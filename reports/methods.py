@@ -29,9 +29,9 @@ _SETS = {
     False: "Intervals hold other seeds, not another training set.",
 }
 _IMAGES = {
-    True: "Those of curves, drops, areas and defaults also hold the choice of the test images (each metric without "
-    "each of a number of fixed groups of images, the jackknife, paired like the seeds): half the width is the root of "
-    "the sum of both squares, and tables show both.",
+    True: "Those of curves, drops, areas, defaults and winners also hold the choice of the test images (each metric "
+    "without each of a number of fixed groups of images, the jackknife, paired like the seeds): half the width is the "
+    "root of the sum of both squares, and tables show both.",
     False: "The choice of the test images is not in them, since these trials did not record it.",
 }
 
@@ -94,4 +94,6 @@ METHODS = (
            "seeds"),
     Method("performance profile", "share of Sobol points with mean F ≥ τ", "Dolan and Moré 2002; needs no reference"),
     Method("gain of tuning", "F(winner chosen on V) − F(default), fresh seeds", "Probst et al. 2019"),
+    Method("overtuning", "max F(leader) − F(winner), over the search's proposals that led on V when they were made",
+           "Schneider, Bischl and Feurer 2025; relative: by max F(leader) − F(first); noise alone makes it positive"),
 )  # fmt: skip

@@ -25,7 +25,8 @@ class TrialRow:
     `hyperparameters` become columns `hp.<name>` (object), `metrics` columns `<split>_<measure>[_<part>]` (float64);
     None or a missing key is NaN. `images` are metrics without each of G groups of test images: columns
     `images.<split>_<measure>` (arrays [G]) where any row has them. `loss` is the label, `loss_name` the loss behind it.
-    `moved` is the hyperparameter that a sweep trial moved, None at the default and in other designs.
+    `moved` is the hyperparameter that a sweep trial moved, None at the default and in other designs; `proposal` numbers
+    what a search proposed, in the order asked, None elsewhere and where not recorded.
     """
 
     trial_id: str
@@ -35,6 +36,7 @@ class TrialRow:
     seed: int
     group: int | None = None
     moved: str | None = None
+    proposal: int | None = None
     state: str
     wall_s: float = 0.0
     epochs_done: int = 0

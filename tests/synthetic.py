@@ -30,12 +30,13 @@ def study(num_seeds=6, metric="f1", margin=0.01, **more):
     } | more)  # fmt: skip
 
 
-def row(number, label, design, seed, setting, score, state="done", group=None, facts=None):
+def row(number, label, design, seed, setting, score, state="done", group=None, facts=None, proposal=None):
     facts = facts or study()
     defaults = facts.losses[label].defaults
     moved = next((n for n, v in setting.items() if v != defaults[n]), None) if design == "sweep" else None
     return TrialRow(
         trial_id=f"{number:016x}", loss=label, loss_name=label, design=design, seed=seed, group=group, moved=moved,
+        proposal=proposal,
         state=state, wall_s=0.1, epochs_done=1, host="h", versions="evenkeel 0",
         note="" if state == "done" else f"it {state}", hyperparameters=setting,
         metrics=dict.fromkeys(metric_columns(facts), score),
@@ -49,10 +50,10 @@ def table(rng, truth, *, num_seeds=6, noise=0.002, designs=("sweep", "sobol", "s
     facts = replace(facts, planned=planned)
     rows = []
 
-    def add(label, design, seed, setting, group=None):
+    def add(label, design, seed, setting, group=None, proposal=None):
         effect = 0.02 * np.sin(seed)
         rows.append(row(len(rows), label, design, seed, setting, truth(label, setting) + effect + rng.normal(0, noise),
-                        group=group, facts=facts))  # fmt: skip
+                        group=group, facts=facts, proposal=proposal))  # fmt: skip
 
     for label, loss in facts.losses.items():
         default = loss.defaults
@@ -70,7 +71,7 @@ def table(rng, truth, *, num_seeds=6, noise=0.002, designs=("sweep", "sobol", "s
         if "sobol" in designs:
             [add(label, "sobol", seed, s) for s, seed in product(points, facts.seeds)]
         if "search" in designs and default:
-            [add(label, "search", 0, s, group=0) for s in points]
+            [add(label, "search", 0, s, group=0, proposal=number) for number, s in enumerate(points)]
             best = max(points, key=lambda s: truth(label, s))
             [add(label, "confirm", seed, best, group=0) for seed in facts.fresh_seeds]
             [add(label, "confirm", seed, default) for seed in facts.fresh_seeds]

@@ -53,6 +53,16 @@ def test_a_swept_trial_says_what_moved():
         assert trial.moved == (moved[0] if trial.design == "sweep" and moved else None)
 
 
+def test_what_a_search_proposes_is_numbered_in_the_order_asked():
+    member, numbers = Searches(planner_of(load_study("demo", ["designs.search.seeds_per_group=2"]))).members[0], []
+    while (trials := member.ask()) and not member.confirming:
+        numbers += [trial.proposal for trial in trials]
+        for trial in trials:
+            member.tell("done", 0.5, trial.id)
+    assert numbers == [number for number in range(16) for _ in range(2)]
+    assert {trial.proposal for trial in trials} == {None}
+
+
 SPACES = """
 extends: demo
 name: rates

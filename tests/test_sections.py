@@ -315,12 +315,73 @@ class TestJoint:
         found = {w.loss: w for w in Tuned().compute(table(rng, truth, facts=facts, noise=1e-5), rng).winners}["ral"]
         assert found.sensitivity == pytest.approx(sensitivity, abs=0.02) and found.to_tune == dimensions
 
+    def test_the_choice_of_test_images_is_in_what_tuning_brings(self, rng):
+        """One of five groups likes what was tuned; what all scores share cancels in the difference."""
+
+        def with_images(r):
+            likes = np.array([0.05 * (r.design == "confirm" and r.group == 0), 0, 0, 0, 0]) + [0, 0.1, 0, 0, 0]
+            return replace(r, images={"test_f1": r.metrics["test_f1"] + likes})
+
+        error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
+        for winner in Tuned().compute(table(rng, flat, change=with_images), rng).winners:
+            assert winner.gain.of_images == pytest.approx(1.959964 * error)
+            assert winner.default.of_images == pytest.approx(1.959964 * 2 * error)
+        assert {w.gain.of_images for w in Tuned().compute(table(rng, flat), rng).winners} == {0}
+
     def test_failures_are_counted_with_their_notes(self, rng):
         trials = table(rng, flat, change=diverge)
         info = Failures().compute(trials, rng)
         ral = next(c for c in info.counts if c.loss == "ral")
         assert ral.diverged == 6 and ral.rate.value == pytest.approx(6 / (ral.done + 6))
         assert "6 trials diverged" in Failures().answer(info) and "not finite" in Failures().answer(info)
+
+
+class TestOvertuning:
+    @staticmethod
+    def searched(rng, num=30, seeds=(0, 1), **change):
+        """A search whose scores are noise, with failures and divergence, recorded in any order."""
+        places = rng.permutation(num * len(seeds))
+        rows = []
+        for number in range(num):
+            for seed in seeds:
+                r = row(places[len(rows)], "apl", "search", seed, {"clip": rng.random()}, 0.5, group=0, proposal=number)
+                state = rng.choice(["done", "done", "done", "diverged", "failed"])
+                scores = {} if state == "failed" else {"val_f1": rng.random(), "test_f1": rng.random()}
+                rows.append(replace(r, state=str(state), metrics=scores, **change))
+        return rows
+
+    def test_is_what_a_plain_walk_over_the_proposals_finds(self, rng):
+        shares = []
+        for _ in range(50):
+            rows = self.searched(rng)
+            led, best = [], -1.0
+            for number in range(30):
+                known = [r.metrics for r in rows if r.proposal == number and r.state != "failed"]
+                if known and (val := sum(m["val_f1"] for m in known) / len(known)) > best:
+                    best = val
+                    led.append(sum(m["test_f1"] for m in known) / len(known))
+            done = next(r for r in rows if r.state == "done")
+            confirmed = [
+                replace(done, trial_id=f"c{s}", design="confirm", seed=s, proposal=None) for s in range(50, 55)
+            ]
+            trials = trial_table([*rows, *confirmed], study())
+            (winner,) = Tuned().compute(trials, rng).winners
+            assert winner.overtuning.lost == pytest.approx(max(led) - led[-1])
+            shares.append(winner.overtuning.share)
+            if max(led) > led[0]:
+                assert shares[-1] == pytest.approx((max(led) - led[-1]) / (max(led) - led[0]))
+            else:
+                assert np.isnan(shares[-1])
+        assert np.nanmax(shares) > 1, "some end below where they began"
+
+    def test_there_is_none_where_validation_is_the_truth(self, rng):
+        for winner in Tuned().compute(table(rng, sharp), rng).winners:  # all scores of a trial are one number
+            assert winner.overtuning.lost == 0
+
+    def test_records_without_the_order_of_proposals_say_nothing(self, rng):
+        trials = table(rng, sharp, change=lambda r: replace(r, proposal=None))
+        info = Tuned().compute(trials, rng)
+        assert Tuned().rows(info)["overtuning"].tolist() == ["–", "–"]
 
 
 def test_the_page_says_which_defaults_are_not_as_published_and_where_they_are_from(rng):

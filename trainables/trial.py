@@ -18,8 +18,8 @@ class Trial:
     `hyperparameters` holds every field of the loss, defaults included, so that a changed default is another trial.
     `label` is the name under which the study shows the loss (a loss may enter twice, with other fixed fields).
     `group` is the seed group of a search (None elsewhere). `moved` is the hyperparameter that a sweep moved away from
-    its default (None at the default and in other designs). `settings` are those of the trainable in which this trial
-    departs from the study's.
+    its default (None at the default and in other designs). `proposal` numbers what a search proposed, from 0, in the
+    order asked (None elsewhere). `settings` are those of the trainable in which this trial departs from the study's.
     """
 
     loss: str
@@ -31,6 +31,7 @@ class Trial:
     label: str
     group: int | None = None
     moved: str | None = None
+    proposal: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,7 +44,7 @@ class Trial:
         """16 hexadecimal digits: a hash of all that decides the result, and of the design.
 
         The design counts because a searched point was chosen by its outcome: it must never stand in for a planned one.
-        Label, group and moved are words only and do not count.
+        Label, group, moved and proposal are words only and do not count.
         """
         parts = [
             ("data", _shared_text(self.data)),

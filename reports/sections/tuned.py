@@ -7,14 +7,21 @@ import numpy as np
 import pandas as pd
 
 from reports.curves import cross_fitted_best
-from reports.designs import has_design, losses_of, sweep_of
+from reports.designs import ENDED, has_design, losses_of, sweep_of
 from reports.drawing import Drawing
-from reports.statistics import Interval, nan_mean, t_interval
+from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
 from reports.style import FAINT, figure, looks, plain
-from reports.table import CONFIRM, DONE, SEARCH, facts_of
-from reports.words import SIGNED, level, number, with_interval
+from reports.table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
+from reports.words import PERCENT, SIGNED, level, number, with_interval
 
 ENOUGH = 0.95
+
+
+class Overtuning(NamedTuple):
+    """What choosing by validation cost on test, and its share of what the search gained; NaN where not known."""
+
+    lost: float
+    share: float
 
 
 class Winner(NamedTuple):
@@ -29,6 +36,7 @@ class Winner(NamedTuple):
     default: Interval
     gain: Interval
     gap: float
+    overtuning: Overtuning
     sensitivity: float
     """Of what tuning reaches above the floor, the share that the default misses."""
     to_tune: str
@@ -102,6 +110,7 @@ class Tuned:
                 "default, same seeds": [with_interval(w.default) for w in info.winners],
                 "gain": [with_interval(w.gain, SIGNED) for w in info.winners],
                 "gap": [number(w.gap, SIGNED) for w in info.winners],
+                "overtuning": [_overtuned(w.overtuning) for w in info.winners],
                 "sensitivity": [number(w.sensitivity, SIGNED) for w in info.winners],
                 "effective dimensionality": [w.to_tune for w in info.winners],
             }
@@ -116,9 +125,49 @@ class Tuned:
             f"Tuned, {_name(best)} is highest on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
             f"Gain over the default: {'; '.join(gains)}. Winners were chosen by {info.chosen_by} on validation, on the "
             "search's seeds; the gap is that validation score minus the test score on fresh seeds, both of "
-            f"{info.title}. Sensitivity is the share of the tuned score, above the floor, that the default misses; "
-            f"effective dimensionality, how many hyperparameters must be tuned for {ENOUGH:.0%} of it (Adkins 2024)."
+            f"{info.title}. Overtuning is what the winner scores less on test, in the search, than the best of those "
+            "that led before it (in brackets its share of what that one gained over the first; noise alone makes it "
+            "positive; Schneider 2025). Sensitivity is the share of the tuned score, above the floor, that the default "
+            f"misses; effective dimensionality, how many hyperparameters must be tuned for {ENOUGH:.0%} of it "
+            "(Adkins 2024)."
         )
+
+
+class _Fresh(NamedTuple):
+    """A setting on fresh seeds: scores by seed, and without each group of test images as arrays [G], if recorded."""
+
+    scores: pd.Series
+    images: pd.Series | None
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, column: str) -> Self:
+        by_seed = rows.set_index("seed")
+        images = by_seed.get(f"{IMAGES}{column}")
+        return cls(by_seed[column], None if images is None or images.isna().any() else images)
+
+    def minus(self, other: Self) -> Self:
+        """The difference, paired by seed."""
+        seeds = self.scores.index.intersection(other.scores.index)
+        images = None
+        if self.images is not None and other.images is not None:
+            images = self.images[seeds] - other.images[seeds]
+        return type(self)(self.scores[seeds] - other.scores[seeds], images)
+
+    def interval(self, resampled: bool) -> Interval:
+        images = [] if self.images is None else self.images.tolist()
+        error = float(jackknife_error(np.mean(images, axis=0))) if images else 0.0
+        return t_interval(self.scores.to_numpy(), error=error, resampled=resampled)
+
+
+def overtuning(val_P: np.ndarray, test_P: np.ndarray) -> Overtuning:
+    """Of proposals in the order asked, by their scores. Those that led on validation are compared on test: the best of
+    them minus the last, and that by the best minus the first. Source: Schneider, Bischl and Feurer 2025.
+    """
+    led = np.flatnonzero(np.diff(np.maximum.accumulate(val_P), prepend=-np.inf) > 0)
+    if not len(led):
+        return Overtuning(np.nan, np.nan)
+    first, last, best = test_P[led[0]], test_P[led[-1]], test_P[led].max()
+    return Overtuning(float(best - last), float((best - last) / (best - first)) if best > first else np.nan)
 
 
 def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colour: str) -> Winner | None:
@@ -132,10 +181,10 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     setting = {key: confirmed.iloc[0][key] for key in keys}
     same = np.all([[value == setting[key] for value in searched[key]] for key in keys], axis=0)
     column = f"test_{study.metric}"
-    tuned = confirmed.set_index("seed")[column]
-    gain = (tuned - default.set_index("seed")[column]).dropna().to_numpy()
+    tuned, untuned = _Fresh.of(confirmed, column), _Fresh.of(default, column)
+    gain = tuned.minus(untuned).interval(study.resampled)
     searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
-    score = t_interval(tuned.to_numpy(), resampled=study.resampled)
+    score = tuned.interval(study.resampled)
     return Winner(
         loss,
         group,
@@ -143,12 +192,24 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         {key.removeprefix("hp."): value for key, value in setting.items()},
         searched_val,
         score,
-        t_interval(default[column].to_numpy(), resampled=study.resampled),
-        t_interval(gain, resampled=study.resampled),
+        untuned.interval(study.resampled),
+        gain,
         searched_val - score.value,
-        *_adkins(table, loss, score.value, float(gain.mean()) if len(gain) else np.nan),
+        _overtuning(table, loss, group),
+        *_adkins(table, loss, score.value, gain.value),
         colour,
     )
+
+
+def _overtuning(table: pd.DataFrame, loss: str, group: int) -> Overtuning:
+    """Of one search. NaN where records of an earlier version do not say what was proposed when."""
+    study = facts_of(table)
+    asked = (table.loss == loss) & (table.design == SEARCH) & (table.group == group) & table.state.isin(ENDED)
+    columns = [f"val_{study.chosen_by or study.metric}", f"test_{study.metric}"]
+    if table.proposal[asked].isna().any():
+        return Overtuning(np.nan, np.nan)
+    scores = table[asked].groupby("proposal")[columns].mean().dropna(subset=columns[:1])
+    return overtuning(*scores.to_numpy().T)
 
 
 def _adkins(table: pd.DataFrame, loss: str, tuned: float, gain: float) -> tuple[float, str]:
@@ -177,6 +238,11 @@ def _gain_of_one(table: pd.DataFrame, loss: str) -> float:
 
 def _name(winner: Winner) -> str:
     return winner.loss if winner.group == 0 else f"{winner.loss} (group {winner.group})"
+
+
+def _overtuned(found: Overtuning) -> str:
+    share = f" ({number(found.share, PERCENT)})" if np.isfinite(found.share) else ""
+    return f"{number(found.lost)}{share}"
 
 
 def _short(value: object) -> Any:

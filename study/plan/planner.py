@@ -29,6 +29,7 @@ class Planner:
         *,
         group: int | None = None,
         moved: str | None = None,
+        proposal: int | None = None,
     ) -> Trial:
         """One trial with every hyperparameter spelled out, and the settings in which it departs from the study's."""
         own = {name: value for name, value in setting.items() if name not in self.config.spaces}
@@ -45,6 +46,7 @@ class Planner:
             label=loss.label,
             group=group,
             moved=moved,
+            proposal=proposal,
         )
 
     def planned(self) -> list[Trial]:

@@ -53,14 +53,14 @@ class LossSearch:
             return self._confirm()
         space = distributions(self.planner.config.axes(self.loss))
         self.asked = []
-        self.num_asked += num
-        for _ in range(num):
+        for number in range(self.num_asked, self.num_asked + num):
             proposal = self.study.ask(space)
-            self.asked.append((proposal, [self._trial(proposal.params, seed) for seed in self.seeds]))
+            self.asked.append((proposal, [self._trial(proposal.params, seed, number) for seed in self.seeds]))
+        self.num_asked += num
         return [trial for _, trials in self.asked for trial in trials]
 
-    def _trial(self, setting: dict[str, object], seed: int) -> Trial:
-        return self.planner.trial(self.loss, setting, seed, "search", group=self.group)
+    def _trial(self, setting: dict[str, object], seed: int, number: int) -> Trial:
+        return self.planner.trial(self.loss, setting, seed, "search", group=self.group, proposal=number)
 
     def tell(self, state: str, score: float | None, trial_id: str) -> bool:
         """Take one result; True when the batch is complete and Optuna has been told of it, in the order asked."""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from trainables import Trial
 from trainables.base import Result
 
-VERSION = 3
-"""1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest."""
+VERSION = 4
+"""1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial."""
 STATES = ("done", "diverged", "failed", "censored")
 
 

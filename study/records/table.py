@@ -37,6 +37,7 @@ def row_of(trial_id: str, record: TrialRecord) -> TrialRow:
         seed=trial.seed,
         group=trial.group,
         moved=trial.moved,
+        proposal=trial.proposal,
         state=record.state,
         wall_s=record.wall_s,
         epochs_done=record.epochs_done,
