@@ -220,6 +220,30 @@ def test_ids_do_not_hang_on_how_often_a_trial_is_saved():
     assert often.identity(DATA) == LM_CLIP.identity(DATA) != other.identity(DATA)
 
 
+def test_gradient_norms_by_the_temperature_alone(store, tmp_path):
+    """Only the factor of the cosines is trained: the slope of a class's part is SUM slope(x) x, x the logits."""
+    from tests.losses.plain import PLAIN
+
+    settings = LmClip.model_validate(SETTINGS | {"trains": ["temperature"], "epochs": 0})
+    ((_, result),) = settings.worker(("gradients",)).run([trial("asl", focusing="full")], store, tmp_path)
+    model, rows = store.model(0), store.facts.rows(0)["train"]
+    module, prompts = model.module.double().eval(), model.text.tokens([f"a photo of a {c}" for c in range(10)])
+    pulls = {(sign, c): [] for sign in (0, 1) for c in range(10)}
+    for batch in torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).split(32):
+        at = rows[batch.numpy()]
+        with torch.no_grad():
+            x, _ = module.get_logits(model.pixels(torch.tensor(store.images.images[at])), prompts)
+        x, y = x.detach().requires_grad_(), torch.tensor(store.images.targets[at]).double()
+        (slopes,) = torch.autograd.grad(PLAIN["asl"](x, y, focusing="full").sum(), x)
+        for (sign, c), found in pulls.items():
+            side = y[:, c] == sign
+            if side.any() and len(found) < 8:
+                found.append(abs(float((slopes * x)[side, c].sum())))
+    for sign, name in enumerate(("negative", "positive")):
+        expected = [np.mean(pulls[sign, c]) for c in range(10)]
+        np.testing.assert_allclose(result.per_class[f"train_gradient_{name}"], expected, rtol=1e-3)
+
+
 class TestPretraining:
     """A model that is pre-trained here sees train rows of the seed alone, is made once and is the same everywhere."""
 

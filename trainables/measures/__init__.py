@@ -7,6 +7,7 @@ from trainables.measures.by_labels import ByLabels
 from trainables.measures.calibration import Calibration
 from trainables.measures.centroids import Centroids
 from trainables.measures.embedding import Embedding
+from trainables.measures.examples import Examples
 from trainables.measures.gradcam import GradCam
 from trainables.measures.gradients import Gradients
 from trainables.measures.headline import Headline
@@ -43,6 +44,7 @@ MEASURES: dict[str, Measure] = {
     "resolution": Resolution(),
     "embedding": Embedding(),
     "gradcam": GradCam(),
+    "examples": Examples(),
     "predictions": Predictions(),
 }
 

@@ -9,14 +9,12 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-MOST_CLASSES = 8
-
 
 @dataclass(frozen=True)
 class GradCam:
-    """The first test image of up to eight classes, beside the map of that class (Selvaraju et al. 2017): `gradcam.png`.
+    """A test image of up to eight classes, frequent to rare, beside the map of that class: `gradcam.jpg`.
 
-    Maps are taken at the last convolution; a model without one has none.
+    Maps (Selvaraju et al. 2017) are taken at the last convolution; a model without one has none.
     """
 
     needs: Needs = "model"
@@ -26,24 +24,24 @@ class GradCam:
         return {}
 
     def compute(self, evidence: Evidence) -> Measured:
-        import numpy as np
-        import torch
-        from PIL import Image
+        from trainables.measures.pictures import chosen, plain, sheet
 
-        trained, targets = evidence.trained, evidence.targets["test"].cpu()
+        trained = evidence.trained
         assert trained is not None
-        layer = last_convolution(trained.module)
-        classes = targets.any(0).nonzero().flatten().tolist()[:MOST_CLASSES]
+        layer, (rows, classes) = last_convolution(trained.module), chosen(evidence)
         if layer is None or not classes:
             return Measured()
-        rows = torch.tensor([int(targets[:, c].argmax()) for c in classes])
         pixels = trained.images("test", rows)
         maps = cams(trained.module, layer, trained.normalised(pixels), classes)
-        plain = pixels.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).float().cpu().numpy()
-        lines = [np.concatenate([p, laid_over(p, m)], axis=1) for p, m in zip(plain, maps, strict=True)]
-        path = trained.folder / "gradcam.png"
-        Image.fromarray((255 * np.concatenate(lines)).astype(np.uint8)).save(path)
+        lines = [(image, laid_over(image, map_)) for image, map_ in zip(plain(pixels), maps, strict=True)]
+        path = trained.folder / "gradcam.jpg"
+        path.write_bytes(sheet(lines, [_title(evidence.classes, c) for c in classes]))
         return Measured(files={"gradcam": str(path)})
+
+
+def _title(names: tuple[str, ...], c: int) -> str:
+    """A class's name where the picture's letters can write it."""
+    return names[c] if names and names[c].isascii() else f"class {c}"
 
 
 def last_convolution(module: "nn.Module") -> "nn.Module | None":
@@ -65,7 +63,7 @@ def cams(module: "nn.Module", layer: "nn.Module", images: "Tensor", classes: lis
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     with torch.enable_grad(), GradCAM(model=module, target_layers=[layer]) as cam:
-        return cam(input_tensor=images.clone(), targets=[ClassifierOutputTarget(c) for c in classes])
+        return cam(input_tensor=images.clone().requires_grad_(), targets=[ClassifierOutputTarget(c) for c in classes])
 
 
 def laid_over(image: "np.ndarray", map_: "np.ndarray") -> "np.ndarray":

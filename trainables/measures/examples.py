@@ -1,0 +1,37 @@
+"""A few test images with their labels and scores (LM-CLIP Fig. 7), as a file of the record."""
+
+from dataclasses import dataclass
+
+from trainables.measures.base import Column, Evidence, Measured, Needs
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One test image of up to eight classes, frequent to rare: `examples.npz`.
+
+    In the file: `sheet`, bytes of a JPEG with the images below each other; targets [n, C]; scores [n, C] in float16.
+    """
+
+    needs: Needs = "model"
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        return {}
+
+    def compute(self, evidence: Evidence) -> Measured:
+        import numpy as np
+
+        from trainables.measures.pictures import chosen, plain, sheet
+
+        assert evidence.trained is not None
+        rows, _ = chosen(evidence)
+        if not len(rows):
+            return Measured()
+        path = evidence.trained.folder / "examples.npz"
+        np.savez_compressed(
+            path,
+            sheet=np.frombuffer(sheet([[image] for image in plain(evidence.trained.images("test", rows))]), np.uint8),
+            targets=evidence.targets["test"].cpu()[rows].numpy().astype(np.uint8),
+            scores=evidence.scores["test"][0].cpu()[rows].numpy().astype(np.float16),
+        )
+        return Measured(files={"examples": str(path)})
