@@ -283,6 +283,26 @@ def test_pictures_show_frequent_to_rare_classes_each_by_an_image_of_its_own(of_m
     assert classes == [3, 0, 1, 4] and rows.tolist() == [0, 10, 40, 7]
 
 
+@pytest.mark.parametrize("values", [np.ones((40, 6)), np.full((40, 6), 1e30)])
+def test_a_model_that_gives_every_image_one_embedding_has_one_point(values):
+    """scikit-learn's t-SNE ends the process on such rows."""
+    from trainables.measures.embedding import coordinates
+
+    for found in coordinates(values):
+        np.testing.assert_array_equal(found, np.zeros((40, 2)))
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1, 1e20])
+def test_coordinates_do_not_depend_on_the_scale_of_embeddings(scale):
+    from trainables.measures.embedding import coordinates
+
+    apart = np.repeat([[0.0] * 6, [50.0] * 6], 20, axis=0) + np.random.default_rng(0).random((40, 6))
+    tsne, pca = coordinates(apart * scale)
+    assert np.ptp(pca[:, 0]) == pytest.approx(np.sqrt(6) * 50 * scale, rel=0.1)
+    left, right = tsne[:20], tsne[20:]
+    assert np.linalg.norm(left.mean(0) - right.mean(0)) > 2 * max(left.std(0).max(), right.std(0).max())
+
+
 def test_gradcam_shows_each_image_beside_its_map(of_model):
     from PIL import Image
 
