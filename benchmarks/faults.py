@@ -12,7 +12,6 @@ import argparse
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +29,7 @@ import pandas as pd
 import psutil
 
 from benchmarks.nodes import cluster, join, kill_head
+from benchmarks.servers import MlflowServer, wait_for
 from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, EXIT_STORAGE
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
@@ -205,13 +205,6 @@ def mark_of(process: psutil.Process) -> str:
     return ""
 
 
-def wait_for(true: Callable[[], Any], seconds: float, words: Callable[[], str] = lambda: "waited in vain") -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, words()
-        time.sleep(0.1)
-
-
 def signalled(number: int, times: int = 1) -> Callable[[Bench], None]:
     """A signal to the command, once or twice."""
 
@@ -326,61 +319,30 @@ def silent_lease(bench: Bench) -> None:
 
 
 @contextmanager
-def served(bench: Bench) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """MLflow as a server of the bench; the list holds its process, which may be replaced."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def served(bench: Bench) -> Iterator[MlflowServer]:
+    """MLflow as a server of the bench."""
     bench.tracking = f"sqlite:///{bench.folder}/server.db"
-    bench.options += ["--tracking-uri", f"http://127.0.0.1:{port}"]
-    processes = [serve(bench, port)]
-    try:
-        yield processes
-    finally:
-        end(processes[-1])
-
-
-def serve(bench: Bench, port: int) -> subprocess.Popen[bytes]:
-    places = ["--backend-store-uri", bench.tracking, "--default-artifact-root", str(bench.folder / "artifacts")]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(
-        [*command, *places],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd=bench.folder,
-    )
-    wait_for(lambda: answers(port), 60)
-    return process
-
-
-def answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def end(server: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, number)
+    with MlflowServer(bench.tracking, bench.folder) as server:
+        bench.options += ["--tracking-uri", server.uri]
+        yield server
 
 
 def server_killed(bench: Bench) -> None:
-    with served(bench) as servers:
+    with served(bench) as server:
         process = bench.begun()
-        end(servers[-1])
+        server.send(signal.SIGKILL)
         time.sleep(bench.rng.uniform(1, 4))
-        servers.append(serve(bench, int(bench.options[-1].rpartition(":")[2])))
+        server.start()
         bench.ended(process, EXIT_OK)
         bench.finish()
 
 
 def server_stopped(bench: Bench) -> None:
-    with served(bench) as servers:
+    with served(bench) as server:
         process = bench.begun()
-        end(servers[-1], signal.SIGSTOP)
+        server.send(signal.SIGSTOP)
         time.sleep(6)
-        end(servers[-1], signal.SIGCONT)
+        server.send(signal.SIGCONT)
         bench.ended(process, EXIT_OK)
         bench.finish()
 

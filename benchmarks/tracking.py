@@ -10,17 +10,13 @@ package) is started on a free port of this machine and stopped again.
 
 import argparse
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.servers import PostgreSql
 from study.records.record import TrialRecord
 from study.tracking.driver import MANY_TRIALS, About, Setup, Start, Tracker
 from trainables import Trial
@@ -89,29 +85,6 @@ def our_rate(uri: str, number: int, folder: Path, database: Path | None) -> floa
         return number / (time.perf_counter() - started)
 
 
-@contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server of our own on a free port; its URI."""
-    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"))
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data, log = folder / "data", folder / "log"
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
-    subprocess.run([*as_user, binaries / "initdb", "-D", data, "-U", "bench", "-A", "trust"], **quiet)
-    server = [*as_user, binaries / "pg_ctl", "-D", data, "-l", log, "-w"]
-    subprocess.run([*server, "-o", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1", "start"], **quiet)
-    try:
-        for name in ("plain", "ours"):
-            subprocess.run([binaries / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", name], **quiet)
-        yield f"postgresql+psycopg2://bench@127.0.0.1:{port}"
-    finally:
-        subprocess.run([*server, "-m", "immediate", "stop"], **quiet)
-
-
 def compare(name: str, number: int, plain_uri: str, our_uri: str, folder: Path, database: Path | None) -> None:
     """Print both rates and their ratio."""
     theirs, ours = plain_rate(plain_uri, number), our_rate(our_uri, number, folder, database)
@@ -132,8 +105,12 @@ def main() -> None:
         database = folder / "ours.db"
         compare("sqlite", options.trials, f"sqlite:///{folder}/plain.db", f"sqlite:///{database}", folder, database)
     if options.postgresql:
-        with tempfile.TemporaryDirectory() as name, postgresql(Path(name)) as uri, tempfile.TemporaryDirectory() as own:
-            compare("postgresql", options.trials, f"{uri}/plain", f"{uri}/ours", Path(own), None)
+        with (
+            tempfile.TemporaryDirectory() as name,
+            PostgreSql(Path(name)) as server,
+            tempfile.TemporaryDirectory() as own,
+        ):
+            compare("postgresql", options.trials, server.database("plain"), server.database("ours"), Path(own), None)
 
 
 if __name__ == "__main__":

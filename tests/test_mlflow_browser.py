@@ -1,21 +1,16 @@
 """MLflow's own pages in a real browser, over a real server: what a person finds there."""
 
 import html
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.servers import MlflowServer
 from study.run.places import own_database
 from study.tracking.messages import Attach, Summary
 from tests.test_ledger import record
@@ -55,30 +50,9 @@ def connect_filler(folder):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    """MLflow's server on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)],
-        env=os.environ | {"MLFLOW_BACKEND_STORE_URI": own_database(folder)},
-        cwd="/",
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        for _ in range(240):
-            time.sleep(0.5)
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except OSError:
-                continue
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+    """The address of MLflow's server over it."""
+    with MlflowServer(own_database(folder), folder) as server:
+        yield server.uri
 
 
 @pytest.fixture

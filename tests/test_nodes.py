@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.faults import wait_for
 from benchmarks.nodes import cluster, join, kill_head
+from benchmarks.servers import wait_for
 from study.errors import EXIT_CLUSTER
 from study.file.read import load_study
 from study.records.ledger import Ledger

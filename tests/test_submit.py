@@ -4,7 +4,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import wait_for
+from benchmarks.servers import free_port, wait_for
 from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
 from study.file.read import PRESETS, load_study
 from study.records.ledger import Ledger
@@ -32,12 +31,6 @@ seeds: 2
 resources: {pack_size: 2}
 """
 BESIDE = "from benchmarks.instant import Instant\nclass Own(Instant):\n    '''A user's own module.'''\n"
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """MLflow with a real database: filled from the ledger, once, whatever was interrupted."""
 
 import json
-import socket
+import queue
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from benchmarks.servers import free_port
 from study.records.table import row_of
 from study.run.places import own_database
 from study.tracking.database import make_database
@@ -20,6 +21,7 @@ from study.tracking.driver import Tracker
 from study.tracking.filler import FIRST_PAUSE_S, Filler
 from study.tracking.messages import About, Attach, Setup, Start
 from study.tracking.read import read_experiment
+from study.tracking.spool import Spool
 from study.tracking.tags import pieces, trial_tags
 from tests.test_ledger import record
 
@@ -177,6 +179,18 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
     assert len(runs(tmp_path)[1]) == 3
 
 
+def test_what_a_silent_server_missed_lies_on_disk(tmp_path):
+    spool, lines = Spool(tmp_path), [f"{number} \u00e9\n" for number in range(1000)]
+    for line in lines:
+        spool.put(line)
+    assert len(spool) == 1000 and spool.first() == spool.first() == lines[0]
+    assert [spool.get(0) for _ in lines] == lines and len(spool) == 0
+    with pytest.raises(queue.Empty):
+        spool.get(0.01)
+    spool.put("again\n")
+    assert spool.get() == "again\n" and not list(tmp_path.iterdir())
+
+
 def test_a_filling_process_that_dies_is_said_and_caught_up(tmp_path, records):
     tracker, said = connect(Tracker, tmp_path)
     with tracker:
@@ -190,10 +204,7 @@ def test_a_filling_process_that_dies_is_said_and_caught_up(tmp_path, records):
 
 
 def test_a_server_that_does_not_answer_is_noticed(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tracker, _ = connect(Tracker, tmp_path, f"http://127.0.0.1:{port}")
+    tracker, _ = connect(Tracker, tmp_path, f"http://127.0.0.1:{free_port()}")
     with tracker:
         assert tracker.check()
 

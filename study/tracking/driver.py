@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from study.records.record import TrialRecord
 from study.tracking.messages import (
@@ -24,6 +25,7 @@ from study.tracking.messages import (
     Message,
     Order,
     Outage,
+    Recovered,
     Said,
     Setup,
     Start,
@@ -110,7 +112,9 @@ class Tracker:
         self.counts: dict[str, Counter[str]] = {}
         self.counted_at = self.said_at = time.monotonic()
         self.finishing = False
-        self.pipes = [Pipe(self.setup, self._hear)]
+        self.silent: set[int] = set()
+        self.hearing = threading.Lock()  # each process is heard in a thread of its own
+        self.pipes = [Pipe(self.setup, partial(self._hear, 0))]
 
     def check(self) -> str | None:
         """None when the server answers, else what it said."""
@@ -121,7 +125,7 @@ class Tracker:
     def start(self, begun: Start, backlog: Iterable[TrialRecord], num_trials: int) -> None:
         """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings."""
         if num_trials >= MANY_TRIALS and usable_cpus() > 1:
-            self.pipes.append(Pipe(self.setup, self._hear))
+            self.pipes.append(Pipe(self.setup, partial(self._hear, 1)))
         for number, pipe in enumerate(self.pipes):
             pipe.tell(replace(begun, number=number, of=len(self.pipes)))
         for record in backlog:
@@ -161,6 +165,7 @@ class Tracker:
         for pipe in self.pipes:
             pipe.tell(Finish(limit_s))
         answers = [(pipe, pipe.answers.get()) for pipe in self.pipes]
+        self.finishing = False
         return sum(answer.missing if isinstance(answer, Finished) else pipe.num_submitted for pipe, answer in answers)
 
     def close(self) -> None:
@@ -174,15 +179,30 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _hear(self, message: Message) -> None:
+    def _out(self, number: int, text: str) -> None:
+        with self.hearing:
+            if not self.silent:
+                self.on_outage(text)
+            self.silent.add(number)
+
+    def _back(self, number: int) -> None:
+        with self.hearing:
+            if self.silent == {number}:
+                self.say("MLflow answers again")
+            self.silent.discard(number)
+
+    def _hear(self, number: int, message: Message) -> None:
+        """What process `number` says. An outage that all of them meet is said once, and so is its end."""
         match message:
             case Outage(text=text):
-                self.on_outage(text)
+                self._out(number, text)
+            case Recovered():
+                self._back(number)
             case Said(text=text):
                 self.say(text)
-            case Left(number=number) if self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:
+            case Left(number=left) if left and self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:
                 self.said_at = time.monotonic()
-                self.say(f"still to be tracked in MLflow: {number:,}")
+                self.say(f"still to be tracked in MLflow: {left:,}")
 
 
 def counts_of(states: Counter[str]) -> dict[str, float]:

@@ -8,8 +8,8 @@ missing in the end is filled by the next run.
 import hashlib
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
@@ -18,8 +18,9 @@ from study.records.record import TrialRecord
 from study.tracking.artifacts import log_file
 from study.tracking.database import analyze, client, first_line, make_database, template
 from study.tracking.experiment import described, open_experiment
-from study.tracking.messages import Attach, Setup, Start, Submit, Summary
+from study.tracking.messages import Attach, Setup, Start, Submit, Summary, from_line, to_line
 from study.tracking.read import runs_of
+from study.tracking.spool import Spool
 from study.tracking.tags import (
     CURRENT_LAYOUT,
     FACTS,
@@ -55,11 +56,18 @@ class Known(NamedTuple):
 
 
 class Filler:
-    """Fills one MLflow experiment. `on_outage` hears when the server stops to answer, `say` what a user may read."""
+    """Fills one MLflow experiment. `on_outage` hears when the server stops to answer, `on_recovery` when it has what it
+    missed, `say` what a user may read."""
 
-    def __init__(self, setup: Setup, on_outage: Callable[[str], None], say: Callable[[str], None]) -> None:
-        self.setup, self.on_outage, self.say = setup, on_outage, say
-        self.missed: deque[Submit] = deque()
+    def __init__(
+        self,
+        setup: Setup,
+        on_outage: Callable[[str], None],
+        say: Callable[[str], None],
+        on_recovery: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.setup, self.on_outage, self.say, self.on_recovery = setup, on_outage, say, on_recovery
+        self.missed = Spool(setup.templates)
         self.unattached: list[Attach] = []
         self.runs: dict[str, Known] = {}
         self.parents: dict[str, str] = {}
@@ -92,7 +100,7 @@ class Filler:
     def fill(self, record: TrialRecord, files: Sequence[str] = ()) -> None:
         """Track a record, with files that lie beside it, unless the server is down."""
         if not self._try(lambda: self._log(record, files)):
-            self.missed.append(Submit(record, list(files)))
+            self.missed.put(to_line(Submit(record, list(files))))
 
     def attach(self, order: Attach) -> None:
         """Files of a loss, or of the study; with a word where MLflow's place for files cannot be reached."""
@@ -113,14 +121,16 @@ class Filler:
             self.down = False
             self._try(self._open)
         while self.missed and not self.down:
-            submit = self.missed.popleft()
-            if not self._try(lambda submit=submit: self._log(submit.record, submit.files)):  # type: ignore[misc]
-                self.missed.appendleft(submit)
+            submit = from_line(self.missed.first())
+            assert isinstance(submit, Submit)
+            if self._try(partial(self._log, submit.record, submit.files)):
+                self.missed.get()
         waiting, self.unattached = self.unattached, []
         for order in waiting:
             self.attach(order)
-        if not self.down:
+        if not self.down and self.pause > FIRST_PAUSE_S:
             self.pause = FIRST_PAUSE_S
+            self.on_recovery()
         return len(self.missed)
 
     def close(self) -> None:
@@ -157,9 +167,8 @@ class Filler:
         assert self.begun
         if self.setup.database:
             make_database(self.setup.database, self.setup.templates)
-        self.client = client(self.setup.uri)
-        self.setup.templates.mkdir(parents=True, exist_ok=True)
         with FileLock(self.setup.templates / f"{self.begun.identity}.lock"):
+            self.client = client(self.setup.uri)  # makes the tables of a new database
             self.experiment = open_experiment(self.client, self.setup, self.begun.identity, self.say)
             self.parents = {run.data.tags["loss"]: run.info.run_id for run in self._current("loss")}
             for label in self.begun.about.losses:
@@ -184,28 +193,34 @@ class Filler:
             fixed = [Param(key, value) for key, value in about.fixed.get(label, {}).items()]
             self.client.log_batch(self._parent(label), [planned], fixed, [RunTag(NOTE, text)])
 
-    def _current(self, kind: str) -> "list[Run]":
-        """Runs as this version logs them; those of an earlier one leave."""
-        runs = list(runs_of(self.client, self.experiment, kind))
-        old = [run.info.run_id for run in runs if run.data.tags.get(LAYOUT) != CURRENT_LAYOUT]
-        for run in old:
-            self.client.delete_run(run)
+    def _current(self, kind: str) -> "Iterator[Run]":
+        """Runs as this version logs them, page by page; when all are read, those of an earlier one leave."""
+        old = []
+        for run in runs_of(self.client, self.experiment, kind):
+            if run.data.tags.get(LAYOUT) == CURRENT_LAYOUT:
+                yield run
+            else:
+                old.append(run.info.run_id)
+        for run_id in old:
+            self.client.delete_run(run_id)
         if old:
             self.say(f"{len(old)} runs of an earlier evenkeel in MLflow are logged again")
-        return [run for run in runs if run.info.run_id not in set(old)]
 
     def _known_runs(self) -> dict[str, Known]:
         """By trial id. Of two runs of one trial (a driver died, another began) the finished one stays."""
         assert self.begun
         known: dict[str, Known] = {}
+        doubled = []
         for run in self._current("trial"):
             trial_id, one = run.data.tags[TRIAL_ID], Known(run.info.run_id, run.info.status)
             if not self.begun.has(trial_id):
                 continue
             if other := known.get(trial_id):
                 one, other = (other, one) if other.status == "FINISHED" else (one, other)
-                self.client.delete_run(other.run)
+                doubled.append(other.run)
             known[trial_id] = one
+        for run_id in doubled:
+            self.client.delete_run(run_id)
         return known
 
     def _run(self, trial: Trial, started: float, tags: dict[str, str]) -> str:

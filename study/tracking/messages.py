@@ -148,6 +148,11 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class Recovered:
+    """The server answers again, and has what it missed."""
+
+
+@dataclass(frozen=True)
 class Said:
     """Something that a user may read."""
 
@@ -155,7 +160,7 @@ class Said:
 
 
 Order = Setup | Check | Start | Announce | Submit | Summarize | Attach | Finish
-Answer = Checked | Finished | Left | Outage | Said
+Answer = Checked | Finished | Left | Outage | Recovered | Said
 Message = Order | Answer
 _ADAPTERS: dict[str, TypeAdapter[Message]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Message)}
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from study.tracking.filler import Filler
 from study.tracking.messages import (
@@ -23,6 +24,7 @@ from study.tracking.messages import (
     Left,
     Message,
     Outage,
+    Recovered,
     Said,
     Setup,
     Start,
@@ -31,6 +33,7 @@ from study.tracking.messages import (
     from_line,
     to_line,
 )
+from study.tracking.spool import Spool
 
 REPORT_EVERY_S = 5.0
 MANY = 32
@@ -47,29 +50,35 @@ def serve() -> None:
         answers.write(to_line(message))
         answers.flush()
 
-    waiting: queue.Queue[Message] = queue.Queue()
+    setup = from_line(sys.stdin.readline())
+    assert isinstance(setup, Setup)
+    waiting = Spool(setup.templates)
 
     def read() -> None:
-        for line in sys.stdin:
-            waiting.put(from_line(line))
+        with suppress(OSError):  # no room for what waits
+            for line in sys.stdin:
+                waiting.put(line)
         os._exit(0)  # the driver is gone: the ledger has everything, and the next run may already be filling
 
     threading.Thread(target=read, daemon=True).start()
-    setup = waiting.get()
-    assert isinstance(setup, Setup)
-    filler = Filler(setup, on_outage=lambda text: answer(Outage(text)), say=lambda text: answer(Said(text)))
+    filler = Filler(
+        setup,
+        on_outage=lambda text: answer(Outage(text)),
+        say=lambda text: answer(Said(text)),
+        on_recovery=lambda: answer(Recovered()),
+    )
     filler.warm()
     reported = time.monotonic()
     while True:
         try:
-            message = waiting.get(timeout=filler.wait_s())
+            message = from_line(waiting.get(filler.wait_s()))
         except queue.Empty:
             filler.retry()
             continue
-        obey(message, filler, answer, busy=waiting.qsize() > MANY)
+        obey(message, filler, answer, busy=len(waiting) > MANY)
         if time.monotonic() - reported > REPORT_EVERY_S:
             reported = time.monotonic()
-            answer(Left(waiting.qsize() + len(filler.missed)))
+            answer(Left(len(waiting) + len(filler.missed)))
 
 
 def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, busy: bool) -> None:
