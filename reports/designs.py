@@ -158,18 +158,19 @@ def default_scores(table: pd.DataFrame, loss: str, column: str | None = None) ->
 
     NaN where a trial is missing or diverged. `column` is another column than the shown metric's.
     """
-    return _at_default(table, loss).scores(table, column or f"test_{facts_of(table).metric}")[0]
+    return at_default(table, loss).scores(table, column or f"test_{facts_of(table).metric}")[0]
 
 
 @remembered
 def default_images(table: pd.DataFrame, loss: str) -> np.ndarray | None:
     """Mean score of a loss at its default without each group of test images, [G]; None where not recorded."""
-    images = _at_default(table, loss).images(table, f"test_{facts_of(table).metric}")
+    images = at_default(table, loss).images(table, f"test_{facts_of(table).metric}")
     return None if images is None else nan_mean(images[0], axis=0)
 
 
 @remembered_of_trials
-def _at_default(table: pd.DataFrame, loss: str) -> Placed:
+def at_default(table: pd.DataFrame, loss: str) -> Placed:
+    """The finished trials of a loss at its default, by seed."""
     designs = (SWEEP,) if facts_of(table).losses[loss].space else (SWEEP, SOBOL)
     rows = rows_of(table, loss, *designs)
     swept_elsewhere = (values(table, "design")[rows] == SWEEP) & ~pd.isna(values(table, "moved")[rows])

@@ -42,6 +42,10 @@ class MeasureFacts:
     parts: tuple[str, ...] = ()
     headline: bool = False
     """Whether the page can be switched to it."""
+    labels: tuple[str, ...] = ()
+    """Of the parts, `kind: level`, where their names say too little."""
+    repeats: str = ""
+    """The headline score that it is on other images, a part for each."""
 
 
 @dataclass(frozen=True)

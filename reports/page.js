@@ -19,6 +19,7 @@ async function unpack(id) {
 
 const lossOf = (text) => settings.losses.find((loss) => text === loss || String(text).startsWith(`${loss} (`));
 const hidden = (text) => off.has(lossOf(text));
+const figureOf = (key) => figures[key]?.[document.body.dataset.metric] ?? figures[key]?.[""];
 
 function traceShown(trace, view) {
   const isLoss = hidden(trace.legendgroup ?? trace.name), other = trace.meta?.view && trace.meta.view !== view;
@@ -41,6 +42,7 @@ function arranged(layout, width, view) {
     for (const [path, value] of Object.entries(meta.arrangements[count])) put(layout, path, value);
   }
   if (meta.views) layout.title.text = meta.views[view];
+  if (layout.images) layout.images = layout.images.filter((image) => !hidden(image.name));
   return layout;
 }
 
@@ -49,7 +51,7 @@ function colours(text, isDark) {
 }
 
 function draw(holder, isDark = dark.matches) {
-  const key = holder.dataset.figure, figure = figures[key]?.[document.body.dataset.metric];
+  const key = holder.dataset.figure, figure = figureOf(key);
   holder.hidden = !figure;
   if (!figure) return;
   const plot = holder.querySelector(".plot"), { data, layout } = colours(JSON.stringify(figure), isDark);
@@ -132,7 +134,7 @@ function figureRows({ data, layout }) {
 async function quote(holder, kind) {
   const metric = document.body.dataset.metric, name = `${settings.name}-${holder.dataset.figure}-${metric}`.replace(/[^\w.-]+/g, "_");
   const caption = holder.querySelector(`figcaption > [data-for="${metric}"]`).textContent, plot = holder.querySelector(".plot");
-  if (kind === "csv") return save(new Blob([lines(figureRows(figures[holder.dataset.figure][metric]))], { type: "text/csv" }), `${name}.csv`);
+  if (kind === "csv") return save(new Blob([lines(figureRows(figureOf(holder.dataset.figure)))], { type: "text/csv" }), `${name}.csv`);
   if (kind === "caption") return copy(caption);
   const paper = { ...plot.layout, paper_bgcolor: getComputedStyle(document.body).backgroundColor };
   return Plotly.downloadImage({ data: plot.data, layout: paper }, { format: kind, filename: name, width: plot.clientWidth, height: plot.layout.height, scale: kind === "png" ? 2 : 1 });

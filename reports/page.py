@@ -96,12 +96,18 @@ def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> di
         "key": section.key,
         "title": section.title,
         "question": section.question,
-        "figures": figures,
+        "figures": _once(figures),
         "captions": {metric: _caption(section, facts_of(by_metric[metric])) for metric in figures},
         "answers": answers,
         "tables": tables,
         "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
     }
+
+
+def _once(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures by metric; a single one under "" where all are equal, as pictures are."""
+    first = next(iter(figures.values()), None)
+    return {"": first} if len(figures) > 1 and all(one == first for one in figures.values()) else figures
 
 
 def _caption(section: Section, study: StudyFacts) -> str:

@@ -3,7 +3,7 @@
 What is known of the study as a whole hangs on the table: `facts_of(table)`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -54,6 +54,23 @@ IDENTITY = {column.name: TYPES[column.type] for column in fields(TrialRow) if co
 """Column -> type."""
 
 
+@dataclass(frozen=True)
+class Files:
+    """Files that lie beside records: their names by trial id; `read(trial_id, name)` raises OSError for a lost one."""
+
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    read: Callable[[str, str], bytes] = lambda trial_id, name: b""
+
+    def __deepcopy__(self, memo: object) -> "Files":
+        """As with facts: pandas copies what hangs on a frame with every operation."""
+        return self
+
+
+def files_of(table: pd.DataFrame) -> Files:
+    """The files beside the records of the table's trials."""
+    return table.attrs["files"]
+
+
 def facts_of(table: pd.DataFrame) -> StudyFacts:
     """What is known of the study besides its trials."""
     return table.attrs["study"]
@@ -62,7 +79,7 @@ def facts_of(table: pd.DataFrame) -> StudyFacts:
 def with_facts(table: pd.DataFrame, study: StudyFacts) -> pd.DataFrame:
     """The same trials under other facts."""
     other = table.copy(deep=False)
-    other.attrs = {"study": study}
+    other.attrs = {"study": study, "files": files_of(table)}
     return other
 
 
@@ -78,7 +95,7 @@ def metric_columns(study: StudyFacts) -> list[str]:
     ]
 
 
-def trial_table(rows: Iterable[TrialRow], study: StudyFacts) -> pd.DataFrame:
+def trial_table(rows: Iterable[TrialRow], study: StudyFacts, files: Files | None = None) -> pd.DataFrame:
     """The table of `rows`, sorted by trial id.
 
     Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
@@ -91,7 +108,9 @@ def trial_table(rows: Iterable[TrialRow], study: StudyFacts) -> pd.DataFrame:
         found.metrics.append(np.array([row.metrics.get(name) for name in declared], dtype=float))
         for name, values in row.images.items():
             found.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
-    return with_facts(pd.DataFrame(_columns(found, study, declared)), study)
+    table = pd.DataFrame(_columns(found, study, declared))
+    table.attrs = {"study": study, "files": files or Files()}
+    return table
 
 
 class _Gathered(NamedTuple):

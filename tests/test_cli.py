@@ -356,3 +356,14 @@ def test_a_cache_that_cannot_be_written_is_one_line(tiny, tmp_path, monkeypatch,
     assert main(["run", str(tiny), "--storage", str(tmp_path / "storage"), "--serial"]) == EXIT_STORAGE
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "cannot be written" in line]
     assert line.startswith("evenkeel: the cache /proc/none/here (EVENKEEL_CACHE): cannot be written (No such file")
+
+
+def test_the_preset_of_gradient_norms_ends_on_the_page(tmp_path):
+    """lm-clip-fig2 with a smaller pre-training and one loss: its file lies beside the record, the page draws it."""
+    smaller = ["trainable.model.pretraining.num_pairs=64", "trainable.model.pretraining.epochs=1", "losses=[bal]"]
+    ran = evenkeel("run", "lm-clip-fig2", "--serial", "--storage", tmp_path, *(f"--set={change}" for change in smaller))
+    assert ran.returncode == EXIT_OK, ran.stderr
+    (kept,) = (tmp_path / "trials").glob("*.files/gradients.npz")
+    assert evenkeel("report", "lm-clip-fig2", "--storage", tmp_path).returncode == EXIT_OK
+    page = (tmp_path / "report.html").read_text()
+    assert 'id="gradients"' in page and "bal: positives of tail classes pull" in page and kept.stat().st_size < 5000

@@ -238,7 +238,7 @@ def test_gradient_norms_by_the_temperature_alone(store, tmp_path):
         for (sign, c), found in pulls.items():
             side = y[:, c] == sign
             if side.any() and len(found) < 8:
-                found.append(abs(float((slopes * x)[side, c].sum())))
+                found.append(abs(float((slopes * x.detach())[side, c].sum())))
     for sign, name in enumerate(("negative", "positive")):
         expected = [np.mean(pulls[sign, c]) for c in range(10)]
         np.testing.assert_allclose(result.per_class[f"train_gradient_{name}"], expected, rtol=1e-3)

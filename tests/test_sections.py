@@ -21,6 +21,7 @@ from reports.sections.verdicts import Verdicts
 from reports.sections.winning import Winning
 from reports.table import trial_table
 from tests.synthetic import SPACES, row, study, table
+from tests.test_beside import trials as with_files
 
 
 def flat(label, setting):
@@ -55,6 +56,7 @@ STUDIES = {
     "sweep only": lambda rng: table(rng, sharp, designs=("sweep",)),
     "search only": lambda rng: table(rng, sharp, designs=("search",)),
     "some diverged": lambda rng: table(rng, flat, change=diverge),
+    "files beside": lambda rng: with_files()[0],
 }
 
 

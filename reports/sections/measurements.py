@@ -1,4 +1,4 @@
-"""What else was measured: every declared measurement that the page is not switched by, at each loss's default."""
+"""What else was measured at each loss's default: every declared measurement that no other section shows."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reports.designs import default_scores, losses_of
+from reports.facts import MeasureFacts
 from reports.statistics import Interval, t_interval
 from reports.table import facts_of
 from reports.words import with_interval
@@ -37,12 +38,12 @@ class Measurements:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls()] if any(not measure.headline for measure in facts_of(table).measures.values()) else []
+        return [cls()] if any(not _shown_elsewhere(measure) for measure in facts_of(table).measures.values()) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         columns, resampled = [], facts_of(table).resampled
         for name, measure in facts_of(table).measures.items():
-            for split in () if measure.headline else measure.splits:
+            for split in () if _shown_elsewhere(measure) else measure.splits:
                 for part in ("", *measure.parts):
                     column = "_".join(filter(None, (split, name, part)))
                     scores = {loss: default_scores(table, loss, column) for loss in losses_of(table)}
@@ -69,3 +70,7 @@ class Measurements:
         if not info.columns:
             return "No default has been measured yet."
         return f"{len(info.columns)} more columns, mean over seeds with 95% t-intervals; no verdict rests on them."
+
+
+def _shown_elsewhere(measure: MeasureFacts) -> bool:
+    return measure.headline or bool(measure.repeats)

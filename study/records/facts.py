@@ -17,10 +17,7 @@ from trainables.varied import Varied
 
 def measure_facts(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts]:
     """The declared columns of the named measures."""
-    return {
-        name: MeasureFacts(column.title, column.better, column.splits, column.parts, column.headline)
-        for name, column in columns(measures).items()
-    }
+    return {name: MeasureFacts(**vars(column)) for name, column in columns(measures).items()}
 
 
 MEASURES = measure_facts()

@@ -99,6 +99,10 @@ class Ledger:
         """Where the file `name` of a record lies, as a path of `folder.fs`."""
         return self.folder.at(f"{_files(record.id)}/{record.files[name]}")
 
+    def read_file(self, trial_id: str, name: str) -> bytes:
+        """What a file beside a record holds. Raises FileNotFoundError."""
+        return self.folder.read(f"{_files(trial_id)}/{name}")
+
     def find(self, trial_id: str) -> TrialRecord | None:
         """The record of a trial that was just recorded; None when there is none (or it cannot be read)."""
         return self._loose(trial_id)

@@ -1,10 +1,11 @@
 """From the ledger, or from MLflow alone, to the trial table. Both give the same one."""
 
+from collections.abc import Iterator
 from itertools import starmap
 
 import pandas as pd
 
-from reports.table import TrialRow, trial_table
+from reports.table import Files, TrialRow, trial_table
 from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
@@ -14,7 +15,15 @@ from study.tracking.read import read_experiment
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
     """The trial table of a study folder. Raises UserError for a folder without a study."""
     facts = read_facts(ledger.study_record().summary, f"{ledger.storage}/study.json")
-    return trial_table((row_of(record.id, record) for record in ledger.records()), facts)
+    names: dict[str, frozenset[str]] = {}
+
+    def rows() -> Iterator[TrialRow]:
+        for record in ledger.records():
+            if record.files:
+                names[record.id] = frozenset(record.files.values())
+            yield row_of(record.id, record)
+
+    return trial_table(rows(), facts, Files(names, ledger.read_file))
 
 
 def table_from_mlflow(uri: str, name: str, identity: str | None = None) -> pd.DataFrame:

@@ -15,7 +15,8 @@ Needs = Literal["scores", "logits", "embeddings", "model"]
 class Column:
     """A declared measurement: `<split>_<name>`, and `<split>_<name>_<part>` for each part.
 
-    `headline` columns are those that the report can be switched to and that a study can be judged by.
+    `headline` columns are those that the report can be switched to and that a study can be judged by. A column that
+    `repeats` a headline score is that score on other test images, a part for each; `labels` are `kind: level` of parts.
     """
 
     title: str
@@ -23,6 +24,8 @@ class Column:
     splits: tuple[str, ...] = ("val", "test")
     parts: tuple[str, ...] = ()
     headline: bool = False
+    labels: tuple[str, ...] = ()
+    repeats: str = ""
 
 
 class Trained(Protocol):

@@ -18,6 +18,11 @@ SPECKLE = {"speckle_001": 0.01, "speckle_01": 0.1, "speckle_05": 0.5}
 SALT_AND_PEPPER = {"salt_001": 0.01, "salt_005": 0.05, "salt_02": 0.2}
 """Fraction of the pixels, half of them white, half black."""
 PARTS = (*BLUR, *SPECKLE, *SALT_AND_PEPPER)
+LABELS = (
+    *(f"blur, pixels at 224: {value:g}" for value in BLUR.values()),
+    *(f"speckle, variance: {value:g}" for value in SPECKLE.values()),
+    *(f"salt and pepper, share: {value:g}" for value in SALT_AND_PEPPER.values()),
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,10 @@ class Noise:
     @property
     def columns(self) -> dict[str, Column]:
         return {
-            "noise_mauc": Column("mAUC on noisy images", splits=("test",), parts=PARTS),
-            "noise_map": Column("mAP on noisy images", splits=("test",), parts=PARTS),
+            f"noise_{metric}": Column(
+                f"{title} on noisy images", splits=("test",), parts=PARTS, labels=LABELS, repeats=metric
+            )
+            for metric, title in (("mauc", "mAUC"), ("map", "mAP"))
         }
 
     def compute(self, evidence: Evidence) -> Measured:

@@ -21,10 +21,12 @@ class Resolution:
 
     @property
     def columns(self) -> dict[str, Column]:
-        parts = tuple(FACTORS)
+        parts, labels = tuple(FACTORS), tuple(f"enlarged, times: {factor:g}" for factor in FACTORS.values())
         return {
-            "resized_mauc": Column("mAUC on enlarged images", splits=("test",), parts=parts),
-            "resized_map": Column("mAP on enlarged images", splits=("test",), parts=parts),
+            f"resized_{metric}": Column(
+                f"{title} on enlarged images", splits=("test",), parts=parts, labels=labels, repeats=metric
+            )
+            for metric, title in (("mauc", "mAUC"), ("map", "mAP"))
         }
 
     def compute(self, evidence: Evidence) -> Measured:

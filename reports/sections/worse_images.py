@@ -1,0 +1,111 @@
+"""How do scores hold when test images are blurred, noisy or enlarged? Each loss at its default (RAL Tables 7 to 9)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from reports.designs import default_scores, losses_of
+from reports.drawing import Drawing
+from reports.multiples import axis_number, multiples
+from reports.statistics import Interval, t_interval
+from reports.style import looks, plain, symbols
+from reports.table import facts_of
+from reports.words import SIGNED, listed, with_interval
+
+
+class Cell(NamedTuple):
+    """One loss under one change of the images: its score, and what the change cost, paired by seed."""
+
+    loss: str
+    kind: str
+    level: str
+    score: Interval
+    change: Interval
+
+
+class Info(NamedTuple):
+    title: str
+    margin: float
+    cells: list[Cell]
+    elsewhere: list[str]
+    """Metrics, in words, under which something was measured."""
+    looks: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class WorseImages:
+    """One frame a kind of change, from mild to severe; the stripe is the margin."""
+
+    key: str = "worse-images"
+    title: str = "On worse images"
+    question: str = "What does each loss lose when test images are not those it was trained on?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if any(measure.repeats for measure in facts_of(table).measures.values()) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        study = facts_of(table)
+        repeating = {name: m for name, m in study.measures.items() if m.repeats == study.metric}
+        found = [
+            _cell(table, loss, f"test_{name}_{part}", label)
+            for loss in losses_of(table)
+            for name, measure in repeating.items()
+            for part, label in zip(measure.parts, measure.labels or measure.parts, strict=True)
+        ]
+        metrics = dict.fromkeys(measure.repeats for measure in study.measures.values() if measure.repeats)
+        cells = [cell for cell in found if cell.score.n]
+        return Info(study.title, study.margin, cells, [study.measures[m].title for m in metrics], looks(study.losses))
+
+    def draw(self, info: Info) -> Drawing | None:
+        if not info.cells:
+            return None
+        kinds, losses = (list(dict.fromkeys(getattr(cell, of) for cell in info.cells)) for of in ("kind", "loss"))
+        views = {"": f"{info.title} minus that on the test images as they are"}
+        drawn, shapes = multiples(kinds, views, margin=info.margin, num_entries=len(losses)), symbols(losses)
+        for i, kind in enumerate(kinds):
+            drawn.update_layout({f"xaxis{axis_number(i)}": {"type": "category"}})
+            for loss in losses:
+                cells = [cell for cell in info.cells if (cell.kind, cell.loss) == (kind, loss)]
+                colour, dash = info.looks[loss]
+                drawn.add_scatter(
+                    x=[cell.level for cell in cells], y=plain(cell.change.value for cell in cells),
+                    error_y={"type": "data", "array": plain(c.change.high - c.change.value for c in cells),
+                             "arrayminus": plain(c.change.value - c.change.low for c in cells), "width": 3},
+                    xaxis=f"x{axis_number(i)}", yaxis=f"y{axis_number(i)}", mode="lines+markers", name=loss,
+                    legendgroup=loss, showlegend=i == 0, line={"color": colour, "dash": dash},
+                    marker={"symbol": shapes[loss], "size": 7},
+                    hovertemplate=f"<b>{loss}</b>, {kind} %{{x}}<br>%{{y:+.4f}}<extra></extra>",
+                )  # fmt: skip
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.cells:
+            return None
+        rows: dict[tuple[str, str], dict[str, str]] = {}
+        for c in info.cells:
+            said = f"{with_interval(c.score)}; {with_interval(c.change, SIGNED)}"
+            rows.setdefault((c.kind, c.level), {"images": c.kind, "severity": c.level})[c.loss] = said
+        return pd.DataFrame(list(rows.values())).fillna("")
+
+    def answer(self, info: Info) -> str:
+        if not info.cells:
+            return f"Measured in {listed(info.elsewhere)}: choose one of them above, once a default has been scored."
+        worst = [min((c for c in info.cells if c.loss == loss), key=lambda c: c.change.value)
+                 for loss in dict.fromkeys(cell.loss for cell in info.cells)]  # fmt: skip
+        said = "; ".join(f"{c.loss} {c.change.value:+.3f} ({c.kind}: {c.level})" for c in worst)
+        return (
+            f"{info.title}, mean over seeds and 95% t-interval, then the change from clean images, paired by seed. The "
+            f"largest loss of each: {said}. The severities are ours; no verdict rests on them."
+        )
+
+
+def _cell(table: pd.DataFrame, loss: str, column: str, label: str) -> Cell:
+    """`label` is `kind: level`."""
+    kind, _, level = label.rpartition(": ")
+    study = facts_of(table)
+    scores, clean = default_scores(table, loss, column), default_scores(table, loss)
+    score, change = (t_interval(of, resampled=study.resampled) for of in (scores, scores - clean))
+    return Cell(loss, kind, level, score, change)
