@@ -35,17 +35,15 @@ def cross_fitted_curve(test_LS: np.ndarray, val_LS: np.ndarray) -> np.ndarray:
 def chosen_by_others(val: np.ndarray) -> np.ndarray:
     """For each seed the row that is best on validation over the other seeds, [..., H, S] to [..., S].
 
-    With one seed the row is chosen on that seed's own validation.
+    Where no other seed has a score, on the validation of the seed itself.
     """
     known = np.isfinite(val)
     if val.shape[-1] > 1 and known.all():
         return ((val.sum(-1, keepdims=True) - val) / (val.shape[-1] - 1)).argmax(-2)
     filled = np.where(known, val, 0)
-    if val.shape[-1] > 1:
-        sums = filled.sum(-1, keepdims=True) - filled
-        counts = known.sum(-1, keepdims=True) - known
-    else:
-        sums, counts = filled, known.astype(int)
+    sums, counts = filled.sum(-1, keepdims=True) - filled, known.sum(-1, keepdims=True) - known
+    alone = ~counts.any(-2, keepdims=True)
+    sums, counts = np.where(alone, filled, sums), np.where(alone, known, counts)
     return np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf).argmax(-2)
 
 

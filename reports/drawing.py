@@ -47,10 +47,11 @@ class Drawing:
         """A text in the figure."""
         self.layout.setdefault("annotations", []).append({"showarrow": False, **annotation})
 
-    def add_hline(self, y: float, annotation_text: str = "", **keys: Any) -> None:
-        """A line across, with a text at its right end."""
+    def add_hline(self, y: float, annotation_text: str = "", *, left: bool = False, **keys: Any) -> None:
+        """A line across, with a text at its right end, or its left one."""
         self.add_shape(type="line", xref="x domain", x0=0, x1=1, yref="y", y0=y, y1=y, **keys)
-        at = {"x": 1, "xanchor": "right", "xref": "x domain", "y": y, "yanchor": "bottom", "yref": "y"}
+        side = {"x": 0, "xanchor": "left"} if left else {"x": 1, "xanchor": "right"}
+        at = side | {"xref": "x domain", "y": y, "yanchor": "bottom", "yref": "y"}
         self._name(annotation_text, at)
 
     def add_vline(self, x: float, annotation_text: str = "", **keys: Any) -> None:

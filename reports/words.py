@@ -38,6 +38,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def counted(num: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{num:,} {noun}{'' if num == 1 else 's'}"
+
+
 def level(value: object) -> str:
     """A hyperparameter's value as an axis shows it."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -49,6 +49,12 @@ class TestCrossFitting:
         assert cross_fitted_curve(test, val).tolist() == [[9, 0, 0], [0, -18, -27]]
         assert cross_fitted_best(test, val) == pytest.approx((1 + 20 + 30) / 3)
 
+    def test_a_seed_without_others_chooses_on_its_own_validation(self):
+        nan = np.nan
+        test = np.array([[1, nan, nan], [9, nan, nan]])
+        assert cross_fitted_best(test, test) == 9
+        assert cross_fitted_best(test[:, :1], test[:, :1]) == 9
+
     def test_the_best_is_not_lifted_by_noise(self, rng):
         scores = rng.normal(0, 1, (2000, 12, 5))
         assert scores.mean(2).max(1).mean() > 0.6

@@ -12,7 +12,7 @@ from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.families import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
 from reports.statistics import Interval, jackknife_error, t_interval
 from reports.table import facts_of
-from reports.words import SIGNED, listed, number, p_value, with_interval
+from reports.words import SIGNED, counted, listed, number, p_value, with_interval
 
 
 class Area(NamedTuple):
@@ -126,7 +126,10 @@ def _open(info: Info) -> list[str]:
         return []
     n = min(c.difference.n for c in undecided)
     if least_p(n) > ALPHA:
-        return [f"{len(undecided)} comparisons cannot be decided with {n} seeds: sign flips need at least six."]
+        return [
+            f"{counted(len(undecided), 'comparison')} cannot be decided with {counted(n, 'seed')}: sign flips need at "
+            "least six."
+        ]
     needed = [c.needed for c in undecided if c.needed and c.needed > n]
     most = f"; {min(needed)} would decide the first of them" if needed else ""
     return [f"{len(undecided)} of {len(info.contrasts)} comparisons cannot be decided with {n} seeds{most}."]

@@ -71,9 +71,11 @@ class Defaults:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test", height=320)
         drawn.update_layout(showlegend=False)
-        for value, words in ((info.floor, "floor: no image needed"), (info.best, "best of the study")):
-            if np.isfinite(value):
-                drawn.add_hline(y=value, line={"color": FAINT, "width": 1, "dash": "dot"}, annotation_text=words)
+        line = {"color": FAINT, "width": 1, "dash": "dot"}
+        if np.isfinite(info.floor):
+            drawn.add_hline(y=info.floor, line=line, annotation_text="floor: no image needed", left=True)
+        if np.isfinite(info.best):
+            drawn.add_hline(y=info.best, line=line, annotation_text="best of the study, chosen on validation")
         for level in info.levels:
             points = level.scores_S[np.isfinite(level.scores_S)]
             drawn.add_scatter(
