@@ -12,10 +12,12 @@ from mlflow import MlflowClient
 
 from benchmarks.servers import MlflowServer
 from study.run.places import own_database
+from study.tracking.experiment import described, links
 from study.tracking.messages import Attach, Summary
+from study.tracking.tags import KIND
 from tests.test_ledger import record
 from tests.test_report_browser import BROWSER
-from tests.test_tracking import START, connect
+from tests.test_tracking import ABOUT, START, connect
 
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--window-size=1500,1500", "--virtual-time-budget=40000"]  # fmt: skip
@@ -95,6 +97,21 @@ def test_a_link_of_the_description_shows_charts_in_sections(folder, seen):
     text = seen(f"/{place}")
     assert "ral, clip 0.05, seed 0" in text and "seed 1" not in text
     assert all(f"{section} (" in text for section in ("curve", "test", "val"))
+
+
+def test_losses_stay_one_click_away_however_many_trials_are_newer(server, folder, seen):
+    """MLflow's first page holds the newest hundred runs; trials that came after the losses fill it."""
+    client = MlflowClient(own_database(folder))
+    experiment = client.create_experiment("long", tags=described(ABOUT, "2"))
+    losses = [client.create_run(experiment, run_name=f"loss {i}", start_time=i, tags={KIND: "loss"}) for i in range(5)]
+    parent = {"mlflow.parentRunId": losses[0].info.run_id, KIND: "trial"}
+    for number in range(150):
+        client.create_run(experiment, run_name=f"trial {number}", start_time=1000 + number, tags=parent)
+    first = seen(f"/#/experiments/{experiment}/runs?workflowType=machine_learning")
+    assert "how steady is a loss" in first and "the losses, with their verdicts" in first
+    place = next(iter(links(ABOUT).values()))
+    there = seen(f"/#/experiments/{experiment}{place}")
+    assert all(f"loss {i}" in there for i in range(5)) and "trial 1" not in there
 
 
 def test_a_parent_shows_its_summary(folder, seen):

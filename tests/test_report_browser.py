@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from reports.alone import alone
 from reports.page import render
 from reports.table import facts_of, with_facts
 from study.cli import main
+from study.records.papers import figure_of
 from tests.synthetic import table
 from tests.test_sections import diverge, sharp
 
@@ -200,3 +202,15 @@ def test_the_page_of_a_loss_is_drawn(browser, tmp_path):
     page = opened(browser, tmp_path / "ral.html", drawn=nine)
     assert not page.said
     page.close()
+
+
+def test_a_figure_stands_alone(browser, trials, tmp_path):
+    """Nothing is asked of the network, and it is drawn in the sandbox in which MLflow shows it."""
+    path = tmp_path / "robustness.html"
+    path.write_text(alone(figure_of(trials, "ral"), "robustness"), encoding="utf-8")
+    page = opened(browser, path, drawn="document.querySelector('.main-svg')")
+    assert not page.said and "gamma_neg" in page.locator("#figure").inner_text()
+    frame = tmp_path / "frame.html"
+    frame.write_text("<iframe sandbox='allow-scripts' src='robustness.html' width=900 height=600></iframe>")
+    page.goto(frame.as_uri())
+    page.frame_locator("iframe").locator(".main-svg").first.wait_for()

@@ -19,7 +19,7 @@ from study.run.places import own_database
 from study.tracking.database import make_database
 from study.tracking.driver import Tracker
 from study.tracking.filler import FIRST_PAUSE_S, Filler
-from study.tracking.messages import About, Attach, Setup, Start
+from study.tracking.messages import About, Attach, Outage, Said, Setup, Start
 from study.tracking.read import read_experiment
 from study.tracking.spool import Spool
 from study.tracking.tags import pieces, trial_tags
@@ -38,8 +38,10 @@ def setup_of(folder: Path, uri: str | None = None, study: str = "tiny") -> Setup
 def connect(
     kind: type, folder: Path, uri: str | None = None, study: str = "tiny"
 ) -> tuple[Tracker | Filler, list[str]]:
+    """One that fills, in processes of its own or in this one, and what it says."""
     said: list[str] = []
-    return kind(setup_of(folder, uri, study), said.append, said.append), said
+    hear = lambda answer: said.append(answer.text) if isinstance(answer, Outage | Said) else None  # noqa: E731
+    return kind(setup_of(folder, uri, study), *([hear] if kind is Filler else [said.append] * 2)), said
 
 
 def fill(folder, records, *, backlog=(), start=START, expected=(), uri=None, num_trials=0):
@@ -224,7 +226,7 @@ def test_two_studies_of_one_name_never_mix(tmp_path, records):
     setup = replace(setup_of(tmp_path), artifacts=None)
     other = replace(START, identity="f" * 16)
     for start, mine in ((START, records[:1]), (other, records[1:])):
-        filler = Filler(setup, print, print)
+        filler = Filler(setup, print)
         filler.start(start)
         for item in mine:
             filler.fill(item)
@@ -329,10 +331,13 @@ class TestFiles:
                 tracker.submit(late)
                 tracker.attach([Attach(report), Attach(report, "ral")])
                 assert tracker.finish() == 0
+                opened = tracker.experiment()
         client = MlflowClient(own_database(tmp_path))
         (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
+        assert opened == experiment.experiment_id
         newest = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])[0]
         assert self.names(tmp_path, "study") == {newest.info.run_id: ["report.html"]}
+        assert len(list((tmp_path / "artifacts").rglob("report.html"))) == 2, "a former run left its files"
         (parent,) = self.names(tmp_path, "loss").items()
         assert parent[1] == ["report.html"] and parent[0] in newest.data.tags["mlflow.note.content"]
 

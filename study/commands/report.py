@@ -8,7 +8,6 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from study.errors import UserError
 from study.file.read import load_study
@@ -85,8 +84,8 @@ def _runs(config: StudyConfig, storage: Storage, options: argparse.Namespace) ->
     uri = TrackingUri.of(config, storage, options.tracking_uri)
     if not uri.is_server:
         return None
+    from study.tracking.experiment import trial_address
     from study.tracking.read import experiment_of
-    from study.tracking.tags import TRIAL_ID
 
     study = Ledger(str(storage), config.name).read_study()
     try:
@@ -94,8 +93,7 @@ def _runs(config: StudyConfig, storage: Storage, options: argparse.Namespace) ->
     except (LookupError, ConnectionError) as error:
         sys.stderr.write(f"no links to MLflow: {uri.hide(str(error))}\n")
         return None
-    found = quote(f"tags.`{TRIAL_ID}` = '") + "{trial_id}" + quote("'")
-    return f"{str(uri).rstrip('/')}/#/experiments/{experiment}/runs?searchFilter={found}"
+    return trial_address(str(uri), experiment)
 
 
 def _pdf(page: Path) -> Path:

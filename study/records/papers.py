@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from reports.alone import alone
 from reports.designs import losses_of
 from reports.drawing import Drawing
 from reports.page import write_report
@@ -19,15 +20,21 @@ from study.tracking.driver import Attach
 from trainables import Trial
 
 
-def papers(study: StudyRecord, table: pd.DataFrame, planned: Iterable[Trial], folder: Path) -> list[Attach]:
-    """Written under `folder`, for the study's own run and for those of the losses that a sweep moved."""
+def papers(
+    study: StudyRecord, table: pd.DataFrame, planned: Iterable[Trial], folder: Path, runs: str | None = None
+) -> list[Attach]:
+    """Written under `folder`, for the study's own run and for those of the losses that a sweep moved.
+
+    `runs` is the address of a trial's run, as the report wants it.
+    """
     own = _made(folder / "study")
     (own / "study.yaml").write_text(yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     _write_plan(planned, own / "plan.csv")
-    write_report(table, own / "report.html")
+    write_report(table, own / "report.html", runs=runs)
     figures = {label: drawn for label in losses_of(table) if (drawn := figure_of(table, label))}
     for number, drawn in enumerate(figures.values()):
-        drawn.figure().write_html(_made(folder / str(number)) / "robustness.html")
+        page = alone(drawn, "robustness")
+        (_made(folder / str(number)) / "robustness.html").write_text(page, encoding="utf-8")
     return [Attach(own), *(Attach(folder / str(number), label) for number, label in enumerate(figures))]
 
 

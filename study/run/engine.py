@@ -122,7 +122,7 @@ class Run:
             else:
                 feed = self._run(tracker, make_runner)
             with TemporaryDirectory() as folder:
-                show(tracker, self.ledger, self.planned, Path(folder), self.display.say)
+                show(tracker, uri, self.ledger, self.planned, Path(folder), self.display.say)
                 num_untracked = tracker.finish()
         if not num_untracked:
             marker.write(self._recorded())

@@ -10,6 +10,7 @@ from study.records.record import TrialRecord
 from study.run.places import TrackingUri
 from study.run.roles import Options
 from study.tracking.driver import Setup, Tracker
+from study.tracking.experiment import trial_address
 from trainables import Trial
 from trainables.cache import default_cache
 
@@ -45,7 +46,7 @@ def summarize(tracker: Tracker, ledger: Ledger) -> None:
     tracker.summarize(summaries(table_from_ledger(Ledger(ledger.storage, ledger.study))))  # perhaps beside its reader
 
 
-def show(tracker: Tracker, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say) -> None:
+def show(tracker: Tracker, uri: TrackingUri, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say) -> None:
     """The same, and files of the study and of each loss. `folder` must stay until all is tracked."""
     from study.records.papers import papers
     from study.records.summaries import summaries
@@ -53,7 +54,9 @@ def show(tracker: Tracker, ledger: Ledger, planned: Iterable[Trial], folder: Pat
 
     table = table_from_ledger(ledger)
     tracker.summarize(summaries(table))
+    experiment = tracker.experiment() if uri.is_server else None
     try:
-        tracker.attach(papers(ledger.study_record(), table, planned, folder))
+        runs = experiment and trial_address(str(uri), experiment)
+        tracker.attach(papers(ledger.study_record(), table, planned, folder, runs))
     except (OSError, ValueError) as error:
         say(f"MLflow gets no report ({error})")

@@ -1,6 +1,7 @@
 """Files beside a record, wherever they lie, as files of its run."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from fsspec.core import url_to_fs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 def log_file(client: "MlflowClient", run: str, url: str) -> None:
@@ -17,3 +19,13 @@ def log_file(client: "MlflowClient", run: str, url: str) -> None:
         local = Path(folder, path.rpartition("/")[2])
         fs.get_file(path, str(local))
         client.log_artifact(run, str(local))
+
+
+def delete_with_files(client: "MlflowClient", run: "Run") -> None:
+    """MLflow keeps the files of a deleted run: here they go, unless they lie where only the server reaches them."""
+    client.delete_run(run.info.run_id)
+    place = run.info.artifact_uri
+    if run.info.run_id in place and ("://" in place or place.startswith("/")):
+        with suppress(Exception):  # whatever that place says, or no such kind of place
+            fs, path = url_to_fs(place)
+            fs.rm(path, recursive=True)

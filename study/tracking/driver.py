@@ -23,6 +23,7 @@ from study.tracking.messages import (
     Finished,
     Left,
     Message,
+    Opened,
     Order,
     Outage,
     Recovered,
@@ -39,13 +40,15 @@ from study.tracking.messages import (
 from trainables import Trial
 from trainables.machine import usable_cpus
 
-CLOSE_TIMEOUT_S = 10
+CLOSE_TIMEOUT_S = OPEN_TIMEOUT_S = 10
 GIVE_UP_S = 60.0
 """How long the end of a run waits for a server that does not answer; the next run fills what is missing."""
 SAY_EVERY_S = 10.0
 COUNT_EVERY_S = 30.0
 MANY_TRIALS = 500
-"""From so many on a second process fills MLflow, where there is a core for it: one writes some 30 runs a second."""
+"""From so many on several processes fill MLflow, where there are cores for them: one writes some 30 runs a second."""
+MOST_INTO_SQLITE, MOST = 2, 4
+"""Processes. An sqlite database takes one writer at a time."""
 SERVE = "import sys; sys.path[:] = {path}; from study.tracking.process import serve; serve()"
 """Finds what the driver finds: `-m` would put the working folder, and whatever lies there, in front."""
 PROCESS_ENDED = "its process ended"
@@ -112,6 +115,8 @@ class Tracker:
         self.counts: dict[str, Counter[str]] = {}
         self.counted_at = self.said_at = time.monotonic()
         self.finishing = False
+        self.opened: str | None = None
+        self.open = threading.Event()
         self.silent: set[int] = set()
         self.hearing = threading.Lock()  # each process is heard in a thread of its own
         self.pipes = [Pipe(self.setup, partial(self._hear, 0))]
@@ -124,12 +129,19 @@ class Tracker:
 
     def start(self, begun: Start, backlog: Iterable[TrialRecord], num_trials: int) -> None:
         """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings."""
-        if num_trials >= MANY_TRIALS and usable_cpus() > 1:
-            self.pipes.append(Pipe(self.setup, partial(self._hear, 1)))
+        most = 1 if num_trials < MANY_TRIALS else MOST_INTO_SQLITE if self.setup.database else MOST
+        others = range(1, min(most, usable_cpus()))
+        self.pipes += [Pipe(self.setup, partial(self._hear, number)) for number in others]
         for number, pipe in enumerate(self.pipes):
             pipe.tell(replace(begun, number=number, of=len(self.pipes)))
         for record in backlog:
             self.submit(record)
+
+    def experiment(self) -> str | None:
+        """The id of the study's experiment in MLflow; None while nobody answers."""
+        if not self.silent:
+            self.open.wait(OPEN_TIMEOUT_S)
+        return self.opened
 
     def announce(self, trials: list[Trial]) -> None:
         """Show trials as running; returns at once."""
@@ -198,6 +210,9 @@ class Tracker:
                 self._out(number, text)
             case Recovered():
                 self._back(number)
+            case Opened(experiment=experiment):
+                self.opened = experiment
+                self.open.set()
             case Said(text=text):
                 self.say(text)
             case Left(number=left) if left and self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:

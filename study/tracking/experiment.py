@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from study.tracking.messages import About, Setup
 from study.tracking.read import by_identity
-from study.tracking.tags import IDENTITY, KIND, NOTE, PREFIX
+from study.tracking.tags import IDENTITY, KIND, NOTE, PREFIX, TRIAL_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,8 +68,8 @@ def links(about: About) -> dict[str, str]:
 
     The UI shows trials on their own, not folded into their losses, where it sorts by a metric.
     """
-    found = {"all runs": "/runs?workflowType=machine_learning"}
-    found["the losses, with their verdicts"] = _runs(f"tags.`{KIND}` = 'loss'")
+    found = {"the losses, with their verdicts": _runs(f"tags.`{KIND}` = 'loss'")}
+    found["all runs"] = "/runs?workflowType=machine_learning"
     order = f"metrics.`test/{about.metric}`"
     for name in about.swept:
         found[f"{name}, moved from its default"] = _runs(f"tags.moved = '{name}'", order=order, chart=True)
@@ -79,6 +79,12 @@ def links(about: About) -> dict[str, str]:
         found[f"best trials of {label}"] = _runs(f"tags.loss = '{label}' and tags.`{KIND}` = 'trial'", order=order)
     one_seed = _runs(f"tags.seed = '{about.seeds[0]}'", order=order, chart=True)
     return found | {f"the trials of seed {about.seeds[0]} side by side": one_seed}
+
+
+def trial_address(server: str, experiment: str) -> str:
+    """The address of a trial's run, with `{trial_id}` in it."""
+    found = quote(f"tags.`{TRIAL_ID}` = '") + "{trial_id}" + quote("'")
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?searchFilter={found}"
 
 
 def _runs(where: str, *, order: str = "", chart: bool = False) -> str:

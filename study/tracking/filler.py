@@ -15,10 +15,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from filelock import FileLock
 
 from study.records.record import TrialRecord
-from study.tracking.artifacts import log_file
+from study.tracking.artifacts import delete_with_files, log_file
 from study.tracking.database import analyze, client, first_line, make_database, template
 from study.tracking.experiment import described, open_experiment
-from study.tracking.messages import Attach, Setup, Start, Submit, Summary, from_line, to_line
+from study.tracking.messages import (
+    Answer,
+    Attach,
+    Opened,
+    Outage,
+    Recovered,
+    Said,
+    Setup,
+    Start,
+    Submit,
+    Summary,
+    from_line,
+    to_line,
+)
 from study.tracking.read import runs_of
 from study.tracking.spool import Spool
 from study.tracking.tags import (
@@ -56,17 +69,10 @@ class Known(NamedTuple):
 
 
 class Filler:
-    """Fills one MLflow experiment. `on_outage` hears when the server stops to answer, `on_recovery` when it has what it
-    missed, `say` what a user may read."""
+    """Fills one MLflow experiment. `tell` hears of it: `Outage`, `Recovered`, `Opened`, `Said`."""
 
-    def __init__(
-        self,
-        setup: Setup,
-        on_outage: Callable[[str], None],
-        say: Callable[[str], None],
-        on_recovery: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.setup, self.on_outage, self.say, self.on_recovery = setup, on_outage, say, on_recovery
+    def __init__(self, setup: Setup, tell: Callable[[Answer], None]) -> None:
+        self.setup, self.tell = setup, tell
         self.missed = Spool(setup.templates)
         self.unattached: list[Attach] = []
         self.runs: dict[str, Known] = {}
@@ -130,13 +136,16 @@ class Filler:
             self.attach(order)
         if not self.down and self.pause > FIRST_PAUSE_S:
             self.pause = FIRST_PAUSE_S
-            self.on_recovery()
+            self.tell(Recovered())
         return len(self.missed)
 
     def close(self) -> None:
         """The parents are over."""
         if self.begun and self.begun.number == 0:
             self._try(self._close_parents)
+
+    def _say(self, text: str) -> None:
+        self.tell(Said(text))
 
     def _close_parents(self) -> None:
         for run in self.parents.values():
@@ -159,7 +168,7 @@ class Filler:
         self.down, self.opened = True, False
         self.again_at = time.monotonic() + self.pause
         if self.pause == FIRST_PAUSE_S:
-            self.on_outage(first_line(error))
+            self.tell(Outage(first_line(error)))
         self.pause = min(2 * self.pause, LONGEST_PAUSE_S)
 
     def _open(self) -> None:
@@ -169,7 +178,7 @@ class Filler:
             make_database(self.setup.database, self.setup.templates)
         with FileLock(self.setup.templates / f"{self.begun.identity}.lock"):
             self.client = client(self.setup.uri)  # makes the tables of a new database
-            self.experiment = open_experiment(self.client, self.setup, self.begun.identity, self.say)
+            self.experiment = open_experiment(self.client, self.setup, self.begun.identity, self._say)
             self.parents = {run.data.tags["loss"]: run.info.run_id for run in self._current("loss")}
             for label in self.begun.about.losses:
                 self._parent(label)
@@ -179,6 +188,7 @@ class Filler:
         if self.begun.number == 0:
             self._describe()
         self.opened = self.ever_opened = True
+        self.tell(Opened(self.experiment))
 
     def _describe(self) -> None:
         from mlflow.entities import Metric, Param, RunTag
@@ -204,7 +214,7 @@ class Filler:
         for run_id in old:
             self.client.delete_run(run_id)
         if old:
-            self.say(f"{len(old)} runs of an earlier evenkeel in MLflow are logged again")
+            self._say(f"{len(old)} runs of an earlier evenkeel in MLflow are logged again")
 
     def _known_runs(self) -> dict[str, Known]:
         """By trial id. Of two runs of one trial (a driver died, another began) the finished one stays."""
@@ -283,14 +293,14 @@ class Filler:
             log()
         except Exception as error:  # whatever that place says
             if not self.keeps_no_files:
-                self.say(f"MLflow shows no files, its place for them cannot be written ({first_line(error)})")
+                self._say(f"MLflow shows no files, its place for them cannot be written ({first_line(error)})")
             self.keeps_no_files = True
 
     def _study_run(self) -> str:
         """The run that shows the study's files: the newest of all, so that it stands on top of MLflow's first page."""
-        former = [run.info.run_id for run in runs_of(self.client, self.experiment, "study")]
+        former = list(runs_of(self.client, self.experiment, "study"))
         newest = self.client.search_runs([self.experiment], max_results=1, order_by=["attributes.start_time DESC"])
-        if newest and newest[0].info.run_id in former:
+        if newest and newest[0].info.run_id in {run.info.run_id for run in former}:
             return newest[0].info.run_id
         assert self.begun
         tags = {KIND: "study", LAYOUT: CURRENT_LAYOUT, **self.setup.source}
@@ -299,7 +309,7 @@ class Filler:
         run = self.client.create_run(self.experiment, run_name=f"{self.setup.study}: report", tags=tags).info.run_id
         self.client.set_terminated(run, "FINISHED")
         for old in former:
-            self.client.delete_run(old)
+            delete_with_files(self.client, old)
         return run
 
     def _summarize(self, summaries: dict[str, Summary]) -> None:

@@ -134,6 +134,13 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """The experiment of the study is found or made: its id."""
+
+    experiment: str
+
+
+@dataclass(frozen=True)
 class Left:
     """How many trials are still to be tracked by this process."""
 
@@ -160,7 +167,7 @@ class Said:
 
 
 Order = Setup | Check | Start | Announce | Submit | Summarize | Attach | Finish
-Answer = Checked | Finished | Left | Outage | Recovered | Said
+Answer = Checked | Finished | Left | Opened | Outage | Recovered | Said
 Message = Order | Answer
 _ADAPTERS: dict[str, TypeAdapter[Message]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Message)}
 

@@ -23,9 +23,6 @@ from study.tracking.messages import (
     Finished,
     Left,
     Message,
-    Outage,
-    Recovered,
-    Said,
     Setup,
     Start,
     Submit,
@@ -61,12 +58,7 @@ def serve() -> None:
         os._exit(0)  # the driver is gone: the ledger has everything, and the next run may already be filling
 
     threading.Thread(target=read, daemon=True).start()
-    filler = Filler(
-        setup,
-        on_outage=lambda text: answer(Outage(text)),
-        say=lambda text: answer(Said(text)),
-        on_recovery=lambda: answer(Recovered()),
-    )
+    filler = Filler(setup, answer)
     filler.warm()
     reported = time.monotonic()
     while True:
