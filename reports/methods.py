@@ -93,6 +93,9 @@ METHODS = (
            "the reference is cross-fitted; intervals hold the choice of settings and of "
            "seeds"),
     Method("performance profile", "share of Sobol points with mean F ≥ τ", "Dolan and Moré 2002; needs no reference"),
+    Method("training looks unfinished", "mean rise − t √(Σ SE²) / n > margin, n seeds at the default, t at 95%",
+           "rise and SE of the line through a trial's validation score over the last quarter of the epochs, at least "
+           "four of at least eight; scatter alone says it in fewer than one of twenty cases"),
     Method("gain of tuning", "F(winner chosen on V) − F(default), fresh seeds", "Probst et al. 2019"),
     Method("overtuning", "max F(leader) − F(winner), over the search's proposals that led on V when they were made",
            "Schneider, Bischl and Feurer 2025; relative: by max F(leader) − F(first); noise alone makes it positive"),

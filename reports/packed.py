@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.table import IDENTITY, IMAGES
+from reports.unfinished import RISE
 
 DIGITS = 6
 LEAST = 0.01
@@ -22,14 +23,14 @@ def packed(contents: Any) -> str:
 
 
 def columns(table: pd.DataFrame) -> dict[str, Any]:
-    """The trial table by column, for JSON; arrays and empty metrics are left out.
+    """The trial table by column, for JSON; arrays, empty metrics and what is said of training are left out.
 
     Numbers have six digits, None is nothing. A column of scores is `{"width": w, "digits": text}`, w characters a
     trial, millionths, blanks for nothing: digits alone take three quarters of the room of numbers. Trials of one
     setting are neighbours, so that its hyperparameters take none.
     """
     table = table.iloc[_together(table)]
-    named = [name for name in table.columns if not name.startswith(IMAGES)]
+    named = [name for name in table.columns if not name.startswith((IMAGES, f"val_{RISE}"))]
     return {name: _column(table[name]) for name in named if name in IDENTITY or table[name].notna().any()}
 
 

@@ -22,6 +22,8 @@ from reports.sections import SECTIONS
 from reports.sections.base import Section
 from reports.style import DARK, looks
 from reports.table import DESIGNS, IMAGES, STATES, facts_of
+from reports.unfinished import unfinished
+from reports.words import SIGNED, listed, number
 
 LONG_TABLE = 30
 NUM_SENTENCES = 5
@@ -132,6 +134,7 @@ def _header(table: pd.DataFrame) -> dict[str, Any]:
         "groups": ", ".join(f"{len(members)} {name}" for name, members in data.groups.items()),
         "undefined": {name: classes for name, classes in data.undefined.items() if classes},
         "rare": [name for name, num in zip(data.classes, data.positives.get("val", ()), strict=False) if 0 < num < FEW],
+        "unfinished": listed([f"{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]),
         "fixed": {label: facts.fixed for label, facts in study.losses.items() if facts.fixed},
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),

@@ -10,6 +10,8 @@ from reports.table import TrialRow, metric_columns, trial_table
 from search_spaces import SPACES
 from study.records.facts import MEASURES
 
+AT_REST = {"val_rise": 0.0, "val_rise_error": 0.001}
+"""Of a training that has ended."""
 NAMES = {"apl": ("gamma_neg", "clip"), "ral": ("gamma_neg", "clip", "hill_lambda"), "bce": ()}
 
 
@@ -39,7 +41,7 @@ def row(number, label, design, seed, setting, score, state="done", group=None, f
         proposal=proposal,
         state=state, wall_s=0.1, epochs_done=1, host="h", versions="evenkeel 0",
         note="" if state == "done" else f"it {state}", hyperparameters=setting,
-        metrics=dict.fromkeys(metric_columns(facts), score),
+        metrics={name: AT_REST.get(name, score) for name in metric_columns(facts)},
     )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def test_metrics_are_those_of_the_probe_and_of_the_report():
     from study.records.facts import MEASURES
     from trainables.measures import HEADLINES
 
-    assert tuple(MEASURES) == HEADLINES
+    assert tuple(name for name, measure in MEASURES.items() if measure.headline) == HEADLINES
 
 
 class TestPlan:

@@ -1,5 +1,6 @@
 """Every measure against an independent computation: scikit-learn, a formula written plainly, a model of known slope."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,8 @@ def evidence(rng, tmp_path):
     embeddings = {split: torch.tensor(rng.normal(size=(K, N, 7))) for split in targets}
     scores = {split: values.sigmoid() for split, values in logits.items()}
     groups = {"head": [0, 1], "medium": [2], "tail": [3, 4]}
-    return Evidence(scores, targets, groups, logits=logits, embeddings=embeddings)
+    curves = {"train_loss": torch.tensor(rng.random((K, 20))), "val_f1": torch.tensor(rng.random((K, 20)))}
+    return Evidence(scores, targets, groups, logits=logits, embeddings=embeddings, curves=curves)
 
 
 @pytest.fixture
@@ -88,6 +90,18 @@ def test_what_is_measured_is_declared(name, evidence, of_model):
     assert expected - {c for c in expected if c.endswith(("head", "medium", "tail"))} <= set(found.totals)
     assert all(len(values) == len(given.scores["val"]) for values in found.totals.values())
     assert all(Path(path).is_file() and Path(path).parent == given.trained.folder for path in found.files.values())
+
+
+@pytest.mark.parametrize(("num_epochs", "last"), [(8, 4), (19, 4), (20, 5), (50, 12)])
+def test_the_rise_at_the_end_is_that_of_scipys_line(evidence, rng, num_epochs, last):
+    from scipy.stats import linregress
+
+    values = rng.random((K, num_epochs))
+    found = evaluate(replace(evidence, curves={"val_map": torch.tensor(values)}), ("rise",)).totals
+    lines = [linregress(np.arange(last), row[-last:]) for row in values]
+    assert found["val_rise"].tolist() == pytest.approx([line.slope * (last - 1) for line in lines])
+    assert found["val_rise_error"].tolist() == pytest.approx([line.stderr * (last - 1) for line in lines])
+    assert not evaluate(replace(evidence, curves={"val_map": torch.tensor(values[:, :7])}), ("rise",)).totals
 
 
 def mean_ap(y, s, *, absent=None):

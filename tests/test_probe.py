@@ -185,6 +185,15 @@ def test_deferred_reweighing_starts_late(one_label):
     assert plain.curves["train_loss"][4] != deferred.curves["train_loss"][4]
 
 
+def test_each_trial_says_how_it_rose_at_the_end(features):
+    """Also beside a trial that diverged, which says nothing of it."""
+    pack = changed([trial(), trial(hill_lambda=1e25)], epochs=8, precision="float32")
+    fine, diverged = run_pack(pack, features)
+    line = np.polyfit(np.arange(4), fine.curves["val_f1"][-4:], 1)
+    assert fine.metrics["val_rise"] == pytest.approx(3 * line[0], abs=1e-6)
+    assert diverged.state == "diverged" and "val_rise" not in diverged.metrics
+
+
 @pytest.mark.parametrize("form", ["printed", "published"])
 def test_class_weighted_sampling(features, form):
     def drawn(y, order):

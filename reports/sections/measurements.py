@@ -10,6 +10,7 @@ from reports.designs import default_scores, losses_of
 from reports.facts import MeasureFacts
 from reports.statistics import Interval, t_interval
 from reports.table import facts_of
+from reports.unfinished import RISE
 from reports.words import with_interval
 
 
@@ -38,12 +39,12 @@ class Measurements:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls()] if any(not _shown_elsewhere(measure) for measure in facts_of(table).measures.values()) else []
+        return [cls()] if _others(table) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         columns, resampled = [], facts_of(table).resampled
-        for name, measure in facts_of(table).measures.items():
-            for split in () if _shown_elsewhere(measure) else measure.splits:
+        for name, measure in _others(table).items():
+            for split in measure.splits:
                 for part in ("", *measure.parts):
                     column = "_".join(filter(None, (split, name, part)))
                     scores = {loss: default_scores(table, loss, column) for loss in losses_of(table)}
@@ -72,5 +73,10 @@ class Measurements:
         return f"{len(info.columns)} more columns, mean over seeds with 95% t-intervals; no verdict rests on them."
 
 
-def _shown_elsewhere(measure: MeasureFacts) -> bool:
-    return measure.headline or bool(measure.repeats)
+def _others(table: pd.DataFrame) -> dict[str, MeasureFacts]:
+    """What is shown nowhere else: by a section of its own, by a switch of the page or as a word on training."""
+    return {
+        name: measure
+        for name, measure in facts_of(table).measures.items()
+        if not measure.headline and not measure.repeats and name != RISE
+    }

@@ -10,7 +10,7 @@ from search_spaces.space import Parameter
 from study.errors import UserError
 from study.file.losses import Loss
 from study.file.study import StudyConfig
-from trainables.measures import ALWAYS, columns
+from trainables.measures import ALWAYS, HEADLINES, columns
 from trainables.seeds import SOURCES
 from trainables.varied import Varied
 
@@ -76,7 +76,7 @@ def _upgraded(summary: dict[str, Any]) -> dict[str, Any]:
     """What versions up to 0.2.0 stored: the settings of the one trainable there was, four metrics, one margin."""
     kept = {key: value for key, value in summary.items() if key not in ("designs", "margin")}
     return kept | {
-        "margins": dict.fromkeys(MEASURES, summary["margin"]),
+        "margins": dict.fromkeys(HEADLINES, summary["margin"]),
         "trainable": _words(summary["trainable"]),
         "data": asdict(_data_facts(summary["data"])),
         "measures": {name: asdict(measure) for name, measure in MEASURES.items()},

@@ -16,6 +16,7 @@ from trainables.measures.one_label import OneLabel
 from trainables.measures.precision_recall import PrecisionRecall
 from trainables.measures.predictions import Predictions
 from trainables.measures.resolution import Resolution
+from trainables.measures.rise import Rise
 from trainables.measures.softmax import SoftmaxScores
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
 
 MEASURES: dict[str, Measure] = {
     "headline": Headline(),
+    "rise": Rise(),
     "by-labels": ByLabels(),
     "precision-recall": PrecisionRecall(),
     "one-label": OneLabel(),
@@ -49,7 +51,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-ALWAYS = ("headline",)
+ALWAYS = ("headline", "rise")
 """Measured of every trial; a study may ask for more."""
 
 

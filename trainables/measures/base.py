@@ -82,6 +82,8 @@ class Evidence:
     embeddings: "dict[str, Tensor]" = field(default_factory=dict)
     trained: Trained | None = None
     classes: tuple[str, ...] = ()
+    curves: "dict[str, Tensor]" = field(default_factory=dict)
+    """Values of each epoch by name, [K, E]; that of a validation score begins with `val_`."""
     image_groups: "np.ndarray | None" = None
     """Group of each test image, [N], the same for all trials of a study: `DataFacts.image_groups`."""
 

@@ -33,11 +33,11 @@ def _chunks(evidence: Evidence) -> Iterator[Evidence]:
     size = max(1, CHUNK_ELEMENTS // max(scores[0].numel() for scores in evidence.scores.values()))
     num_trials = len(next(iter(evidence.scores.values())))
     for at in (slice(start, start + size) for start in range(0, num_trials, size)):
-        scores, logits, embeddings = (
-            {split: values[at] for split, values in of.items()}
-            for of in (evidence.scores, evidence.logits, evidence.embeddings)
+        scores, logits, embeddings, curves = (
+            {name: values[at] for name, values in of.items()}
+            for of in (evidence.scores, evidence.logits, evidence.embeddings, evidence.curves)
         )
-        yield replace(evidence, scores=scores, logits=logits, embeddings=embeddings)
+        yield replace(evidence, scores=scores, logits=logits, embeddings=embeddings, curves=curves)
 
 
 def _joined(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ and dropping such trials would hide it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,10 @@ class Curves:
         finite = torch.stack(losses).isfinite() if losses else torch.ones(0, self.num_trials)
         return [int((~column.bool()).nonzero()[0]) + 1 if not column.all() else None for column in finite.T]
 
+    def stacked(self) -> dict[str, Tensor]:
+        """The curves of all trials by name, [K, E]."""
+        return {name: torch.stack(epochs, -1) for name, epochs in self.values.items()}
+
     def of_trial(self, k: int) -> dict[str, list[float | None]]:
         """The curves of trial `k`, by column name."""
         return {name: [number(epoch[k]) for epoch in epochs] for name, epochs in self.values.items()}
@@ -55,6 +59,7 @@ def results(
     `prior` [C] are the training frequencies, `wall_s` what the pack took, `paths` the path each loss took.
     """
     diverged = curves.diverged_epoch()
+    evidence = replace(evidence, curves=curves.stacked())
     measured = evaluate(evidence, measures) if None in diverged else Measured()
     of_scores = [name for name in measures if MEASURES[name].needs == "scores"]
     floor = evaluate(at_prior(evidence, prior), of_scores) if any(diverged) else measured
