@@ -19,6 +19,7 @@ from study.errors import (
     UserError,
 )
 
+STUDY = "a study file (*.yaml) or a preset's name"
 COMMANDS = {
     "presets": ("list the studies that come with evenkeel", "evenkeel presets"),
     "losses": ("list losses, their hyperparameters and sources; draw them", "evenkeel losses ral --plot ral.html"),
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="evenkeel",
         description="How steady is a loss when its hyperparameters move?",
-        epilog="STUDY is a study file (*.yaml) or a preset's name. Exit codes: 0 all well, 1 some trials failed, "
+        epilog=f"STUDY is {STUDY}. Exit codes: 0 all well, 1 some trials failed, "
         "2 bad input, 3 cluster trouble, 4 a place that cannot be written, 130 interrupted. Try: evenkeel plan demo",
     )
     parser.add_argument("--version", action="version", version=f"evenkeel {__version__}")
@@ -95,8 +96,10 @@ def _parser() -> argparse.ArgumentParser:
         name: commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         for name, (text, example) in COMMANDS.items()
     }
-    for name in ("plan", "run", "submit", "logs", "stop", "status", "report", "ui"):
+    for name in ("plan", "run", "submit", "logs", "stop"):
         _add_study(added[name])
+    for name in ("status", "report", "ui"):
+        _add_study(added[name], f"{STUDY}, or the folder of its records")
     _add_study(added["doctor"], optional=True)
     added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
@@ -126,8 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_study(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    what = "a study file (*.yaml) or a preset's name"
+def _add_study(parser: argparse.ArgumentParser, what: str = STUDY, *, optional: bool = False) -> None:
     parser.add_argument("study", metavar="STUDY", help=what, nargs="?" if optional else None)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key"

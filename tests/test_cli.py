@@ -184,9 +184,26 @@ def test_run_status_report(tiny, tmp_path, capsys, monkeypatch):
     first = Path(capsys.readouterr().out.strip()).read_bytes()
     assert main(["report", str(tiny), *storage, "--from-mlflow", "-o", str(tmp_path / "other.html")]) == EXIT_OK
     assert (tmp_path / "other.html").read_bytes() == first
+    written, _ = tiny.read_text(), capsys.readouterr()
+    tiny.unlink()
+    read_from_its_folder(str(tmp_path / "st"), first, capsys)
     sweep = ["--set", "designs.search=null", "--set", "designs.sobol=null"]
+    tiny.write_text(written)
     assert main(["run", str(tiny), "--serial", "--storage", str(tmp_path / "swept"), *sweep]) == EXIT_OK
     shown_in_a_notebook(tmp_path, monkeypatch)
+
+
+def read_from_its_folder(folder, report, capsys):
+    """Reading needs no study file, which may lie on another machine."""
+    assert main(["status", folder, "--json"]) == EXIT_OK
+    assert json.loads(capsys.readouterr().out)["total"]["done"] == 10
+    for words in (["report", folder], ["report", f"file://{folder}", "--from-mlflow"]):
+        assert main(words) == EXIT_OK
+        assert Path(capsys.readouterr().out.strip()).read_bytes() == report
+    assert main(["report", folder, "--set", "seeds=3"]) == EXIT_BAD_INPUT
+    assert "--set seeds=3: " in capsys.readouterr().err
+    assert main(["run", folder]) == EXIT_BAD_INPUT
+    assert "neither a study file" in capsys.readouterr().err
 
 
 def shown_in_a_notebook(folder, monkeypatch):
@@ -218,7 +235,7 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
         start_new_session=True,
     )
     try:
-        for _ in range(120):
+        for _ in range(300):
             time.sleep(0.5)
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:

@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.commands.recorded import recorded
 from study.errors import UserError
-from study.file.read import load_study
 from study.file.study import StudyConfig
 from study.records.ledger import Ledger
-from study.run.places import Storage, TrackingUri
+from study.run.places import Recorded, Storage, TrackingUri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ def execute(options: argparse.Namespace) -> int:
 
     if options.others and options.storage:
         raise UserError("--storage names one folder; several studies lie where their files say")
-    places = [_place(study, options) for study in (options.study, *options.others)]
+    places = [recorded(study, options) for study in (options.study, *options.others)]
     tables = [_table(config, storage, options) for config, storage in places]
     config, storage = places[0]
     if options.output is None and (storage.folder is None or options.others):
@@ -49,12 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _place(study: str, options: argparse.Namespace) -> tuple[StudyConfig, Storage]:
-    config = load_study(study, options.overrides)
-    return config, Storage.of(config, options.storage)
-
-
-def _table(config: StudyConfig, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
+def _table(config: StudyConfig | Recorded, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
     from study.records.table import table_from_ledger
 
     ledger = Ledger(str(storage), config.name)
@@ -77,7 +72,7 @@ def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
         ) from None
 
 
-def _runs(config: StudyConfig, storage: Storage, options: argparse.Namespace) -> str | None:
+def _runs(config: StudyConfig | Recorded, storage: Storage, options: argparse.Namespace) -> str | None:
     """The address of a trial's run in MLflow; None without a server, or while it does not answer."""
     if not (options.tracking_uri or config.tracking):
         return None

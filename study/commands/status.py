@@ -5,20 +5,19 @@ import json
 import sys
 from collections import Counter
 
+from study.commands.recorded import recorded
 from study.commands.tables import show
 from study.errors import EXIT_FAILED_TRIALS, EXIT_OK
-from study.file.read import load_study
 from study.records.facts import read_facts
 from study.records.ledger import Ledger
 from study.records.record import STATES
-from study.run.places import Storage
 from study.run.reasons import reasons
 
 
 def execute(options: argparse.Namespace) -> int:
     """Count trials by loss and state; exit code 1 when trials failed."""
-    config = load_study(options.study, options.overrides)
-    ledger = Ledger(str(Storage.of(config, options.storage)), config.name)
+    config, storage = recorded(options.study, options)
+    ledger = Ledger(str(storage), config.name)
     facts = read_facts(ledger.study_record(f"evenkeel run {options.study}").summary)
     tallies: dict[str, Counter[str]] = {label: Counter() for label in facts.losses}
     entries = ledger.entries().values()

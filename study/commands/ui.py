@@ -5,19 +5,18 @@ import os
 import socket
 import sys
 
+from study.commands.recorded import recorded
 from study.errors import UserError
-from study.file.read import load_study
 from study.records.facts import read_facts
 from study.records.ledger import Ledger
-from study.run.places import Storage, TrackingUri
+from study.run.places import TrackingUri
 
 HOST = "127.0.0.1"
 
 
 def execute(options: argparse.Namespace) -> int:
     """Replace this process by MLflow's server; a remote tracking URI has a UI of its own."""
-    config = load_study(options.study, options.overrides)
-    storage = Storage.of(config, options.storage)
+    config, storage = recorded(options.study, options)
     uri = TrackingUri.of(config, storage, options.tracking_uri)
     if uri.database and not uri.database.exists():
         raise UserError(f"{uri}: no MLflow database yet; start the study with: evenkeel run {options.study}")

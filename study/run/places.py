@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from study.errors import UserError
@@ -13,6 +14,14 @@ SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
 """The user and password of a URI, and its query, which may hold a token."""
 
 
+class Recorded(NamedTuple):
+    """What a recorded study says of its places, without its file."""
+
+    name: str
+    storage: str
+    tracking: str | None
+
+
 @dataclass(frozen=True)
 class Storage:
     """The folder of a study's records: an absolute path, or a URL that fsspec opens."""
@@ -20,10 +29,15 @@ class Storage:
     location: str
 
     @classmethod
-    def of(cls, config: StudyConfig, option: str | None) -> "Storage":
+    def of(cls, config: StudyConfig | Recorded, option: str | None) -> "Storage":
         """The option, the file's `storage`, or studies/<name>."""
-        chosen = (option or config.storage or f"studies/{config.name}").removeprefix("file://")
-        return cls(chosen if "://" in chosen else str(at_home(chosen).resolve()))
+        return cls.at(option or config.storage or f"studies/{config.name}")
+
+    @classmethod
+    def at(cls, place: str) -> "Storage":
+        """A folder or URL as written."""
+        place = place.removeprefix("file://")
+        return cls(place if "://" in place else str(at_home(place).resolve()))
 
     def __str__(self) -> str:
         return self.location
@@ -46,7 +60,7 @@ class TrackingUri:
     storage: Storage
 
     @classmethod
-    def of(cls, config: StudyConfig, storage: Storage, option: str | None) -> "TrackingUri":
+    def of(cls, config: StudyConfig | Recorded, storage: Storage, option: str | None) -> "TrackingUri":
         """The option, the file's `tracking`, or a database in the study's folder.
 
         Raises UserError for an object store, which cannot hold a database.

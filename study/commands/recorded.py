@@ -1,0 +1,26 @@
+"""A study that is read, not run: by its file, a preset's name, or the folder of its records."""
+
+import argparse
+
+from study.errors import UserError
+from study.file.read import load_study
+from study.file.study import StudyConfig
+from study.records.ledger import Ledger
+from study.run.places import Recorded, Storage
+from trainables.settings import at_home
+
+
+def recorded(study: str, options: argparse.Namespace) -> tuple[StudyConfig | Recorded, Storage]:
+    """What it is called and where its records lie. Raises UserError for a study file that is not valid."""
+    if options.storage or not _is_storage(study):
+        config = load_study(study, options.overrides)
+        return config, Storage.of(config, options.storage)
+    if options.overrides:
+        raise UserError(f"--set {options.overrides[0]}: {study} is read as it was recorded; name its study file")
+    storage = Storage.at(study)
+    found = Ledger(str(storage), "").study_record()
+    return Recorded(found.name, str(storage), found.config.get("tracking")), storage
+
+
+def _is_storage(study: str) -> bool:
+    return "://" in study or (at_home(study) / "study.json").is_file()
