@@ -22,6 +22,7 @@ from trainables.fused import means, path_of
 from trainables.loop.augment import augmentation
 from trainables.loop.checkpoint import Checkpoints
 from trainables.loop.step import Precision, gradients, halving, own_randomness, seed_of
+from trainables.loop.unseen import zero_unseen
 from trainables.losses import Loss
 from trainables.losses.packing import stack_losses
 from trainables.measures import ALWAYS, Evidence
@@ -87,6 +88,8 @@ class Course:
         self.schedule = set_rate(self.optimiser, settings, self.num_epoch_steps)
         self.ema = averaged(module, settings.ema) if settings.ema else None
         self.precision = Precision(settings.precision, self.task.device)
+        if settings.precision == "bfloat16" and self.task.device == "cpu":
+            zero_unseen(module)
         self.scaler = self.precision.scaler()
         self.augment = augmentation(settings.augment, self.task.channels, settings.image_size)
         self.compiled: Callable[[Tensor], Tensor] = torch.compile(module) if settings.compile else module

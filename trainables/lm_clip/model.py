@@ -10,9 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from trainables.lm_clip.contrastive import similarities
+from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
+from trainables.loop.unseen import zero_unseen
 from trainables.losses import Loss
 from trainables.models.clip import ClipModel
+
+
+def prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
+    """In the precision wanted, with gradients for the parts that are trained."""
+    model.module.to(torch.float64 if settings.precision == "float64" else torch.float32)
+    for name, parameter in model.module.named_parameters():
+        part = "image" if name.startswith("visual.") else "temperature" if name.startswith("logit_") else "text"
+        parameter.requires_grad_(part in settings.trains)
+    if settings.precision == "bfloat16" and model.device.type == "cpu":
+        zero_unseen(model.module.visual)
+    return model
 
 
 class ClassLogits(nn.Module):

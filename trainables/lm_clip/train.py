@@ -19,7 +19,7 @@ from trainables.data.image_set import DataSet
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import path_of
 from trainables.lm_clip.contrastive import LmClipLoss, similarities
-from trainables.lm_clip.model import TrainedClip
+from trainables.lm_clip.model import TrainedClip, prepared_model
 from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
 from trainables.loop.checkpoint import Checkpoints
@@ -29,7 +29,6 @@ from trainables.losses.packing import stack_losses
 from trainables.measures import ALWAYS, Evidence
 from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
 from trainables.measures.scores import UNKNOWN, average_precision
-from trainables.models.clip import ClipModel
 from trainables.models.clip_store import ClipStore
 from trainables.trial import Trial
 
@@ -79,7 +78,7 @@ class Run:
         self.started = time.perf_counter()
         self.store, self.settings, self.seed = store, settings, settings.seeds(trial.seed).order
         self.rows = store.facts.rows(trial.seed)
-        self.model = _prepared_model(store.model(trial.seed), settings)
+        self.model = prepared_model(store.model(trial.seed), settings)
         self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self.targets = {name: self._tensor(store.images.targets[at], self.dtype) for name, at in self.rows.items()}
         labels = store.images.known
@@ -259,15 +258,6 @@ class Run:
         self.model.module.load_state_dict(saved["model"])
         self.optimiser.load_state_dict(saved["optimiser"])
         return _Progress(**saved["progress"])
-
-
-def _prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
-    """In the precision wanted, with gradients for the parts that are trained."""
-    model.module.to(torch.float64 if settings.precision == "float64" else torch.float32)
-    for name, parameter in model.module.named_parameters():
-        part = "image" if name.startswith("visual.") else "temperature" if name.startswith("logit_") else "text"
-        parameter.requires_grad_(part in settings.trains)
-    return model
 
 
 def _training(module: nn.Module, settings: LmClip) -> None:
