@@ -127,6 +127,8 @@ def test_precision_and_recall(evidence):
     expected = reference.precision_recall_fscore_support(y, s >= 0.5, zero_division=0)
     np.testing.assert_allclose(found.per_class["test_precision"][1], expected[0])
     np.testing.assert_allclose(found.per_class["test_recall"][1], expected[1])
+    for group, classes in evidence.groups.items():
+        assert found.totals[f"test_recall_{group}"][1] == pytest.approx(np.nanmean(expected[1][classes]))
 
 
 def test_one_label(of_model, evidence):

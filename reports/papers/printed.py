@@ -13,6 +13,7 @@ import pandas as pd
 
 from reports.designs import default_scores, sweep_of, swept, with_metric
 from reports.drawing import Drawing
+from reports.facts import LossFacts
 from reports.statistics import Interval, t_interval
 from reports.style import FAINT, figure, looks, plain
 from reports.table import facts_of
@@ -31,7 +32,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Item:
-    """A printed table or figure. `needs` of its losses must be in the study; `only_there`: on these data alone."""
+    """A printed table or figure. `needs` of its losses must be in the study, and the column of `asks`, if it names one;
+    `only_there`: on these data alone."""
 
     key: str
     title: str
@@ -43,6 +45,7 @@ class Item:
     rows: tuple[Row, ...]
     moved: str | None = None
     only_there: bool = False
+    asks: str = ""
 
 
 class Pair(NamedTuple):
@@ -146,9 +149,14 @@ class Printed:
         return "\n".join(sentence for sentence in sentences if sentence)
 
 
+def family(facts: LossFacts) -> str:
+    """The loss that a paper names; a printed form (`-eq4`) stands for its loss."""
+    return facts.loss.split("-eq")[0]
+
+
 def _labels(table: pd.DataFrame) -> dict[str, str]:
-    """Printed loss -> label of the study; a printed form (`-eq4`) stands for its loss."""
-    return {facts.loss.split("-eq")[0]: label for label, facts in facts_of(table).losses.items()}
+    """Printed loss -> label of the study."""
+    return {family(facts): label for label, facts in facts_of(table).losses.items()}
 
 
 def _measures(item: Item, table: pd.DataFrame) -> list[str]:
@@ -161,7 +169,8 @@ def _applies(item: Item, table: pd.DataFrame) -> bool:
     there = facts_of(table).data.name == item.data or not item.only_there
     moved = item.moved is None or item.moved in swept(table)
     num = len({row.loss for row in item.rows} & labels.keys())
-    return there and moved and num >= item.needs and bool(_measures(item, table))
+    measured = _measures(item, table)
+    return there and moved and num >= item.needs and bool(measured) and (not item.asks or item.asks in measured)
 
 
 def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> Interval:

@@ -1,5 +1,6 @@
 """The page in order. A section is one file here and one line below; `of` says when it applies."""
 
+from reports.papers.pictured import Pictured
 from reports.papers.printed import Printed
 from reports.sections.base import Section
 from reports.sections.budget import Budgets
@@ -40,5 +41,6 @@ SECTIONS: dict[str, type[Section]] = {
     "gradcam": GradCams,
     "measurements": Measurements,
     "papers": Printed,
+    "pictures": Pictured,
     "failures": Failures,
 }

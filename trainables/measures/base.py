@@ -102,6 +102,14 @@ class Measured:
     files: dict[str, str] = field(default_factory=dict)
 
 
+def by_group(per_class: "dict[str, Tensor]", groups: dict[str, list[int]]) -> "dict[str, Tensor]":
+    """Means [K] of values [K, C] over the defined classes: of all by name, and of each group by `<name>_<group>`."""
+    means = {name: values.nanmean(-1) for name, values in per_class.items()}
+    for group, classes in groups.items():
+        means |= {f"{name}_{group}": values[:, classes].nanmean(-1) for name, values in per_class.items()}
+    return means
+
+
 class Measure(Protocol):
     """One way to measure; a file of its own and a line in MEASURES."""
 

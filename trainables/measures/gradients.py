@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainables.measures.base import Column, Evidence, Measured, Needs, Trained
+from trainables.data.splits import GROUPS
+from trainables.measures.base import Column, Evidence, Measured, Needs, Trained, by_group
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,7 @@ class Gradients:
     @property
     def columns(self) -> dict[str, Column]:
         return {
-            f"gradient_{sign}{per}": Column(f"gradient norm of {sign} parts{words}", "lower", ("train",))
+            f"gradient_{sign}{per}": Column(f"gradient norm of {sign} parts{words}", "lower", ("train",), GROUPS)
             for sign in SIGNS
             for per, words in (("", ""), ("_entry", ", an entry"))
         }
@@ -53,8 +54,7 @@ class Gradients:
         path = trained.folder / "gradients.npz"
         np.savez_compressed(path, allow_pickle=False, **{name: column.numpy() for name, column in values.items()})
         per_class = {f"train_gradient_{name}": column[None] for name, column in values.items()}
-        means = {name: column.nanmean(-1) for name, column in per_class.items()}
-        return Measured(means, per_class, files={"gradients": str(path)})
+        return Measured(by_group(per_class, evidence.groups), per_class, files={"gradients": str(path)})
 
 
 def of_batch(trained: Trained, rows: "Tensor", wanted: "Tensor") -> "Tensor":

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from trainables.data.splits import GROUPS
+from trainables.measures.base import Column, Evidence, Measured, Needs, by_group
 
 SPLITS = ("val", "test")
 
@@ -15,7 +16,7 @@ class PrecisionRecall:
 
     @property
     def columns(self) -> dict[str, Column]:
-        return {"precision": Column("macro precision at 0.5"), "recall": Column("macro recall at 0.5")}
+        return {name: Column(f"macro {name} at 0.5", parts=GROUPS) for name in ("precision", "recall")}
 
     def compute(self, evidence: Evidence) -> Measured:
         import torch
@@ -28,4 +29,4 @@ class PrecisionRecall:
             hits, defined = (predicted & positive).sum(-2).double(), positive.any(0)
             per_class[f"{split}_precision"] = torch.where(defined, hits / predicted.sum(-2).clamp_min(1), torch.nan)
             per_class[f"{split}_recall"] = torch.where(defined, hits / positive.sum(0).clamp_min(1), torch.nan)
-        return Measured({name: values.nanmean(-1) for name, values in per_class.items()}, per_class)
+        return Measured(by_group(per_class, evidence.groups), per_class)
