@@ -3,6 +3,7 @@
 What is known of the study as a whole hangs on the table: `facts_of(table)`.
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
@@ -101,11 +102,11 @@ def trial_table(rows: Iterable[TrialRow], study: StudyFacts, files: Files | None
     Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
     """
     declared, of_row = metric_columns(study), attrgetter(*IDENTITY)
-    known, found = set(declared), _Gathered([], [], [], {})
+    known, found = set(declared), _Gathered([], [], array("d"), {})
     for number, row in enumerate(_checked(row, study, known) for row in rows):
         found.identity.append(of_row(row))
         found.settings.append(row.hyperparameters)
-        found.metrics.append(np.array([row.metrics.get(name) for name in declared], dtype=float))
+        found.metrics.frombytes(np.array([row.metrics.get(name) for name in declared], dtype=float).tobytes())
         for name, values in row.images.items():
             found.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
     table = pd.DataFrame(_columns(found, study, declared))
@@ -118,7 +119,7 @@ class _Gathered(NamedTuple):
 
     identity: list[tuple[Any, ...]]
     settings: list[dict[str, Any]]
-    metrics: list[np.ndarray]
+    metrics: "array[float]"
     images: dict[str, dict[int, np.ndarray]]
 
 
@@ -129,10 +130,10 @@ def _columns(found: _Gathered, study: StudyFacts, declared: list[str]) -> dict[s
         for at, (name, kind) in enumerate(IDENTITY.items())
     }
     defaults = {label: {name: facts.defaults[name] for name in facts.space} for label, facts in study.losses.items()}
-    settings = [defaults.get(loss, {}) | found.settings[i] for i, loss in zip(order, columns["loss"], strict=True)]
-    for name in sorted({name for loss in defaults.values() for name in loss}.union(*settings)):
-        columns[f"hp.{name}"] = pd.Series([setting.get(name) for setting in settings], dtype=object)
-    metrics = np.reshape(found.metrics, (len(order), len(declared)))[order]
+    settings = [(found.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
+    for name in sorted({name for loss in defaults.values() for name in loss}.union(*found.settings)):
+        columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
+    metrics = np.frombuffer(found.metrics).reshape(len(order), len(declared))[order]
     columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
     for name, arrays in found.images.items():
         columns[f"{IMAGES}{name}"] = pd.Series([arrays.get(i) for i in order], dtype=object)

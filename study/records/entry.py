@@ -25,10 +25,10 @@ class Entry:
         trial = record.trial
         return cls(
             id=record.id,
-            label=trial.label,
-            design=trial.design,
-            state=record.state,
-            identity=trial.identity,
+            label=intern(trial.label),
+            design=intern(trial.design),
+            state=intern(record.state),
+            identity=intern(trial.identity),
             scores={intern(name): value for name, value in record.metrics.items() if name.startswith("val_")},
             wall_s=record.wall_s,
             reason=reason_of(record.note or "") if record.state == "failed" else "",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import starmap
+from sys import intern
 
 import pandas as pd
 
@@ -36,24 +37,24 @@ def table_from_mlflow(uri: str, name: str, identity: str | None = None) -> pd.Da
 
 
 def row_of(trial_id: str, record: TrialRecord) -> TrialRow:
-    """A record as a row of the table."""
-    trial = record.trial
+    """A record as a row of the table; words that many rows share are kept once."""
+    trial, versions = record.trial, ", ".join(f"{name} {number}" for name, number in sorted(record.versions.items()))
     return TrialRow(
         trial_id=trial_id,
-        loss=trial.label,
-        loss_name=trial.loss,
-        design=trial.design,
+        loss=intern(trial.label),
+        loss_name=intern(trial.loss),
+        design=intern(trial.design),
         seed=trial.seed,
         group=trial.group,
         moved=trial.moved,
         proposal=trial.proposal,
-        state=record.state,
+        state=intern(record.state),
         wall_s=record.wall_s,
         epochs_done=record.epochs_done,
-        host=record.host,
+        host=intern(record.host),
         note=record.note or "",
-        versions=", ".join(f"{name} {number}" for name, number in sorted(record.versions.items())),
-        loss_path=record.loss_path,
+        versions=intern(versions),
+        loss_path=intern(record.loss_path),
         hyperparameters=trial.setting,
         metrics=record.metrics,
         images=record.images,

@@ -184,7 +184,7 @@ class Run:
             self.display.trial(state)
             if record := self.ledger.find(trial_id):
                 tracker.submit(record)
-                self.entries[trial_id] = replace(Entry.of(record), scores=feed.known[trial_id].scores)
+                self.entries[trial_id] = replace(Entry.of(record), id=trial_id, scores=feed.known[trial_id].scores)
             if state in CLOSED:
                 self.unpacked.append(trial_id)
             if len(self.unpacked) >= 2 * NUM_RECORDS:
