@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 START_LIMIT_S = 120
 POSTGRESQL = Path("/usr/lib/postgresql")
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -68,6 +70,11 @@ class MlflowServer:
             return True
         return False
 
+    def cpu_s(self) -> float:
+        """What its processes have computed so far."""
+        inner = psutil.Process(self.process.pid).children(recursive=True)
+        return sum(sum(process.cpu_times()[:2]) for process in inner)
+
     def send(self, number: int) -> None:
         """A signal to all of its processes."""
         with suppress(ProcessLookupError):
@@ -114,10 +121,13 @@ class PostgreSql:
 
 
 class Proxy:
-    """Passes requests on to a server, after `delay_s`, or refuses them all with the status `refuses`."""
+    """Passes requests on to a server, while it is entered: after `delay_s`, or refuses them with the status `refuses`.
+
+    `loses` answers are still to be lost: the server did what it was asked, and nobody hears of it.
+    """
 
     def __init__(self, target: str) -> None:
-        self.delay_s, self.refuses, self.num_refused = 0.0, 0, 0
+        self.delay_s, self.refuses, self.num_refused, self.loses = 0.0, 0, 0, 0
         proxy, host = self, target.removeprefix("http://")
 
         class Handler(BaseHTTPRequestHandler):
@@ -129,6 +139,10 @@ class Proxy:
                     proxy.num_refused += 1
                 else:
                     status, body = passed(host, self.command, self.path, content, dict(self.headers))
+                if proxy.loses and self.command == "POST":
+                    proxy.loses -= 1
+                    self.close_connection = True
+                    return
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

@@ -1,11 +1,12 @@
 """How fast is MLflow filled? Against a plain script that logs the same trials with the same client.
 
-python -m benchmarks.tracking [--trials 400] [--postgresql]
+python -m benchmarks.tracking [--trials 400] [--postgresql] [--search 10000]
 
 Both log each trial's parameters, tags, data set, final metrics and curves in as few calls as the client has, into a
 database of their own, in turn on one machine. `plain` is one process with MLflow's own sqlite settings and whole
 curves; ours thins curves, uses a second process and commits without waiting for the disk. PostgreSQL (Debian's
-package) is started on a free port of this machine and stopped again.
+package) is started on a free port of this machine and stopped again. `--search` fills so many runs instead, and asks
+MLflow's server for a page of them, sorted as its UI sorts.
 """
 
 import argparse
@@ -14,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.servers import PostgreSql
+from benchmarks.servers import MlflowServer, PostgreSql
 from study.records.record import TrialRecord
 from study.tracking.driver import MANY_TRIALS, About, Setup, Start, Tracker
 from trainables import Trial
@@ -24,6 +26,15 @@ from trainables import Trial
 ABOUT = About("bench", "", "digits-mlt", "f1", [0], {"ral": ""}, [], {"ral": 0})
 NUM_EPOCHS = 20
 WARM = 16
+PAGE = 100
+SORTS = {
+    "start": "attributes.start_time DESC",
+    "a metric": "metrics.`test/f1` DESC",
+    "a parameter": "params.`h0` DESC",
+    "a tag": "tags.`seed` ASC",
+    "name": "attributes.run_name ASC",
+}
+"""How the UI sorts a page of runs."""
 
 
 def records(number: int) -> list[TrialRecord]:
@@ -81,8 +92,29 @@ def our_rate(uri: str, number: int, folder: Path, database: Path | None) -> floa
         started = time.perf_counter()
         for record in todo[WARM:]:
             tracker.submit(record)
+        tracker.summarize({})
         assert tracker.finish() == 0
         return number / (time.perf_counter() - started)
+
+
+def search(name: str, number: int, uri: str, folder: Path, database: Path | None) -> None:
+    """Print how long a page of the UI takes when so many runs are there; a first one warms the server."""
+    from mlflow import MlflowClient
+
+    print(f"{name}: {our_rate(uri, number, folder, database):.1f} runs/s ({number} trials)", flush=True)
+    with MlflowServer(uri, folder) as server:
+        client = MlflowClient(server.uri)
+        experiment = client.get_experiment_by_name("bench").experiment_id
+        client.search_runs([experiment], max_results=PAGE)
+        slowest = 0.0
+        for words, order in SORTS.items():
+            started, before = time.perf_counter(), server.cpu_s()
+            assert len(client.search_runs([experiment], max_results=PAGE, order_by=[order])) == PAGE
+            seconds = time.perf_counter() - started
+            slowest = max(slowest, seconds)
+            computing = server.cpu_s() - before
+            print(f"{name}: a page of {number} runs by {words}: {seconds:.2f} s, the server computes {computing:.2f} s")
+    print(f"ratio tracking/{name}/search-page-seconds {slowest:.2f}")
 
 
 def compare(name: str, number: int, plain_uri: str, our_uri: str, folder: Path, database: Path | None) -> None:
@@ -97,20 +129,25 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--postgresql", action="store_true", help="also on PostgreSQL")
     parser.add_argument("--plain", metavar="URI", help=argparse.SUPPRESS)
+    parser.add_argument("--search", type=int, metavar="RUNS", help="time a page of so many runs instead")
     options = parser.parse_args()
     if options.plain:
         return plain(options.plain, options.trials)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = folder / "ours.db"
-        compare("sqlite", options.trials, f"sqlite:///{folder}/plain.db", f"sqlite:///{database}", folder, database)
+        if options.search:
+            search("sqlite", options.search, f"sqlite:///{database}", folder, database)
+        else:
+            compare("sqlite", options.trials, f"sqlite:///{folder}/plain.db", f"sqlite:///{database}", folder, database)
     if options.postgresql:
-        with (
-            tempfile.TemporaryDirectory() as name,
-            PostgreSql(Path(name)) as server,
-            tempfile.TemporaryDirectory() as own,
-        ):
-            compare("postgresql", options.trials, server.database("plain"), server.database("ours"), Path(own), None)
+        with ExitStack() as stack:
+            folder, own = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
+            made = stack.enter_context(PostgreSql(folder))
+            if options.search:
+                search("postgresql", options.search, made.database("ours"), own, None)
+            else:
+                compare("postgresql", options.trials, made.database("plain"), made.database("ours"), own, None)
 
 
 if __name__ == "__main__":

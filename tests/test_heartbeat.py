@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from study.run.display import rate_text
 from study.run.heartbeat import Heartbeat, at_work
-from study.run.worker import Pack, Report
+from study.run.hosts import Host, this_host
+from study.run.hosts import at_work as marked
+from study.run.worker import Context, Pack, Report, execute
 from tests.test_feed import make, planner, score  # noqa: F401
 from tests.test_probe import trial
 
@@ -16,11 +18,46 @@ def pack(number, **sizes):
 
 
 def test_the_oldest_pack_is_first_and_many_are_counted():
-    assert at_work({3: pack(3, a=2, b=1), 4: pack(4, b=5)}, {3: 100.0, 4: 160.4}, 3700.0) == (
+    assert at_work({3: pack(3, a=2, b=1), 4: pack(4, b=5)}, {3: 100.0, 4: 160.4}, 3700.0, []) == (
         "2 packs at work: 2 a, 1 b, seed 3, for 1:00:00; 5 b, seed 4, for 0:59:00"
     )
     many = {number: pack(number, a=1) for number in range(11)}
-    assert at_work(many, dict.fromkeys(many, 0.0), 0.0).endswith("; 3 more")
+    assert at_work(many, dict.fromkeys(many, 0.0), 0.0, []).endswith("; 3 more")
+
+
+def test_of_several_hosts_the_one_is_named_and_of_one_none():
+    flying, since = {3: pack(3, a=2), 4: pack(4, b=5)}, {3: 0.0, 4: 0.0}
+    both = at_work(flying, since, 60.0, [Host("left", [4]), Host("right", [3])])
+    assert both == "2 packs at work: 2 a, seed 3, on right, for 0:01:00; 5 b, seed 4, on left, for 0:01:00"
+    assert " on " not in at_work(flying, since, 60.0, [Host("left", [3, 4])])
+
+
+def test_a_host_knows_the_packs_of_a_study_and_forgets_the_dead(tmp_path):
+    name = this_host(str(tmp_path), "here").name
+    (tmp_path / f"pack-{name}-{2**22 + 1}.txt").write_text("here\n7")  # of a worker that was killed
+    with marked(tmp_path, "here", 3):
+        assert this_host(str(tmp_path), "here").packs == [3] and this_host(str(tmp_path), "elsewhere").packs == []
+    assert this_host(str(tmp_path), "here").packs == [] and not list(tmp_path.iterdir())
+
+
+def test_a_worker_says_which_pack_it_runs(tmp_path, monkeypatch):
+    seen = []
+
+    def records(packed, context):
+        seen.append(this_host(context.cache, context.storage).packs)
+        yield from ()
+
+    monkeypatch.setattr("study.run.worker._records", records)
+    execute(pack(5, a=1), Context("tiny", str(tmp_path / "storage"), str(tmp_path), {}, {}))
+    assert seen == [[5]] and this_host(str(tmp_path), str(tmp_path / "storage")).packs == []
+
+
+def test_gpus_are_shown_as_their_driver_says(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '97, 12288, 81920'\necho '0, 512, 81920'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert this_host(str(tmp_path), "").gpus == ["GPU 0 97 %, 12.0 of 80 GiB", "GPU 1 0 %, 0.5 of 80 GiB"]
 
 
 def test_time_left_knows_hours_and_slow_trials():
@@ -31,10 +68,14 @@ def test_time_left_knows_hours_and_slow_trials():
 def test_only_silence_is_spoken_of(make):  # noqa: F811
     feed, _, ledger = make(planner())
     said = []
-    with Heartbeat(feed, said.append, total=len(feed.planned) * 7, every_s=0.2):
+    with Heartbeat(feed, said.append, len(feed.planned) * 7, lambda: [Host("a", [], ["GPU 0 97 %"])], every_s=0.2):
         first = feed.next()
         time.sleep(0.5)
         spoken = len(said)
         scores = {member.id: score(member) for member in first.trials}
         feed.finished(first.number, Report(dict.fromkeys(scores, "done"), scores))
-    assert 1 <= spoken <= 3 and said[0].startswith("1 pack at work: ") and "seed" in said[0] and "left" not in said[0]
+    spoken, gpus = [text for text in said[:spoken] if "at work" in text], said[1]
+    assert gpus == "  a: GPU 0 97 %"
+    assert (
+        1 <= len(spoken) <= 3 and said[0].startswith("1 pack at work: ") and "seed" in said[0] and "left" not in said[0]
+    )

@@ -13,6 +13,7 @@ from benchmarks.servers import wait_for
 from study.errors import EXIT_CLUSTER
 from study.file.read import load_study
 from study.records.ledger import Ledger
+from study.run.cluster import RayRunner
 from study.run.engine import planner_of
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,13 @@ def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp
     found = finish(start(grid, study, tmp_path, *half), tmp_path)
     assert sorted(r.id for records in found.values() for r in records) == planned(study)
     assert Counter(devices for _, _, devices in found) == {"0": 2, "1": 2}
+
+
+def test_every_node_is_asked_what_it_does(grid, tmp_path):
+    with RayRunner(address=grid.address, workers=1, cpus=1, gpus=0, storage=str(tmp_path)) as runner:
+        assert runner.workers == 1
+        asked = runner.everywhere(lambda: __import__("ray").get_runtime_context().get_node_id())
+    assert set(asked) == {node.node_id for node in grid.list_all_nodes()} and len(asked) == 3
 
 
 def test_a_label_keeps_packs_on_its_node_one_at_a_time(grid, study, tmp_path):

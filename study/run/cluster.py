@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,12 +42,14 @@ QUIET = {
 os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
 
 import ray  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
 T = TypeVar("T")
 START_LIMIT_S = 180.0
 LONGEST_FOLDER = 32
 """Of the 107 bytes that a socket's name may have, our temporary folder takes 11 and Ray's own 64."""
 CONNECT_TIMEOUT_S = 10
+ANSWER_LIMIT_S = 20
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
 EPSILON = 1e-6
 """A third of a GPU goes into one three times."""
@@ -220,6 +223,18 @@ class RayRunner:
         if error is not None:
             raise error
         return result
+
+    def everywhere(self, function: Callable[..., T], *arguments: object) -> list[T]:
+        """Run `function` once on every node, beside its workers; a node that does not answer soon is left out."""
+        task, asked = ray.remote(num_cpus=0, max_retries=0)(function), []
+        for node in (node["NodeID"] for node in ray.nodes() if node["Alive"]):
+            there = NodeAffinitySchedulingStrategy(node, soft=False)
+            asked.append(task.options(scheduling_strategy=there).remote(*arguments))
+        answers = []
+        for answer in ray.wait(asked, num_returns=len(asked), timeout=ANSWER_LIMIT_S)[0]:
+            with suppress(ray.exceptions.RayError):  # the node died
+                answers.append(ray.get(answer))
+        return answers
 
     def run(self, feed: "Feed", context: Context) -> None:
         """Drive the feed until it is over, with one Tune run for everything."""

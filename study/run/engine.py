@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from study.records.packed import NUM_RECORDS
 from study.records.record import StudyRecord
 from study.run.feed import Feed
 from study.run.heartbeat import Heartbeat
+from study.run.hosts import this_host
 from study.run.lease import Lease
 from study.run.places import Storage, TrackingUri
 from study.run.reasons import reasons
@@ -212,7 +214,8 @@ class Run:
         feed.divide(runner.workers)
         self.signals.install()
         self.signals.on_stop = stop
-        with Heartbeat(feed, self.display.say, self.total):
+        hosts = partial(runner.everywhere, this_host, context.cache, context.storage)
+        with Heartbeat(feed, self.display.say, self.total, hosts):
             runner.run(feed, context)
         self.signals.on_stop = None
         return feed

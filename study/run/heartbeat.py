@@ -1,4 +1,4 @@
-"""What is at work while nothing ends: one line a minute of silence."""
+"""What is at work while nothing ends: one line a minute of silence, and one a host with GPUs."""
 
 import time
 from collections import Counter
@@ -8,19 +8,30 @@ from datetime import timedelta
 from study.run.background import Background
 from study.run.display import rate_text
 from study.run.feed import Feed
+from study.run.hosts import Host
 from study.run.worker import Pack
 
 EVERY_S = 60.0
 MOST = 8
-"""Packs a line shows."""
+"""Packs that a line shows, and lines of hosts."""
 
 
 class Heartbeat(Background):
-    """Says what flies whenever nothing was recorded for `every_s`, until the context ends; `total` trials in all."""
+    """Says what flies whenever nothing was recorded for `every_s`, until the context ends; `total` trials in all.
 
-    def __init__(self, feed: Feed, say: Callable[[str], None], total: int, every_s: float = EVERY_S):
+    `hosts` asks every node what it does.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        say: Callable[[str], None],
+        total: int,
+        hosts: Callable[[], list[Host]],
+        every_s: float = EVERY_S,
+    ) -> None:
         super().__init__("heartbeat")
-        self.feed, self.say, self.total, self.every_s = feed, say, total, every_s
+        self.feed, self.say, self.total, self.hosts, self.every_s = feed, say, total, hosts, every_s
 
     def _work(self) -> None:
         began, first = time.monotonic(), len(self.feed.known)
@@ -28,14 +39,23 @@ class Heartbeat(Background):
         while not self.over.wait(self.every_s):
             before, known = known, len(self.feed.known)
             if known == before:
-                rate = rate_text(known - first, time.monotonic() - began, self.total - known)
-                self.say("; ".join([at_work(self.feed.flying, self.feed.since, time.monotonic()), rate]).rstrip("; "))
+                now, hosts = time.monotonic(), self.hosts()
+                rate = rate_text(known - first, now - began, self.total - known)
+                self.say("; ".join([at_work(self.feed.flying, self.feed.since, now, hosts), rate]).rstrip("; "))
+                for host in hosts[:MOST]:
+                    if host.gpus:
+                        self.say(f"  {host.name}: {'; '.join(host.gpus)}")
 
 
-def at_work(flying: dict[int, Pack], since: dict[int, float], now: float) -> str:
-    """`2 packs at work: 64 ral, seed 3, for 0:12:30; 20 bce, 44 apl, seed 4, for 0:01:10`; the oldest first."""
-    packs = list(flying.values())
-    shown = [f"{_words(pack)}, for {_span(now - since.get(pack.number, now))}" for pack in packs[:MOST]]
+def at_work(flying: dict[int, Pack], since: dict[int, float], now: float, hosts: list[Host]) -> str:
+    """`2 packs at work: 64 ral, seed 3, on left, for 0:12:30; 20 bce, 44 apl, seed 4, on right, for 0:01:10`; the
+    oldest first, and of several hosts which one."""
+    packs, several = list(flying.values()), len({host.name for host in hosts}) > 1
+    where = {number: f", on {host.name}" for host in hosts for number in host.packs if several}
+    shown = [
+        f"{_words(pack)}{where.get(pack.number, '')}, for {_span(now - since.get(pack.number, now))}"
+        for pack in packs[:MOST]
+    ]
     more = [f"{len(packs) - MOST} more"] if len(packs) > MOST else []
     return f"{len(packs)} pack{'s' * (len(packs) != 1)} at work: {'; '.join([*shown, *more])}"
 

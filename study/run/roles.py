@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from study.run.feed import Feed
 from study.run.worker import Context
+
+T = TypeVar("T")
 
 
 class Display(Protocol):
@@ -35,6 +37,8 @@ class Runner(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def call(self, function: Callable[..., Any], *arguments: object) -> Any: ...
+
+    def everywhere(self, function: Callable[..., T], *arguments: object) -> list[T]: ...
 
     def run(self, feed: Feed, context: Context) -> None: ...
 

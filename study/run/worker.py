@@ -18,6 +18,7 @@ from study.errors import StorageError
 from study.records.folder import TROUBLE, Folder, storage_error
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
+from study.run.hosts import at_work
 from trainables import Trial, trainable
 from trainables.base import Prepared, Result, Worker
 from trainables.data import data_set
@@ -86,9 +87,10 @@ def execute(pack: Pack, context: Context) -> Report:
     if Folder(context.storage).exists(STOPPING):
         return Report(skipped=True)
     try:
-        for record in _records(pack, context):
-            report.states[record.id] = record.state
-            report.scores[record.id] = {key: v for key, v in record.metrics.items() if key.startswith("val_")}
+        with at_work(Path(context.cache), context.storage, pack.number):
+            for record in _records(pack, context):
+                report.states[record.id] = record.state
+                report.scores[record.id] = {key: v for key, v in record.metrics.items() if key.startswith("val_")}
     except StorageError as error:
         return Report(report.states, report.scores, full=str(error))
     except OSError as error:
