@@ -193,6 +193,17 @@ def test_what_a_silent_server_missed_lies_on_disk(tmp_path):
     assert spool.get() == "again\n" and not list(tmp_path.iterdir())
 
 
+def test_a_record_that_mlflow_refuses_keeps_no_other_waiting(tmp_path, records):
+    odd = record(seed=7, metrics={"test_f1@0.5": 0.5})
+    filler, said = connect(Filler, tmp_path)
+    filler.start(START)
+    for item in (odd, *records):
+        filler.fill(item)
+    assert filler.retry(at_once=True) == 1 and not filler.down
+    assert len(said) == 1 and odd.id in said[0] and "@" in said[0]
+    assert {run.data.tags["evenkeel.trial_id"] for run in runs(tmp_path)[1]} == {item.id for item in records}
+
+
 def test_a_filling_process_that_dies_is_said_and_caught_up(tmp_path, records):
     tracker, said = connect(Tracker, tmp_path)
     with tracker:

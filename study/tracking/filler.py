@@ -8,9 +8,9 @@ missing in the end is filled by the next run.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
@@ -18,6 +18,7 @@ from study.records.record import TrialRecord
 from study.tracking.artifacts import delete_with_files, log_file
 from study.tracking.database import analyze, client, first_line, make_database, template
 from study.tracking.experiment import described, open_experiment
+from study.tracking.known import Known, current_runs, known_runs
 from study.tracking.messages import (
     Answer,
     Attach,
@@ -42,7 +43,6 @@ from study.tracking.tags import (
     NO_NOTE,
     NOTE,
     STATUS,
-    TRIAL_ID,
     params,
     pieces,
     points,
@@ -53,19 +53,13 @@ from study.tracking.tags import (
 from trainables import Trial
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    pass
 
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
+REFUSED = "INVALID_PARAMETER_VALUE"
 MANY_RUNS = 500
 """From so many on an sqlite database is told how its rows are spread."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 120.0
-
-
-class Known(NamedTuple):
-    """A run that MLflow has."""
-
-    run: str
-    status: str
 
 
 class Filler:
@@ -74,6 +68,7 @@ class Filler:
     def __init__(self, setup: Setup, tell: Callable[[Answer], None]) -> None:
         self.setup, self.tell = setup, tell
         self.missed = Spool(setup.templates)
+        self.num_refused = 0
         self.unattached: list[Attach] = []
         self.runs: dict[str, Known] = {}
         self.parents: dict[str, str] = {}
@@ -105,7 +100,7 @@ class Filler:
 
     def fill(self, record: TrialRecord, files: Sequence[str] = ()) -> None:
         """Track a record, with files that lie beside it, unless the server is down."""
-        if not self._try(lambda: self._log(record, files)):
+        if not self._try(lambda: self._log_unless_refused(record, files)):
             self.missed.put(to_line(Submit(record, list(files))))
 
     def attach(self, order: Attach) -> None:
@@ -129,7 +124,7 @@ class Filler:
         while self.missed and not self.down:
             submit = from_line(self.missed.first())
             assert isinstance(submit, Submit)
-            if self._try(partial(self._log, submit.record, submit.files)):
+            if self._try(partial(self._log_unless_refused, submit.record, submit.files)):
                 self.missed.get()
         waiting, self.unattached = self.unattached, []
         for order in waiting:
@@ -137,7 +132,7 @@ class Filler:
         if not self.down and self.pause > FIRST_PAUSE_S:
             self.pause = FIRST_PAUSE_S
             self.tell(Recovered())
-        return len(self.missed)
+        return len(self.missed) + self.num_refused
 
     def close(self) -> None:
         """The parents are over."""
@@ -179,10 +174,13 @@ class Filler:
         with FileLock(self.setup.templates / f"{self.begun.identity}.lock"):
             self.client = client(self.setup.uri)  # makes the tables of a new database
             self.experiment = open_experiment(self.client, self.setup, self.begun.identity, self._say)
-            self.parents = {run.data.tags["loss"]: run.info.run_id for run in self._current("loss")}
+            self.parents = {
+                run.data.tags["loss"]: run.info.run_id
+                for run in current_runs(self.client, self.experiment, "loss", self._say)
+            }
             for label in self.begun.about.losses:
                 self._parent(label)
-        self.runs = self._known_runs()
+        self.runs = known_runs(self.client, self.experiment, self.begun, self._say)
         for trial_id in self.runs.keys() & set(self.begun.retired):
             self.client.delete_run(self.runs.pop(trial_id).run)
         if self.begun.number == 0:
@@ -203,36 +201,6 @@ class Filler:
             fixed = [Param(key, value) for key, value in about.fixed.get(label, {}).items()]
             self.client.log_batch(self._parent(label), [planned], fixed, [RunTag(NOTE, text)])
 
-    def _current(self, kind: str) -> "Iterator[Run]":
-        """Runs as this version logs them, page by page; when all are read, those of an earlier one leave."""
-        old = []
-        for run in runs_of(self.client, self.experiment, kind):
-            if run.data.tags.get(LAYOUT) == CURRENT_LAYOUT:
-                yield run
-            else:
-                old.append(run.info.run_id)
-        for run_id in old:
-            self.client.delete_run(run_id)
-        if old:
-            self._say(f"{len(old)} runs of an earlier evenkeel in MLflow are logged again")
-
-    def _known_runs(self) -> dict[str, Known]:
-        """By trial id. Of two runs of one trial (a driver died, another began) the finished one stays."""
-        assert self.begun
-        known: dict[str, Known] = {}
-        doubled = []
-        for run in self._current("trial"):
-            trial_id, one = run.data.tags[TRIAL_ID], Known(run.info.run_id, run.info.status)
-            if not self.begun.has(trial_id):
-                continue
-            if other := known.get(trial_id):
-                one, other = (other, one) if other.status == "FINISHED" else (one, other)
-                doubled.append(other.run)
-            known[trial_id] = one
-        for run_id in doubled:
-            self.client.delete_run(run_id)
-        return known
-
     def _run(self, trial: Trial, started: float, tags: dict[str, str]) -> str:
         """The id of the trial's run, found or created (then with `tags` at once)."""
         if trial.id not in self.runs:
@@ -245,6 +213,19 @@ class Filler:
             self.runs[trial.id] = Known(run.info.run_id, "NEW" if tags else "RUNNING")
             self._log_data(run.info.run_id, trial)
         return self.runs[trial.id].run
+
+    def _log_unless_refused(self, record: TrialRecord, files: Sequence[str]) -> None:
+        """A record that MLflow will never take (a metric's name, say) must not keep the others waiting."""
+        try:
+            self._log(record, files)
+        except Exception as error:
+            if getattr(error, "error_code", None) != REFUSED:
+                raise
+            if record.id in self.runs:
+                self.client.delete_run(self.runs.pop(record.id).run)  # half a trial
+            if not self.num_refused:
+                self._say(f"MLflow refuses trial {record.id} of {record.trial.label}: {first_line(error)}")
+            self.num_refused += 1
 
     def _log(self, record: TrialRecord, files: Sequence[str]) -> None:
         """Log everything of a trial once and close its run. Times come from the record: repeatable."""

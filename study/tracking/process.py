@@ -95,7 +95,7 @@ def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, 
 def _finish(filler: Filler, limit_s: float, answer: Callable[[Answer], None]) -> int:
     deadline = time.monotonic() + limit_s
     missing = filler.retry(at_once=True)
-    while missing and filler.ever_opened and (left := deadline - time.monotonic()) > 0:
+    while filler.missed and filler.ever_opened and (left := deadline - time.monotonic()) > 0:
         answer(Left(missing))
         time.sleep(min(left, filler.wait_s() or 0.0))
         missing = filler.retry()
