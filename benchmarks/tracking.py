@@ -1,16 +1,19 @@
 """How fast is MLflow filled? Against a plain script that logs the same trials with the same client.
 
-python -m benchmarks.tracking [--trials 400] [--postgresql] [--search 10000]
+python -m benchmarks.tracking [--trials 400] [--postgresql] [--search 10000 | --profile]
 
 Both log each trial's parameters, tags, data set, final metrics and curves in as few calls as the client has, into a
 database of their own, in turn on one machine. `plain` is one process with MLflow's own sqlite settings and whole
 curves; ours thins curves, uses a second process and commits without waiting for the disk. PostgreSQL (Debian's
 package) is started on a free port of this machine and stopped again. `--search` fills so many runs instead, and asks
-MLflow's server for a page of them, sorted as its UI sorts.
+MLflow's server for a page of them, sorted as its UI sorts. `--profile` says in which calls of MLflow's client the time
+of one filling process goes.
 """
 
 import argparse
+import cProfile
 import json
+import pstats
 import subprocess
 import sys
 import tempfile
@@ -21,11 +24,13 @@ from pathlib import Path
 from benchmarks.servers import MlflowServer, PostgreSql
 from study.records.record import TrialRecord
 from study.tracking.driver import MANY_TRIALS, About, Setup, Start, Tracker
+from study.tracking.filler import Filler
 from trainables import Trial
 
 ABOUT = About("bench", "", "digits-mlt", "f1", [0], {"ral": ""}, [], {"ral": 0})
 NUM_EPOCHS = 20
 WARM = 16
+CALLS = ("create_run", "log_inputs", "log_batch", "set_terminated")
 PAGE = 100
 SORTS = {
     "start": "attributes.start_time DESC",
@@ -117,6 +122,30 @@ def search(name: str, number: int, uri: str, folder: Path, database: Path | None
     print(f"ratio tracking/{name}/search-page-seconds {slowest:.2f}")
 
 
+def profile(number: int, folder: Path, database: Path) -> None:
+    """Print the share of each call of MLflow's client in a filling process, and what is left for ours."""
+    filler = Filler(
+        Setup(f"sqlite:///{database}", "bench", database, str(folder / "artifacts"), folder), lambda _: None
+    )
+    filler.start(Start("0" * 16, ABOUT, {}))
+    todo = records(number + WARM)
+    for record in todo[:WARM]:
+        filler.fill(record)
+    watched = cProfile.Profile()
+    watched.enable()
+    for record in todo[WARM:]:
+        filler.fill(record)
+    watched.disable()
+    stats = pstats.Stats(watched)
+    inside = {
+        name: spent / stats.total_tt  # type: ignore[attr-defined]
+        for (file, _, name), (_, _, _, spent, _) in stats.stats.items()  # type: ignore[attr-defined]
+        if file.endswith("mlflow/tracking/client.py") and name in CALLS
+    }
+    for name, share in [*inside.items(), ("everything else", 1 - sum(inside.values()))]:
+        print(f"{name:16}{share:6.1%}")
+
+
 def compare(name: str, number: int, plain_uri: str, our_uri: str, folder: Path, database: Path | None) -> None:
     """Print both rates and their ratio."""
     theirs, ours = plain_rate(plain_uri, number), our_rate(our_uri, number, folder, database)
@@ -130,13 +159,16 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true", help="also on PostgreSQL")
     parser.add_argument("--plain", metavar="URI", help=argparse.SUPPRESS)
     parser.add_argument("--search", type=int, metavar="RUNS", help="time a page of so many runs instead")
+    parser.add_argument("--profile", action="store_true", help="where the time of a filling process goes, on sqlite")
     options = parser.parse_args()
     if options.plain:
         return plain(options.plain, options.trials)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = folder / "ours.db"
-        if options.search:
+        if options.profile:
+            profile(options.trials, folder, database)
+        elif options.search:
             search("sqlite", options.search, f"sqlite:///{database}", folder, database)
         else:
             compare("sqlite", options.trials, f"sqlite:///{folder}/plain.db", f"sqlite:///{database}", folder, database)
