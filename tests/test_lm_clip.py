@@ -162,6 +162,35 @@ def test_a_cut_off_trial_ends_with_the_same_bytes(store, tmp_path, monkeypatch, 
     assert (resumed.metrics, resumed.per_class, resumed.curves) == (whole.metrics, whole.per_class, whole.curves)
 
 
+@pytest.mark.parametrize("settings", [{}, {"prompts_every": 3, "trains": ["image"]}])
+def test_micro_batches_give_the_numbers_of_the_whole_batch(store, tmp_path, settings):
+    """With frozen norms; 50 images in parts of 7, class prompts and captions in as many."""
+    settings = settings | {"batch_norm": "frozen", "epochs": 1}
+    whole, parts = (
+        run([trial(settings=settings | {"micro_batch": micro})], store, tmp_path / str(micro))[0] for micro in (None, 7)
+    )
+    assert parts.curves["train_loss"] == pytest.approx(whole.curves["train_loss"], rel=1e-9)
+    assert parts.metrics == pytest.approx(whole.metrics, abs=1e-6) and parts.note is None
+
+
+def test_memory_that_runs_out_halves_the_micro_batch(store, tmp_path, monkeypatch):
+    from trainables.models.clip import ClipModel
+
+    encode = ClipModel.encode_images
+
+    def small(model, images):
+        if model.module.training and len(images) > 13:
+            raise RuntimeError("CUDA out of memory")
+        return encode(model, images)
+
+    settings = {"batch_norm": "frozen", "epochs": 1}
+    (whole,) = run([trial(settings=settings)], store, tmp_path / "whole")
+    monkeypatch.setattr(ClipModel, "encode_images", small)
+    (halved,) = run([trial(settings=settings)], store, tmp_path / "halved")
+    assert halved.note == "memory ran out: trained in micro-batches of 13"
+    assert halved.curves["train_loss"] == pytest.approx(whole.curves["train_loss"], rel=1e-9)
+
+
 def test_zero_shot_is_the_model_as_it_is(store, tmp_path):
     from sklearn.metrics import average_precision_score
 

@@ -28,6 +28,15 @@ def prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
     return model
 
 
+def training_mode(module: nn.Module, settings: LmClip) -> None:
+    """Training mode; batch norms that are not trained keep their statistics."""
+    module.train()
+    if settings.batch_norm == "frozen" or "image" not in settings.trains:
+        for inner in module.modules():
+            if isinstance(inner, nn.modules.batchnorm._BatchNorm):
+                inner.eval()
+
+
 class ClassLogits(nn.Module):
     """From normalised images [B, 3, S, S] to k times their cosines with the class prompts, [B, C]."""
 

@@ -1,7 +1,7 @@
 """What a study file says about LM-CLIP: all of a CLIP model trained by its contrastive loss plus a multi-label loss."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from trainables.measures import ALWAYS, Needs
 from trainables.models.clip_files import ClipFiles
 from trainables.models.clip_settings import Clip, Normalisation
 from trainables.seeds import Source
-from trainables.settings import decisive
+from trainables.settings import SWITCH, decisive
 from trainables.varied import Varied
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class LmClip(Varied):
     temperature_cap: float | None = Field(None, gt=0, description="largest factor of the cosines; CLIP's own was 100")
     epochs: int = Field(50, ge=0, description="0: the model as it is (zero-shot)")
     batch: int = Field(8, ge=1, description="images a step")
+    micro_batch: Annotated[int | None, SWITCH] = Field(
+        None, ge=1, description="images at once on the device; the whole batch if none"
+    )
     lr: float = Field(1e-6, gt=0, description="learning rate at the start")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW, on every parameter")
     beta1: float = Field(0.9, ge=0, lt=1, description="of AdamW")

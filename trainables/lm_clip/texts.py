@@ -30,7 +30,7 @@ class Texts:
         """Embeddings [C, D] of the class prompts."""
         return self.encoder.encode(self.prompts)
 
-    def encode_captions(self, rows: Tensor) -> Tensor:
-        """Embeddings [B, D] of the captions of some rows; rows of equal captions share one computation."""
+    def captions_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(tokens [U, L] of the distinct captions of some rows, which of them is a row's, [B])."""
         which, at = self.caption_of[rows].unique(return_inverse=True)
-        return self.encoder.encode(self.captions[which])[at]
+        return self.captions[which], at

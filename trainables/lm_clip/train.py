@@ -19,11 +19,11 @@ from trainables.data.image_set import DataSet
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import path_of
 from trainables.lm_clip.contrastive import LmClipLoss, similarities
-from trainables.lm_clip.model import TrainedClip, prepared_model
+from trainables.lm_clip.model import TrainedClip, prepared_model, training_mode
 from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
 from trainables.loop.checkpoint import Checkpoints
-from trainables.loop.step import own_randomness
+from trainables.loop.step import Forward, gradients_through, halving, own_randomness
 from trainables.losses import Loss
 from trainables.losses.packing import stack_losses
 from trainables.measures import ALWAYS, Evidence
@@ -62,6 +62,7 @@ class LmClipWorker:
 class _Progress:
     """Where a trial stands: epochs and steps done, the loss summed over this epoch's rows, curves, the best epoch."""
 
+    micro: int
     epoch: int = 0
     step: int = 0
     total: float = 0.0
@@ -92,7 +93,8 @@ class Run:
         parameters = [p for p in self.model.module.parameters() if p.requires_grad]
         self.optimiser = _optimiser(parameters, settings)
         self.checkpoint = Checkpoints(place, settings.checkpoint_minutes)
-        self.progress = self._resumed() or _Progress()
+        self.whole = settings.micro_batch or settings.batch
+        self.progress = self._resumed() or _Progress(self.whole)
 
     def result(self, measures: tuple[str, ...]) -> Result:
         """Train what is missing, then measure."""
@@ -110,6 +112,8 @@ class Run:
             wall_s=time.perf_counter() - self.started,
             paths=[path_of(self.loss)],
         )
+        if result.state == "done" and self.progress.micro < self.whole:
+            return replace(result, note=f"memory ran out: trained in micro-batches of {self.progress.micro}")
         return result
 
     def _evidence(self, *, predicted: bool) -> Evidence:
@@ -147,12 +151,11 @@ class Run:
         loss = self.loss.at(at.epoch / settings.epochs)
         for group in self.optimiser.param_groups:
             group["lr"] = _rate(settings, at.epoch)
-        _training(self.model.module, settings)
+        training_mode(self.model.module, settings)
         # One image alone has nothing to tell its caption from, and no spread for a batch norm.
         halves = zip(order.split(settings.batch), mirrored.split(settings.batch), strict=True)
         batches = [(rows, flips) for rows, flips in halves if len(rows) > 1 or settings.batch == 1]
         for step in range(at.step, len(batches)):
-            torch.manual_seed(_number(self.seed, at.epoch, step))
             at.total += self.step(loss, *batches[step], step)
             at.step = step + 1
             if not math.isfinite(at.total):
@@ -164,32 +167,46 @@ class Run:
 
     def step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int) -> float:
         """One step; the loss times the number of rows."""
-        settings, model = self.settings, self.model
-        total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
         pixels = torch.from_numpy(np.asarray(self.store.images.images[self.rows["train"][rows.numpy()]]))
         pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)
-        at = rows.to(model.device)
-        known = self.known["train"][at] if self.known else None
-        with self._autocast():
-            images = model.encode_images(pixels)
-            captions = self.texts.encode_captions(at) if settings.contrastive_weight else images
-            prompts = self._prompts(step) if settings.bal_weight else images
-        value = total(images, captions, prompts, self.targets["train"][at], model.logit_scale, known)
-        if value.requires_grad:
-            self.optimiser.zero_grad()
-            value.backward()
-            self.optimiser.step()
-        if settings.temperature_cap:
+        self.optimiser.zero_grad()
+        at, model = rows.to(self.model.device), self.model.module
+        value, self.progress.micro = halving(
+            self.progress.micro, lambda micro: self._gradients(loss, pixels, at, step, micro), model
+        )
+        self.optimiser.step()
+        if self.settings.temperature_cap:
             with torch.no_grad():
-                model.module.logit_scale.clamp_(max=math.log(settings.temperature_cap))
-        return float(value.detach()) * len(rows)
+                model.logit_scale.clamp_(max=math.log(self.settings.temperature_cap))
+        return float(value) * len(rows)
 
-    def _prompts(self, step: int) -> Tensor:
-        every, at = self.settings.prompts_every, self.progress
-        if every == 1:
-            return self.texts.encode_prompts()
-        if at.prompts is None or step % every == 0:
-            with torch.no_grad():
+    def _gradients(self, loss: Loss, pixels: Tensor, rows: Tensor, step: int, micro: int) -> Tensor:
+        """Add the gradients of a batch to those of the parameters; returns its loss."""
+        settings, texts, model = self.settings, self.texts, self.model
+        torch.manual_seed(seed := _number(self.seed, self.progress.epoch, step))
+        total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
+        targets, known = self.targets["train"][rows], self.known["train"][rows] if self.known else None
+        tokens, caption_of = texts.captions_of(rows)
+        encoders: dict[str, tuple[Forward, Tensor]] = {"images": (model.encode_images, pixels)}
+        if settings.contrastive_weight:
+            encoders["captions"] = texts.encoder.encode, tokens
+        if settings.bal_weight and settings.prompts_every == 1:
+            encoders["prompts"] = texts.encoder.encode, texts.prompts
+        kept = self._kept_prompts(step) if settings.bal_weight and settings.prompts_every > 1 else None
+
+        def value(found: dict[str, Tensor]) -> Tensor:
+            images = found["images"]
+            captions = found["captions"][caption_of] if "captions" in found else images
+            prompts = found.get("prompts", images if kept is None else kept)
+            return total(images, captions, prompts, targets, model.logit_scale, known)
+
+        return gradients_through(encoders, value, micro=micro, seed=seed, cast=self._autocast)
+
+    def _kept_prompts(self, step: int) -> Tensor:
+        """Class prompts of the last n-th step, without gradient."""
+        at = self.progress
+        if at.prompts is None or step % self.settings.prompts_every == 0:
+            with torch.no_grad(), self._autocast():
                 at.prompts = self.texts.encode_prompts()
         return at.prompts
 
@@ -257,15 +274,7 @@ class Run:
             return None
         self.model.module.load_state_dict(saved["model"])
         self.optimiser.load_state_dict(saved["optimiser"])
-        return _Progress(**saved["progress"])
-
-
-def _training(module: nn.Module, settings: LmClip) -> None:
-    module.train()
-    if settings.batch_norm == "frozen" or "image" not in settings.trains:
-        for inner in module.modules():
-            if isinstance(inner, nn.modules.batchnorm._BatchNorm):
-                inner.eval()
+        return _Progress(**{"micro": self.whole} | saved["progress"])
 
 
 def _optimiser(parameters: list[nn.Parameter], settings: LmClip) -> torch.optim.AdamW:

@@ -61,9 +61,55 @@ def gradients(
     return value.detach()
 
 
-def _drawn(forward: Forward, images: Tensor, seed: int) -> Tensor:
+def gradients_through(
+    encoders: dict[str, tuple[Forward, Tensor]],
+    loss: Callable[[dict[str, Tensor]], Tensor],
+    *,
+    micro: int,
+    seed: int,
+    cast: Callable[[], AbstractContextManager[object]],
+) -> Tensor:
+    """Add to the parameters' gradients those of loss(what each encoder gives of its inputs); returns the loss.
+
+    In parts where the first encoder has more inputs than `micro`, as `gradients`: exact for a loss that needs all of
+    them, a contrastive one. Every encoder's inputs are cut into as many parts.
+    """
+    num = -(-len(next(iter(encoders.values()))[1]) // micro)
     torch.manual_seed(seed)
-    return forward(images).float()
+    if num == 1:
+        with cast():
+            found = {name: encode(inputs) for name, (encode, inputs) in encoders.items()}
+        value = loss(found)
+        if value.requires_grad:
+            value.backward()
+        return value.detach()
+    parts = {name: (encode, inputs.split(-(-len(inputs) // num))) for name, (encode, inputs) in encoders.items()}
+    with torch.no_grad(), cast():
+        found = {
+            name: torch.cat([_seeded(encode, part, seed + i) for i, part in enumerate(cut)])
+            for name, (encode, cut) in parts.items()
+        }
+    value = loss({name: whole.requires_grad_() for name, whole in found.items()})
+    value.backward()
+    for name, (encode, cut) in parts.items():
+        slopes = found[name].grad
+        if slopes is None:
+            continue
+        for i, (part, slope) in enumerate(zip(cut, slopes.split(len(cut[0])), strict=True)):
+            with cast():
+                again = _seeded(encode, part, seed + i)
+            if again.requires_grad:
+                again.backward(slope)
+    return value.detach()
+
+
+def _seeded(encode: Forward, inputs: Tensor, seed: int) -> Tensor:
+    torch.manual_seed(seed)
+    return encode(inputs)
+
+
+def _drawn(forward: Forward, images: Tensor, seed: int) -> Tensor:
+    return _seeded(forward, images, seed).float()
 
 
 def halving(micro: int, step: Callable[[int], Tensor], module: nn.Module) -> tuple[Tensor, int]:
