@@ -57,6 +57,7 @@ SPACES = {
     "apl": Space({**_APL, "focusing": HELD}),
     "apl-eq5": Space({**_APL_PRINTED, "terms": TERMS, "focusing": HELD}),
     "ral": Space({**_APL, "hill_lambda": HILL_LAMBDA, "focusing": FULL}),
+    "ral-hill": Space({**_APL, "hill_lambda": HILL_LAMBDA, "focusing": FULL}),
     "ral-eq6": Space({**_APL_PRINTED, "hill_lambda": HILL_LAMBDA, "terms": TERMS, "focusing": FULL}),
     "bal": Space(_BAL),
     "bal-eq4": Space(_BAL, constants={"temperature": 1.0}),

@@ -83,6 +83,7 @@ POSITIVE = {
     "apl-eq5": printed_positive,
     "ral": apl_positive,
     "ral-eq6": printed_positive,
+    "ral-hill": apl_positive,
     "bal-eq4": bal_positive,
     "bal": bal_positive,
     "cb": lambda p, q: -effective(COUNTS[0]) * q**2 * log(p),
@@ -98,6 +99,7 @@ NEGATIVE = {
     "apl-eq5": lambda p, q: printed_negative(shifted(p, CLIP)),
     "ral": lambda p, q: apl_negative(shifted(p, CLIP)) * (LAMBDA - p) * p**2 * (LAMBDA - 1 + shifted(p, CLIP)),
     "ral-eq6": lambda p, q: printed_negative(shifted(p, CLIP)) * (LAMBDA - p),
+    "ral-hill": lambda p, q: apl_negative(shifted(p, CLIP)) * (LAMBDA - p) * p**2,
     "bal-eq4": lambda p, q: -mp.mpf("0.125") / 4 * log(p) - shifted(p, CLIP) ** 10 * log(1 - shifted(p, CLIP)),
     "bal": bal_negative,
     "cb": lambda p, q: -effective(COUNTS[0]) * p**2 * log(q),
@@ -111,6 +113,7 @@ SETTINGS: dict[str, dict] = {
     "apl-eq5": {"clip": 0.0625, "focusing": "full", "terms": 4},
     "ral": {"clip": 0.0625},
     "ral-eq6": {"clip": 0.0625, "terms": 4},
+    "ral-hill": {"clip": 0.0625},
     "bal-eq4": {"clip": 0.0625, "smoothing": 0.125, "gamma_neg": 10.0},
     "bal": {"clip": 0.0625, "smoothing": 0.125, "gamma_neg": 10.0},
     "cb": {"cb_beta": 0.875, "counts": COUNTS},
@@ -120,7 +123,7 @@ SETTINGS: dict[str, dict] = {
 """Numbers that single precision holds exactly."""
 GAMMA = (
     dict.fromkeys(("focal", "hill", "cb", "db", "r-bce-focal"), 2)
-    | dict.fromkeys(("asl", "apl", "apl-eq5", "ral", "ral-eq6"), 4)
+    | dict.fromkeys(("asl", "apl", "apl-eq5", "ral", "ral-eq6", "ral-hill"), 4)
     | {"bal-eq4": 10, "bal": 10, "bce": 0}
 )
 

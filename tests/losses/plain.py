@@ -58,6 +58,12 @@ def ral(x, y, hill_lambda=1.5, gamma_neg=4.0, gamma_pos=0.0, clip=0.05, alpha1=0
     return _apl(x, y, psi, gamma_neg, gamma_pos, clip, alpha1, alpha2, beta0, beta1, focusing)
 
 
+def ral_hill(x, y, hill_lambda=1.5, gamma_neg=4.0, gamma_pos=0.0, clip=0.05, alpha1=0.0, alpha2=1.75, beta0=0.0,
+             beta1=1.0, focusing="full"):  # fmt: skip
+    psi = lambda p, P: (hill_lambda - p) * p**2  # noqa: E731
+    return _apl(x, y, psi, gamma_neg, gamma_pos, clip, alpha1, alpha2, beta0, beta1, focusing)
+
+
 def _printed(x, y, psi, gamma_neg, gamma_pos, clip, alpha1, alpha2, beta1, terms, focusing):
     p, q, P = _parts(x, clip)
     alphas = [alpha1, alpha2, *(1 / m for m in range(3, terms + 1))][:terms]
@@ -190,6 +196,7 @@ PLAIN = {
     "apl-eq5": apl_eq5,
     "ral": ral,
     "ral-eq6": ral_eq6,
+    "ral-hill": ral_hill,
     "bal": bal,
     "bal-eq4": bal_eq4,
     "cb": cb,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.losses.test_contract import COUNTS, ENTRYWISE, examples, facts_of, make, slope
 from trainables.fused import means
-from trainables.losses import LOSSES, Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6
+from trainables.losses import LOSSES, Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6, RalHill
 from trainables.losses._class_weights import class_weights
 
 X = torch.linspace(-12, 12, 97, dtype=torch.float64).view(-1, 1)
@@ -266,6 +266,7 @@ def test_without_psi_ral_is_apl(hill_lambda, clip):
     p = torch.sigmoid(X)
     for ral, apl, psi in (
         (Ral, Apl, (hill_lambda - p) * p**2 * (hill_lambda - 1 + torch.relu(p - clip))),
+        (RalHill, Apl, (hill_lambda - p) * p**2),
         (RalEq6, AplEq5, hill_lambda - p),
     ):
         ours = ral(hill_lambda=hill_lambda, clip=clip)(X, NEGATIVE)

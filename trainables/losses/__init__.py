@@ -26,6 +26,7 @@ from trainables.losses.ldam import Ldam
 from trainables.losses.r_bce_focal import RBceFocal
 from trainables.losses.ral import Ral
 from trainables.losses.ral_eq6 import RalEq6
+from trainables.losses.ral_hill import RalHill
 from trainables.losses.ral_softmax import RalSoftmax
 
 LOSSES: dict[str, type[Any]] = {
@@ -37,6 +38,7 @@ LOSSES: dict[str, type[Any]] = {
     "apl-eq5": AplEq5,
     "ral": Ral,
     "ral-eq6": RalEq6,
+    "ral-hill": RalHill,
     "bal": Bal,
     "bal-eq4": BalEq4,
     "cb": Cb,
@@ -71,6 +73,7 @@ __all__ = [
     "RBceFocal",
     "Ral",
     "RalEq6",
+    "RalHill",
     "RalSoftmax",
     "Side",
 ]
