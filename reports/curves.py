@@ -98,7 +98,7 @@ def magnitude(differences_LS: np.ndarray, default: int) -> float:
     return float(np.sign(square) * np.sqrt(abs(square)))
 
 
-def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None, *, resampled: bool = False) -> Interval:
+def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None, *, shared: float = 0.0) -> Interval:
     """R5: the highest minus the lowest mean of the reference curve, with an interval that allows for the choice.
 
     The low end is that of the best pair of levels at a confidence corrected for the number of pairs (0 when no pair
@@ -110,9 +110,9 @@ def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None, *, res
     if not pairs:
         return Interval(np.nan, np.nan, np.nan, 0)
     rows = [(differences_LS[a] - differences_LS[b], _error(images_LG, a, b)) for a, b in pairs]
-    own = [t_interval(row, error=error, resampled=resampled) for row, error in rows]
+    own = [t_interval(row, error=error, shared=shared) for row, error in rows]
     confidence = 1 - (1 - CONFIDENCE) / len(pairs)
-    corrected = [t_interval(row, confidence, error, resampled=resampled) for row, error in rows]
+    corrected = [t_interval(row, confidence, error, shared=shared) for row, error in rows]
     low = max(0.0, *(max(i.low, -i.high) for i in corrected)) if np.isfinite(own[0].low) else np.nan
     high = max(max(i.high, -i.low) for i in own)
     return Interval(float(np.ptp(nan_mean(differences_LS)[kept])), low, high, min(i.n for i in own))

@@ -25,7 +25,7 @@ class Sweep:
 
     `scores_LS` is NaN where a trial is missing or diverged; `floored_LS` holds the score of the constant predictor
     where one diverged, `val_LS` the validation scores. `images_LSG` are the scores without each of G groups of test
-    images, None where not recorded. `resampled`: each seed has its own bootstrap of the train rows.
+    images, None where not recorded. `shared` as in t_interval.
     """
 
     loss: str
@@ -38,7 +38,7 @@ class Sweep:
     val_LS: np.ndarray
     diverged_LS: np.ndarray
     images_LSG: np.ndarray | None = None
-    resampled: bool = False
+    shared: float = 0.0
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -54,7 +54,7 @@ class Sweep:
     def reference(self) -> list[Interval]:
         """R2: the mean difference from the default at each level, with its interval."""
         rows = zip(self.differences_LS, self.errors_L, strict=True)
-        return [t_interval(row, error=error, resampled=self.resampled) for row, error in rows]
+        return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
 
     @cached_property
     def images_LG(self) -> np.ndarray | None:
@@ -124,7 +124,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         val_LS=done.scores(table, f"val_{facts_of(table).metric}"),
         diverged_LS=np.isfinite(diverged.grid(np.ones(len(diverged.rows_R)))),
         images_LSG=done.images(table, column),
-        resampled=facts_of(table).resampled,
+        shared=facts_of(table).shared,
     )
 
 

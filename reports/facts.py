@@ -3,6 +3,11 @@
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
+SHARED = 0.5
+"""Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
+that could as well be otherwise (Bühlmann and Yu 2002), as F1, AP and AUC are means of indicators of images or of pairs;
+1 where it is linear in the train rows, 0 for what initial weights and thresholds add. See benchmarks/coverage.py."""
+
 
 @dataclass(frozen=True)
 class ParameterFacts:
@@ -46,6 +51,8 @@ class MeasureFacts:
     """Of the parts, `kind: level`, where their names say too little."""
     repeats: str = ""
     """The headline score that it is on other images, a part for each."""
+    shared: float = SHARED
+    """Variance of the mean score over training sets, in the variance over bootstraps of one."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,15 @@ class StudyFacts:
     def resampled(self) -> bool:
         """Whether each seed trains on its own bootstrap of the train rows, which stands for another training set."""
         return "train_rows" in self.varied
+
+    @property
+    def shared(self) -> float:
+        """`shared_of` the metric that is shown."""
+        return self.shared_of(self.metric)
+
+    def shared_of(self, measure: str) -> float:
+        """What of the variance over seeds another training set moves alike for all of them; 0 without bootstraps."""
+        return self.resampled * (self.measures[measure].shared if measure in self.measures else SHARED)
 
     @property
     def floor(self) -> float:

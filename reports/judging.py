@@ -63,27 +63,28 @@ class Judgement(NamedTuple):
     reasons: tuple[str, ...]
     """What else keeps the loss from being steady or judged."""
     needed: int | None
-    """How many seeds would settle "too noisy", at the mean and noise seen; None when no affordable number would."""
+    """How many seeds would settle "too noisy", at the mean and noise seen; None when no number would."""
+    limit: str
+    """Then what there would have to be more of; empty when the drop lies too close to the margin."""
     better: tuple[Better, ...]
 
 
 def judge(sweep: Sweep, margin: float, floor: float = np.nan) -> Judgement:
     """The verdict on one sweep; `floor` is the score of a predictor that does not look at the image, NaN if unknown."""
     moved, errors = sweep.differences_LS[sweep.moved], sweep.errors_L[sweep.moved]
-    drop = worst_drop(moved, errors_L=errors, resampled=sweep.resampled)
-    low90 = worst_drop(moved, EQUIVALENCE, errors, resampled=sweep.resampled).low
-    reasons, costs, needed = _incomplete(sweep), _divergence_costs(sweep, floor), None
+    drop = worst_drop(moved, errors_L=errors, shared=sweep.shared)
+    low90 = worst_drop(moved, EQUIVALENCE, errors, shared=sweep.shared).low
+    reasons, costs, needed, limit = _incomplete(sweep), _divergence_costs(sweep, floor), None, ""
     status = _status(drop, low90, margin, bool(reasons), costs)
     if blocked := _not_judged(sweep, margin, floor):
         status, reasons = NOT_JUDGED, [blocked, *reasons]
     elif status == NOISY:
-        needed = seeds_needed(moved, margin, errors, resampled=sweep.resampled)
-    return Judgement(status, drop, low90, tuple(reasons), needed, _better(sweep, margin))
+        needed = seeds_needed(moved, margin, errors, shared=sweep.shared)
+        limit = "" if needed else _limit(moved, margin, errors, sweep.shared)
+    return Judgement(status, drop, low90, tuple(reasons), needed, limit, _better(sweep, margin))
 
 
-def seeds_needed(
-    differences_LS: np.ndarray, margin: float, errors_L: np.ndarray, *, resampled: bool = False
-) -> int | None:
+def seeds_needed(differences_LS: np.ndarray, margin: float, errors_L: np.ndarray, *, shared: float = 0.0) -> int | None:
     """The smallest number of seeds that would give "steady" or "sensitive" in four of five studies like this one.
 
     It takes the means and standard deviations seen for the truth. None when too many would be needed: a mean lies near
@@ -94,14 +95,24 @@ def seeds_needed(
         return MIN_SEEDS
     means, spreads = (np.array([f(row[np.isfinite(row)]) for row in differences_LS[known]]) for f in (np.mean, _sd))
     errors, confidence = errors_L[known], 1 - (1 - CONFIDENCE) / len(means)
-    steady, sensitive = (_room(spreads, errors, 0.5 + level / 2, resampled) for level in (EQUIVALENCE, confidence))
+    steady, sensitive = (_room(spreads, errors, 0.5 + level / 2, shared) for level in (EQUIVALENCE, confidence))
     settled = (means + margin > steady).all(-1) | (-margin - means > sensitive).any(-1)
     return int(NUMBERS[settled.argmax()]) if settled.any() else None
 
 
-def _room(spreads: np.ndarray, errors: np.ndarray, probability: float, resampled: bool) -> np.ndarray:
+def _limit(moved_LS: np.ndarray, margin: float, errors_L: np.ndarray, shared: float) -> str:
+    """What keeps any number of seeds from settling a verdict: that without which some number would."""
+    none = np.zeros_like(errors_L)
+    without = {"test images": (none, shared), "train rows": (errors_L, 0.0), "test images and train rows": (none, 0.0)}
+    settled = (
+        words for words, (errors, left) in without.items() if seeds_needed(moved_LS, margin, errors, shared=left)
+    )
+    return next(settled, "")
+
+
+def _room(spreads: np.ndarray, errors: np.ndarray, probability: float, shared: float) -> np.ndarray:
     """How far means [L] must lie from the margin to be told from it with each of NUMBERS of seeds: [N, L]."""
-    widths = (_quantiles(probability) + _quantiles(POWER)) * of_one_mean(NUMBERS, resampled)
+    widths = (_quantiles(probability) + _quantiles(POWER)) * of_one_mean(NUMBERS, shared)
     of_seeds = widths[:, None] * spreads
     return np.hypot(of_seeds, stats.norm.ppf(probability) * errors)
 
@@ -125,7 +136,7 @@ def _status(drop: Interval, low90: float, margin: float, incomplete: bool, costs
 
 def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     num, diverged = len(sweep.seeds), int(sweep.diverged_LS[sweep.default].sum())
-    default = t_interval(sweep.scores_LS[sweep.default], resampled=sweep.resampled)
+    default = t_interval(sweep.scores_LS[sweep.default], shared=sweep.shared)
     if diverged:
         return f"the default diverged in {diverged} of {num} seeds"
     if default.n < min(MIN_SEEDS, num):
@@ -169,6 +180,6 @@ def _better(sweep: Sweep, margin: float) -> tuple[Better, ...]:
     """Levels whose interval, corrected for their number, lies above 0 and whose mean lies above the margin."""
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(sweep.moved))
     rows = ((k, sweep.differences_LS[k], sweep.errors_L[k]) for k in sweep.moved)
-    gains = {k: t_interval(row, confidence, error, resampled=sweep.resampled) for k, row, error in rows}
+    gains = {k: t_interval(row, confidence, error, shared=sweep.shared) for k, row, error in rows}
     found = [Better(sweep.levels[k], gain) for k, gain in gains.items() if gain.low > 0 and gain.value > margin]
     return tuple(sorted(found, key=lambda b: -b.gain.value))

@@ -16,11 +16,6 @@ CONFIDENCE = 0.95
 POWER = 0.8
 """Share of studies in which a number of seeds should settle what it is said to settle."""
 
-SHARED = 0.5
-"""Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
-that could as well be otherwise (Bühlmann and Yu 2002), as F1, AP and AUC are means of indicators of images or of pairs;
-1 where it is linear in the train rows, 0 for what initial weights add. Measured by benchmarks/coverage.py."""
-
 
 class Interval(NamedTuple):
     """A point estimate with its interval (NaN ends when there are too few seeds) and the number of seeds.
@@ -37,13 +32,13 @@ class Interval(NamedTuple):
 
 
 def t_interval(
-    values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, resampled: bool = False
+    values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, shared: float = 0.0
 ) -> Interval:
     """Student's interval of the mean over seeds, values [S].
 
     `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
-    sqrt((t s / sqrt n)^2 + (z error)^2). `resampled`: each seed has its own bootstrap of the train rows, and
-    `of_one_mean` takes the place of 1 / sqrt n.
+    sqrt((t s / sqrt n)^2 + (z error)^2). `shared`: where each seed has its own bootstrap of the train rows, the part of
+    their variance that seeds share (`MeasureFacts.shared`); `of_one_mean` then takes the place of 1 / sqrt n.
     """
     values = values[np.isfinite(values)]
     n = len(values)
@@ -52,19 +47,19 @@ def t_interval(
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * of_one_mean(n, resampled))
+    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * of_one_mean(n, shared))
     of_images = normal_quantile(0.5 + confidence / 2) * error
     half = float(np.hypot(of_seeds, of_images))
     return Interval(mean, mean - half, mean + half, n, of_seeds, of_images)
 
 
-def of_one_mean(n: Any, resampled: bool) -> Any:
+def of_one_mean(n: Any, shared: float) -> Any:
     """Standard deviation of a mean over n seeds, in that of a single seed; n is a number or an array.
 
     Where each seed trains on a bootstrap of the one set of train rows, the mean is a bagged score, and another training
-    set moves it by more than the seeds say of each other's mean: by SHARED of their variance, however many there are.
+    set moves it by more than the seeds say of each other's mean: by `shared` of their variance, however many there are.
     """
-    return np.sqrt(SHARED * resampled + 1 / n)
+    return np.sqrt(shared + 1 / n)
 
 
 @cache
@@ -94,14 +89,14 @@ def worst_drop(
     confidence: float = CONFIDENCE,
     errors_L: np.ndarray | None = None,
     *,
-    resampled: bool = False,
+    shared: float = 0.0,
 ) -> Interval:
     """The lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
 
     differences_LS: F_r(k) - F_r(default); rows of the default are left out by the caller. Levels with fewer than
     MIN_SEEDS finite seeds are left out while others have enough. The low end is the lowest of the levels' own t-limits
     (an intersection-union argument: safe for the claim "no level drops more"), the high end the lowest of their limits
-    at a confidence corrected for the number of levels (safe for "some level drops more"). `errors_L` and `resampled` as
+    at a confidence corrected for the number of levels (safe for "some level drops more"). `errors_L` and `shared` as
     in t_interval.
     """
     kept = enough_seeds(differences_LS)
@@ -109,8 +104,8 @@ def worst_drop(
         return Interval(np.nan, np.nan, np.nan, 0)
     errors = np.zeros(len(differences_LS)) if errors_L is None else errors_L
     corrected = 1 - (1 - confidence) / len(kept)
-    own = [t_interval(differences_LS[k], confidence, errors[k], resampled=resampled) for k in kept]
-    highs = [t_interval(differences_LS[k], corrected, errors[k], resampled=resampled).high for k in kept]
+    own = [t_interval(differences_LS[k], confidence, errors[k], shared=shared) for k in kept]
+    highs = [t_interval(differences_LS[k], corrected, errors[k], shared=shared).high for k in kept]
     lowest = min(own, key=lambda i: i.low)
     value, n = min(i.value for i in own), min(i.n for i in own)
     return Interval(value, lowest.low, min(highs), n, lowest.of_seeds, lowest.of_images)

@@ -68,8 +68,8 @@ class Files:
 
 
 def files_of(table: pd.DataFrame) -> Files:
-    """The files beside the records of the table's trials."""
-    return table.attrs["files"]
+    """The files beside the records of the table's trials; none for a frame that joins several tables."""
+    return table.attrs.get("files") or Files()
 
 
 def facts_of(table: pd.DataFrame) -> StudyFacts:

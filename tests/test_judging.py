@@ -110,8 +110,25 @@ class TestRules:
         error = np.sqrt(2 / 3 * (2 * 0.02**2))
         assert both.errors_L == pytest.approx([0, error])
         judged = judge(both, MARGIN)
-        assert judged.status == "too noisy" and judged.needed is None
+        assert judged.status == "too noisy" and judged.needed is None and judged.limit == "test images"
         assert judged.drop.high == pytest.approx(np.hypot(half(6, 0.001, 0.975), 1.959964 * error))
+
+    @pytest.mark.parametrize(
+        ("mean", "noise", "images", "limit"),
+        [
+            (0.0, 0.02, 0.0, "train rows"),
+            (0.0, 0.002, 0.02, "test images"),
+            (0.0, 0.02, 0.02, "test images and train rows"),
+            (-0.0099, 0.02, 0.0, ""),
+        ],
+    )
+    def test_what_more_seeds_would_not_settle_says_what_would(self, mean, noise, images, limit):
+        """Half of the variance over bootstraps stays, whatever their number; so does what test images are worth."""
+        groups = np.broadcast_to(0.5, (2, 6, 3)).copy()
+        groups[1] += [-images, 0.0, images]
+        one = Sweep(**{**vars(sweep(noisy([mean], noise))), "images_LSG": groups, "shared": 0.5})
+        judged = judge(one, MARGIN)
+        assert (judged.status, judged.needed, judged.limit) == ("too noisy", None, limit)
 
 
 class TestSeedsNeeded:

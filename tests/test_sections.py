@@ -160,6 +160,9 @@ class TestImages:
         assert sweep.images_LSG.shape == (5, 6, 5) and sweep.errors_L == pytest.approx(expected, abs=1e-12)
         verdicts = Verdicts().compute(trials, rng)
         assert verdicts.cells["ral", "gamma_neg"].judged.status == "too noisy"
+        answer = Verdicts().answer(verdicts)
+        assert answer.count("No number of seeds would settle") == 1
+        assert "No number of seeds would settle ral gamma_neg: it takes more test images." in answer
         assert verdicts.cells["apl", "gamma_neg"].judged.status == "steady"
 
     def test_contrasts_pair_them(self, rng):

@@ -88,7 +88,7 @@ def coverage_of_bagged(score, truth, rng):
     for _ in range(studies):
         rows = rng.normal(0, 1, (num_rows, 40))
         scores = score(rows[rng.integers(num_rows, size=(num_seeds, num_rows))].mean(1))
-        both, alone = t_interval(scores, resampled=True), t_interval(scores)
+        both, alone = t_interval(scores, shared=0.5), t_interval(scores)
         hits += both.low <= truth <= both.high
         former += alone.low <= truth <= alone.high
     return hits / studies, former / studies

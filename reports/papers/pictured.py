@@ -18,7 +18,7 @@ from reports.papers.printed import family
 from reports.statistics import Interval, t_interval
 from reports.style import figure, looks, plain, symbols
 from reports.table import facts_of
-from reports.words import SIGNED, level, number, with_interval
+from reports.words import SIGNED, level, listed, number, with_interval
 
 GROUPS = ("head", "medium", "tail")
 
@@ -133,7 +133,7 @@ class Pictured:
 
     def answer(self, info: Info) -> str:
         picture = info.picture
-        same = "the same data" if info.data in picture.data else f"{' and '.join(picture.data)} there, {info.data} here"
+        same = "the same data" if info.data in picture.data else f"{listed(picture.data)} there, {info.data} here"
         said = [
             f"A picture without numbers that could be read. It shows {picture.shows}",
             f"It says: {picture.claim}",
@@ -162,7 +162,7 @@ def _by_level(table: pd.DataFrame, picture: Picture, label: str, measure: str) -
     sweep = sweep_of(with_metric(table, measure), label, picture.moved)
     if sweep is None:
         return None
-    values = [t_interval(row, resampled=sweep.resampled) for row in sweep.scores_LS]
+    values = [t_interval(row, shared=sweep.shared) for row in sweep.scores_LS]
     levels, loss = [level(value) for value in sweep.levels], family(facts_of(table).losses[label])
     return Line(loss, label, measure, levels, values, naive_curve(sweep.scores_LS))
 
@@ -173,7 +173,7 @@ def _by_group(table: pd.DataFrame, picture: Picture, label: str, measure: str) -
     known = {group: row for group, row in scores.items() if np.isfinite(row).any()}
     if not known:
         return None
-    values = [t_interval(row, resampled=facts_of(table).resampled) for row in known.values()]
+    values = [t_interval(row, shared=facts_of(table).shared_of(measure)) for row in known.values()]
     loss = family(facts_of(table).losses[label])
     return Line(loss, label, measure, list(known), values, np.full(len(known), np.nan))
 

@@ -176,11 +176,11 @@ def _applies(item: Item, table: pd.DataFrame) -> bool:
 def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> Interval:
     if item.moved is None:
         scores = default_scores(table, label, f"test_{name}")
-        return t_interval(scores, resampled=facts_of(table).resampled)
+        return t_interval(scores, shared=facts_of(table).shared_of(name))
     sweep = sweep_of(with_metric(table, name), label, item.moved)
     if sweep is None or row.level not in sweep.levels:
         return Interval(np.nan, np.nan, np.nan, 0)
-    return t_interval(sweep.scores_LS[sweep.levels.index(row.level)], resampled=sweep.resampled)
+    return t_interval(sweep.scores_LS[sweep.levels.index(row.level)], shared=sweep.shared)
 
 
 def _order(info: Info) -> list[str]:

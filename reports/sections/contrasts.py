@@ -138,7 +138,7 @@ def _open(info: Info) -> list[str]:
 def _area(sweep: Sweep) -> Area:
     lost = areas(sweep.differences_LS, sweep.default)
     error = 0.0 if sweep.images_LG is None else float(jackknife_error(_image_areas(sweep)))
-    area = t_interval(lost, error=error, resampled=sweep.resampled)
+    area = t_interval(lost, error=error, shared=sweep.shared)
     return Area(sweep.loss, sweep.name, area, magnitude(sweep.differences_LS, sweep.default))
 
 
@@ -153,7 +153,7 @@ def _contrast(a: Sweep, b: Sweep) -> Contrast:
     known = a.images_LG is not None and b.images_LG is not None
     error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if known else 0.0
     same = a.levels == b.levels and a.default == b.default
-    difference = t_interval(differences, error=error, resampled=a.resampled)
+    difference = t_interval(differences, error=error, shared=a.shared)
     return Contrast(a.loss, b.loss, a.name, same, differences, difference)
 
 

@@ -56,7 +56,7 @@ class Defaults:
         first = next(iter(known), "")
         return Info(
             facts_of(table).title,
-            [_level(loss, first, known, images, look[loss][0], facts_of(table).resampled) for loss in known],
+            [_level(loss, first, known, images, look[loss][0], facts_of(table).shared) for loss in known],
             facts_of(table).floor,
             best_of(table),
             {
@@ -122,10 +122,10 @@ def _level(
     scores: dict[str, np.ndarray],
     images: dict[str, np.ndarray | None],
     colour: str,
-    resampled: bool,
+    shared: float,
 ) -> Level:
     one, other = images[loss], images[first]
     own = 0.0 if one is None else float(jackknife_error(one))
     paired = 0.0 if one is None or other is None else float(jackknife_error(one - other))
-    against = t_interval(scores[loss] - scores[first], error=paired, resampled=resampled)
-    return Level(loss, t_interval(scores[loss], error=own, resampled=resampled), against, scores[loss], colour)
+    against = t_interval(scores[loss] - scores[first], error=paired, shared=shared)
+    return Level(loss, t_interval(scores[loss], error=own, shared=shared), against, scores[loss], colour)

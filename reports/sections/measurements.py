@@ -42,13 +42,15 @@ class Measurements:
         return [cls()] if _others(table) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        columns, resampled = [], facts_of(table).resampled
+        columns: list[Measured] = []
         for name, measure in _others(table).items():
             for split in measure.splits:
                 for part in ("", *measure.parts):
                     column = "_".join(filter(None, (split, name, part)))
                     scores = {loss: default_scores(table, loss, column) for loss in losses_of(table)}
-                    by_loss = {loss: t_interval(row, resampled=resampled) for loss, row in scores.items()}
+                    by_loss = {
+                        loss: t_interval(row, shared=facts_of(table).shared_of(name)) for loss, row in scores.items()
+                    }
                     columns.append(Measured(measure.title, split, part, measure.better, by_loss))
         known = [column for column in columns if any(interval.n for interval in column.by_loss.values())]
         return Info(losses_of(table), known)

@@ -114,7 +114,7 @@ def _line(sweep: Sweep, defaults: dict[str, object]) -> Line:
     naive = naive_curve(sweep.scores_LS)
     views = {
         REFERENCE: sweep.reference,
-        CROSS_FITTED: [t_interval(row, error=error, resampled=sweep.resampled) for row, error in crossed],
+        CROSS_FITTED: [t_interval(row, error=error, shared=sweep.shared) for row, error in crossed],
         NAIVE: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
     }
     held = ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)

@@ -132,7 +132,7 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.rando
         rates,
         nan_mean(cross_fitted_curve(sweep.scores_LS, sweep.val_LS)),
         flat_null(sweep.differences_LS, sweep.default, rng),
-        span(sweep.differences_LS, sweep.images_LG, resampled=sweep.resampled),
+        span(sweep.differences_LS, sweep.images_LG, shared=sweep.shared),
         seed_noise(sweep.scores_LS),
         study.losses[sweep.loss].space[sweep.name].source,
         *look,

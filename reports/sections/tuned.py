@@ -104,15 +104,15 @@ class Tuned:
             {
                 "loss": [_name(w) for w in info.winners],
                 "proposals": [w.budget for w in info.winners],
-                "winner": [", ".join(f"{k} {level(_short(v))}" for k, v in w.setting.items()) for w in info.winners],
-                "validation, in the search": [number(w.searched_val) for w in info.winners],
-                "test, fresh seeds": [with_interval(w.tuned) for w in info.winners],
-                "default, same seeds": [with_interval(w.default) for w in info.winners],
+                "validation": [number(w.searched_val) for w in info.winners],
+                "tuned": [with_interval(w.tuned) for w in info.winners],
+                "default": [with_interval(w.default) for w in info.winners],
                 "gain": [with_interval(w.gain, SIGNED) for w in info.winners],
                 "gap": [number(w.gap, SIGNED) for w in info.winners],
                 "overtuning": [_overtuned(w.overtuning) for w in info.winners],
                 "sensitivity": [number(w.sensitivity, SIGNED) for w in info.winners],
-                "effective dimensionality": [w.to_tune for w in info.winners],
+                "dimensionality": [w.to_tune for w in info.winners],
+                "winner": [", ".join(f"{k} {level(_short(v))}" for k, v in w.setting.items()) for w in info.winners],
             }
         )
 
@@ -153,10 +153,10 @@ class _Fresh(NamedTuple):
             images = self.images[seeds] - other.images[seeds]
         return type(self)(self.scores[seeds] - other.scores[seeds], images)
 
-    def interval(self, resampled: bool) -> Interval:
+    def interval(self, shared: float) -> Interval:
         images = [] if self.images is None else self.images.tolist()
         error = float(jackknife_error(np.mean(images, axis=0))) if images else 0.0
-        return t_interval(self.scores.to_numpy(), error=error, resampled=resampled)
+        return t_interval(self.scores.to_numpy(), error=error, shared=shared)
 
 
 def overtuning(val_P: np.ndarray, test_P: np.ndarray) -> Overtuning:
@@ -182,9 +182,9 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     same = np.all([[value == setting[key] for value in searched[key]] for key in keys], axis=0)
     column = f"test_{study.metric}"
     tuned, untuned = _Fresh.of(confirmed, column), _Fresh.of(default, column)
-    gain = tuned.minus(untuned).interval(study.resampled)
+    gain = tuned.minus(untuned).interval(study.shared)
     searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
-    score = tuned.interval(study.resampled)
+    score = tuned.interval(study.shared)
     return Winner(
         loss,
         group,
@@ -192,7 +192,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         {key.removeprefix("hp."): value for key, value in setting.items()},
         searched_val,
         score,
-        untuned.interval(study.resampled),
+        untuned.interval(study.shared),
         gain,
         searched_val - score.value,
         _overtuning(table, loss, group),

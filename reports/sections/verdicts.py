@@ -88,7 +88,7 @@ class Verdicts:
             )
         cells = {loss: [c for c in info.cells.values() if c.loss == loss] for loss in info.losses}
         sentences = [*_shared(info), *(_sentence(loss, cells[loss]) for loss in info.losses)]
-        return "\n".join([*sentences, *_better(info), *_reasons(info)])
+        return "\n".join([*sentences, *_stuck(info), *_better(info), *_reasons(info)])
 
 
 def _forest(info: Info) -> Drawing:
@@ -168,7 +168,7 @@ def _sentence(loss: str, cells: list[Cell]) -> str:
     if near := _of(cells, NEAR):
         parts.append(f"surely drops by about the margin in {_names(near)}")
     if noisy := _of(cells, NOISY):
-        parts.append(f"is too noisy to judge in {listed([f'{c.name} ({settles(c.judged)})' for c in noisy])}")
+        parts.append(f"is too noisy to judge in {listed([_name_and_seeds(c) for c in noisy])}")
     if unjudged := _of(cells, NOT_JUDGED):
         parts.append(f"is not judged in {_names(unjudged)} ({unjudged[0].judged.reasons[0]})")
     return f"{loss} {listed(parts)}."
@@ -178,7 +178,26 @@ def settles(judged: Judgement) -> str:
     """What would settle a verdict that is too noisy."""
     if judged.reasons:
         return "levels are incomplete"
-    return f"about {judged.needed} seeds would settle it" if judged.needed else "no affordable number of seeds would"
+    if judged.needed:
+        return f"about {judged.needed} seeds would settle it"
+    return f"no number of seeds would settle it, {_why(judged.limit)}"
+
+
+def _why(limit: str) -> str:
+    return f"it takes more {limit}" if limit else "its drop is too close to the margin"
+
+
+def _name_and_seeds(cell: Cell) -> str:
+    return f"{cell.name} ({settles(cell.judged)})" if cell.judged.needed or cell.judged.reasons else cell.name
+
+
+def _stuck(info: Info) -> list[str]:
+    """What no number of seeds settles, once for each reason."""
+    cells = [c for c in _of(list(info.cells.values()), NOISY) if not c.judged.needed and not c.judged.reasons]
+    named: dict[str, list[str]] = {}
+    for cell in cells:
+        named.setdefault(cell.judged.limit, []).append(f"{cell.loss} {cell.name}")
+    return [f"No number of seeds would settle {listed(of)}: {_why(limit)}." for limit, of in named.items()]
 
 
 def _of(cells: list[Cell], status: str) -> list[Cell]:

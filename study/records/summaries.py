@@ -31,7 +31,7 @@ def summaries(table: pd.DataFrame) -> dict[str, Summary]:
 
 
 def _default(table: pd.DataFrame, loss: str) -> dict[str, float]:
-    score = t_interval(default_scores(table, loss), resampled=facts_of(table).resampled)
+    score = t_interval(default_scores(table, loss), shared=facts_of(table).shared)
     return {"default/score": score.value, "default/low": score.low, "default/high": score.high}
 
 

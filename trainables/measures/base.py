@@ -24,6 +24,8 @@ class Column:
     splits: tuple[str, ...] = ("val", "test")
     parts: tuple[str, ...] = ()
     headline: bool = False
+    shared: float = 0.5
+    """Of the variance over bootstraps of the train rows, what another training set moves alike for all of them."""
     labels: tuple[str, ...] = ()
     repeats: str = ""
 
