@@ -55,12 +55,17 @@ IDENTITY = {column.name: TYPES[column.type] for column in fields(TrialRow) if co
 """Column -> type."""
 
 
+def _nothing(trial_id: str, name: str) -> bytes:
+    """What a table without files reads; by name, so that the table can be pickled."""
+    return b""
+
+
 @dataclass(frozen=True)
 class Files:
     """Files that lie beside records: their names by trial id; `read(trial_id, name)` raises OSError for a lost one."""
 
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    read: Callable[[str, str], bytes] = lambda trial_id, name: b""
+    read: Callable[[str, str], bytes] = _nothing
 
     def __deepcopy__(self, memo: object) -> "Files":
         """As with facts: pandas copies what hangs on a frame with every operation."""

@@ -1,9 +1,11 @@
 """The walls of the report: facts and rows as types, to JSON and back, with nothing lost in silence."""
 
 import json
+import pickle
 from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from study.errors import UserError
 from study.records.facts import MEASURES, facts_of_study, read_facts
 from study.records.ledger import Ledger
 from tests.synthetic import row, study, table
+from tests.test_sections import sharp
 
 FORMER = {
     "name": "old", "description": "", "metric": "map", "margin": 0.02, "reduction": "mean", "seeds": [0, 1],
@@ -208,3 +211,8 @@ def test_a_study_file_of_any_contents_is_a_study_or_none(tmp_path_factory, conte
     (folder / "study.json").write_text(json.dumps(contents))
     found = Ledger(str(folder), "tiny").read_study()
     assert found is None or (isinstance(found.name, str) and isinstance(found.summary, dict))
+
+
+def test_a_table_can_be_pickled(rng):
+    trials = table(rng, sharp)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(trials)), trials)
