@@ -17,7 +17,7 @@ SOURCES = {
 
 def covered(study: StudyFacts, images: bool) -> str:
     """What the intervals of a study hold and what not; `images`: whether trials record groups of test images."""
-    differ = f"From seed to seed differ {listed([SOURCES[s] for s in study.varied])}. " if study.varied else ""
+    differ = f"What differs from seed to seed: {listed([SOURCES[s] for s in study.varied])}. " if study.varied else ""
     same = f"The same for all seeds: {listed([SOURCES[s] for s in study.constant])}. " if study.constant else ""
     return f"{differ}{same}{_SETS[study.resampled]} {_IMAGES[images]}"
 
