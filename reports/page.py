@@ -23,7 +23,7 @@ from reports.sections.base import Section
 from reports.style import DARK, looks
 from reports.table import DESIGNS, IMAGES, STATES, facts_of
 from reports.unfinished import unfinished
-from reports.words import SIGNED, listed, number
+from reports.words import SIGNED, counted, listed, number
 
 LONG_TABLE = 30
 NUM_SENTENCES = 5
@@ -116,7 +116,7 @@ def _caption(section: Section, study: StudyFacts) -> str:
     """A figure's caption as a paper would print it."""
     return (
         f"{section.title}. {section.question} Score: {study.title} on test. Study {study.name}: "
-        f"{study.data.name}, {len(study.seeds)} seeds, margin {study.margin:g}; evenkeel."
+        f"{study.data.name}, {counted(len(study.seeds), 'seed')}, margin {study.margin:g}; evenkeel."
     )
 
 
