@@ -8,6 +8,7 @@ seed's score at the default:
 * steady: the 90 % interval lies above -margin (two one-sided tests at 5 %), every planned level has enough finite
   seeds, and nothing diverged;
 * near the margin: surely a drop (the 95 % interval lies below 0, or something diverged), its size around the margin;
+* too few seeds: fewer than five at every level, so that nothing has an interval;
 * too noisy: none of these; the number of seeds that would settle it is given.
 
 Source of the equivalence test: Schuirmann 1987.
@@ -33,11 +34,12 @@ from reports.statistics import (
 )
 from reports.words import SIGNED, level, number
 
-STEADY, SENSITIVE, NEAR, NOISY, NOT_JUDGED = VERDICTS = (
+STEADY, SENSITIVE, NEAR, NOISY, FEW, NOT_JUDGED = VERDICTS = (
     "steady",
     "sensitive",
     "near the margin",
     "too noisy",
+    "too few seeds",
     "not judged",
 )
 EQUIVALENCE = 0.90
@@ -63,7 +65,7 @@ class Judgement(NamedTuple):
     reasons: tuple[str, ...]
     """What else keeps the loss from being steady or judged."""
     needed: int | None
-    """How many seeds would settle "too noisy", at the mean and noise seen; None when no number would."""
+    """How many seeds would settle what is too noisy or has too few, at the mean and noise seen; None: no number."""
     limit: str
     """Then what there would have to be more of; empty when the drop lies too close to the margin."""
     better: tuple[Better, ...]
@@ -78,7 +80,7 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan) -> Judgement:
     status = _status(drop, low90, margin, bool(reasons), costs)
     if blocked := _not_judged(sweep, margin, floor):
         status, reasons = NOT_JUDGED, [blocked, *reasons]
-    elif status == NOISY:
+    elif status in (NOISY, FEW):
         needed = seeds_needed(moved, margin, errors, shared=sweep.shared)
         limit = "" if needed else _limit(moved, margin, errors, sweep.shared)
     return Judgement(status, drop, low90, tuple(reasons), needed, limit, _better(sweep, margin))
@@ -129,6 +131,8 @@ def _sd(values: np.ndarray) -> float:
 def _status(drop: Interval, low90: float, margin: float, incomplete: bool, costs: list[Interval]) -> str:
     if drop.high < -margin or any(cost.high < -margin for cost in costs):
         return SENSITIVE
+    if drop.n < MIN_SEEDS and not costs:
+        return FEW
     if low90 > -margin and not incomplete:
         return STEADY
     return NEAR if drop.high < 0 or costs else NOISY

@@ -83,6 +83,7 @@ METHODS = (
     Method("sensitive", "95% interval of the worst drop below −margin", "or divergence alone costs more: low end of "
            "its rate's Wilson interval times the fall to the floor"),
     Method("near the margin", "95% interval below 0 and around −margin", "surely a drop, its size about the margin"),
+    Method("too few seeds", "n < 5 at every level", "no interval can be trusted"),
     Method("too noisy", "none of these", "the number of seeds beside it would settle it in four of five such studies"),
     Method("not judged", "default ≤ floor + margin, diverged or lacking seeds", "nothing is left to lose there"),
     Method("floor", "best score without looking at the image", "F1 of “always”, AP = prevalence, AUC = ½"),

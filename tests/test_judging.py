@@ -66,7 +66,8 @@ class TestFaults:
         assert judged.status == "not judged" and "nothing is left to lose" in judged.reasons[0]
 
     def test_few_seeds(self):
-        assert judge(sweep(np.zeros((3, 3))), MARGIN).status == "too noisy"
+        judged = judge(sweep(np.zeros((3, 3))), MARGIN)
+        assert judged.status == "too few seeds" and judged.needed == 5
 
 
 class TestRules:

@@ -181,7 +181,10 @@ class TestImages:
     def test_the_page_says_what_seeds_vary(self, rng):
         facts = study(varied=("init", "train_rows"), constant=("backbone",))
         page = render(table(rng, flat, facts=facts))
-        assert "differ initial weights and the train rows" in page and "The same for all seeds: the backbone" in page
+        assert (
+            "from seed to seed: initial weights and the train rows" in page
+            and "The same for all seeds: the backbone" in page
+        )
         assert "hold another training set" in page and "not another training set" in render(table(rng, flat))
 
     def test_half_recorded_is_not_recorded(self, rng):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports.designs import losses_of, sweep_of, swept
 from reports.drawing import Drawing
-from reports.judging import NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
+from reports.judging import FEW, NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
 from reports.statistics import MIN_SEEDS
 from reports.style import FAINT, MARGIN, figure, looks, plain, symbols
 from reports.table import facts_of
@@ -169,6 +169,8 @@ def _sentence(loss: str, cells: list[Cell]) -> str:
         parts.append(f"surely drops by about the margin in {_names(near)}")
     if noisy := _of(cells, NOISY):
         parts.append(f"is too noisy to judge in {listed([_name_and_seeds(c) for c in noisy])}")
+    if few := _of(cells, FEW):
+        parts.append(f"has too few seeds in {_names(few)}")
     if unjudged := _of(cells, NOT_JUDGED):
         parts.append(f"is not judged in {_names(unjudged)} ({unjudged[0].judged.reasons[0]})")
     return f"{loss} {listed(parts)}."
