@@ -87,6 +87,15 @@ def ral_eq6(x: Tensor, y: Tensor, gamma_neg: Any = 4.0, gamma_pos: Any = 0.0, cl
                        negative=lambda N, p: bracket(N, p) * (hill_lambda - p))  # fmt: skip
 
 
+def ral_hill(x: Tensor, y: Tensor, gamma_neg: Any = 4.0, gamma_pos: Any = 0.0, clip: Any = 0.05, alpha1: Any = 0.0,
+             alpha2: Any = 1.75, beta0: Any = 0.0, beta1: Any = 1.0, hill_lambda: Any = 1.5,
+             focusing: str = "full") -> Tensor:  # fmt: skip
+    bracket = _negative_polynomial(beta0, beta1)
+    return _asymmetric(x, y, gamma_neg=gamma_neg, gamma_pos=gamma_pos, clip=clip, focusing=focusing,
+                       positive=_polynomial(alpha1, alpha2),
+                       negative=lambda N, p: bracket(N, p) * (hill_lambda - p) * p**2)  # fmt: skip
+
+
 def _class_weights(counts: tuple[int, ...], s: Any, like: Tensor) -> Tensor:
     n = torch.tensor(counts, dtype=like.dtype)
     return (n.min() / n) ** s
@@ -153,6 +162,7 @@ RELEASED: dict[str, Callable[..., Tensor]] = {
     "apl-eq5": apl_eq5,
     "ral": ral,
     "ral-eq6": ral_eq6,
+    "ral-hill": ral_hill,
     "bal": bal,
     "bal-eq4": bal_eq4,
     "cb": cb,

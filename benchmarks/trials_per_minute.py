@@ -8,6 +8,9 @@ serves both, each timed as a whole command from start to exit:
     worker costs more to start than it brings), and 1,024 with one worker a core, where starting up no longer dominates
     (a script pays the same for every trial, so its 64 stand for any number).
 Features are computed before, for both. Run: make bench  (about nine minutes on two cores)
+
+`--image-groups` measures instead what it costs to record each metric without each group of test images: CPU time of the
+64 trials in one process and thread with it, in that without it, in turn (a minute).
 """
 
 import argparse
@@ -21,14 +24,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import torch
 
 from study.file.read import load_study
+from study.plan.planner import Planner
 from study.records.ledger import Ledger
 from study.run.engine import context_of
 from study.run.places import Storage
 from study.run.worker import ready
+from trainables.data.facts import DataFacts
 from trainables.probe.features import standardised
 
 NUM_TRIALS = 64
@@ -45,7 +52,11 @@ seeds: 1
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="of (b) with 64 trials; the fastest counts")
+    parser.add_argument("--image-groups", action="store_true", help="only what groups of test images cost a trial")
     options = parser.parse_args()
+    if options.image_groups:
+        print(f"ratio image-groups/time-of-a-probe-trial {_image_groups(options.repeats):.2f}")
+        return
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "bench.yaml"
         study.write_text(STUDY)
@@ -68,6 +79,30 @@ def main() -> None:
     print(f"ratio trials-per-minute-of-1024/evenkeel-vs-ray-script {theirs / 64 / (many / 1024):.1f}")
     print(f"ratio arithmetic-share-of-64/evenkeel {share:.2f}")
     print(f"ratio arithmetic-share-of-1024/evenkeel {many_share:.2f}")
+
+
+def _image_groups(repeats: int) -> float:
+    """The fastest of each counts."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder, "bench.yaml")
+        study.write_text(STUDY)
+        config = load_study(str(study))
+        worker, trials = config.trainable.worker(config.all_measures), Planner(config, {}, {}).planned()
+        prepared = worker.prepare(config.data, Path(folder), "cpu")
+
+        def seconds() -> float:
+            started = time.process_time()
+            assert len(list(worker.run(trials, prepared, Path(folder)))) == NUM_TRIALS
+            return time.process_time() - started
+
+        seconds()  # the first compiles
+        given, plain = [], []
+        for _ in range(repeats):
+            given.append(seconds())
+            with patch.object(DataFacts, "image_groups", return_value=None):
+                plain.append(seconds())
+        return min(given) / min(plain)
 
 
 def _features(study: Path, folder: Path) -> Path:

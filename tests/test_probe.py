@@ -19,6 +19,7 @@ from trainables.data.digits import DigitsMlt
 from trainables.data.image_set import ImageSet
 from trainables.data.settings import DataSettings, Validation
 from trainables.probe.features import Features, FeatureStore, standardised
+from trainables.probe.heads import make_head
 from trainables.probe.settings import Probe
 from trainables.probe.train import ProbeWorker
 
@@ -396,3 +397,20 @@ def test_trial_ids_follow_what_decides_the_result():
 def test_a_trial_holds_plain_values_only():
     with pytest.raises(TypeError, match="numbers, strings"):
         _ = replace(trial(), data={"path": Path("x")}).id
+
+
+@pytest.mark.parametrize("num_classes", [1, 7, 20])
+def test_a_head_rounds_alike_in_any_pack(num_classes):
+    """Bit for bit, logits and slopes: a tiny difference grows where a loss is steep."""
+    x = torch.randn(416, 96, generator=torch.Generator().manual_seed(0))
+    bias = torch.linspace(-3, -1, num_classes, dtype=torch.float64)
+
+    def of_the_first(num_trials):
+        head = make_head(dimension=96, bias=bias, num_trials=num_trials, hidden=0, seed=0, like=x)
+        logits = head.logits(x)
+        (logits.sin() * 1e-4).sum().backward()
+        return [logits[0].detach(), *(parameter.grad[..., :num_classes] for parameter in head.parameters())]
+
+    alone = of_the_first(1)
+    for num_trials in (2, 5, 16):
+        assert all(map(torch.equal, alone, of_the_first(num_trials)))

@@ -18,7 +18,7 @@ trainable:
   name: finetune
   backbone: {name: test_resnet}
   image_size: 32
-  epochs: 4
+  epochs: 2
   batch: 16
   knobs: {fraction: 0.2}
   deterministic: true
