@@ -12,7 +12,7 @@ from reports.judging import FEW, NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Jud
 from reports.statistics import MIN_SEEDS
 from reports.style import FAINT, MARGIN, figure, looks, plain, symbols
 from reports.table import facts_of
-from reports.words import SIGNED, level, listed, number, with_interval
+from reports.words import SIGNED, counted, level, listed, number, with_interval
 
 NUM_REASONS = 4
 ROW, GAP = 15, 0.7
@@ -83,7 +83,7 @@ class Verdicts:
             return "There is no finished sweep to judge."
         if info.num_seeds < MIN_SEEDS:
             return (
-                f"With {info.num_seeds} seed{'s' if info.num_seeds > 1 else ''} no interval can be trusted, so nothing "
+                f"With {counted(info.num_seeds, 'seed')} no interval can be trusted, so nothing "
                 f"is called steady or sensitive; run at least {MIN_SEEDS}."
             )
         cells = {loss: [c for c in info.cells.values() if c.loss == loss] for loss in info.losses}

@@ -12,8 +12,8 @@ LEAST_COLUMNS = 32
 
 
 class _Affine(torch.autograd.Function):
-    """features [B, D] weight [D, N] + bias [N], rounded alike whatever columns stand beside: no trial may
-    hang on its pack. So the slope of the bias is a product too (a sum over rows rounds by N), and none is narrow.
+    """features [B, D] weight [D, N] + bias [N], rounded alike whatever columns stand beside: no number
+    may depend on the pack. So the slope of the bias is a product too (a sum over rows rounds by N), and none is narrow.
     """
 
     @staticmethod
