@@ -11,8 +11,10 @@ import pytest
 
 from search_spaces import SPACES
 from trainables import TRAINABLES, Trial
+from trainables.data.encoded import Encoded
 from trainables.data.image_set import ImageSet
 from trainables.data.settings import DataSettings
+from trainables.data.stores import Jpegs
 from trainables.losses import LOSSES
 from trainables.measures import MEASURES, Measured, columns
 
@@ -86,6 +88,34 @@ def test_numbers_depend_neither_on_the_pack_nor_on_what_ran_before(made):
     for member, one, other in zip(pack, together, backwards, strict=True):
         assert_same(one, other)
         assert_same(one, run(made, member)[0])
+
+
+class StoredSquares(Squares):
+    """Squares as JPEGs of the cache, or the pixels that these give."""
+
+    as_pixels: bool
+
+    def load(self, image_size, cache):
+        found = super().load(image_size, cache)
+        folder = cache / f"stored-{self.as_pixels}"
+        folder.mkdir()
+        store = Jpegs.empty(folder, found.images.shape, 0)
+        for row, image in enumerate(found.images):
+            store.put(row, image)
+        store.settle(range(len(found.images)))
+        images = Encoded(folder)
+        return replace(found, images=images[:] if self.as_pixels else images)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_images_stored_as_jpegs_give_the_numbers_of_their_pixels(name, tmp_path):
+    worker = TRAINABLES[name].model_validate({"name": name, **SETTINGS[name]}).worker()
+    results = []
+    for as_pixels in (True, False):
+        cache = tmp_path / str(as_pixels)
+        cache.mkdir()
+        results += run((worker, worker.prepare(StoredSquares(as_pixels=as_pixels), cache, "cpu")), trial())
+    assert results[0].metrics == results[1].metrics and results[0].curves == results[1].curves
 
 
 def test_divergence_is_a_state_at_the_floor_and_spares_the_others(made):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import zipfile
 from types import SimpleNamespace
 
@@ -14,7 +15,8 @@ from PIL import Image
 from tests.data.makers import csv_table, encoded, shade, six, write, zipped
 from trainables import TrainableError
 from trainables.data import decoding
-from trainables.data.decoding import decoded
+from trainables.data.decoding import Form, decoded
+from trainables.data.encoded import QUALITY
 from trainables.data.facts import DataFacts
 from trainables.data.load import load
 from trainables.data.places import ImageFile, place_of
@@ -289,7 +291,7 @@ class TestCache:
 
         place = place_of(six(tmp_path) / "images", "images")
         tracemalloc.start()
-        found = decoded([ImageFile(place, "im0.png")] * 128, 512, False, tmp_path / "cache")
+        found = decoded([ImageFile(place, "im0.png")] * 128, Form(512, False), tmp_path / "cache")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert found.images.nbytes == 128 * 512 * 512 * 3 > 6 * peak
@@ -304,38 +306,53 @@ class TestDecodingForLong:
         place = place_of(six(tmp_path) / "images", "images")
         return [ImageFile(place, f"im{n}.png") for n in range(6)]
 
-    def test_goes_on_where_it_was_cut_off(self, files, tmp_path, monkeypatch):
-        whole = np.array(decoded(files, 8, False, tmp_path / "undisturbed").images)
+    @pytest.mark.parametrize("stored", ["pixels", "jpeg"])
+    def test_goes_on_where_it_was_cut_off(self, stored, files, tmp_path, monkeypatch):
+        form = Form(8, False, stored)
+        whole = np.array(decoded(files, form, tmp_path / "undisturbed").images[:])
         read, said, real = [], [], decoding.pixels
 
         def cut(file, *how):
             read.append(file.name)
             said.extend(being_made(tmp_path / "cache"))
-            if len(read) == 5:
+            if read.count(file.name) == 1 and file.name == "im4.png":
+                for half in (tmp_path / "cache").glob("*.part/images.bin"):
+                    half.write_bytes(half.read_bytes() + b"half an image")
                 raise KeyboardInterrupt
             return real(file, *how)
 
         monkeypatch.setattr(decoding, "usable_cpus", lambda: 1)
+        monkeypatch.setattr(decoding, "SAMPLED", 1)
         monkeypatch.setattr(decoding, "pixels", cut)
         with pytest.raises(KeyboardInterrupt):
-            decoded(files, 8, False, tmp_path / "cache")
+            decoded(files, form, tmp_path / "cache")
         assert re.search(r"decoding images \(0.0 GB in .*cache\): 4 of 6", said[-1])
-        found = decoded(files, 8, False, tmp_path / "cache")
-        assert [read.count(f"im{n}.png") for n in range(4)] == [1] * 4, "blocks that were done are not decoded again"
-        np.testing.assert_array_equal(found.images, whole)
+        found = decoded(files, form, tmp_path / "cache")
+        assert [read.count(f"im{n}.png") for n in (1, 2, 3)] == [1] * 3, "blocks that were done are not decoded again"
+        np.testing.assert_array_equal(found.images[:], whole)
         assert not being_made(tmp_path / "cache") and not list((tmp_path / "cache").glob("*.part"))
 
-    def test_wants_its_room_first(self, files, tmp_path, monkeypatch):
+    @pytest.mark.parametrize(("stored", "way"), [("pixels", "data.stored: jpeg, or take"), ("jpeg", "disk, or take")])
+    def test_wants_its_room_first(self, stored, way, files, tmp_path, monkeypatch):
         monkeypatch.setattr(decoding.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-        with pytest.raises(TrainableError, match=r"image_size: 6 images of 8 x 8 pixels.* EVENKEEL_CACHE"):
-            decoded(files, 8, False, tmp_path / "cache")
+        with pytest.raises(TrainableError, match=rf"image_size: 6 images of 8 x 8 pixels.* EVENKEEL_CACHE.*{way}"):
+            decoded(files, Form(8, False, stored), tmp_path / "cache")
         assert not list((tmp_path / "cache").glob("*.part"))
+
+    def test_jpegs_cut_off_by_more_than_a_block_begin_anew(self, files, tmp_path):
+        whole = decoded(files, Form(8, True, "jpeg"), tmp_path / "undisturbed")
+        part = tmp_path / "cache" / f"{whole.folder.name.removeprefix('images-')}.part"
+        shutil.copytree(whole.folder, part)
+        (part / "done.json").write_text('{"done": 4, "bad": {}}')
+        (part / "images.bin").write_bytes(b"")
+        found = decoded(files, Form(8, True, "jpeg"), tmp_path / "cache")
+        np.testing.assert_array_equal(found.images[:], whole.images[:])
 
     def test_what_nobody_goes_on_with_is_forgotten(self, files, tmp_path):
         left = tmp_path / "cache" / "0.part"
         left.mkdir(parents=True)
         os.utime(left, (0, 0))
-        decoded(files, 8, False, tmp_path / "cache")
+        decoded(files, Form(8, False), tmp_path / "cache")
         assert not left.exists()
 
 
@@ -411,3 +428,53 @@ def test_a_folder_where_a_file_is_meant_is_named(key, tmp_path):
         csv_table(six(tmp_path), **given[key]).describe()
     with pytest.raises(TrainableError, match="cannot be read .Is a directory."):
         csv_table(six(tmp_path), **given[key]).fingerprint()
+
+
+class TestStoredAsJpegs:
+    """A set whose pixels no disk would hold."""
+
+    @pytest.mark.parametrize("grey", [False, True])
+    def test_images_are_what_pillow_makes_of_them(self, grey, tmp_path):
+        rng = np.random.default_rng(0)
+        coarse = [rng.integers(0, 256, (4, 4, 3), dtype=np.uint8) for _ in range(6)]
+        smooth = [Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC) for image in coarse]
+        write(six(tmp_path), {f"images/im{n}.png": encoded(image) for n, image in enumerate(smooth)})
+        pixels = load(csv_table(tmp_path, grey=grey), 16, tmp_path / "cache")
+        found = load(csv_table(tmp_path, grey=grey, stored="jpeg"), 16, tmp_path / "cache")
+        assert found.images.shape == pixels.images.shape == (6, 16, 16, 1 if grey else 3)
+        assert np.array_equal(found.targets, pixels.targets) and len(found.images) == 6
+        for image, stored in zip(smooth, found.images[:], strict=True):
+            jpeg = encoded(image.convert("L") if grey else image, "JPEG", quality=QUALITY, subsampling=0)
+            plain = np.asarray(Image.open(io.BytesIO(jpeg))).reshape(stored.shape)
+            np.testing.assert_array_equal(stored, plain)
+        assert 0 < np.abs(found.images[:].astype(int) - pixels.images[:]).mean() < 3
+
+    def test_rows_are_indexed_as_those_of_an_array(self, tmp_path):
+        images = load(csv_table(six(tmp_path), stored="jpeg"), 8, tmp_path / "cache").images
+        whole = np.stack([images[row] for row in range(6)])
+        assert whole[:, 4, 4, 0].tolist() == pytest.approx([40 * n for n in range(6)], abs=2)
+        for at in (slice(1, 4), slice(None, None, -1), np.array([5, 0, 0]), np.arange(6) % 2 == 1, [2, 1], -1):
+            np.testing.assert_array_equal(images[at], whole[at])
+        images.expect(np.array([3, 1]))
+        np.testing.assert_array_equal(images[np.array([2, 4])], whole[[2, 4]])
+        np.testing.assert_array_equal(images[np.array([3, 1])], whole[[3, 1]])
+        np.testing.assert_array_equal(images[np.array([3, 1])], whole[[3, 1]])
+
+    def test_bad_ones_are_left_out(self, tmp_path):
+        write(six(tmp_path), {"images/im1.png": b"x", "images/im5.png": b""})
+        chosen = csv_table(tmp_path, on_bad_image="skip", stored="jpeg")
+        for _ in range(2):
+            found = load(chosen, 8, tmp_path / "cache")
+            assert found.images[:][:, 4, 4, 0].tolist() == pytest.approx([0, 80, 120, 160], abs=2)
+            assert len(found.skipped) == 2
+
+    def test_they_are_other_data_than_pixels(self, tmp_path):
+        plain, jpegs = csv_table(six(tmp_path)), csv_table(tmp_path, stored="jpeg")
+        assert "stored" not in plain.identity() and jpegs.identity() == plain.identity() | {"stored": "jpeg"}
+
+    def test_a_damaged_cache_is_made_again(self, tmp_path):
+        chosen = csv_table(six(tmp_path), stored="jpeg")
+        before = load(chosen, 8, tmp_path / "cache").images[:]
+        (kept,) = (tmp_path / "cache").glob("images-*/images.bin")
+        kept.write_bytes(kept.read_bytes()[:-9])
+        np.testing.assert_array_equal(load(chosen, 8, tmp_path / "cache").images[:], before)

@@ -38,7 +38,11 @@ def test_lists_may_lie_elsewhere(tmp_path):
     ("file", "text", "message"),
     [
         ("voc_lt_train.txt", "VOCdevkit/VOC2012/JPEGImages/2008_000000.jpg 4", "line 1: class numbers must be 0 to 3"),
-        ("voc_lt_train.txt", "gone/a.jpg 0\ngone/b.jpg 1", r"2 images of 10 cannot be found .*gone/a.jpg, gone/b.jpg"),
+        (
+            "voc_lt_train.txt",
+            "gone/a.jpg 0\ngone/b.jpg 1",
+            r"data.root: 2 images of 10 cannot be had: .*gone/a.jpg.*gone/b.jpg",
+        ),
         ("voc_labels.txt", "aeroplane", "line 1: 'aeroplane' is not a name and a number"),
         ("voc_labels.txt", "aeroplane 1", "numbers must be 0 to 0"),
     ],
@@ -50,8 +54,14 @@ def test_faults_are_named_with_their_line(file, text, message, tmp_path):
         data_set({"name": "voc-mlt", "root": str(tmp_path)}).load(8, tmp_path / "cache")
 
 
-def test_a_broken_image_is_named(tmp_path):
+def test_bad_images_are_named_together_and_may_be_skipped(tmp_path):
     data = voc_mlt(tmp_path)
     write(tmp_path, {"VOCdevkit/VOC2007/JPEGImages/000016.jpg": b"no picture"})
-    with pytest.raises(TrainableError, match=r"1 image of 24 cannot be used: .*000016.jpg"):
+    gone = tmp_path / "VOCdevkit/VOC2012/JPEGImages/2008_000003.jpg"
+    gone.unlink()
+    with pytest.raises(TrainableError, match=r"2 images of 24 cannot be had: .*000003.jpg.*000016.jpg.*on_bad_image"):
         data.load(8, tmp_path / "cache")
+    found = load(data.model_copy(update={"on_bad_image": "skip"}), 8, tmp_path / "cache")
+    kept = np.delete(np.arange(24), [3, 16])
+    assert np.array_equal(found.images[:, 4, 4, 0], 8 * kept) and found.split.tolist() == [0] * 15 + [2] * 7
+    assert np.array_equal(found.targets.argmax(1), np.array([0, 1, 2, 0] * 6)[kept]) and len(found.skipped) == 2

@@ -2,7 +2,6 @@
 
 import codecs
 import hashlib
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,24 +12,22 @@ from pydantic import Field, field_validator, model_validator
 
 from trainables.data.columns import AllBut, ClassesTable, GroupTable
 from trainables.data.contents import contents
-from trainables.data.decoding import decoded
-from trainables.data.image_set import SPLITS, ImageSet
+from trainables.data.decoding import Form
+from trainables.data.image_set import SPLITS, ImageArray, ImageSet
 from trainables.data.labels import Meaning
 from trainables.data.load import check
 from trainables.data.overview import summary_of
+from trainables.data.pictures import Pictures
 from trainables.data.places import ImageFile
 from trainables.data.rows import Rows, list_images, read_rows
-from trainables.data.settings import DataSettings, Validation
+from trainables.data.settings import Validation
 from trainables.data.summary import DataSummary
-from trainables.data.table import DELIMITERS, content_of, counted, shown
+from trainables.data.table import DELIMITERS, content_of
 from trainables.errors import TrainableError, nearest
 from trainables.settings import SWITCH, PathText, at_home
 
-NUM_LISTED = 20
-"""How many bad images an error names."""
 
-
-class CsvTable(DataSettings):
+class CsvTable(Pictures):
     """A table of labels with a split column (or none), or one table a split; images in folders or zips."""
 
     name: Literal["csv"] = "csv"
@@ -82,9 +79,6 @@ class CsvTable(DataSettings):
     )
     group_pattern: Annotated[str | None, SWITCH] = Field(
         None, description="regular expression: what it finds in group_column is the group"
-    )
-    on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = Field(
-        "fail", description="what a missing or broken image does"
     )
 
     @field_validator("label_columns", mode="before")
@@ -241,15 +235,17 @@ class CsvTable(DataSettings):
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
         """Decode what is not in the cache yet. Raises TrainableError that lists every image that cannot be had."""
-        rows, images, skipped = self._decoded(read_rows(self, list_images(self)), image_size, cache)
-        return replace(self._image_set(rows, images), skipped=skipped)
+        rows = read_rows(self, list_images(self))
+        had = self.had(rows.ids, rows.files, Form(image_size, self.grey, self.stored), cache, at_home(self.root))
+        kept = rows if len(had.rows) == len(rows.ids) else rows.take(had.rows)
+        return replace(self._image_set(kept, had.images), skipped=had.skipped)
 
     def describe(self) -> DataSummary:
         """What was understood of tables and folders; no image is opened. Raises TrainableError."""
         listing = list_images(self)
         rows = read_rows(self, listing)
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        refusal = self._refusal(rows, absent)
+        refusal = self.refusal(rows.ids, absent)
         if not self.validation and not (rows.split == SPLITS.index("val")).any():
             refusal = refusal or "data: there are no validation images; give data.validation: {fraction: 0.2}"
         try:
@@ -258,35 +254,7 @@ class CsvTable(DataSettings):
             refusal = refusal or str(error)
         return summary_of(listing, rows, len(absent), self.validation, refusal)
 
-    def _image_set(self, rows: Rows, images: np.ndarray) -> ImageSet:
+    def _image_set(self, rows: Rows, images: ImageArray) -> ImageSet:
         labels = rows.labels
         found = ImageSet(images, labels.targets, rows.split, rows.group, labels.classes, labels.known)
         return found.keep_classes(found.train_counts() > 0) if self.drop_empty_classes else found
-
-    def _decoded(self, rows: Rows, size: int, cache: Path) -> tuple[Rows, np.ndarray, tuple[str, ...]]:
-        """The rows whose images can be had, their images, and why others cannot."""
-        at = [row for row, file in enumerate(rows.files) if isinstance(file, ImageFile)]
-        found = decoded([file for file in rows.files if isinstance(file, ImageFile)], size, self.grey, cache)
-        bad = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        bad |= {at[i]: f"{rows.files[at[i]]} {why}" for i, why in found.bad.items()}
-        if refusal := self._refusal(rows, bad):
-            raise TrainableError(refusal)
-        good = np.array([row for row in range(len(rows.files)) if row not in bad], dtype=np.int64)
-        return rows.take(good) if bad else rows, found.good(), self._under_root(_named(rows, bad))
-
-    def _under_root(self, texts: list[str]) -> tuple[str, ...]:
-        """For readers elsewhere, to whom the root of this machine says nothing."""
-        return tuple(text.replace(f"{at_home(self.root)}{os.sep}", "") for text in texts)
-
-    def _refusal(self, rows: Rows, bad: dict[int, str]) -> str | None:
-        """Why these rows stop the study, if they do."""
-        if not bad or (self.on_bad_image == "skip" and len(bad) < len(rows.ids)):
-            return None
-        return (
-            f"data.images: {counted(len(bad), 'image')} of {len(rows.ids):,} cannot be had: "
-            f"{shown(_named(rows, bad), NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
-        )
-
-
-def _named(rows: Rows, bad: dict[int, str]) -> list[str]:
-    return [f"image {rows.ids[row]!r}: {why}" for row, why in sorted(bad.items())]

@@ -1,5 +1,6 @@
 """What every data set gives: images as bytes, multi-hot targets, a split per row."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,31 @@ SPLITS = ("train", "val", "test")
 """Codes 0, 1, 2 in `ImageSet.split`."""
 
 
+class ImageArray(Protocol):
+    """Images [N, S, S, 1 or 3] uint8, indexed by row numbers, a slice or a mask of them as an array is."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: Any, /) -> np.ndarray: ...
+
+
+def expect(images: ImageArray, rows: np.ndarray) -> None:
+    """Say which rows are asked for next: where images must be decoded first, that begins now."""
+    if len(rows) and hasattr(images, "expect"):
+        images.expect(rows)
+
+
+def batches(images: ImageArray, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The images of some rows, `size` at a time, the next ones expected meanwhile."""
+    for start in range(0, len(rows), size):
+        found = images[rows[start : start + size]]
+        expect(images, rows[start + size : start + 2 * size])
+        yield found
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images [N, S, S, channels] uint8, targets [N, C] uint8, split [N] uint8, group [N] (or None), class names [C].
@@ -21,7 +47,7 @@ class ImageSet:
     has no part in a loss or a metric. `skipped` says which rows were left out because their image cannot be had.
     """
 
-    images: np.ndarray
+    images: ImageArray
     targets: np.ndarray
     split: np.ndarray
     group: np.ndarray | None

@@ -13,20 +13,21 @@ import numpy as np
 from pydantic import Field
 
 from trainables.data.contents import checksums
-from trainables.data.decoding import decoded
+from trainables.data.decoding import Form
 from trainables.data.image_set import ImageSet
+from trainables.data.pictures import Pictures
 from trainables.data.places import ImageFile, Place
-from trainables.data.settings import DataSettings, Validation
-from trainables.data.table import counted, shown
+from trainables.data.settings import Validation
 from trainables.errors import TrainableError
 from trainables.settings import PathText, at_home
 
 
-class Mlt(DataSettings):
+class Mlt(Pictures):
     """Published lists of images beside folders of images."""
 
     prefix: ClassVar[str]
     """What the names of the lists begin with."""
+    place_key: ClassVar[str] = "root"
 
     root: PathText = Field(description="the folder of the images, as the lists name them")
     lists: PathText | None = Field(None, description="the folder of the lists; root if none")
@@ -37,23 +38,20 @@ class Mlt(DataSettings):
         digest = hashlib.sha256()
         for name in ("labels", "lt_train", "lt_test"):
             digest.update(self._list(name).read_bytes())
-        for line in sorted(self._checksums(self._files()[0])):
+        files = [file for file in self._rows()[1] if isinstance(file, ImageFile)]
+        marks = checksums(files)
+        for line in sorted(marks[file] for file in files):
             digest.update(line.encode())
         return digest.hexdigest()[:16]
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
-        files, labels, split = self._files()
-        found = decoded(files, image_size, False, cache)
-        if found.bad:
-            raise TrainableError(
-                f"data.root: {counted(len(found.bad), 'image')} of {len(files):,} cannot be used: "
-                f"{shown(f'{files[i]} {why}' for i, why in found.bad.items())}; unpack the archive again"
-            )
+        ids, files, labels, split = self._rows()
+        had = self.had(ids, files, Form(image_size, grey=False, stored=self.stored), cache, at_home(self.root))
         classes = self._classes()
         targets = np.zeros((len(files), len(classes)), dtype=np.uint8)
         for row, numbers in enumerate(labels):
             targets[row, numbers] = 1
-        return ImageSet(found.images, targets, split, None, classes)
+        return ImageSet(had.images, targets[had.rows], split[had.rows], None, classes, skipped=had.skipped)
 
     def _list(self, name: str) -> Path:
         path = at_home(self.lists or self.root) / f"{self.prefix}_{name}.txt"
@@ -74,31 +72,24 @@ class Mlt(DataSettings):
             raise TrainableError(f"data.lists: {path}: the numbers must be 0 to {len(named) - 1}, each once")
         return [named[number] for number in range(len(named))]
 
-    def _files(self) -> tuple[list[ImageFile], list[list[int]], np.ndarray]:
-        """Image files, class numbers and split of all lines. Raises TrainableError that lists missing images."""
+    def _rows(self) -> tuple[list[str], list[ImageFile | str], list[list[int]], np.ndarray]:
+        """Name, file (or why there is none), class numbers and split of all lines."""
         num, place = len(self._classes()), Place(at_home(self.root), ())
-        files, labels, split, missing = [], [], [], []
+        ids: list[str] = []
+        files: list[ImageFile | str] = []
+        labels, split = [], []
         for code, name in ((0, "lt_train"), (2, "lt_test")):
             path = self._list(name)
             for line, text in _lines(path):
                 image, *rest = text.split()
                 if any(not (number.isdigit() and int(number) < num) for number in rest):
                     raise TrainableError(f"data.lists: {path}, line {line}: class numbers must be 0 to {num - 1}")
-                files.append(ImageFile(place, image))
+                ids.append(image)
+                there = (place.path / image).is_file()
+                files.append(ImageFile(place, image) if there else f"is not in {place.path}")
                 labels.append([int(number) for number in rest])
                 split.append(code)
-                if not (place.path / image).is_file():
-                    missing.append(image)
-        if missing:
-            raise TrainableError(
-                f"data.root: {counted(len(missing), 'image')} of {len(files):,} cannot be found under {place.path}: "
-                f"{shown(missing)}; unpack the archives there (docs/data.md)"
-            )
-        return files, labels, np.array(split, dtype=np.uint8)
-
-    def _checksums(self, files: list[ImageFile]) -> list[str]:
-        marks = checksums(files)
-        return [marks[file] for file in files]
+        return ids, files, labels, np.array(split, dtype=np.uint8)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

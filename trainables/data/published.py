@@ -11,12 +11,17 @@ from pydantic import Field
 
 from trainables.data.csv_table import CsvTable
 from trainables.data.image_set import ImageSet
+from trainables.data.pictures import Pictures
 from trainables.data.settings import DataSettings, Validation
 from trainables.data.summary import DataSummary
 from trainables.errors import TrainableError
 from trainables.settings import PathText
 
 Task = Literal["one-hot", "one-vs-rest"]
+
+
+SHARED = ("root", "validation", "on_bad_image", "stored")
+"""Keys that say the same of a published layout and of its table."""
 
 
 class OneLabel(DataSettings):
@@ -41,7 +46,7 @@ class OneLabel(DataSettings):
         return found
 
 
-class Published(DataSettings):
+class Published(Pictures):
     """A published layout under `root`."""
 
     name: str
@@ -50,11 +55,11 @@ class Published(DataSettings):
 
     @abstractmethod
     def layout(self) -> dict[str, Any]:
-        """The keys of `csv` that read it, without name, root and validation."""
+        """The keys of `csv` that read it, without name and what is SHARED."""
 
     def table(self) -> CsvTable:
         """The layout as a table of labels and folders of images."""
-        return CsvTable.model_validate({"root": self.root, "validation": self.validation} | self.layout())
+        return CsvTable.model_validate({key: getattr(self, key) for key in SHARED} | self.layout())
 
     def fingerprint(self) -> str:
         with self._explained():

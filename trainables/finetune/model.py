@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -79,8 +80,9 @@ class TrainedModel:
         self.module.eval()
         try:
             with torch.inference_mode():
-                for rows in torch.arange(self.num_rows(split)).split(self.batch):
-                    logits = self.module(self.normalised(self.images(split, rows))).float()
+                parts = torch.arange(self.num_rows(split)).split(self.batch)
+                for rows, then in zip_longest(parts, parts[1:]):
+                    logits = self.module(self.normalised(self.task.pixels(split, rows, then))).float()
                     yield logits, inputs.pop()
         finally:
             hook.remove()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.facts import DataFacts
-from trainables.data.image_set import DataSet, ImageSet
+from trainables.data.image_set import DataSet, ImageArray, ImageSet, expect
 from trainables.data.load import load
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.finetune.settings import Finetune
@@ -49,7 +49,7 @@ class Images:
 class Task:
     """The rows of one seed, train rows as the knobs leave them. By split: targets [N, C], known [N, C] where told."""
 
-    images: np.ndarray
+    images: ImageArray
     rows: dict[str, np.ndarray]
     targets: dict[str, Tensor]
     known: dict[str, Tensor]
@@ -82,9 +82,14 @@ class Task:
     def channels(self) -> int:
         return self.images.shape[-1]
 
-    def pixels(self, split: str, rows: Tensor) -> Tensor:
-        """Images [B, channels, S, S] in [0, 1] of rows of a split; laid out as they are stored: channels last."""
+    def pixels(self, split: str, rows: Tensor, then: Tensor | None = None) -> Tensor:
+        """Images [B, channels, S, S] in [0, 1] of rows of a split; laid out as they are stored: channels last.
+
+        `then` are the rows asked for next.
+        """
         stored = torch.from_numpy(np.ascontiguousarray(self.images[self.rows[split][rows.numpy()]]))
+        if then is not None:
+            expect(self.images, self.rows[split][then.numpy()])
         return stored.to(self.device).permute(0, 3, 1, 2).float().div_(255)
 
     def evidence(self) -> Evidence:

@@ -169,10 +169,10 @@ class Course:
         """One step of the optimiser; at the end of an epoch its curves."""
         progress, settings = self.progress, self.settings
         epoch, at = divmod(progress.step, self.num_epoch_steps)
-        rows = self._rows(epoch)[at * settings.batch : (at + 1) * settings.batch]
+        rows, then = (self._rows(epoch)[k * settings.batch : (k + 1) * settings.batch] for k in (at, at + 1))
         seed = seed_of(self.seed, 4, progress.step)
         torch.manual_seed(seed)
-        images = self.trained.normalised(self.augment(self.task.pixels("train", rows)))
+        images = self.trained.normalised(self.augment(self.task.pixels("train", rows, then)))
         if settings.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         criterion = self._criterion(self.loss.at(epoch / settings.epochs), rows)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.data.image_set import ImageArray
 from trainables.lm_clip.contrastive import similarities
 from trainables.lm_clip.settings import LmClip
 from trainables.lm_clip.texts import Texts
@@ -54,7 +55,7 @@ class TrainedClip:
 
     model: ClipModel
     texts: Texts
-    stored: np.ndarray
+    stored: ImageArray
     rows: dict[str, np.ndarray]
     targets: dict[str, Tensor]
     loss: Loss

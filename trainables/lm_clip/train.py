@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.base import Result
-from trainables.data.image_set import DataSet
+from trainables.data.image_set import DataSet, expect
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import path_of
 from trainables.lm_clip.contrastive import LmClipLoss, similarities
@@ -156,7 +156,8 @@ class Run:
         halves = zip(order.split(settings.batch), mirrored.split(settings.batch), strict=True)
         batches = [(rows, flips) for rows, flips in halves if len(rows) > 1 or settings.batch == 1]
         for step in range(at.step, len(batches)):
-            at.total += self.step(loss, *batches[step], step)
+            then = batches[step + 1][0] if step + 1 < len(batches) else None
+            at.total += self.step(loss, *batches[step], step, then)
             at.step = step + 1
             if not math.isfinite(at.total):
                 break
@@ -165,9 +166,12 @@ class Run:
         self._end_epoch()
         return math.isfinite(float(at.curves["train_loss"][-1]))
 
-    def step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int) -> float:
-        """One step; the loss times the number of rows."""
-        pixels = torch.from_numpy(np.asarray(self.store.images.images[self.rows["train"][rows.numpy()]]))
+    def step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int, then: Tensor | None = None) -> float:
+        """One step; the loss times the number of rows. `then` are the rows of the next."""
+        images, train = self.store.images.images, self.rows["train"]
+        pixels = torch.from_numpy(np.asarray(images[train[rows.numpy()]]))
+        if then is not None:
+            expect(images, train[then.numpy()])
         pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)
         self.optimiser.zero_grad()
         at, model = rows.to(self.model.device), self.model.module

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.data.image_set import ImageArray, batches
 from trainables.errors import TrainableError, nearest
 from trainables.models.hub import look_up_in_cache_if_unreachable
 from trainables.models.settings import Backbone
@@ -29,17 +30,17 @@ class ImageModel:
     std: Tensor
 
     def pixels(self, images: np.ndarray) -> Tensor:
-        """Images [B, S, S, channels] uint8 as the model wants them."""
+        """ImageArray [B, S, S, channels] uint8 as the model wants them."""
         pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(self.mean.device, torch.float32)
         return (pixels / 255 - self.mean) / self.std
 
     @torch.inference_mode()
-    def features(self, images: np.ndarray) -> np.ndarray:
+    def features(self, images: ImageArray) -> np.ndarray:
         """Features [N, D] float32 of images [N, S, S, channels] uint8, in evaluation mode."""
         self.module.eval()
         parts = [
-            self.module(self.pixels(images[start : start + BATCH])).flatten(1).float().cpu().numpy()
-            for start in range(0, len(images), BATCH)
+            self.module(self.pixels(batch)).flatten(1).float().cpu().numpy()
+            for batch in batches(images, np.arange(len(images)), BATCH)
         ]
         return np.concatenate(parts)
 

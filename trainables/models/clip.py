@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.data.image_set import ImageArray, batches
 from trainables.errors import TrainableError, nearest
 from trainables.models.build import build_timm
 from trainables.models.clip_settings import Clip, Normalisation
@@ -38,11 +39,11 @@ class ClipModel:
         return self.module.logit_scale.reshape(())
 
     def pixels(self, images: Tensor) -> Tensor:
-        """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
+        """ImageArray [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
         return self.normalised(images.to(self.device).permute(0, 3, 1, 2).float() / 255)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images [B, 1 or 3, S, S] in [0, 1] as the image tower wants them."""
+        """ImageArray [B, 1 or 3, S, S] in [0, 1] as the image tower wants them."""
         return ((images.expand(-1, 3, -1, -1) - self.mean) / self.std).to(self.logit_scale.dtype)
 
     def encode_images(self, images: Tensor) -> Tensor:
@@ -50,13 +51,10 @@ class ClipModel:
         return self.module.encode_image(self.pixels(images))
 
     @torch.inference_mode()
-    def embeddings(self, images: np.ndarray, rows: np.ndarray) -> Tensor:
+    def embeddings(self, images: ImageArray, rows: np.ndarray) -> Tensor:
         """Embeddings [N, D] of some rows of images, in evaluation mode, unit norm."""
         self.module.eval()
-        parts = [
-            self.encode_images(torch.from_numpy(np.asarray(images[rows[at : at + BATCH]])))
-            for at in range(0, len(rows), BATCH)
-        ]
+        parts = [self.encode_images(torch.from_numpy(np.asarray(batch))) for batch in batches(images, rows, BATCH)]
         return unit(torch.cat(parts))
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainables.data.image_set import ImageArray
 from trainables.models.captions import numbered
 from trainables.models.clip import ClipModel
 from trainables.models.clip_settings import Pretraining
@@ -15,7 +16,7 @@ WARM_UP = 0.1
 
 
 def pretrain(
-    model: ClipModel, images: np.ndarray, texts: list[str], rows: np.ndarray, how: Pretraining, seed: int = 0
+    model: ClipModel, images: ImageArray, texts: list[str], rows: np.ndarray, how: Pretraining, seed: int = 0
 ) -> None:
     """Train both towers in place on some `rows` of images [N, S, S, 1 or 3] uint8; `texts` are the captions of these.
 

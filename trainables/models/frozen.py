@@ -19,8 +19,7 @@ def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: st
         model = build(backbone, images.images.shape[-1], device)
         check_size(model, backbone, images.images.shape[1])
         if backbone.warm_start:
-            known = None if images.known is None else images.known[fitted]
-            warm_start(model, images.images[fitted], images.targets[fitted], backbone.warm_start, known, seed)
+            warm_start(model, images.images, images.targets, fitted, backbone.warm_start, images.known, seed)
         features = model.features(images.images)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):

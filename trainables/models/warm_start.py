@@ -7,38 +7,41 @@ import numpy as np
 import torch
 from torch import nn
 
+from trainables.data.image_set import ImageArray
 from trainables.models.build import ImageModel
 from trainables.models.settings import WarmStart
 
 
 def warm_start(
     model: ImageModel,
-    images: np.ndarray,
+    images: ImageArray,
     targets: np.ndarray,
+    fitted: np.ndarray,
     settings: WarmStart,
     known: np.ndarray | None = None,
     seed: int = 0,
 ) -> None:
-    """Train `model` in place on images [N, S, S, channels] uint8 and targets [N, C] 0/1, with a linear head.
+    """Train `model` in place on the rows `fitted` of images [N, S, S, channels] uint8 and targets [N, C] 0/1.
 
-    Entries that are not `known` [N, C] have no part in the loss. `seed` draws the order of the rows.
+    A linear head is trained with it. Entries that are not `known` [N, C] have no part in the loss. `seed` draws the
+    order of the rows.
     """
     device = model.mean.device
     head = nn.LazyLinear(targets.shape[1]).to(device)
-    labels = torch.from_numpy(targets.astype(np.float32)).to(device)
-    told = None if known is None else torch.from_numpy(known).to(device)
+    labels = torch.from_numpy(targets[fitted].astype(np.float32)).to(device)
+    told = None if known is None else torch.from_numpy(known[fitted]).to(device)
     with torch.no_grad():
         model.module.eval()
-        head(model.module(model.pixels(images[:2])).flatten(1))
+        head(model.module(model.pixels(images[fitted[:2]])).flatten(1))
     parameters = [*model.module.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr)
-    steps = settings.epochs * len(_batches(torch.arange(len(images)), settings.batch))
+    steps = settings.epochs * len(_batches(torch.arange(len(fitted)), settings.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.lr, total_steps=steps)
     order = torch.Generator().manual_seed(seed)
     model.module.train()
     for _ in range(settings.epochs):
-        for rows in _batches(torch.randperm(len(images), generator=order), settings.batch):
-            logits = head(model.module(model.pixels(images[rows.numpy()])).flatten(1))
+        for rows in _batches(torch.randperm(len(fitted), generator=order), settings.batch):
+            logits = head(model.module(model.pixels(images[fitted[rows.numpy()]])).flatten(1))
             at = rows.to(device)
             loss = _bce(logits, labels[at], None if told is None else told[at])
             optimiser.zero_grad()
