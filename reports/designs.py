@@ -56,6 +56,11 @@ class Sweep:
         rows = zip(self.differences_LS, self.errors_L, strict=True)
         return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
 
+    @property
+    def floor_scored(self) -> np.ndarray:
+        """Mean difference from the default at each level, diverged seeds scored as the constant predictor, [L]."""
+        return nan_mean(self.floored_LS - self.floored_LS[self.default])
+
     @cached_property
     def images_LG(self) -> np.ndarray | None:
         """Mean difference from the default without each group of test images."""

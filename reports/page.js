@@ -22,9 +22,9 @@ const hidden = (text) => off.has(lossOf(text));
 const figureOf = (key) => figures[key]?.[document.body.dataset.metric] ?? figures[key]?.[""];
 
 function traceShown(trace, view) {
-  const isLoss = hidden(trace.legendgroup ?? trace.name), other = trace.meta?.view && trace.meta.view !== view;
+  const isOff = hidden(trace.meta?.loss ?? trace.legendgroup ?? trace.name), other = trace.meta?.view && trace.meta.view !== view;
   const points = (values) => values && values.map((v, i) => (hidden(trace.x?.[i]) || hidden(trace.y?.[i]) ? null : v));
-  return { ...trace, visible: !isLoss && !other, x: off.size ? points(trace.x) : trace.x, y: off.size ? points(trace.y) : trace.y };
+  return { ...trace, visible: !isOff && !other, x: off.size ? points(trace.x) : trace.x, y: off.size ? points(trace.y) : trace.y };
 }
 
 function put(layout, path, value) {
@@ -119,13 +119,16 @@ const lines = (rows) => rows.map((row) => row.map(quoted).join(",")).join("\n") 
 
 function figureRows({ data, layout }) {
   const frame = (trace) => layout.annotations?.find((a) => a.xref === `${trace.xaxis ?? "x"} domain`)?.text.replace(/<\/?b>/g, "");
-  const rows = [["frame", "view", "series", "x", "y", "low", "high"]];
+  const rows = [["frame", "view", "loss", "series", "point", "x", "y", "low", "high"]];
   for (const trace of data) {
     const across = trace.error_x?.array, bars = across ? trace.error_x : trace.error_y, middle = across ? trace.x : trace.y;
+    const name = trace.name ?? trace.legendgroup ?? String(trace.hovertemplate ?? "").split(/[:<]/)[0];
+    const loss = trace.meta?.loss ?? lossOf(trace.legendgroup ?? name);
     (trace.x ?? []).forEach((x, i) => {
+      if (x == null) return; // a line of the legend
       const end = (by, sign) => (by?.[i] == null || middle[i] == null ? null : +(middle[i] + sign * by[i]).toPrecision(6));
-      const name = trace.name ?? trace.legendgroup ?? String(trace.hovertemplate ?? "").split(/[:<]/)[0];
-      rows.push([frame(trace), trace.meta?.view, name, x, trace.y[i], end(bars?.arrayminus ?? bars?.array, -1), end(bars?.array, 1)]);
+      const point = Array.isArray(trace.text) ? trace.text[i] : null;
+      rows.push([frame(trace), trace.meta?.view, loss, name, point, x, trace.y[i], end(bars?.arrayminus ?? bars?.array, -1), end(bars?.array, 1)]);
     });
   }
   return rows;

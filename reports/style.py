@@ -1,11 +1,13 @@
 """One look for all figures: a colour a loss, the same in every figure, readable in print and by the colour-blind."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import cycle
+from typing import Any
 
 from reports.drawing import Drawing
 from reports.facts import LossFacts
+from reports.statistics import Interval
 
 COLOURS = {
     "bce": "#6b7280",
@@ -78,3 +80,9 @@ def faded(colour: str, opacity: float) -> str:
 def plain(values: Iterable[float]) -> list[float | None]:
     """Numbers as a figure stores them: six digits, None where there is none."""
     return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
+
+
+def bars(intervals: Sequence[Interval], **more: Any) -> dict[str, Any]:
+    """The error bars of a trace: the intervals, whose values are its points."""
+    up, down = plain(i.high - i.value for i in intervals), plain(i.value - i.low for i in intervals)
+    return {"type": "data", "array": up, "arrayminus": down, **more}

@@ -4,6 +4,7 @@ import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports.alone import alone
+from reports.designs import sweep_of
 from reports.page import render
 from reports.table import facts_of, with_facts
 from study.cli import main
@@ -114,9 +116,14 @@ def test_metric_view_and_losses_switch_the_whole_page(browser, report):
     page.locator("input[name=loss][value=ral]").uncheck(force=True)
     redrawn(page)
     visible = (
-        "[...document.querySelectorAll('.plot')].flatMap((p) => p.data.filter((t) => t.visible).map((t) => t.name))"
+        "[...document.querySelectorAll('.plot')].flatMap((p) => p.data.filter((t) => t.visible)"
+        ".flatMap((t) => [t.name, t.meta?.loss]))"
     )
     assert "apl" in page.evaluate(visible) and "ral" not in page.evaluate(visible)
+    traces = "document.querySelector('[data-figure=sensitivity-clip] .plot').data.filter((t) => t.visible)"
+    assert not any("ral" in hover for hover in page.evaluate(f"{traces}.map((t) => t.hovertemplate ?? '')"))
+    legend = page.locator("[data-figure=sensitivity-clip] .legendtext").all_text_contents()
+    assert legend[0] == "apl" and legend[1].startswith("naive") and len(legend) == 4
     assert not page.locator('[data-loss="ral"]:visible').count() and page.locator('[data-loss="apl"]:visible').count()
     page.close()
 
@@ -152,6 +159,14 @@ def test_downloads_hold_what_is_shown(browser, report, trials):
     points = list(csv.DictReader(waiting.value.path().read_text().splitlines()))
     worst = next(p for p in points if (p["series"], p["x"], p["view"]) == ("ral", "12", "difference from default"))
     assert float(worst["y"]) == pytest.approx(-0.16, abs=0.01) and float(worst["low"]) < float(worst["y"])
+    with page.expect_download() as waiting:
+        page.locator("[data-figure=sensitivity-clip] [data-save=csv]").click()
+    points = list(csv.DictReader(waiting.value.path().read_text().splitlines()))
+    assert {p["loss"] for p in points if p["series"].startswith("naive")} == {"apl", "ral"}
+    sweep = sweep_of(trials, "ral", "clip")
+    seen = {(float(p["x"]), p["point"]): float(p["y"]) for p in points if p["loss"] == "ral" and "seed" in p["point"]}
+    for (k, x), r in product(enumerate(sweep.levels), range(6)):
+        assert seen[x, f"seed {r}"] == pytest.approx(sweep.differences_LS[k, r], abs=1e-5)
     for kind in ("png", "svg"):
         with page.expect_download() as waiting:
             page.locator(f"#overview [data-save={kind}]").click()

@@ -214,6 +214,34 @@ class TestSensitivity:
         assert len(set(colours.values())) == 2
         assert sum((t.name or "").startswith("naive") and t.showlegend is not False for t in drawn.data) == 1
 
+    def test_a_level_tells_on_hover_of_its_seeds_and_settings(self, rng):
+        section = Sensitivity("clip")
+        drawn = section.draw(section.compute(table(rng, sharp), rng))
+        trace = next(t for t in drawn.data if t.get("name") == "ral" and "customdata" in t)
+        assert trace["customdata"][0][1:] == [6, 0] and "gamma_neg 4" in trace["hovertemplate"]
+
+    def test_what_diverged_is_scored_at_the_floor_by_name_alone(self, rng):
+        """The finite seeds alone make curve and interval; the floor (0.1) has a column and marks of its own."""
+        section = Sensitivity("gamma_neg")
+        info = section.compute(table(rng, flat, change=diverge, noise=1e-4), rng)
+        rows = section.rows(info).set_index("loss")
+        default = 0.5 + 0.02 * np.mean(np.sin(range(6)))
+        assert float(rows["worst drop, floor-scored"]["ral"]) == pytest.approx(0.1 - default, abs=1e-3)
+        assert rows["worst drop, floor-scored"]["apl"] == rows["worst drop"]["apl"].split(" ")[0]
+        assert info.curves[1].judged.drop.value == pytest.approx(0, abs=1e-3)
+        marks = [
+            t for t in section.draw(info).data if t.get("name", "").startswith("floor-scored") and t["x"] != [None]
+        ]
+        assert [(t["x"], t["meta"]) for t in marks] == [([12], {"loss": "ral"})]
+        assert "worst drop, floor-scored" not in section.rows(section.compute(table(rng, flat), rng))
+
+    def test_the_size_of_a_curve_is_the_root_of_products_of_different_seeds(self, rng):
+        section = Sensitivity("gamma_neg")
+        info = section.compute(table(rng, sharp), rng)
+        moved = info.curves[1].sweep.differences_LS[info.curves[1].sweep.moved]
+        products = [np.mean(moved[:, r] * moved[:, s]) for r in range(6) for s in range(6) if r != s]
+        assert float(section.rows(info)["size"][1]) == pytest.approx(np.sqrt(np.mean(products)), abs=5e-4)
+
     def test_search_points_never_enter(self, rng):
         trials = table(rng, sharp, designs=("search",))
         assert swept(trials) == [] and cloud_of(trials, "ral") is None

@@ -12,7 +12,7 @@ from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.drawing import Drawing
 from reports.multiples import axis_number, multiples, ticks
 from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
-from reports.style import looks, plain, symbols
+from reports.style import bars, looks, plain, symbols
 from reports.table import facts_of
 from reports.words import level
 
@@ -117,8 +117,25 @@ def _line(sweep: Sweep, defaults: dict[str, object]) -> Line:
         CROSS_FITTED: [t_interval(row, error=error, shared=sweep.shared) for row, error in crossed],
         NAIVE: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
     }
-    held = ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)
-    return Line(sweep.loss, sweep.name, sweep, views, held)
+    return Line(sweep.loss, sweep.name, sweep, views, held(sweep, defaults))
+
+
+def held(sweep: Sweep, defaults: dict[str, object]) -> str:
+    """The defaults at which a sweep holds everything else, in words."""
+    return ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)
+
+
+def hover(sweep: Sweep, found: list[Interval], name: str, others: str, view: str = "") -> dict[str, object]:
+    """The keys of a curve's trace that tell of each level: interval, seeds, divergence, and what was held."""
+    counts = zip(found, np.isfinite(sweep.scores_LS).sum(1), sweep.diverged_LS.sum(1), strict=True)
+    return {
+        "customdata": [
+            [f"{i.low:+.4f} to {i.high:+.4f}" if np.isfinite(i.low) else "no interval", int(n), int(diverged)]
+            for i, n, diverged in counts
+        ],
+        "hovertemplate": f"<b>{sweep.loss}</b>, {name} %{{x}}<br>%{{y:+.4f}} (%{{customdata[0]}})<br>"
+        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{_folded(others)}<extra>{view}</extra>",
+    }
 
 
 def _crossed_errors(sweep: Sweep) -> np.ndarray:
@@ -133,19 +150,12 @@ def _add(drawn: Drawing, line: Line, view: str, info: Info, symbol: str, *, firs
     sweep, found = line.sweep, line.views[view]
     (colour, dash), leads = info.looks[line.loss], line.loss in info.leading
     number = axis_number(info.frames.index(line.name))
-    seeds = zip(np.isfinite(sweep.scores_LS).sum(1), sweep.diverged_LS.sum(1), strict=True)
     drawn.add_scatter(
         x=[value if isinstance(value, int | float) else str(value) for value in sweep.levels],
         y=plain(i.value for i in found),
         xaxis=f"x{number}",
         yaxis=f"y{number}",
-        error_y={
-            "type": "data",
-            "array": plain(i.high - i.value for i in found),
-            "arrayminus": plain(i.value - i.low for i in found),
-            "thickness": 1.5 if leads else 1,
-            "width": 3,
-        },
+        error_y=bars(found, thickness=1.5 if leads else 1, width=3),
         mode="lines+markers",
         line={"color": colour, "width": 2.2 if leads else 1.2, "dash": dash},
         marker={
@@ -160,13 +170,8 @@ def _add(drawn: Drawing, line: Line, view: str, info: Info, symbol: str, *, firs
         legendgroup=line.loss,
         showlegend=first,
         meta={"view": view},
-        customdata=[
-            [f"{i.low:+.4f} to {i.high:+.4f}" if np.isfinite(i.low) else "no interval", int(n), int(d)]
-            for i, (n, d) in zip(found, seeds, strict=True)
-        ],
-        hovertemplate=f"<b>{line.loss}</b>, {line.name} %{{x}}<br>%{{y:+.4f}} (%{{customdata[0]}})<br>"
-        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{_folded(line.others)}<extra>{view}</extra>",
-    )  # fmt: skip
+        **hover(sweep, found, line.name, line.others, view),
+    )
 
 
 def _folded(text: str, width: int = 48) -> str:

@@ -1,21 +1,25 @@
 """One hyperparameter: how far does the score move away from the default?"""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
-from reports.curves import Null, cross_fitted_curve, flat_null, naive_curve, seed_noise, span
+from reports.curves import Null, cross_fitted_curve, flat_null, magnitude, naive_curve, seed_noise, span
 from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.drawing import Drawing
 from reports.facts import StudyFacts
 from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
+from reports.sections.overview import held, hover
 from reports.sections.verdicts import settles
 from reports.statistics import MIN_SEEDS, Interval, nan_mean, wilson
-from reports.style import FAINT, MARGIN, faded, figure, looks, plain
+from reports.style import FAINT, MARGIN, bars, faded, figure, looks, plain
 from reports.table import facts_of
 from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
+
+NAIVE, CROSSED = "naive (RAL Fig. 4): difference from own best", "cross-fitted difference from best"
+BAND, FLOORED = "where naive lies if nothing matters (95%)", "floor-scored: diverged seeds as the constant predictor"
 
 
 class Curve(NamedTuple):
@@ -29,10 +33,17 @@ class Curve(NamedTuple):
     crossed: np.ndarray
     null: Null
     span: Interval
+    size: float
     noise: float
     source: str
+    others: str
     colour: str
     dash: str
+
+    @property
+    def broken(self) -> list[int]:
+        """Numbers of the levels at which a seed diverged."""
+        return np.flatnonzero(self.sweep.diverged_LS.any(1)).tolist()
 
 
 class Info(NamedTuple):
@@ -88,30 +99,36 @@ class Sensitivity:
             drawn.update_xaxes(type="log")
         if any(not isinstance(v, int | float) for c in info.curves for v in c.sweep.levels):
             drawn.update_xaxes(type="category")
-        for i, curve in enumerate(info.curves):
-            _add(drawn, curve, first=i == 0)
+        for curve in info.curves:
+            _add(drawn, curve)
+        _explain(drawn, any(curve.broken for curve in info.curves))
         return drawn
 
     def rows(self, info: Info) -> pd.DataFrame | None:
+        """The columns that answer the question first."""
         if not info.curves:
             return None
+        curves, broken = info.curves, any(curve.broken for curve in info.curves)
+        floor_scored = {"worst drop, floor-scored": [_floor_scored(c) for c in curves]} if broken else {}
         return pd.DataFrame(
             {
-                "loss": [c.sweep.loss for c in info.curves],
-                "default": [level(c.sweep.levels[c.sweep.default]) for c in info.curves],
-                "default from": [c.source for c in info.curves],
-                "levels": [", ".join(map(level, c.sweep.levels)) for c in info.curves],
-                "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in info.curves],
-                "worst drop": [with_interval(c.judged.drop, SIGNED) for c in info.curves],
-                "± seeds": [number(c.judged.drop.of_seeds, "{:.4f}") for c in info.curves],
-                "± images": [number(c.judged.drop.of_images or np.nan, "{:.4f}") for c in info.curves],
-                "diverged": [_divergence(c) for c in info.curves],
-                "span": [with_interval(c.span) for c in info.curves],
-                "seed noise": [number(c.noise) for c in info.curves],
-                "noise / span": [_ratio(c) for c in info.curves],
-                "p (flat)": [p_value(c.null.p) for c in info.curves],
-                "seeds": [c.judged.drop.n for c in info.curves],
-                "verdict": [c.judged.status for c in info.curves],
+                "loss": [c.sweep.loss for c in curves],
+                "verdict": [c.judged.status for c in curves],
+                "worst drop": [with_interval(c.judged.drop, SIGNED) for c in curves],
+                "± seeds": [number(c.judged.drop.of_seeds, "{:.4f}") for c in curves],
+                "± images": [number(c.judged.drop.of_images or np.nan, "{:.4f}") for c in curves],
+                "seeds": [c.judged.drop.n for c in curves],
+                "diverged": [_divergence(c) for c in curves],
+                **floor_scored,
+                "span": [with_interval(c.span) for c in curves],
+                "size": [number(c.size) for c in curves],
+                "p (flat)": [p_value(c.null.p) for c in curves],
+                "seed noise": [number(c.noise) for c in curves],
+                "noise / span": [_ratio(c) for c in curves],
+                "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in curves],
+                "default": [level(c.sweep.levels[c.sweep.default]) for c in curves],
+                "default from": [c.source for c in curves],
+                "levels": [", ".join(map(level, c.sweep.levels)) for c in curves],
             }
         )
 
@@ -133,81 +150,65 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.rando
         nan_mean(cross_fitted_curve(sweep.scores_LS, sweep.val_LS)),
         flat_null(sweep.differences_LS, sweep.default, rng),
         span(sweep.differences_LS, sweep.images_LG, shared=sweep.shared),
+        magnitude(sweep.differences_LS, sweep.default),
         seed_noise(sweep.scores_LS),
         study.losses[sweep.loss].space[sweep.name].source,
+        held(sweep, study.losses[sweep.loss].defaults),
         *look,
     )
 
 
-def _add(drawn: Drawing, curve: Curve, *, first: bool) -> None:
-    loss, levels = curve.sweep.loss, curve.sweep.levels
-    x = [value if isinstance(value, int | float) else str(value) for value in levels]
-    seeds = curve.sweep.seeds
-    drawn.add_scatter(
-        x=x * len(seeds),
-        y=plain(curve.sweep.differences_LS.T.ravel()),
-        text=[f"seed {seed}" for seed in seeds for _ in x],
-        mode="markers",
-        marker={"color": faded(curve.colour, 0.28), "size": 5},
-        legendgroup=loss,
-        showlegend=False,
-        hovertemplate=f"{loss}, %{{text}}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
-    )
-    drawn.add_scatter(
-        x=x,
-        y=plain(curve.naive),
-        mode="lines",
-        line={"color": faded(curve.colour, 0.55), "width": 1, "dash": "dash"},
-        name="naive (RAL Fig. 4): difference from own best",
-        legendgroup="naive",
-        showlegend=first,
-        hovertemplate=f"{loss}, naive<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
-    )
+def _add(drawn: Drawing, curve: Curve) -> None:
+    """Everything of one loss; what all losses have is named by `_explain`."""
+    loss, colour, seeds = curve.sweep.loss, curve.colour, curve.sweep.seeds
+    x = [value if isinstance(value, int | float) else str(value) for value in curve.sweep.levels]
+    common = {"x": x, "mode": "lines", "showlegend": False, "meta": {"loss": loss}}
     for limit, fill in ((curve.null.high_L, None), (curve.null.low_L, "tonexty")):
+        shade = {"line": {"width": 0}, "fill": fill, "fillcolor": faded(FAINT, 0.12), "hoverinfo": "skip"}
+        drawn.add_scatter(**common | shade, y=plain(limit), name=BAND, legendgroup=BAND)
+    drawn.add_scatter(
+        **common | {"x": x * len(seeds), "mode": "markers"}, y=plain(curve.sweep.differences_LS.T.ravel()),
+        text=[f"seed {seed}" for seed in seeds for _ in x], marker={"color": faded(colour, 0.4), "size": 5},
+        name=loss, legendgroup=loss, hovertemplate=f"{loss}, %{{text}}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+    )  # fmt: skip
+    dashed, dotted = {"color": faded(colour, 0.55), "width": 1, "dash": "dash"}, {"color": colour, "dash": "dot"}
+    for name, values, line in ((NAIVE, curve.naive, dashed), (CROSSED, curve.crossed, {**dotted, "width": 1.5})):
+        words = f"{loss}, {name.split(' ')[0]}<br>%{{x}}: %{{y:+.3f}}<extra></extra>"
+        drawn.add_scatter(**common, y=plain(values), line=line, name=name, legendgroup=name, hovertemplate=words)
+    if curve.broken:
         drawn.add_scatter(
-            x=x,
-            y=plain(limit),
-            mode="lines",
-            line={"width": 0},
-            fill=fill,
-            fillcolor=faded(FAINT, 0.12),
-            name="where naive lies if nothing matters (95%)",
-            legendgroup="null",
-            showlegend=first and fill is not None,
-            hoverinfo="skip",
-        )
+            **common | {"x": [x[k] for k in curve.broken], "mode": "markers"},
+            y=plain(curve.sweep.floor_scored[curve.broken]), marker={"color": colour, "size": 9, "symbol": "x-open"},
+            name=FLOORED, legendgroup=FLOORED,
+            hovertemplate=f"{loss}, floor-scored<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
+        )  # fmt: skip
+    marks = [("diamond", 11) if k == curve.sweep.default else ("circle", 7) for k in range(len(x))]
     drawn.add_scatter(
-        x=x,
-        y=plain(curve.crossed),
-        mode="lines",
-        line={"color": curve.colour, "width": 1.5, "dash": "dot"},
-        name="cross-fitted difference from best",
-        legendgroup="cross-fitted",
-        showlegend=first,
-        hovertemplate=f"{loss}, cross-fitted<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
-    )
-    ends = [(i.high - i.value, i.value - i.low) for i in curve.reference]
-    drawn.add_scatter(
-        x=x,
-        y=plain(i.value for i in curve.reference),
-        error_y={
-            "type": "data",
-            "array": plain(up for up, _ in ends),
-            "arrayminus": plain(down for _, down in ends),
-            "thickness": 1.5,
-            "width": 4,
-        },
-        mode="lines+markers",
-        line={"color": curve.colour, "width": 2.5, "dash": curve.dash},
-        marker={
-            "color": curve.colour,
-            "size": [11 if k == curve.sweep.default else 7 for k in range(len(levels))],
-            "symbol": ["diamond" if k == curve.sweep.default else "circle" for k in range(len(levels))],
-        },
-        name=loss,
-        legendgroup=loss,
-        hovertemplate=f"{loss}<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
-    )
+        **common | {"mode": "lines+markers", "showlegend": True}, y=plain(i.value for i in curve.reference),
+        error_y=bars(curve.reference, thickness=1.5, width=4),
+        line={"color": colour, "width": 2.5, "dash": curve.dash},
+        marker={"color": colour, "size": [size for _, size in marks], "symbol": [shape for shape, _ in marks]},
+        name=loss, legendgroup=loss, **hover(curve.sweep, curve.reference, curve.sweep.name, curve.others),
+    )  # fmt: skip
+
+
+def _explain(drawn: Drawing, broken: bool) -> None:
+    """The legend of what every loss has, in no loss's colour; it stays when a loss is switched off."""
+    looks: dict[str, dict[str, Any]] = {
+        NAIVE: {"mode": "lines", "line": {"color": FAINT, "width": 1, "dash": "dash"}},
+        CROSSED: {"mode": "lines", "line": {"color": FAINT, "width": 1.5, "dash": "dot"}},
+        BAND: {"mode": "markers", "marker": {"color": faded(FAINT, 0.25), "size": 12, "symbol": "square"}},
+        FLOORED: {"mode": "markers", "marker": {"color": FAINT, "size": 9, "symbol": "x-open"}},
+    }
+    for name, look in looks.items():
+        if name != FLOORED or broken:
+            drawn.add_scatter(x=[None], y=[None], name=name, legendgroup=name, **look)
+
+
+def _floor_scored(curve: Curve) -> str:
+    """The worst drop with diverged seeds at the constant predictor's score; the same drop where nothing diverged."""
+    moved = curve.sweep.floor_scored[curve.sweep.moved]
+    return number(float(np.nanmin(moved)) if np.isfinite(moved).any() else np.nan, SIGNED)
 
 
 def _ratio(curve: Curve) -> str:
@@ -217,8 +218,8 @@ def _ratio(curve: Curve) -> str:
 
 def _divergence(curve: Curve) -> str:
     """Levels with diverged seeds and the rate's Wilson interval."""
-    levels = zip(curve.sweep.levels, curve.diverged, strict=True)
-    found = [f"{level(value)}: {with_interval(rate, PERCENT)}" for value, rate in levels if rate.value > 0]
+    levels = [(curve.sweep.levels[k], curve.diverged[k]) for k in curve.broken]
+    found = [f"{level(value)}: {with_interval(rate, PERCENT)}" for value, rate in levels]
     return "; ".join(found) or "none"
 
 

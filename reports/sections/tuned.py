@@ -10,7 +10,7 @@ from reports.curves import cross_fitted_best
 from reports.designs import ENDED, has_design, losses_of, sweep_of
 from reports.drawing import Drawing
 from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
-from reports.style import FAINT, figure, looks, plain
+from reports.style import FAINT, bars, figure, looks, plain
 from reports.table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
 from reports.words import PERCENT, SIGNED, level, number, with_interval
 
@@ -85,12 +85,7 @@ class Tuned:
             drawn.add_scatter(
                 x=names,
                 y=plain(s.value for s in scores),
-                error_y={
-                    "type": "data",
-                    "array": plain(s.high - s.value for s in scores),
-                    "arrayminus": plain(s.value - s.low for s in scores),
-                    "color": FAINT,
-                },
+                error_y=bars(scores, color=FAINT),
                 mode="markers",
                 marker={"symbol": symbol, "size": 11, "color": [w.colour for w in info.winners]},
                 name=f"{part} setting",

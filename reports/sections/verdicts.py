@@ -10,7 +10,7 @@ from reports.designs import losses_of, sweep_of, swept
 from reports.drawing import Drawing
 from reports.judging import FEW, NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
 from reports.statistics import MIN_SEEDS
-from reports.style import FAINT, MARGIN, figure, looks, plain, symbols
+from reports.style import FAINT, MARGIN, bars, figure, looks, plain, symbols
 from reports.table import facts_of
 from reports.words import SIGNED, counted, level, listed, number, with_interval
 
@@ -117,14 +117,7 @@ def _add(drawn: Drawing, cells: list[Cell], place: dict[tuple[str, str], float],
     drawn.add_scatter(
         x=plain(d.value for d in drops),
         y=[place[c.loss, c.name] for c in cells],
-        error_x={
-            "type": "data",
-            "array": plain(d.high - d.value for d in drops),
-            "arrayminus": plain(d.value - d.low for d in drops),
-            "color": colour,
-            "thickness": 1.5,
-            "width": 0,
-        },
+        error_x=bars(drops, color=colour, thickness=1.5, width=0),
         mode="markers",
         marker={
             "color": colour,

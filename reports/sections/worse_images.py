@@ -10,7 +10,7 @@ from reports.designs import default_scores, losses_of
 from reports.drawing import Drawing
 from reports.multiples import axis_number, multiples
 from reports.statistics import Interval, t_interval
-from reports.style import looks, plain, symbols
+from reports.style import bars, looks, plain, symbols
 from reports.table import facts_of
 from reports.words import SIGNED, listed, with_interval
 
@@ -72,8 +72,7 @@ class WorseImages:
                 colour, dash = info.looks[loss]
                 drawn.add_scatter(
                     x=[cell.level for cell in cells], y=plain(cell.change.value for cell in cells),
-                    error_y={"type": "data", "array": plain(c.change.high - c.change.value for c in cells),
-                             "arrayminus": plain(c.change.value - c.change.low for c in cells), "width": 3},
+                    error_y=bars([cell.change for cell in cells], width=3),
                     xaxis=f"x{axis_number(i)}", yaxis=f"y{axis_number(i)}", mode="lines+markers", name=loss,
                     legendgroup=loss, showlegend=i == 0, line={"color": colour, "dash": dash},
                     marker={"symbol": shapes[loss], "size": 7},
