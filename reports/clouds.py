@@ -45,9 +45,14 @@ def share_interval(statistic: OfSeeds, num_points: int, num_seeds: int, rng: np.
     value = float(statistic(np.arange(num_seeds)[None])[0])
     if not np.isfinite(value):
         return Interval(np.nan, np.nan, np.nan, num_seeds)
-    points = wilson(value * num_points, num_points)
+    points = of_points(value, num_points)
     found = _joined(value, points.low, points.high, statistic, num_seeds, rng)
     return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
+
+
+def of_points(share: float, num_points: int) -> Interval:
+    """Wilson's interval; the one setting of a loss without hyperparameters is not drawn."""
+    return wilson(share * num_points, num_points) if num_points > 1 else Interval(share, share, share, num_points)
 
 
 def quantile_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
@@ -61,8 +66,9 @@ def quantile_interval(scores_HS: np.ndarray, share: float, rng: np.random.Genera
 def _quantile_over_points(scores_HS: np.ndarray, share: float) -> Interval:
     ordered = np.sort(_means(scores_HS))
     n = len(ordered)
-    if not n:
-        return Interval(np.nan, np.nan, np.nan, 0)
+    if n < 2:
+        alone = float(ordered[0]) if n else np.nan  # the one setting of a plain loss is not drawn
+        return Interval(alone, alone, alone, n)
     ranks = stats.binom.ppf([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], n, share).astype(int)
     low = ordered[ranks[0] - 1] if ranks[0] > 0 else -np.inf
     high = ordered[ranks[1]] if ranks[1] < n else np.inf
@@ -92,20 +98,14 @@ def quantile_spread(scores_HS: np.ndarray, share: float, rows_RS: np.ndarray) ->
 def contrast(one: Spread, other: Spread, num_seeds: int) -> Interval:
     """R18 of R7 and R9: the interval of the value of one loss minus that of another.
 
-    Over points by the limits of each (Zou and Donner 2008), over seeds by the bootstrap of the paired difference. The
-    one setting of a loss without hyperparameters is not drawn.
+    Over points by the limits of each (Zou and Donner 2008), over seeds by the bootstrap of the paired difference.
     """
-    (a, drawn_a), (b, drawn_b) = (_fixed_if_alone(spread) for spread in (one, other))
+    (a, drawn_a), (b, drawn_b) = one, other
     value = a.value - b.value
     if not np.isfinite(value):
         return Interval(np.nan, np.nan, np.nan, num_seeds)
     low, high = value - np.hypot(a.value - a.low, b.high - b.value), value + np.hypot(a.high - a.value, b.value - b.low)
     return _widened(value, low, high, drawn_a - drawn_b, num_seeds)
-
-
-def _fixed_if_alone(spread: Spread) -> Spread:
-    points = spread.points
-    return spread if points.n > 1 else Spread(points._replace(low=points.value, high=points.value), spread.drawn_R)
 
 
 def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
@@ -124,6 +124,7 @@ def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator)
     value, tail = float(statistic(np.arange(num_seeds)[None])[0]), round(share * len(means))
     influence = np.minimum(means - np.quantile(means, share), 0) / share
     half = stats.t.ppf(0.5 + CONFIDENCE / 2, tail - 1) * influence.std() / np.sqrt(len(means)) if tail > 1 else np.inf
+    half = half if len(means) > 1 else 0.0
     return _joined(value, value - half, value + half, statistic, num_seeds, rng)
 
 

@@ -57,6 +57,14 @@ class Sweep:
         return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
 
     @property
+    def level_scores(self) -> list[Interval]:
+        """The mean score at each level."""
+        images = self.images_LSG
+        errors = np.zeros(len(self.levels)) if images is None else jackknife_error(nan_mean(images, axis=1))
+        rows = zip(self.scores_LS, errors, strict=True)
+        return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
+
+    @property
     def floor_scored(self) -> np.ndarray:
         """Mean difference from the default at each level, diverged seeds scored as the constant predictor, [L]."""
         return nan_mean(self.floored_LS - self.floored_LS[self.default])
@@ -167,10 +175,18 @@ def default_scores(table: pd.DataFrame, loss: str, column: str | None = None) ->
 
 
 @remembered
-def default_images(table: pd.DataFrame, loss: str) -> np.ndarray | None:
+def default_images(table: pd.DataFrame, loss: str, column: str | None = None) -> np.ndarray | None:
     """Mean score of a loss at its default without each group of test images, [G]; None where not recorded."""
-    images = at_default(table, loss).images(table, f"test_{facts_of(table).metric}")
+    images = at_default(table, loss).images(table, column or f"test_{facts_of(table).metric}")
     return None if images is None else nan_mean(images[0], axis=0)
+
+
+def default_score(table: pd.DataFrame, loss: str, measure: str, part: str = "", split: str = "test") -> Interval:
+    """Mean of a measure, or of a part of it, of a loss at its default."""
+    column = "_".join(filter(None, (split, measure, part)))
+    images = default_images(table, loss, column)
+    error = 0.0 if images is None else float(jackknife_error(images))
+    return t_interval(default_scores(table, loss, column), error=error, shared=facts_of(table).shared_of(measure))
 
 
 @remembered_of_trials

@@ -32,7 +32,7 @@ from reports.statistics import (
     wilson,
     worst_drop,
 )
-from reports.words import SIGNED, level, number
+from reports.words import SIGNED, counted, level, number
 
 STEADY, SENSITIVE, NEAR, NOISY, FEW, NOT_JUDGED = VERDICTS = (
     "steady",
@@ -142,9 +142,9 @@ def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     num, diverged = len(sweep.seeds), int(sweep.diverged_LS[sweep.default].sum())
     default = t_interval(sweep.scores_LS[sweep.default], shared=sweep.shared)
     if diverged:
-        return f"the default diverged in {diverged} of {num} seeds"
+        return f"the default diverged in {diverged} of {counted(num, 'seed')}"
     if default.n < min(MIN_SEEDS, num):
-        return f"the default has {default.n} of {num} seeds"
+        return f"the default has {default.n} of {counted(num, 'seed')}"
     if (default.low if default.n >= MIN_SEEDS else default.value) <= floor + margin:
         return f"the default ({number(default.value)}) lies at the floor ({number(floor)}): nothing is left to lose"
     return None
@@ -155,14 +155,14 @@ def _incomplete(sweep: Sweep) -> list[str]:
     reasons = []
     for k, value in enumerate(sweep.levels):
         finite, diverged = int(np.isfinite(sweep.differences_LS[k]).sum()), int(sweep.diverged_LS[k].sum())
-        where, seeds = f"{sweep.name} {level(value)}", len(sweep.seeds)
+        where, seeds = f"{sweep.name} {level(value)}", counted(len(sweep.seeds), "seed")
         if k == sweep.default:
             continue
         if diverged:
-            reasons.append(f"{where} diverged in {diverged} of {seeds} seeds")
-        elif finite < min(MIN_SEEDS, seeds):
+            reasons.append(f"{where} diverged in {diverged} of {seeds}")
+        elif finite < min(MIN_SEEDS, len(sweep.seeds)):
             mean = f", mean {number(t_interval(sweep.differences_LS[k]).value, SIGNED)}" if finite else ""
-            reasons.append(f"{where} has {finite} of {seeds} seeds{mean}")
+            reasons.append(f"{where} has {finite} of {seeds}{mean}")
     return reasons
 
 

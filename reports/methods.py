@@ -88,17 +88,38 @@ METHODS = (
     Method("not judged", "default ≤ floor + margin, diverged or lacking seeds", "nothing is left to lose there"),
     Method("floor", "best score without looking at the image", "F1 of “always”, AP = prevalence, AUC = ½"),
     Method("divergence rate", "k of n, Wilson interval", "Wilson 1927; a diverged seed enters no interval as a score"),
+    Method("floor-scored", "as the worst drop, a diverged seed scored as the constant predictor",
+           "beside the worst drop of the finite seeds, never in its interval"),
+    Method("the default is not the best", "D0(k) > margin, low end > 0", "interval corrected for the number of levels"),
+    Method("span", "largest − smallest D0(k)", "interval over all pairs of levels, corrected for their number"),
+    Method("size", "√ of the mean over levels of Dᵣ(k) Dₛ(k), r ≠ s", "0 on average when nothing matters, whatever the "
+           "noise; negative where the mean is; cross-validated as in Walther et al. 2016"),
+    Method("seed noise", "pooled standard deviation of F over seeds", "noise / span above 1: a curve of one seed says "
+           "little"),
+    Method("grey band", "naive curves of sign flips by seed, 95%", "where the naive curve lies if nothing matters"),
     Method("p (flat)", "share of sign flips by seed with as large a curve", "Fisher 1935: could no level matter?"),
     Method("area", "mean over levels other than the default of −D0(k), signed",
            "contrasted between losses by seed pairs; one Romano-Wolf family of sign flips, Romano and Wolf 2005"),
     Method("tolerance", "share of Sobol points with mean F ≥ reference − δ",
            "the reference is cross-fitted; intervals hold the choice of settings and of "
            "seeds"),
+    Method("quantiles", "median, 10% quantile, mean of the worst tenth of Sobol points' mean F",
+           "over points: binomial limits, for the tail its influence function (Trindade et al. 2007); over seeds: "
+           "bootstrap times t"),
+    Method("which loss wins", "share of pairs of settings under one seed, ties half",
+           "over points: DeLong et al. 1988; shares and quantiles of two losses by Zou and Donner 2008"),
+    Method("best of B", "expected F of the best by V among B Sobol points", "Tang et al. 2020, without replacement"),
+    Method("shares of variance", "squared coefficients of an orthogonal polynomial fit",
+           "Sudret 2008; refused where Q², by leaving one setting out, is below ½"),
     Method("performance profile", "share of Sobol points with mean F ≥ τ", "Dolan and Moré 2002; needs no reference"),
     Method("training looks unfinished", "mean rise − t √(Σ SE²) / n > margin, n seeds at the default, t at 95%",
            "rise and SE of the line through a trial's validation score over the last quarter of the epochs, at least "
            "four of at least eight; scatter alone says it in fewer than one of twenty cases"),
     Method("gain of tuning", "F(winner chosen on V) − F(default), fresh seeds", "Probst et al. 2019"),
+    Method("gap", "V(winner) in the search − F(winner) on fresh seeds", "of the metric that is shown"),
+    Method("sensitivity, dimensionality", "F(winner) − F(default), by F(winner) − floor; how many hyperparameters must "
+           "be tuned for 95% of F(winner) − floor", "Adkins, Bowling and White 2024, with these data as the one "
+           "environment"),
     Method("overtuning", "max F(leader) − F(winner), over the search's proposals that led on V when they were made",
            "Schneider, Bischl and Feurer 2025; relative: by max F(leader) − F(first); noise alone makes it positive"),
 )  # fmt: skip

@@ -27,6 +27,9 @@ function traceShown(trace, view) {
   return { ...trace, visible: !isOff && !other, x: off.size ? points(trace.x) : trace.x, y: off.size ? points(trace.y) : trace.y };
 }
 
+const viewsOf = (figure) => Object.keys(figure.layout.meta?.views ?? {});
+const shownOf = (key, names) => (names.includes(views[key]) ? views[key] : names[0]);
+
 function put(layout, path, value) {
   const keys = path.split("_");
   const last = keys.pop();
@@ -55,8 +58,7 @@ function draw(holder, isDark = dark.matches) {
   holder.hidden = !figure;
   if (!figure) return;
   const plot = holder.querySelector(".plot"), { data, layout } = colours(JSON.stringify(figure), isDark);
-  const names = Object.keys(layout.meta?.views ?? {});
-  const view = names.includes(views[key]) ? views[key] : names[0];
+  const names = viewsOf(figure), view = shownOf(key, names);
   offerViews(holder, names, view);
   arranged(layout, plot.clientWidth, view);
   plot.style.height = `${layout.height}px`;
@@ -99,8 +101,16 @@ for (const input of document.querySelectorAll("input[name=loss]")) {
 dark.addEventListener("change", drawAll);
 let width = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawAll(); } });
-addEventListener("beforeprint", () => holders.forEach((holder) => draw(holder, false)));
-addEventListener("afterprint", drawAll);
+let closed = [];
+addEventListener("beforeprint", () => { /* light, and nothing folded away */
+  holders.forEach((holder) => draw(holder, false));
+  closed = [...document.querySelectorAll("details:not([open])")];
+  for (const details of closed) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of closed) details.open = false;
+  drawAll();
+});
 
 /* ---- quoting a figure ---- */
 
@@ -134,11 +144,17 @@ function figureRows({ data, layout }) {
   return rows;
 }
 
+function captionOf(holder, metric) { /* as the figure is shown */
+  const key = holder.dataset.figure, names = viewsOf(figureOf(key));
+  const view = names.length > 1 ? ` Curves: ${shownOf(key, names)}.` : "", without = off.size ? ` Not shown: ${[...off].join(", ")}.` : "";
+  return holder.querySelector(`figcaption > [data-for="${metric}"]`).textContent + view + without;
+}
+
 async function quote(holder, kind) {
   const metric = document.body.dataset.metric, name = `${settings.name}-${holder.dataset.figure}-${metric}`.replace(/[^\w.-]+/g, "_");
-  const caption = holder.querySelector(`figcaption > [data-for="${metric}"]`).textContent, plot = holder.querySelector(".plot");
+  const plot = holder.querySelector(".plot");
   if (kind === "csv") return save(new Blob([lines(figureRows(figureOf(holder.dataset.figure)))], { type: "text/csv" }), `${name}.csv`);
-  if (kind === "caption") return copy(caption);
+  if (kind === "caption") return copy(captionOf(holder, metric));
   const paper = { ...plot.layout, paper_bgcolor: getComputedStyle(document.body).backgroundColor };
   return Plotly.downloadImage({ data: plot.data, layout: paper }, { format: kind, filename: name, width: plot.clientWidth, height: plot.layout.height, scale: kind === "png" ? 2 : 1 });
 }

@@ -26,8 +26,10 @@ from reports.unfinished import unfinished
 from reports.words import SIGNED, counted, listed, number
 
 LONG_TABLE = 30
+WHOLE = 36
+"""Characters of a table cell that is not broken into lines."""
 NUM_SENTENCES = 5
-"""Of an answer, before the rest is folded away."""
+"""A longer answer is folded away from its second paragraph on, or from here."""
 FEW = 10
 """Validation positives below which a threshold chosen on them costs several points of F1."""
 
@@ -70,7 +72,7 @@ def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str 
         header=_header(table),
         metrics={name: study.measures[name].title for name in study.headlines},
         colours=colours,
-        sentences=NUM_SENTENCES,
+        dark=DARK,
         methods=METHODS,
         covered=covered(study, any(column.startswith(IMAGES) for column in table.columns)),
         parts=parts,
@@ -92,14 +94,15 @@ def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> di
         drawn, rows = section.draw(info), section.rows(info)
         if drawn is not None:
             figures[metric] = drawn.to_json()
-        answers[metric] = section.answer(info).split("\n")
+        answers[metric] = _folded(section.answer(info))
         tables[metric] = rows
+    figures = _once(figures)
     return {
         "key": section.key,
         "title": section.title,
         "question": section.question,
-        "figures": _once(figures),
-        "captions": {metric: _caption(section, facts_of(by_metric[metric])) for metric in figures},
+        "figures": figures,
+        "captions": {metric: _caption(section, facts_of(table), figures) for metric, table in by_metric.items()},
         "answers": answers,
         "tables": tables,
         "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
@@ -112,11 +115,21 @@ def _once(figures: dict[str, Any]) -> dict[str, Any]:
     return {"": first} if len(figures) > 1 and all(one == first for one in figures.values()) else figures
 
 
-def _caption(section: Section, study: StudyFacts) -> str:
-    """A figure's caption as a paper would print it."""
+def _folded(answer: str) -> dict[str, list[str]]:
+    """The sentences of an answer that are shown, and more of them."""
+    first, _, rest = answer.partition("\n\n")
+    lead, more = first.split("\n"), rest.split("\n") if rest else []
+    if len(lead) + len(more) <= NUM_SENTENCES:
+        return {"shown": lead + more, "more": []}
+    return {"shown": lead[:NUM_SENTENCES], "more": lead[NUM_SENTENCES:] + more}
+
+
+def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> str:
+    """A figure's caption as a paper would print it; one that is the same for all metrics shows none of them."""
+    scored = "" if "" in figures else f" Score: {study.title} on test, margin {study.margin:g}."
     return (
-        f"{section.title}. {section.question} Score: {study.title} on test. Study {study.name}: "
-        f"{study.data.name}, {counted(len(study.seeds), 'seed')}, margin {study.margin:g}; evenkeel."
+        f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.name}, "
+        f"{counted(len(study.seeds), 'seed')}; evenkeel."
     )
 
 
@@ -150,9 +163,11 @@ def _cell(value: object) -> dict[str, Any]:
     """A table cell: the first of `verdict|text|text` colours it; a verdict alone is coloured text."""
     first, *rest = str(value).split("|")
     coloured = first in VERDICTS
+    lines = rest if coloured and rest else [str(value)]
+    longest = max(map(len, lines))
     return {
         "kind": first if coloured else "",
-        "style": first.replace(" ", "-") if coloured else "",
-        "lines": rest if coloured and rest else [str(value)],
+        "style": f"{first.replace(' ', '-') if coloured else ''} {'long' if longest > WHOLE else 'whole'}".strip(),
+        "lines": lines,
         "headed": bool(rest),
     }

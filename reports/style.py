@@ -77,6 +77,10 @@ def faded(colour: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
+DARK |= {faded(light, 0)[:-2]: faded(dark, 0)[:-2] for light, dark in DARK.items() if light.startswith("#")}
+"""Faded ones keep their opacity."""
+
+
 def plain(values: Iterable[float]) -> list[float | None]:
     """Numbers as a figure stores them: six digits, None where there is none."""
     return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]

@@ -18,8 +18,8 @@ def number(value: float, form: str = PLAIN) -> str:
 
 
 def with_interval(interval: Interval, form: str = PLAIN) -> str:
-    """`0.012 [0.004, 0.020]`; no brackets when there are too few seeds, a dash for an end without bound."""
-    if np.isnan(interval.low):
+    """`0.012 [0.004, 0.020]`; no brackets when no end is known, a dash for one that is not."""
+    if not np.isfinite([interval.low, interval.high]).any():
         return number(interval.value, form)
     return f"{number(interval.value, form)} [{number(interval.low, form)}, {number(interval.high, form)}]"
 

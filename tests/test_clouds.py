@@ -133,6 +133,17 @@ def test_the_one_setting_of_a_plain_loss_is_not_drawn(rng):
     assert found[:3] == pytest.approx(quantile_interval(scores, 0.5, rng)[:3], abs=1e-9)
 
 
+def test_the_interval_of_one_setting_is_over_seeds_alone(rng):
+    """Its share, quantile and tail are the setting's own mean; seeds alone move it."""
+    scores = rng.normal(size=(1, 6))
+    half = stats.t.ppf(0.975, 5) * scores.std(ddof=1) / np.sqrt(6)
+    for found in (quantile_interval(scores, 0.1, rng), tail_interval(scores, 0.1, rng)):
+        assert found.value == pytest.approx(scores.mean())
+        assert found.high - found.value == pytest.approx(half, rel=0.25)  # by 200 resamples
+    always = share_interval(lambda rows: np.ones(len(rows)), 1, 6, rng)
+    assert always[:3] == (1, 1, 1)
+
+
 def test_a_loss_contrasted_with_itself_differs_by_nothing(rng):
     spread = spread_of_share(draw(rng), 0.0, resamples(6, rng))
     found = contrast(spread, spread, 6)

@@ -205,9 +205,36 @@ def test_dark_print_and_screenshot(browser, report, tmp_path):
     page = opened(browser, report, color_scheme="dark")
     ink = "getComputedStyle(document.querySelector('#overview .xtick text')).fill"
     assert page.evaluate(ink) == "rgb(229, 231, 235)"
+    dot = "getComputedStyle(document.querySelector('.losses [value=apl] + span i')).backgroundColor"
+    assert page.evaluate(dot) == "rgb(86, 168, 224)"
     page.screenshot(path=tmp_path / "page.png")
     page.pdf(path=tmp_path / "page.pdf")
     assert (tmp_path / "page.png").stat().st_size > 50_000 and (tmp_path / "page.pdf").stat().st_size > 50_000
+    page.close()
+
+
+def test_print_holds_what_the_screen_folds_or_scrolls(browser, report):
+    page = opened(browser, report, width=720)
+    assert page.locator("details:not([open])").count()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not page.locator("details:not([open])").count()
+    wide = "[...document.querySelectorAll('main table')].filter((t) => t.offsetWidth > t.parentElement.clientWidth + 1)"
+    assert page.evaluate(f"{wide}.map((t) => t.closest('section').id)") == []
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count()
+    page.close()
+
+
+def test_a_caption_tells_what_is_shown(browser, report):
+    page = opened(browser, report, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_text("naive F1 Diff").first.click()
+    page.locator("input[name=loss][value=ral]").uncheck(force=True)
+    redrawn(page)
+    page.locator("#overview [data-save=caption]").click()
+    page.wait_for_function("document.querySelector('#overview [data-save=caption]').textContent === 'Copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert "Score: macro F1 at 0.5" in copied and copied.endswith("Curves: naive F1 Diff. Not shown: ral.")
     page.close()
 
 

@@ -1,13 +1,17 @@
 """Every section on studies with a known truth, and on studies that are empty, tiny or broken."""
 
+import re
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
 from reports.designs import cloud_of, sweep_of, swept, with_metric
+from reports.methods import METHODS
 from reports.page import render, sections
+from reports.papers.printed import Printed
 from reports.sections.budget import Budgets
 from reports.sections.contrasts import Contrasts
 from reports.sections.defaults import Defaults
@@ -77,6 +81,36 @@ def test_every_page_renders(kind, rng):
     page = render(STUDIES[kind](rng)).replace(get_plotlyjs(), "")
     assert page.count("Plotly.react") == 1
     assert "src=" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_a_caption_names_the_score_that_the_figure_shows(rng):
+    page = render(with_files()[0])
+    captions = re.findall(r'<span data-for="f1">(.*?)</span>', page)
+    scored = {caption.split(".")[0]: "Score: " in caption for caption in captions if "; evenkeel." in caption}
+    assert scored["Where the model looks"] is False and scored["At the defaults"] is True
+
+
+def test_sentences_lead_that_the_grid_of_verdicts_does_not_show(rng):
+    """With more than five, those that say a cell of the grid in words are folded away, all of them."""
+    losses = {f"ral{i}": study().losses["ral"] for i in range(5)}
+    facts, cells = study(losses=losses), product(losses, range(6), (0.05, 0.0, 0.25))
+    rows = [
+        row(n, loss, "sweep", seed, {"clip": clip}, 0.5 + 0.05 * (clip == 0.25), facts=facts)
+        for n, (loss, seed, clip) in enumerate(cells)
+    ]
+    page = render(trial_table(rows, facts))
+    shown, folded = re.search(r'id="verdicts".*?data-for="f1">(.*?)<details>(.*?)</details>', page, re.S).groups()
+    assert "In what all of them share" in shown and "The default is not the best" in shown
+    assert "ral0 is" not in shown and all(f"ral{i} is steady in clip" in folded for i in range(5))
+
+
+def test_every_number_of_the_page_has_its_formula(rng):
+    """The columns of its tables, as far as they are statistics."""
+    explained = {name for method in METHODS for name in method.name.split(", ")}
+    assert explained >= {
+        "worst drop", "span", "size", "seed noise", "p (flat)", "area", "floor-scored", "quantiles", "best of B",
+        "shares of variance", "which loss wins", "gap", "overtuning", "sensitivity", "dimensionality",
+    }  # fmt: skip
 
 
 def test_the_same_table_and_seed_give_the_same_bytes():
@@ -364,12 +398,27 @@ class TestJoint:
             assert winner.default.of_images == pytest.approx(1.959964 * 2 * error)
         assert {w.gain.of_images for w in Tuned().compute(table(rng, flat), rng).winners} == {0}
 
+    def test_a_printed_table_has_the_intervals_of_the_page(self, rng):
+        """Our column holds the choice of test images as the section on defaults does."""
+        losses = {f"{name}": replace(study().losses["ral"], loss=name) for name in ("bce", "asl", "ral")}
+        facts = study(losses=losses)
+        rows = [
+            row(i, loss, "sweep", seed, {}, 0.5 + 0.01 * np.sin(seed), facts=facts)
+            for i, (loss, seed) in enumerate(product(losses, range(6)))
+        ]
+        trials = trial_table([replace(r, images={"test_f1": np.linspace(0.4, 0.6, 5)}) for r in rows], facts)
+        printed = next(one for one in Printed.of(trials) if one.key == "ral-table-3")
+        ours = {p.label: p.ours for p in printed.compute(trials, rng).pairs if p.measure == "f1"}
+        theirs = {one.loss: one.score for one in Defaults().compute(trials, rng).levels}
+        assert ours == theirs and ours["ral"].of_images > 0.1
+
     def test_failures_are_counted_with_their_notes(self, rng):
         trials = table(rng, flat, change=diverge)
         info = Failures().compute(trials, rng)
         ral = next(c for c in info.counts if c.loss == "ral")
         assert ral.diverged == 6 and ral.rate.value == pytest.approx(6 / (ral.done + 6))
         assert "6 trials diverged" in Failures().answer(info) and "not finite" in Failures().answer(info)
+        assert "no interval of a curve holds them as scores" in Failures().answer(info)
 
 
 class TestOvertuning:

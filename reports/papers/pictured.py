@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from reports.curves import naive_curve
-from reports.designs import default_scores, sweep_of, swept, with_metric
+from reports.designs import default_score, sweep_of, swept, with_metric
 from reports.drawing import Drawing
 from reports.papers.printed import family
-from reports.statistics import Interval, t_interval
+from reports.statistics import Interval
 from reports.style import figure, looks, plain, symbols
 from reports.table import facts_of
 from reports.words import SIGNED, level, listed, number, with_interval
@@ -162,20 +162,18 @@ def _by_level(table: pd.DataFrame, picture: Picture, label: str, measure: str) -
     sweep = sweep_of(with_metric(table, measure), label, picture.moved)
     if sweep is None:
         return None
-    values = [t_interval(row, shared=sweep.shared) for row in sweep.scores_LS]
     levels, loss = [level(value) for value in sweep.levels], family(facts_of(table).losses[label])
-    return Line(loss, label, measure, levels, values, naive_curve(sweep.scores_LS))
+    return Line(loss, label, measure, levels, sweep.level_scores, naive_curve(sweep.scores_LS))
 
 
 def _by_group(table: pd.DataFrame, picture: Picture, label: str, measure: str) -> Line | None:
-    columns = {group: f"{picture.split}_{measure}_{group}" for group in GROUPS}
-    scores = {group: default_scores(table, label, column) for group, column in columns.items() if column in table}
-    known = {group: row for group, row in scores.items() if np.isfinite(row).any()}
+    split, groups = picture.split, [g for g in GROUPS if f"{picture.split}_{measure}_{g}" in table]
+    values = {group: default_score(table, label, measure, group, split) for group in groups}
+    known = {group: value for group, value in values.items() if value.n}
     if not known:
         return None
-    values = [t_interval(row, shared=facts_of(table).shared_of(measure)) for row in known.values()]
     loss = family(facts_of(table).losses[label])
-    return Line(loss, label, measure, list(known), values, np.full(len(known), np.nan))
+    return Line(loss, label, measure, list(known), list(known.values()), np.full(len(known), np.nan))
 
 
 def _here(info: Info) -> list[str]:

@@ -11,10 +11,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import default_scores, sweep_of, swept, with_metric
+from reports.designs import default_score, sweep_of, swept, with_metric
 from reports.drawing import Drawing
 from reports.facts import LossFacts
-from reports.statistics import Interval, t_interval
+from reports.statistics import Interval
 from reports.style import FAINT, figure, looks, plain
 from reports.table import facts_of
 from reports.words import number, with_interval
@@ -175,12 +175,11 @@ def _applies(item: Item, table: pd.DataFrame) -> bool:
 
 def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> Interval:
     if item.moved is None:
-        scores = default_scores(table, label, f"test_{name}")
-        return t_interval(scores, shared=facts_of(table).shared_of(name))
+        return default_score(table, label, name)
     sweep = sweep_of(with_metric(table, name), label, item.moved)
     if sweep is None or row.level not in sweep.levels:
         return Interval(np.nan, np.nan, np.nan, 0)
-    return t_interval(sweep.scores_LS[sweep.levels.index(row.level)], shared=sweep.shared)
+    return sweep.level_scores[sweep.levels.index(row.level)]
 
 
 def _order(info: Info) -> list[str]:

@@ -7,21 +7,20 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.curves import areas, magnitude
+from reports.curves import areas
 from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.families import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
 from reports.statistics import Interval, jackknife_error, t_interval
 from reports.table import facts_of
-from reports.words import SIGNED, counted, listed, number, p_value, with_interval
+from reports.words import SIGNED, counted, listed, p_value, with_interval
 
 
 class Area(NamedTuple):
-    """R6 of one loss in one hyperparameter: signed area, and the cross-validated size of the whole curve."""
+    """R6 of one loss in one hyperparameter, signed."""
 
     loss: str
     name: str
     area: Interval
-    magnitude: float
 
 
 class Contrast(NamedTuple):
@@ -30,7 +29,8 @@ class Contrast(NamedTuple):
     first: str
     second: str
     name: str
-    same_levels: bool
+    levels: str
+    """Whether both moved through the same levels, in words."""
     differences_S: np.ndarray
     difference: Interval
     p: float = np.nan
@@ -83,22 +83,19 @@ class Contrasts:
                 {
                     "hyperparameter": c.name,
                     "first": c.first,
-                    "area": area[c.first, c.name],
                     "second": c.second,
-                    "area ": area[c.second, c.name],
-                    "levels": "same" if c.same_levels else "differ",
-                    "difference": with_interval(c.difference, SIGNED),
-                    "p": p_value(c.p),
+                    "difference of areas": with_interval(c.difference, SIGNED),
                     "p (corrected)": p_value(c.p_corrected),
+                    "p": p_value(c.p),
                     "seeds": c.difference.n,
                     "seeds needed": c.needed or "–",
+                    "area of first": area[c.first, c.name],
+                    "area of second": area[c.second, c.name],
+                    "levels": c.levels,
                 }
                 for c in info.contrasts
             ]
-            or [
-                {"hyperparameter": a.name, "loss": a.loss, "area": area[a.loss, a.name], "size": number(a.magnitude)}
-                for a in info.areas
-            ]
+            or [{"hyperparameter": a.name, "loss": a.loss, "area": area[a.loss, a.name]} for a in info.areas]
         )
 
     def answer(self, info: Info) -> str:
@@ -138,8 +135,7 @@ def _open(info: Info) -> list[str]:
 def _area(sweep: Sweep) -> Area:
     lost = areas(sweep.differences_LS, sweep.default)
     error = 0.0 if sweep.images_LG is None else float(jackknife_error(_image_areas(sweep)))
-    area = t_interval(lost, error=error, shared=sweep.shared)
-    return Area(sweep.loss, sweep.name, area, magnitude(sweep.differences_LS, sweep.default))
+    return Area(sweep.loss, sweep.name, t_interval(lost, error=error, shared=sweep.shared))
 
 
 def _image_areas(sweep: Sweep) -> np.ndarray:
@@ -152,9 +148,9 @@ def _contrast(a: Sweep, b: Sweep) -> Contrast:
     differences = areas(a.differences_LS, a.default) - areas(b.differences_LS, b.default)
     known = a.images_LG is not None and b.images_LG is not None
     error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if known else 0.0
-    same = a.levels == b.levels and a.default == b.default
+    levels = "differ" if a.levels != b.levels else "same" if a.default == b.default else "same, from other defaults"
     difference = t_interval(differences, error=error, shared=a.shared)
-    return Contrast(a.loss, b.loss, a.name, same, differences, difference)
+    return Contrast(a.loss, b.loss, a.name, levels, differences, difference)
 
 
 def _tested(contrasts: list[Contrast], rng: np.random.Generator) -> list[Contrast]:

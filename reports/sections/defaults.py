@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import best_of, default_images, default_scores, losses_of
+from reports.designs import best_of, default_images, default_score, default_scores, losses_of
 from reports.drawing import Drawing
 from reports.facts import LossFacts
 from reports.statistics import Interval, jackknife_error, t_interval
@@ -50,13 +50,10 @@ class Defaults:
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         look = looks(facts_of(table).losses)
-        scores = {loss: default_scores(table, loss) for loss in losses_of(table)}
-        known = {loss: row for loss, row in scores.items() if np.isfinite(row).any()}
-        images = {loss: default_images(table, loss) for loss in known}
-        first = next(iter(known), "")
+        known = [loss for loss in losses_of(table) if np.isfinite(default_scores(table, loss)).any()]
         return Info(
             facts_of(table).title,
-            [_level(loss, first, known, images, look[loss][0], facts_of(table).shared) for loss in known],
+            [_level(table, loss, known[0], look[loss][0]) for loss in known],
             facts_of(table).floor,
             best_of(table),
             {
@@ -73,9 +70,11 @@ class Defaults:
         drawn.update_layout(showlegend=False)
         line = {"color": FAINT, "width": 1, "dash": "dot"}
         if np.isfinite(info.floor):
-            drawn.add_hline(y=info.floor, line=line, annotation_text="floor: no image needed", left=True)
+            drawn.add_hline(y=info.floor, line=line, annotation_text="floor: no image needed")
         if np.isfinite(info.best):
-            drawn.add_hline(y=info.best, line=line, annotation_text="best of the study, chosen on validation")
+            drawn.add_hline(
+                y=info.best, line=line, annotation_text="best of the study, chosen on validation", left=True
+            )
         for level in info.levels:
             points = level.scores_S[np.isfinite(level.scores_S)]
             drawn.add_scatter(
@@ -116,16 +115,9 @@ def _departs(facts: LossFacts) -> str:
     return listed([f"{name} {facts.defaults[name]} ({value})" for name, value in facts.published.items()])
 
 
-def _level(
-    loss: str,
-    first: str,
-    scores: dict[str, np.ndarray],
-    images: dict[str, np.ndarray | None],
-    colour: str,
-    shared: float,
-) -> Level:
-    one, other = images[loss], images[first]
-    own = 0.0 if one is None else float(jackknife_error(one))
-    paired = 0.0 if one is None or other is None else float(jackknife_error(one - other))
-    against = t_interval(scores[loss] - scores[first], error=paired, shared=shared)
-    return Level(loss, t_interval(scores[loss], error=own, shared=shared), against, scores[loss], colour)
+def _level(table: pd.DataFrame, loss: str, first: str, colour: str) -> Level:
+    study, scores = facts_of(table), [default_scores(table, name) for name in (loss, first)]
+    images = [default_images(table, name) for name in (loss, first)]
+    paired = 0.0 if images[0] is None or images[1] is None else float(jackknife_error(images[0] - images[1]))
+    against = t_interval(scores[0] - scores[1], error=paired, shared=study.shared)
+    return Level(loss, default_score(table, loss, study.metric), against, scores[0], colour)

@@ -9,7 +9,7 @@ import pandas as pd
 from reports.designs import losses_of
 from reports.statistics import Interval, wilson
 from reports.table import DONE, STATES
-from reports.words import PERCENT, with_interval
+from reports.words import PERCENT, counted, with_interval
 
 NUM_NOTES = 20
 
@@ -32,7 +32,7 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Failures:
-    """Counts of every state; diverged trials stand in all statistics at the floor score."""
+    """Counts of every state. A diverged trial is a rate; among random settings it counts at the floor."""
 
     key: str = "failures"
     title: str = "Divergences and failures"
@@ -69,6 +69,7 @@ class Failures:
             return "No trial diverged and none failed."
         first = f" First of the notes: trial {info.notes[0][0]}, {info.notes[0][1]}." if info.notes else ""
         return (
-            f"{diverged} trials diverged (they count, at the score of the constant predictor), {failed} failed (they "
-            f"are missing, never a bad score).{first}"
+            f"{counted(diverged, 'trial')} diverged: no interval of a curve holds them as scores, their rate stands "
+            "beside it; among random settings they count at the score of the constant predictor. "
+            f"{counted(failed, 'trial')} failed: missing, never a bad score.{first}"
         )

@@ -6,9 +6,9 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import default_scores, losses_of
+from reports.designs import default_score, losses_of
 from reports.facts import MeasureFacts
-from reports.statistics import Interval, t_interval
+from reports.statistics import Interval
 from reports.table import facts_of
 from reports.unfinished import RISE
 from reports.words import with_interval
@@ -46,11 +46,7 @@ class Measurements:
         for name, measure in _others(table).items():
             for split in measure.splits:
                 for part in ("", *measure.parts):
-                    column = "_".join(filter(None, (split, name, part)))
-                    scores = {loss: default_scores(table, loss, column) for loss in losses_of(table)}
-                    by_loss = {
-                        loss: t_interval(row, shared=facts_of(table).shared_of(name)) for loss, row in scores.items()
-                    }
+                    by_loss = {loss: default_score(table, loss, name, part, split) for loss in losses_of(table)}
                     columns.append(Measured(measure.title, split, part, measure.better, by_loss))
         known = [column for column in columns if any(interval.n for interval in column.by_loss.values())]
         return Info(losses_of(table), known)

@@ -119,12 +119,8 @@ class Tuned:
         return (
             f"Tuned, {_name(best)} is highest on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
             f"Gain over the default: {'; '.join(gains)}. Winners were chosen by {info.chosen_by} on validation, on the "
-            "search's seeds; the gap is that validation score minus the test score on fresh seeds, both of "
-            f"{info.title}. Overtuning is what the winner scores less on test, in the search, than the best of those "
-            "that led before it (in brackets its share of what that one gained over the first; noise alone makes it "
-            "positive; Schneider 2025). Sensitivity is the share of the tuned score, above the floor, that the default "
-            f"misses; effective dimensionality, how many hyperparameters must be tuned for {ENOUGH:.0%} of it "
-            "(Adkins 2024)."
+            f"search's seeds; the gap is the winner's validation score there minus its test score on fresh seeds, both "
+            f"of {info.title}."
         )
 
 

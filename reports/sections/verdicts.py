@@ -87,8 +87,9 @@ class Verdicts:
                 f"is called steady or sensitive; run at least {MIN_SEEDS}."
             )
         cells = {loss: [c for c in info.cells.values() if c.loss == loss] for loss in info.losses}
-        sentences = [*_shared(info), *(_sentence(loss, cells[loss]) for loss in info.losses)]
-        return "\n".join([*sentences, *_stuck(info), *_better(info), *_reasons(info)])
+        grid_lacks = "\n".join([*_shared(info), *_better(info), *_reasons(info), *_stuck(info)])
+        in_words = "\n".join(_sentence(loss, cells[loss]) for loss in info.losses)
+        return f"{grid_lacks}\n\n{in_words}" if grid_lacks else in_words
 
 
 def _forest(info: Info) -> Drawing:
@@ -174,7 +175,7 @@ def settles(judged: Judgement) -> str:
     if judged.reasons:
         return "levels are incomplete"
     if judged.needed:
-        return f"about {judged.needed} seeds would settle it"
+        return f"about {counted(judged.needed, 'seed')} would settle it"
     return f"no number of seeds would settle it, {_why(judged.limit)}"
 
 
@@ -235,5 +236,5 @@ def _cell_text(cell: Cell | None) -> str:
     if cell.judged.reasons:
         lines.append(cell.judged.reasons[0])
     elif cell.judged.needed:
-        lines.append(f"{cell.judged.needed} seeds would settle it")
+        lines.append(f"{counted(cell.judged.needed, 'seed')} would settle it")
     return "|".join(lines)

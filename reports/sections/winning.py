@@ -7,11 +7,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.clouds import AT_ONCE, Spread, contrast, few_points, quantile_spread, resamples, win_interval
+from reports.clouds import AT_ONCE, Spread, contrast, few_points, of_points, quantile_spread, resamples, win_interval
 from reports.designs import Cloud, cloud_of, has_design, losses_of
 from reports.sections.profile import WORST_SHARE
 from reports.sections.tolerance import Pool, share_above
-from reports.statistics import Interval, wilson
+from reports.statistics import Interval
 from reports.table import SOBOL, facts_of
 from reports.words import PERCENT, SIGNED, SIGNED_PERCENT, with_interval
 
@@ -100,7 +100,7 @@ class _Spreads:
         for cloud in clouds:
             share, num = float(share_above(cloud, seeds, least)[0]), len(cloud.test_HS)
             shares = np.concatenate([share_above(cloud, *part) for part in drawn])
-            self.within[cloud.loss] = Spread(wilson(share * num, num), shares)
+            self.within[cloud.loss] = Spread(of_points(share, num), shares)
             self.low_quantile[cloud.loss] = quantile_spread(cloud.test_HS, WORST_SHARE, rows)
 
     def win(self, one: Cloud, other: Cloud) -> Win:
