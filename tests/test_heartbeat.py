@@ -3,10 +3,12 @@
 import time
 from dataclasses import replace
 
+from benchmarks.servers import wait_for
 from study.run.display import rate_text
 from study.run.heartbeat import Heartbeat, at_work
 from study.run.hosts import Host, this_host
 from study.run.hosts import at_work as marked
+from study.run.nodes import Nodes
 from study.run.worker import Context, Pack, Report, execute
 from tests.test_feed import make, planner, score  # noqa: F401
 from tests.test_probe import trial
@@ -30,6 +32,21 @@ def test_of_several_hosts_the_one_is_named_and_of_one_none():
     both = at_work(flying, since, 60.0, [Host("left", [4]), Host("right", [3])])
     assert both == "2 packs at work: 2 a, seed 3, on right, for 0:01:00; 5 b, seed 4, on left, for 0:01:00"
     assert " on " not in at_work(flying, since, 60.0, [Host("left", [3, 4])])
+
+
+def test_packs_that_no_node_has_are_not_at_work():
+    """Their nodes died, and they wait for another."""
+    flying, since = {3: pack(3, a=2), 4: pack(4, b=5)}, {3: 0.0, 4: 0.0}
+    assert at_work(flying, since, 60.0, [Host("left", [4])]).startswith("1 pack at work, 1 seen on no node: 2 a, seed")
+    assert at_work(flying, since, 60.0, [Host("left")]).startswith("0 packs at work, 2 seen on no node: ")
+
+
+def test_a_node_that_is_gone_is_said_once():
+    seen, said = [{"1": "left", "2": "right"}, {"2": "right"}, {"2": "right", "3": "left"}, {"2": "right"}], []
+    with Nodes(lambda: seen.pop(0) if len(seen) > 1 else seen[0], said.append, look_s=0.01):
+        wait_for(lambda: len(said) == 2, 10)
+        time.sleep(0.1)
+    assert said == ["node gone: left; 1 remain; packs that ran there run again"] * 2
 
 
 def test_a_host_knows_the_packs_of_a_study_and_forgets_the_dead(tmp_path):
@@ -68,7 +85,7 @@ def test_time_left_knows_hours_and_slow_trials():
 def test_only_silence_is_spoken_of(make):  # noqa: F811
     feed, _, ledger = make(planner())
     said = []
-    with Heartbeat(feed, said.append, len(feed.planned) * 7, lambda: [Host("a", [], ["GPU 0 97 %"])], every_s=0.2):
+    with Heartbeat(feed, said.append, len(feed.planned) * 7, lambda: [Host("a", [1], ["GPU 0 97 %"])], every_s=0.2):
         first = feed.next()
         time.sleep(0.5)
         spoken = len(said)

@@ -139,6 +139,17 @@ class TestPacked:
         assert full.folder.names("trials", ".json") == [f"trials/{record(seed=9).id}.json"]
         assert full.pack() == 0
 
+    def test_entries_hold_the_scores_that_are_asked_for_and_little_else(self, full):
+        """A study of a million trials fits into memory."""
+        scored = record(seed=10, metrics={"val_f1": 0.25, "val_map": 0.5, "test_f1": 1.0})
+        full.write(scored)
+        for _ in range(2):  # in a file of its own, then in one of many
+            assert full.entries(["val_f1"])[scored.id].scores == {"val_f1": 0.25}
+            assert not any(entry.scores for entry in full.entries().values())
+            full.pack()
+        found = full.entries().values()
+        assert len({id(entry.identity) for entry in found}) == 1 and len({id(entry.state) for entry in found}) == 2
+
     def test_is_read_without_us(self, full):
         full.pack()
         (first, *_) = full.folder.names("packed", ".parquet")

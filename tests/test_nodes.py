@@ -47,13 +47,14 @@ def grid():
 def start(grid, study, storage, *settings):
     words = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "-m", "study", "run", str(study), "--address", grid.address, "--storage", str(storage)]
-    return subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process, storage):
+def finish(process, storage, *said):
     """Records of the finished study by where they ran: {(node, process, devices): [records]}."""
-    _, error = process.communicate(timeout=LIMIT_S)
+    out, error = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0 and "Traceback" not in error, error
+    assert len(out.splitlines()) == 1 and all(words in error for words in said), out + error
     found = defaultdict(list)
     for record in Ledger(str(storage), "spread").read_all().values():
         place = json.loads(record.note)
@@ -102,13 +103,13 @@ def test_more_than_any_node_has_is_refused(grid, study, tmp_path):
 
 def test_one_node_joins_and_one_dies_during_a_study(grid, study, tmp_path):
     """The three workers that there are wait for a fourth, which only the new node can give."""
-    process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.meet=4")
+    process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.meet=4", "trainable.trial_s=0.3")
     wait_for(lambda: len(list(tmp_path.glob("meeting/*"))) == 3, LIMIT_S)
     dies = max(grid.worker_nodes, key=lambda node: node.node_id)
     joined = join(grid, num_cpus=1)
     wait_for(lambda: len(list(tmp_path.glob("trials/*.json"))) >= 5, LIMIT_S)
     grid.remove_node(dies, allow_graceful=False)
-    found = finish(process, tmp_path)
+    found = finish(process, tmp_path, "node gone: ", "3 remain")
     assert sorted(r.id for records in found.values() for r in records) == planned(study)
     assert all(r.state == "done" for records in found.values() for r in records)
     assert joined.node_id in {node for node, *_ in found}

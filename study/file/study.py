@@ -187,6 +187,11 @@ class StudyConfig(Settings):
                 )
 
     @property
+    def searched(self) -> tuple[str, ...]:
+        """The scores that a search looks at; none where nothing is searched."""
+        return (f"val_{self.metric}",) if self.designs.search else ()
+
+    @property
     def all_measures(self) -> tuple[str, ...]:
         """The measures of every trial, each once."""
         return tuple(dict.fromkeys((*ALWAYS, *self.measures)))

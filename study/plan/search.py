@@ -31,7 +31,6 @@ class LossSearch:
         assert config.designs.search
         self.settings: Search = config.designs.search
         self.planner, self.loss, self.group = planner, loss, group
-        self.metric = f"val_{config.metric}"
         width = self.settings.seeds_per_group
         self.seeds = config.seeds[group * width : (group + 1) * width]
         seed = zlib.crc32(f"{self.settings.seed} {loss.label} {group}".encode())
@@ -110,7 +109,7 @@ class Searches:
         search = planner.config.designs.search
         losses = [loss for loss in planner.config.losses if planner.config.axes(loss).parameters] if search else []
         groups = search.groups if search else 0
-        self.metric = f"val_{planner.config.metric}"
+        self.scores = planner.config.searched
         self.members = [LossSearch(planner, loss, group) for loss in losses for group in range(groups)]
         self.waiting: dict[str, LossSearch] = {}
         self.trials: dict[str, Trial] = {}
@@ -130,7 +129,7 @@ class Searches:
         return self._advance(member, known) if self._tell(member, trial_id, known[trial_id]) else []
 
     def _tell(self, member: LossSearch, trial_id: str, known: Known) -> bool:
-        return member.tell(known.state, known.scores.get(self.metric), trial_id)
+        return member.tell(known.state, known.scores.get(self.scores[0]), trial_id)
 
     def _advance(self, member: LossSearch, known: Mapping[str, Known]) -> list[Trial]:
         while trials := member.ask():

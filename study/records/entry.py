@@ -1,5 +1,6 @@
 """The little of a record that planning, searching and counting need: a study of a million trials fits into memory."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from sys import intern
 
@@ -8,7 +9,7 @@ from study.records.record import TrialRecord
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`identity` is that of data and trainable; `scores` are the metrics on validation; `reason` why a trial failed."""
+    """`identity` is that of data and trainable; `scores` are metrics, those asked for; `reason` why a trial failed."""
 
     id: str
     label: str
@@ -20,8 +21,8 @@ class Entry:
     reason: str
 
     @classmethod
-    def of(cls, record: TrialRecord) -> "Entry":
-        """The entry of a record."""
+    def of(cls, record: TrialRecord, scores: Collection[str] = ()) -> "Entry":
+        """The entry of a record, with the named scores."""
         trial = record.trial
         return cls(
             id=record.id,
@@ -29,7 +30,7 @@ class Entry:
             design=intern(trial.design),
             state=intern(record.state),
             identity=intern(trial.identity),
-            scores={intern(name): value for name, value in record.metrics.items() if name.startswith("val_")},
+            scores={name: record.metrics[name] for name in scores if name in record.metrics},
             wall_s=record.wall_s,
             reason=reason_of(record.note or "") if record.state == "failed" else "",
         )

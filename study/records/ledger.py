@@ -107,11 +107,12 @@ class Ledger:
         """The record of a trial that was just recorded; None when there is none (or it cannot be read)."""
         return self._loose(trial_id)
 
-    def entries(self) -> dict[str, Entry]:
-        """What is recorded, by trial id in order, in short. Records that cannot be read are listed in `damaged`."""
+    def entries(self, scores: Collection[str] = ()) -> dict[str, Entry]:
+        """What is recorded, by trial id in order, in short, with the named scores. Records that cannot be read are
+        listed in `damaged`."""
         self.damaged = []
-        loose = {record.id: Entry.of(record) for record in self._read_loose()}
-        closed = {e.id: e for _, content in self._read_packed() for e in packed.entries(content)}
+        loose = {record.id: Entry.of(record, scores) for record in self._read_loose()}
+        closed = {e.id: e for _, content in self._read_packed() for e in packed.entries(content, scores)}
         return dict(sorted((loose | closed).items()))
 
     def records(self) -> Iterator[TrialRecord]:

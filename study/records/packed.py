@@ -7,7 +7,8 @@ named by its number and the hash of its contents, and never changes.
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from sys import intern
 from typing import Any
 
 from study.records.entry import Entry
@@ -26,7 +27,7 @@ def packed(records: Iterable[TrialRecord]) -> bytes:
 
     rows = []
     for record in records:
-        entry = Entry.of(record)
+        entry = Entry.of(record, [name for name in record.metrics if name.startswith("val_")])
         columns = {name: getattr(entry, name) for name in Entry.__slots__} | {"scores": json.dumps(entry.scores)}
         rows.append(columns | {"record": json.dumps(record.to_json(), allow_nan=False)})
     buffer = io.BytesIO()
@@ -44,13 +45,22 @@ def whole(name: str, content: bytes) -> bool:
     return name.rpartition("/")[2].removesuffix(".parquet").rpartition("-")[2] == _hash(content)
 
 
-def entries(content: bytes) -> list[Entry]:
-    """The entries of a whole file."""
+def entries(content: bytes, scores: Collection[str] = ()) -> list[Entry]:
+    """The entries of a whole file, with the named scores."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(io.BytesIO(content), columns=list(Entry.__slots__)).to_pylist()
-    scores = _all(row["scores"] for row in rows)
-    return [Entry(**row | {"scores": score}) for row, score in zip(rows, scores, strict=True)]
+    columns = [name for name in Entry.__slots__ if scores or name != "scores"]
+    rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
+    found = [_repeated(row) | {"scores": {}} for row in rows]
+    if scores:
+        for entry, known in zip(found, _all(row["scores"] for row in rows), strict=True):
+            entry["scores"] = {name: known[name] for name in scores if name in known}
+    return [Entry(**entry) for entry in found]
+
+
+def _repeated(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose words, but for its id, are kept once however many rows have them."""
+    return {name: intern(value) if isinstance(value, str) and name != "id" else value for name, value in row.items()}
 
 
 def records(content: bytes) -> Iterator[TrialRecord]:

@@ -9,17 +9,18 @@ import logging
 import math
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from study.errors import EXIT_CLUSTER, ClusterError, UserError
+from study.errors import EXIT_CLUSTER, ClusterError
 from study.records.ledger import TUNE
+from study.run.address import check_reachable
+from study.run.nodes import Nodes
 from study.run.supervisor import USUAL_FOLDERS, short_folder
 from study.run.watchdog import Watchdog, last_words
 from study.run.worker import Context, Pack, Report, execute
@@ -48,7 +49,6 @@ T = TypeVar("T")
 START_LIMIT_S = 180.0
 LONGEST_FOLDER = 32
 """Of the 107 bytes that a socket's name may have, our temporary folder takes 11 and Ray's own 64."""
-CONNECT_TIMEOUT_S = 10
 ANSWER_LIMIT_S = 20
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
 EPSILON = 1e-6
@@ -124,6 +124,7 @@ class RayRunner:
     """Workers on this machine, or on the cluster at `address`. Ray starts on a thread while the driver gets ready."""
 
     fail: Callable[[Exception], None]
+    say: Callable[[str], None]
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class RayRunner:
     ) -> None:
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
         self.wanted, self.custom = workers, custom or {}
-        self.starter = ThreadPoolExecutor(1)
+        self.starter, self.quiet = ThreadPoolExecutor(1), ExitStack()
         if (folder := short_folder(LONGEST_FOLDER)) is None:
             raise ClusterError(
                 f"Ray's sockets need a temporary folder whose path has at most {LONGEST_FOLDER} characters, and "
@@ -147,6 +148,8 @@ class RayRunner:
         self.temporary = tempfile.TemporaryDirectory(prefix="ek", dir=folder, ignore_cleanup_errors=True)
 
     def __enter__(self) -> "RayRunner":
+        nowhere = self.quiet.enter_context(open(os.devnull, "w"))  # for Ray's thirty lines on a node that died
+        self.quiet.enter_context(redirect_stdout(nowhere))
         self.started: Future[int] = self.starter.submit(self._start)
         return self
 
@@ -157,6 +160,7 @@ class RayRunner:
         """Give the workers back; a local Ray ends."""
         self.starter.shutdown(wait=True)
         ray.shutdown()
+        self.quiet.close()
         self.temporary.cleanup()
 
     @property
@@ -172,7 +176,7 @@ class RayRunner:
             last_words(f"Ray cluster {where}: did not start within {START_LIMIT_S:g} s; run again", EXIT_CLUSTER)
 
     def _start(self) -> int:
-        _check_reachable(self.address)
+        check_reachable(self.address)
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         local: dict[str, Any] = {}
         if self.address is None:
@@ -227,7 +231,7 @@ class RayRunner:
     def everywhere(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Run `function` once on every node, beside its workers; a node that does not answer soon is left out."""
         task, asked = ray.remote(num_cpus=0, max_retries=0)(function), []
-        for node in (node["NodeID"] for node in ray.nodes() if node["Alive"]):
+        for node in _alive():
             there = NodeAffinitySchedulingStrategy(node, soft=False)
             asked.append(task.options(scheduling_strategy=there).remote(*arguments))
         answers = []
@@ -254,7 +258,10 @@ class RayRunner:
             run_config=tune.RunConfig(name="tune", storage_path=folder, verbose=0),
         )
         try:
-            with Watchdog(ray.get_runtime_context().gcs_address, self.fail):
+            with (
+                Watchdog(ray.get_runtime_context().gcs_address, self.fail),
+                Nodes(_alive, self.say),
+            ):
                 tuner.fit()
         finally:
             if "://" not in folder:
@@ -267,24 +274,13 @@ class RayRunner:
         return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/{TUNE}"
 
 
+def _alive() -> dict[str, str]:
+    """The addresses of the nodes that are alive, by id."""
+    return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+
+
 def _listed(amounts: dict[str, float]) -> str:
     return ", ".join(f"{amount:g} {name}" for name, amount in amounts.items())
-
-
-def _check_reachable(address: str | None) -> None:
-    """Ray itself tries for minutes to reach a head node that is not there."""
-    if address and address.startswith("ray://"):
-        raise UserError(
-            f"--address {address}: the driver runs on a node of the cluster, not outside; there, give --address auto "
-            "(evenkeel submit brings a study to the head)"
-        )
-    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise ClusterError(f"Ray cluster {address}: cannot be reached ({error}); is the head node up?") from error
 
 
 def _caught(function: Callable[..., T], *arguments: object) -> tuple[T | None, Exception | None]:

@@ -68,6 +68,7 @@ def context_of(config: StudyConfig, storage: Storage, python_path: tuple[str, ..
         memory_gib=config.resources.memory_gib,
         python_path=list(python_path),
         measures=config.all_measures,
+        scores=config.searched,
     )
 
 
@@ -151,7 +152,7 @@ class Run:
         for odd in _odd(self.config):
             self.display.say(f"data: {odd}")
         with make_runner(str(self.storage)) as runner:
-            runner.fail = self.signals.fail
+            runner.fail, runner.say = self.signals.fail, self.display.say
             self.display.say("checking data and features")
             facts = _facts(self.config, context, runner, self.display)
             if facts.get("skipped"):
@@ -165,7 +166,7 @@ class Run:
                         feed = self._feed(tracker)
                         if feed.over or self._drive(feed, runner, context).stopping:
                             break
-                        self.entries = healed(self.ledger, self.display.say)
+                        self.entries = healed(self.ledger, self.config.searched, self.display.say)
             finally:
                 self.display.end()
         if feed and feed.full:

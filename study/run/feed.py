@@ -109,7 +109,7 @@ class Feed:
         return self.planned.popleft() if self.planned else None
 
     def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:
-        searched = [self.searches.metric] if self.searches else []
+        searched = self.searches.scores if self.searches else ()
         self.known[trial_id] = Known(state, {name: scores.get(name) for name in searched})
         if state != "failed":
             self.start = None

@@ -49,15 +49,19 @@ class Heartbeat(Background):
 
 def at_work(flying: dict[int, Pack], since: dict[int, float], now: float, hosts: list[Host]) -> str:
     """`2 packs at work: 64 ral, seed 3, on left, for 0:12:30; 20 bce, 44 apl, seed 4, on right, for 0:01:10`; the
-    oldest first, and of several hosts which one."""
+    oldest first, of several hosts which one, and how many packs no host has: they wait for room."""
     packs, several = list(flying.values()), len({host.name for host in hosts}) > 1
-    where = {number: f", on {host.name}" for host in hosts for number in host.packs if several}
+    found = {number: host.name for host in hosts for number in host.packs}
+    where = {number: f", on {name}" for number, name in found.items() if several}
+    waiting = len([number for number in flying if number not in found]) if hosts else 0
+    num = len(packs) - waiting
+    heading = f"{num} pack{'s' * (num != 1)} at work" + (f", {waiting} seen on no node" if waiting else "")
     shown = [
         f"{_words(pack)}{where.get(pack.number, '')}, for {_span(now - since.get(pack.number, now))}"
         for pack in packs[:MOST]
     ]
     more = [f"{len(packs) - MOST} more"] if len(packs) > MOST else []
-    return f"{len(packs)} pack{'s' * (len(packs) != 1)} at work: {'; '.join([*shown, *more])}"
+    return f"{heading}: {'; '.join([*shown, *more])}"
 
 
 def _words(pack: Pack) -> str:

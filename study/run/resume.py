@@ -1,7 +1,7 @@
 """What a study has already: damaged records set aside, records of a former study found, completeness counted."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from study.errors import UserError
@@ -14,9 +14,10 @@ from trainables import Trial
 Say = Callable[[str], None]
 
 
-def healed(ledger: Ledger, say: Say) -> dict[str, Entry]:
-    """All entries; records that cannot be read are set aside with one message, so that their trials run again."""
-    entries = ledger.entries()
+def healed(ledger: Ledger, scores: Collection[str], say: Say) -> dict[str, Entry]:
+    """All entries with the named scores; records that cannot be read are set aside with one message, so that their
+    trials run again."""
+    entries = ledger.entries(scores)
     if damaged := ledger.damaged:
         ledger.set_aside(damaged)
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
@@ -24,7 +25,7 @@ def healed(ledger: Ledger, say: Say) -> dict[str, Entry]:
             f"{ledger.storage}/{damaged[0].name}: cannot be read ({damaged[0].why}){more}; moved to set-aside/, what "
             "it recorded runs again"
         )
-        entries = ledger.entries()
+        entries = ledger.entries(scores)
     return entries
 
 
@@ -37,7 +38,7 @@ def usable(
     or, when the change is accepted, moves them to `retired/`. `config` stands in for a study.json that is lost: trials
     are known by what decided them.
     """
-    entries = healed(ledger, say)
+    entries = healed(ledger, planner.config.searched, say)
     before = ledger.read_study()
     if before is None and entries:
         say(f"{ledger.storage}/study.json: lost or not readable; made again from the study file")

@@ -28,6 +28,8 @@ class Runner(Protocol):
 
     fail: Callable[[Exception], None]
     """Set by the engine: ends the run with an error, from any thread."""
+    say: Callable[[str], None]
+    """Set by the engine: tells the user, from any thread."""
 
     @property
     def workers(self) -> int: ...

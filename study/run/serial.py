@@ -14,6 +14,7 @@ class SerialRunner:
 
     workers = 1
     fail: Callable[[Exception], None]
+    say: Callable[[str], None]
 
     def __enter__(self) -> "SerialRunner":
         return self

@@ -1,5 +1,6 @@
 """What a run shows in MLflow besides its trials, as they come and at its end. It needs pandas, but no trial waits."""
 
+import gc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def summarize(tracker: Tracker, ledger: Ledger) -> None:
     from study.records.table import table_from_ledger
 
     tracker.summarize(summaries(table_from_ledger(Ledger(ledger.storage, ledger.study))))  # perhaps beside its reader
+    gc.collect()  # tables hang in circles, and among so many objects that stay the collector rarely looks
 
 
 def show(tracker: Tracker, uri: TrackingUri, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say) -> None:

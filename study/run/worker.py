@@ -47,6 +47,8 @@ class Context:
     memory_gib: float | None = None
     python_path: list[str] = field(default_factory=list)
     measures: tuple[str, ...] = ALWAYS
+    scores: tuple[str, ...] = ()
+    """Which of a trial's metrics the driver hears: a search needs them before the record is read."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Pack:
 
 @dataclass(frozen=True)
 class Report:
-    """What the driver hears of a pack: state and validation scores by trial id, or the error that ended it.
+    """What the driver hears of a pack: state and wanted scores by trial id, or the error that ended it.
 
     `skipped` means that the run was stopping before the pack began; `full` is the one line of a place that cannot be
     written: no other pack would fare better.
@@ -90,7 +92,7 @@ def execute(pack: Pack, context: Context) -> Report:
         with at_work(Path(context.cache), context.storage, pack.number):
             for record in _records(pack, context):
                 report.states[record.id] = record.state
-                report.scores[record.id] = {key: v for key, v in record.metrics.items() if key.startswith("val_")}
+                report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
     except StorageError as error:
         return Report(report.states, report.scores, full=str(error))
     except OSError as error:

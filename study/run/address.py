@@ -1,0 +1,23 @@
+"""What `--address` names: a cluster whose head answers. Asked before Ray is, which tries for minutes."""
+
+import socket
+
+from study.errors import ClusterError, UserError
+
+CONNECT_TIMEOUT_S = 10
+
+
+def check_reachable(address: str | None) -> None:
+    """Raises ClusterError for a head that is not there, UserError for an address that cannot work."""
+    if address and address.startswith("ray://"):
+        raise UserError(
+            f"--address {address}: the driver runs on a node of the cluster, not outside; there, give --address auto "
+            "(evenkeel submit brings a study to the head)"
+        )
+    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise ClusterError(f"Ray cluster {address}: cannot be reached ({error}); is the head node up?") from error
