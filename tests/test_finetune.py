@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tests.test_trainables import SETTINGS, Squares, assert_same, trial
+from trainables import TrainableError
 from trainables.data.facts import DataFacts
 from trainables.finetune.settings import Finetune
 from trainables.finetune.task import Images
@@ -231,6 +232,35 @@ def test_backbones_that_make_no_sense_are_refused(backbone, message):
 def test_unknown_optimisers_are_named(images, tmp_path):
     with pytest.raises(ValueError, match="trainable.optimiser: timm makes no 'adamm'"):
         course(images, tmp_path, optimiser="adamm")
+
+
+VIT = {"name": "vit_tiny_patch16_224", "model_args": {"img_size": 16, "depth": 1}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": {"name": "resnet19"}}, "timm has no model 'resnet19'; did you mean"),
+        (
+            {"backbone": {"name": "vit_tiny_patch16_224", "model_args": {"depth": 1}}},
+            "image_size 16 does not fit .* 224",
+        ),
+        ({"backbone": VIT}, r"measures: resolution shows the model images of 24 pixels.*leave it out, or"),
+        ({"augment": {"jitter": 0.2}}, "augment.jitter: needs colour images"),
+        ({"optimiser": "sgdd"}, "timm makes no 'sgdd'"),
+    ],
+)
+def test_what_would_fail_in_every_trial_is_said_before_any(settings, message):
+    worker = FinetuneWorker(Finetune.model_validate(SETTINGS["finetune"] | settings), ("headline", "resolution"))
+    with pytest.raises(TrainableError, match=message):
+        worker.prepare(Squares(), Path(), "cpu")
+
+
+def test_a_transformer_that_takes_any_size_may_be_measured_at_others():
+    any_size = {
+        "backbone": VIT | {"model_args": VIT["model_args"] | {"dynamic_img_size": True, "dynamic_img_pad": True}}
+    }
+    FinetuneWorker(Finetune.model_validate(SETTINGS["finetune"] | any_size), ("resolution",)).prepare(Squares(), Path())
 
 
 def test_seeds_of_steps_are_apart():

@@ -313,3 +313,17 @@ def test_balanced_scenes_show_no_digit_of_validation_or_test():
     assert images.shape == (300, 32, 32, 1) and targets.sum(0).min() > 0.5 * targets.sum(0).max()
     again, _ = digits.balanced_scenes(300)
     assert np.array_equal(images, again)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"depth": 1}, "image_size 32 does not fit vit_tiny_patch16_224, which takes 224"),
+        ({"depth": 1, "img_size": 32}, "measures: resolution shows the model images of 48 pixels"),
+    ],
+)
+def test_a_size_that_does_not_fit_is_said_before_any_trial(arguments, message, tmp_path):
+    image = {"name": "vit_tiny_patch16_224", "model_args": arguments}
+    settings = LmClip.model_validate(SETTINGS | {"model": SETTINGS["model"] | {"image": image}})
+    with pytest.raises(TrainableError, match=message):
+        settings.worker(("headline", "resolution")).prepare(DATA, tmp_path)

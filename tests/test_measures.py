@@ -26,6 +26,7 @@ class Known:
         self.folder, self.pixels = folder, torch.rand(N, 1, S, S, dtype=torch.float64)
         self.targets = torch.zeros(N, C, dtype=torch.float64)
         self.targets[torch.arange(N), torch.randint(C, (N,))] = 1
+        self.told = torch.ones(N, C, dtype=torch.bool)
 
     def num_rows(self, split):
         return N
@@ -35,6 +36,9 @@ class Known:
 
     def labels(self, split, rows):
         return self.targets[rows]
+
+    def known(self, split, rows):
+        return self.told[rows]
 
     def normalised(self, images):
         return 2 * images - 1
@@ -198,9 +202,11 @@ def test_gradient_norms_of_a_batch(of_model):
     trained, rows = of_model.trained, torch.arange(20)
     wanted = torch.ones(2, C, dtype=torch.bool)
     wanted[1, 2] = False
+    trained.told[3:9, 0] = False  # an unknown label, whose target is 0, is no negative
     norms = of_batch(trained, rows, wanted)
     y = trained.targets[rows]
-    for at, side in enumerate((y > 0.5, y < 0.5)):
+    known = trained.told[rows]
+    for at, side in enumerate(((y > 0.5) & known, (y < 0.5) & known)):
         for c in range(C):
             trained.module.zero_grad()
             x = trained.module(trained.normalised(trained.pixels[rows]))[:, c]
@@ -352,3 +358,61 @@ def test_gradcam_of_a_known_model(of_model):
     expected = torch.relu((slope.mean((2, 3), keepdim=True) * activation).sum(1))[0].detach().numpy()
     expected = (expected - expected.min()) / (1e-7 + (expected - expected.min()).max())
     np.testing.assert_allclose(cams(module, module[0], x, [2])[0], expected, atol=1e-4)
+
+
+class Tokens(nn.Module):
+    """Patches of 4 x 4 pixels as tokens after one that is none; logits are linear in the mean of the patches."""
+
+    def __init__(self, dimension=6):
+        super().__init__()
+        self.patches = nn.Conv2d(1, dimension, 4, 4)
+        self.norm1 = nn.LayerNorm(dimension)
+        self.head = nn.Linear(dimension, C)
+
+    def forward(self, images):
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        tokens = self.norm1(torch.cat([tokens.mean(1, keepdim=True), tokens], 1))
+        return self.head(tokens[:, 1:].mean(1))
+
+
+def test_gradcam_of_a_known_transformer():
+    """The slope of a logit at every patch is its row of the head by the number of patches."""
+    from trainables.measures.gradcam import cams, mapped_layer
+
+    torch.manual_seed(0)
+    module, images = Tokens().eval(), torch.rand(2, 1, 16, 16)
+    assert mapped_layer(module) is module.norm1
+    with torch.no_grad():
+        tokens = module.norm1(module.patches(images).flatten(2).transpose(1, 2))
+        expected = torch.relu(tokens @ module.head.weight[2]).reshape(2, 4, 4).numpy()
+    found = cams(module, module.norm1, images, [2, 2])
+    for map_, wanted in zip(found, expected, strict=True):
+        # Centres of patches, off the corners, are not touched by enlarging.
+        coarse = map_.reshape(4, 4, 4, 4).mean((1, 3))
+        assert np.corrcoef(coarse.ravel(), wanted.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("test_resnet", nn.Conv2d),
+        ("test_convnext", nn.Conv2d),
+        ("mobilenetv2_035", nn.Conv2d),
+        ("test_vit", nn.LayerNorm),
+        ("swin_tiny_patch4_window7_224", nn.LayerNorm),
+    ],
+)
+def test_maps_are_taken_where_places_are_still_told_apart(name, last):
+    from trainables.measures.gradcam import cams, mapped_layer
+    from trainables.models.torchvision_pair import import_torchvision
+
+    import_torchvision()
+    import timm
+
+    size = 224 if "swin" in name else 160
+    arguments = {"depths": (1, 1, 1, 1)} if "swin" in name else {}
+    module = timm.create_model(name, num_classes=C, **arguments).eval()
+    layer = mapped_layer(module)
+    assert isinstance(layer, last) and getattr(layer, "in_channels", 0) != 3
+    (found,) = cams(module, layer, torch.rand(1, 3, size, size), [1])
+    assert found.shape == (size, size) and found.min() >= 0 and found.max() <= 1

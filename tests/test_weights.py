@@ -210,14 +210,14 @@ def test_the_size_that_a_model_takes_is_said():
     with pytest.raises(
         TrainableError, match=r"image_size 32 does not fit vit_tiny_patch16_224, which takes 224; set it"
     ):
-        check_size(build(backbone, 3, "cpu"), backbone, 32)
+        check_size(build(backbone, 3, "cpu").module, backbone, 3, 32)
     clip = Backbone(library="open_clip", name="ViT-S-32-alt")
     with pytest.raises(TrainableError, match=r"ViT-S-32-alt, which takes 224; set it, or .*{force_image_size: 32}"):
-        check_size(build(clip, 3, "cpu"), clip, 32)
+        check_size(build(clip, 3, "cpu").module, clip, 3, 32)
     larger = Backbone(library="open_clip", name="ViT-S-32-alt", model_args={"force_image_size": 64})
-    check_size(build(larger, 3, "cpu"), larger, 64)
+    check_size(build(larger, 3, "cpu").module, larger, 3, 64)
     other = Backbone(name="vit_tiny_patch16_224", model_args={"depth": 1, "img_size": 32})
-    check_size(build(other, 3, "cpu"), other, 32)
+    check_size(build(other, 3, "cpu").module, other, 3, 32)
 
 
 def test_a_hub_that_is_not_there_is_said_at_once(monkeypatch):

@@ -1,6 +1,6 @@
 """The model of a trial: timm's, with a classifier that starts at the training frequencies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -8,11 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from trainables.data.image_set import ImageSet
 from trainables.finetune.settings import Finetune
 from trainables.finetune.task import Task
+from trainables.loop.augment import augmentation
 from trainables.losses import Loss
-from trainables.models.build import ImageModel, build
-from trainables.models.training import classifier_of, with_classifier
+from trainables.measures.resolution import check_sizes
+from trainables.models.build import ImageModel, build, check_size
+from trainables.models.training import classifier_of, optimiser_of, set_rate, with_classifier
+from trainables.models.warm_start import seeded
 
 
 def build_model(settings: Finetune, task: Task, seed: int) -> ImageModel:
@@ -28,6 +32,19 @@ def build_model(settings: Finetune, task: Task, seed: int) -> ImageModel:
     if settings.channels_last:
         model.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+def try_out(settings: Finetune, images: ImageSet, measures: Sequence[str]) -> None:
+    """Make what a trial makes, on the CPU, and show it an empty image. Raises TrainableError for what cannot be."""
+    channels, size = images.images.shape[-1], settings.image_size
+    with seeded(0):
+        module = build(settings.backbone, channels, "cpu").module
+    check_size(module, settings.backbone, channels, size)
+    with_classifier(module, len(images.classes))
+    if "resolution" in measures:
+        check_sizes(module, channels, size)
+    set_rate(optimiser_of(module, settings), settings, steps_per_epoch=1)
+    augmentation(settings.augment, channels, size)
 
 
 def training_mode(module: nn.Module, freeze_batch_norm: bool) -> None:
@@ -58,6 +75,10 @@ class TrainedModel:
 
     def labels(self, split: str, rows: Tensor) -> Tensor:
         return self.task.targets[split][rows]
+
+    def known(self, split: str, rows: Tensor) -> Tensor:
+        told = self.task.known.get(split)
+        return torch.ones_like(self.labels(split, rows), dtype=torch.bool) if told is None else told[rows]
 
     def normalised(self, images: Tensor) -> Tensor:
         return (images - self.model.mean) / self.model.std

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trainables.base import Result
 from trainables.data.image_set import DataSet
-from trainables.finetune.model import TrainedModel, build_model, training_mode
+from trainables.finetune.model import TrainedModel, build_model, training_mode, try_out
 from trainables.finetune.settings import Finetune
 from trainables.finetune.task import Images, Task
 from trainables.fused import means, path_of
@@ -41,8 +41,10 @@ class FinetuneWorker:
     measures: tuple[str, ...] = ALWAYS
 
     def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> Images:
-        """The decoded images."""
-        return Images.of(self.settings, data, cache, device)
+        """The decoded images. Raises TrainableError for what would fail in every trial."""
+        images = Images.of(self.settings, data, cache, device)
+        try_out(self.settings, images.images, self.measures)
+        return images
 
     def bytes_per_trial(self, prepared: Images) -> int:
         """Trials follow each other: one more in a pack needs no memory."""

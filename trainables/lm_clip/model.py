@@ -58,6 +58,7 @@ class TrainedClip:
     stored: ImageArray
     rows: dict[str, np.ndarray]
     targets: dict[str, Tensor]
+    told: dict[str, Tensor]
     loss: Loss
     scores: Callable[[Tensor], Tensor]
     folder: Path
@@ -75,6 +76,10 @@ class TrainedClip:
 
     def labels(self, split: str, rows: Tensor) -> Tensor:
         return self.targets[split][rows]
+
+    def known(self, split: str, rows: Tensor) -> Tensor:
+        told = self.told.get(split)
+        return torch.ones_like(self.labels(split, rows), dtype=torch.bool) if told is None else told[rows]
 
     def normalised(self, images: Tensor) -> Tensor:
         return self.model.normalised(images)

@@ -28,6 +28,7 @@ from trainables.losses import Loss
 from trainables.losses.packing import stack_losses
 from trainables.measures import ALWAYS, Evidence
 from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from trainables.measures.resolution import check_sizes
 from trainables.measures.scores import UNKNOWN, average_precision
 from trainables.models.clip_store import ClipStore
 from trainables.trial import Trial
@@ -43,7 +44,9 @@ class LmClipWorker:
     def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> ClipStore:
         """Decoded images and the model of the first seed, made on first use."""
         store = self.settings.store(data, cache, device)
-        store.model(0)
+        model = store.model(0)
+        if "resolution" in self.measures:
+            check_sizes(model.module.visual, 3, self.settings.image_size)
         return store
 
     def bytes_per_trial(self, prepared: ClipStore) -> int:
@@ -140,7 +143,7 @@ class Run:
             logits={name: found[None] for name, found in logits.items()},
             embeddings={name: found[None] for name, found in embeddings.items()},
             trained=TrainedClip(
-                self.model, self.texts, images, self.rows, self.targets, self.loss, self._scores, folder
+                self.model, self.texts, images, self.rows, self.targets, self.known, self.loss, self._scores, folder
             ),
         )
 

@@ -50,7 +50,11 @@ class Trained(Protocol):
         ...
 
     def labels(self, split: str, rows: "Tensor") -> "Tensor":
-        """Targets [B, C] of rows."""
+        """Targets [B, C] of rows; 0 where a label is not known."""
+        ...
+
+    def known(self, split: str, rows: "Tensor") -> "Tensor":
+        """Which labels of rows are known, [B, C] bool."""
         ...
 
     def normalised(self, images: "Tensor") -> "Tensor":

@@ -1,6 +1,7 @@
 """Where the model looks: Grad-CAM of a few test images (RAL Fig. 3), as a picture of the record."""
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import TYPE_CHECKING
 
 from trainables.measures.base import Column, Evidence, Measured, Needs
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 class GradCam:
     """A test image of up to eight classes, frequent to rare, beside the map of that class: `gradcam.jpg`.
 
-    Maps (Selvaraju et al. 2017) are taken at the last convolution; a model without one has none.
+    Maps (Selvaraju et al. 2017) are taken at the last convolution, those of a transformer at the tokens that enter its
+    last block; a model with neither has none.
     """
 
     needs: Needs = "model"
@@ -28,7 +30,7 @@ class GradCam:
 
         trained = evidence.trained
         assert trained is not None
-        layer, (rows, classes) = last_convolution(trained.module), chosen(evidence)
+        layer, (rows, classes) = mapped_layer(trained.module), chosen(evidence)
         if layer is None or not classes:
             return Measured()
         pixels = trained.images("test", rows)
@@ -44,12 +46,25 @@ def _title(names: tuple[str, ...], c: int) -> str:
     return names[c] if names and names[c].isascii() else f"class {c}"
 
 
-def last_convolution(module: "nn.Module") -> "nn.Module | None":
-    """The last two-dimensional convolution of a model, or None."""
+def mapped_layer(module: "nn.Module") -> "nn.Module | None":
+    """Where maps are taken: the last convolution, or the first norm of the last block when that one cuts patches."""
     from torch import nn
 
-    found = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
-    return found[-1] if found else None
+    named = list(module.named_modules())
+    tower = [part for name, part in named if "visual." in name] or [part for _, part in named]
+    last = next((part for part in reversed(tower) if isinstance(part, nn.Conv2d)), None)
+    if last is None or last.kernel_size == (1, 1) or last.kernel_size != last.stride:
+        return last
+    norms = [part for name, part in named if name.endswith(("norm1", "ln_1")) and part in tower]
+    return norms[-1] if norms else last
+
+
+def as_picture(activation: "Tensor") -> "Tensor":
+    """Channels [B, D, h, w] of tokens [B, T, D] (those before the square of patches are left out) or [B, h, w, D]."""
+    if activation.ndim == 3:
+        side = isqrt(activation.shape[1])
+        activation = activation[:, -side * side :].unflatten(1, (side, side))
+    return activation.movedim(-1, 1)
 
 
 def cams(module: "nn.Module", layer: "nn.Module", images: "Tensor", classes: list[int]) -> "np.ndarray":
@@ -62,7 +77,8 @@ def cams(module: "nn.Module", layer: "nn.Module", images: "Tensor", classes: lis
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    with torch.enable_grad(), GradCAM(model=module, target_layers=[layer]) as cam:
+    reshape = as_picture if isinstance(layer, torch.nn.LayerNorm) else None
+    with torch.enable_grad(), GradCAM(model=module, target_layers=[layer], reshape_transform=reshape) as cam:
         return cam(input_tensor=images.clone().requires_grad_(), targets=[ClassifierOutputTarget(c) for c in classes])
 
 

@@ -41,8 +41,7 @@ class Gradients:
         order = torch.randperm(trained.num_rows("train"), generator=torch.Generator().manual_seed(0))
         totals, an_entry, seen = torch.zeros(3, 2, evidence.targets["test"].shape[1], dtype=torch.float64)
         for rows in order.split(BATCH):
-            positive = trained.labels("train", rows).cpu() > 0.5
-            counts = torch.stack([positive, ~positive]).sum(1)
+            counts = sides(trained, rows).sum(1).cpu()
             wanted = (counts > 0) & (seen < NUM_BATCHES)
             if wanted.any():
                 norms = of_batch(trained, rows, wanted)
@@ -57,6 +56,14 @@ class Gradients:
         return Measured(by_group(per_class, evidence.groups), per_class, files={"gradients": str(path)})
 
 
+def sides(trained: Trained, rows: "Tensor") -> "Tensor":
+    """Which entries are positives and which negatives, [2, B, C]; those of unknown labels are neither."""
+    import torch
+
+    positive, known = trained.labels("train", rows) > 0.5, trained.known("train", rows)
+    return torch.stack([positive & known, ~positive & known])
+
+
 def of_batch(trained: Trained, rows: "Tensor", wanted: "Tensor") -> "Tensor":
     """Norms [2, C] of positives and negatives, 0 where they are not `wanted` [2, C]."""
     import torch
@@ -66,7 +73,7 @@ def of_batch(trained: Trained, rows: "Tensor", wanted: "Tensor") -> "Tensor":
         losses = trained.losses(trained.module(trained.normalised(trained.images("train", rows))).float(), targets)
         weights = [p for p in trained.module.parameters() if p.requires_grad]
         norms = torch.zeros(wanted.shape, dtype=torch.float64)
-        for at, side in enumerate((targets > 0.5, targets <= 0.5)):
+        for at, side in enumerate(sides(trained, rows)):
             for c in wanted[at].nonzero().flatten().tolist():
                 pulls = torch.autograd.grad(losses[side[:, c], c].sum(), weights, retain_graph=True, allow_unused=True)
                 norms[at, c] = sum(float(p.double().square().sum()) for p in pulls if p is not None) ** 0.5

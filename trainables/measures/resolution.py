@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from trainables.errors import TrainableError
 from trainables.measures.base import Column, Evidence, Measured, Needs
 from trainables.measures.noise import rescored
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 FACTORS = {"x150": 1.5, "x200": 2.0}
 
@@ -38,6 +39,19 @@ class Resolution:
             both = [totals[f"test_resized_{metric}_{part}"] for part in FACTORS]
             totals[f"test_resized_{metric}"] = (both[0] + both[1]) / 2
         return Measured(totals)
+
+
+def check_sizes(module: "nn.Module", channels: int, image_size: int) -> None:
+    """Raises TrainableError when the model does not take images of the sizes at which it would be measured."""
+    from trainables.models.build import misfit
+
+    for size in (int(image_size * factor) for factor in FACTORS.values()):
+        if reason := misfit(module, channels, size):
+            raise TrainableError(
+                f"measures: resolution shows the model images of {size} pixels, which it does not take ({reason}); "
+                "leave it out, or give a model that takes any size (for a transformer of timm model_args: "
+                "{dynamic_img_size: true, dynamic_img_pad: true})"
+            )
 
 
 def enlarged(images: "Tensor", rows: "Tensor", factor: float) -> "Tensor":

@@ -64,21 +64,31 @@ def build(backbone: Backbone, channels: int, device: str) -> ImageModel:
     )
 
 
-def check_size(model: ImageModel, backbone: Backbone, image_size: int) -> None:
+def check_size(module: nn.Module, backbone: Backbone, channels: int, image_size: int) -> None:
     """Try one empty image. Raises TrainableError when the model takes another size."""
-    channels = model.mean.shape[1]
+    reason = misfit(module, channels, image_size)
+    if reason is None:
+        return
+    config = getattr(module, "pretrained_cfg", None) or {}
+    own = getattr(module, "image_size", None)  # open_clip's
+    taken = config["input_size"][-1] if "input_size" in config else own[0] if isinstance(own, tuple) else own
+    argument = "img_size" if backbone.library == "timm" else "force_image_size"
+    raise TrainableError(
+        f"trainable.image_size {image_size} does not fit {backbone.name}"
+        + (f", which takes {taken}; set it, or give model_args: {{{argument}: {image_size}}}" if taken else "")
+        + f" ({reason})"
+    )
+
+
+@torch.inference_mode()
+def misfit(module: nn.Module, channels: int, size: int) -> str | None:
+    """Why a model, in evaluation mode afterwards, does not take an image of this size; None if it does."""
+    weight = next(module.parameters())
     try:
-        model.features(np.zeros((1, image_size, image_size, channels), dtype=np.uint8))
+        module.eval()(torch.zeros(1, channels, size, size, device=weight.device, dtype=weight.dtype))
     except (AssertionError, RuntimeError, ValueError) as error:
-        config = getattr(model.module, "pretrained_cfg", None) or {}
-        own = getattr(model.module, "image_size", None)  # open_clip's
-        taken = config["input_size"][-1] if "input_size" in config else own[0] if isinstance(own, tuple) else own
-        argument = "img_size" if backbone.library == "timm" else "force_image_size"
-        raise TrainableError(
-            f"trainable.image_size {image_size} does not fit {backbone.name}"
-            + (f", which takes {taken}; set it, or give model_args: {{{argument}: {image_size}}}" if taken else "")
-            + f" ({' '.join(str(error).split())[:120]})"
-        ) from error
+        return " ".join(str(error).split())[:120]
+    return None
 
 
 def _per_channel(values: Any, channels: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trainables.data.image_set import ImageArray, batches
 from trainables.errors import TrainableError, nearest
-from trainables.models.build import build_timm
+from trainables.models.build import build_timm, check_size
 from trainables.models.clip_settings import Clip, Normalisation
 from trainables.models.settings import Backbone
 from trainables.models.text import TextEncoder, unit
@@ -102,8 +102,9 @@ def _small(clip: Clip, image: Backbone, image_size: int) -> nn.Module:
     from open_clip.tokenizer import _tokenizer
 
     trunk, mean, std = build_timm(image, 3)
+    check_size(trunk, image, 3, image_size)
     with torch.inference_mode():
-        dimension = trunk.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-1]
+        dimension = trunk(torch.zeros(1, 3, image_size, image_size)).shape[-1]
     towers: dict[str, Any] = {
         "vision_cfg": {"timm_model_name": image.name, "timm_pool": "", "image_size": image_size},
         "text_cfg": clip.text.model_dump() | {"vocab_size": _tokenizer.vocab_size},

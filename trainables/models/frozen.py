@@ -15,9 +15,10 @@ def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: st
 
     Raises TrainableError for an unknown model, weights that do not fit, or non-finite features.
     """
+    *_, size, channels = images.images.shape
     with seeded(seed), all_threads():
-        model = build(backbone, images.images.shape[-1], device)
-        check_size(model, backbone, images.images.shape[1])
+        model = build(backbone, channels, device)
+        check_size(model.module, backbone, channels, size)
         if backbone.warm_start:
             warm_start(model, images.images, images.targets, fitted, backbone.warm_start, images.known, seed)
         features = model.features(images.images)
