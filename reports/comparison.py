@@ -1,96 +1,116 @@
 """Several studies in one page: the same losses on several data sets, as in Fig. 4 of the RAL paper."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from reports.designs import swept, with_metric
-from reports.drawing import Drawing
-from reports.facts import StudyFacts
+from reports.facts import DataFacts, StudyFacts
 from reports.judging import NOT_JUDGED
+from reports.multiples import COLUMNS
 from reports.sections import overview, verdicts
+from reports.style import looks
 from reports.table import facts_of, with_facts
-from reports.words import SIGNED, with_interval
+from reports.words import SIGNED, counted, listed, with_interval
 
 STUDY = "study"
 """The column that tells whose trial it is."""
 
+Studies = dict[str, pd.DataFrame]
+"""Trial tables by name."""
 
-def together(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """All trials in one table under facts that hold for all. Raises ValueError where the studies share no metric."""
-    studies = [facts_of(table) for table in tables]
-    shared = {n: m for n, m in studies[0].measures.items() if all(n in other.measures for other in studies)}
-    metric = next((s.metric for s in studies if s.metric in shared), None)
+
+def by_name(tables: Iterable[pd.DataFrame]) -> Studies:
+    """The tables by the names of their studies, with a number where two have the same."""
+    tables = list(tables)
+    names = [facts_of(table).name for table in tables]
+    times = Counter(names)
+    return {n if times[n] == 1 else f"{n} ({i + 1})": t for i, (n, t) in enumerate(zip(names, tables, strict=True))}
+
+
+def together(studies: Studies) -> pd.DataFrame:
+    """All trials in one table under the facts that hold for all; what differs is said of each study in `trainable`.
+
+    Raises ValueError where the studies share no metric.
+    """
+    facts = {name: facts_of(table) for name, table in studies.items()}
+    first, *others = facts.values()
+    shared = {n: m for n, m in first.measures.items() if all(n in other.measures for other in others)}
+    metric = next((study.metric for study in facts.values() if study.metric in shared), None)
     if metric is None:
-        raise ValueError(f"{', '.join(s.name for s in studies)}: no metric in common")
-    names = _names(studies)
-    rows = pd.concat([t.assign(**{STUDY: n}) for t, n in zip(tables, names, strict=True)], ignore_index=True)
-    facts = replace(
-        studies[0],
-        name=" · ".join(names),
-        description=f"{len(tables)} studies side by side",
+        raise ValueError(f"{', '.join(study.name for study in facts.values())}: no metric in common")
+    rows = pd.concat([table.assign(**{STUDY: name}) for name, table in studies.items()], ignore_index=True)
+    same_seeds = all((o.seeds, o.fresh_seeds) == (first.seeds, first.fresh_seeds) for o in others)
+    whole = replace(
+        first,
+        name=" · ".join(facts),
+        description=f"{len(facts)} studies side by side",
         metric=metric,
         measures=shared,
+        margins={n: m for n, m in first.margins.items() if all(other.margins.get(n) == m for other in others)},
+        former_margins=tuple(former for study in facts.values() for former in study.former_margins),
+        seeds=first.seeds if same_seeds else (),
+        fresh_seeds=first.fresh_seeds if same_seeds else (),
         planned={},
-        losses={label: facts for study in reversed(studies) for label, facts in study.losses.items()},
-        data=replace(studies[0].data, name=", ".join(dict.fromkeys(study.data.name for study in studies))),
-        trainable={n: ", ".join(study.trainable.values()) for n, study in zip(names, studies, strict=True)},
-        former_margins=(),
+        losses={label: loss for study in [*facts.values()][::-1] for label, loss in study.losses.items()},
+        data=DataFacts(", ".join(dict.fromkeys(study.data.name for study in facts.values()))),
+        trainable={name: _words(study, shared) for name, study in facts.items()},
     )
-    return with_facts(rows, facts)
+    return with_facts(rows, whole)
 
 
-def _names(studies: list[StudyFacts]) -> list[str]:
-    """The studies' names, with their number where two have the same."""
-    times = Counter(study.name for study in studies)
-    return [s.name if times[s.name] == 1 else f"{s.name} ({i + 1})" for i, s in enumerate(studies)]
+def _words(study: StudyFacts, metrics: Iterable[str]) -> str:
+    margins = ", ".join(f"{name} {study.margins[name]:g}" for name in metrics if name in study.headlines)
+    trainable = ", ".join(study.trainable.values())
+    return f"{study.data.words}; {counted(len(study.seeds), 'seed')}; margin {margins}; {trainable}"
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class SideBySide(overview.Overview):
     """The opening grid of each study; the frames of a hyperparameter are neighbours, all on one scale."""
 
-    tables: tuple[pd.DataFrame, ...]
-    key: str = "overview"
     title: str = "F1 difference from best, by study"
     question: str = "Does a loss move with its hyperparameters in the same way in every study?"
-
-    @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
-        return []
+    studies: Studies = field(default_factory=dict)
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> overview.Info:
-        metric, found = facts_of(table).metric, []
-        for study, own in zip(_names([facts_of(t) for t in self.tables]), self.tables, strict=True):
+        every, found = facts_of(table), {}
+        for study, own in self.studies.items():
             if swept(own):
-                found.append((study, overview.Overview().compute(with_metric(own, metric), rng)))
-        order = list(dict.fromkeys(name for _, info in found for name in info.frames))
-        frames = {f"{study}: {name}": (name, info) for name in order for study, info in found if name in info.frames}
-        whole = overview.Overview().compute(with_metric(self.tables[0], metric), rng)
-        lines = [
-            line._replace(name=key) for key, (name, info) in frames.items() for line in info.lines if line.name == name
-        ]
-        every = facts_of(table)
-        return whole._replace(
+                found[study] = super().compute(with_metric(own, every.metric), rng)
+        order = dict.fromkeys(name for info in found.values() for name in info.frames)
+        frames = {f"{s}: {name}": (name, i) for name in order for s, i in found.items() if name in i.frames}
+        return overview.Info(
+            title=every.title,
+            margins=[info.margins[0] for _, info in frames.values()],
             frames=list(frames),
             symbols={key: info.symbols[name] for key, (name, info) in frames.items()},
             log={key: info.log[name] for key, (name, info) in frames.items()},
-            lines=lines,
-            looks=overview.looks(every.losses),
-            leading=list(dict.fromkeys(loss for _, info in found for loss in info.leading)) or list(every.losses),
+            lines=[
+                line._replace(name=key)
+                for key, (name, info) in frames.items()
+                for line in info.lines
+                if line.name == name
+            ],
+            looks=looks(every.losses),
+            leading=list(dict.fromkeys(loss for info in found.values() for loss in info.leading)) or list(every.losses),
+            columns=COLUMNS // len(self.studies) * len(self.studies) or COLUMNS,
+            note=_unlike(self.studies),
         )
 
-    def draw(self, info: overview.Info) -> Drawing | None:
-        return overview.Overview().draw(info)
 
-    def rows(self, info: overview.Info) -> None:
-        return None
-
-    def answer(self, info: overview.Info) -> str:
-        return overview.Overview().answer(info)
+def _unlike(studies: Studies) -> str:
+    """A sentence on labels whose loss, default or fixed value is another one in some study."""
+    of_label: dict[str, list[tuple[object, ...]]] = {}
+    for table in studies.values():
+        for label, loss in facts_of(table).losses.items():
+            of_label.setdefault(label, []).append((loss.loss, loss.fixed, loss.defaults))
+    unlike = [label for label, found in of_label.items() if any(one != found[0] for one in found)]
+    return f" Not the same in all studies (another loss, default or fixed value): {listed(unlike)}." if unlike else ""
 
 
 class Cells(NamedTuple):
@@ -104,7 +124,7 @@ class Cells(NamedTuple):
 class SameVerdict:
     """The verdicts of all studies in one table."""
 
-    tables: tuple[pd.DataFrame, ...]
+    studies: Studies
     key: str = "verdicts"
     title: str = "Verdicts, by study"
     question: str = "Is a verdict the same in every study?"
@@ -114,12 +134,11 @@ class SameVerdict:
         return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Cells:
-        metric, studies = facts_of(table).metric, _names([facts_of(t) for t in self.tables])
         cells: dict[tuple[str, str], dict[str, verdicts.Cell]] = {}
-        for study, own in zip(studies, self.tables, strict=True):
-            for key, cell in verdicts.Verdicts().compute(with_metric(own, metric), rng).cells.items():
+        for study, own in self.studies.items():
+            for key, cell in verdicts.Verdicts().compute(with_metric(own, facts_of(table).metric), rng).cells.items():
                 cells.setdefault(key, {})[study] = cell
-        return Cells(studies, cells)
+        return Cells(list(self.studies), cells)
 
     def draw(self, info: Cells) -> None:
         return None

@@ -71,6 +71,14 @@ class DataFacts:
     skipped: str = ""
     """Which rows were left out because their image cannot be had."""
 
+    @property
+    def words(self) -> str:
+        """Classes, rows and groups, as a header says them."""
+        rows = ", ".join(f"{num:,} {name}" for name, num in self.rows.items())
+        skipped = f"; {self.skipped}" if self.skipped else ""
+        groups = ", ".join(f"{len(members)} {name}" for name, members in self.groups.items())
+        return f"{self.name}: {len(self.classes)} classes, {rows}{skipped} ({groups})"
+
 
 @dataclass(frozen=True)
 class StudyFacts:

@@ -20,17 +20,19 @@ TOP, BOTTOM, LINE, ITEM, COLUMN = 50, 36, 22, 90, 190
 """Pixels: above and below all rows, a line of the legend, an entry of the legend, the usual width of a column."""
 
 
-def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, num_entries: int) -> Drawing:
+def multiples(
+    titles: Sequence[str], views: dict[str, str], *, margins: Sequence[float], num_entries: int, columns: int = COLUMNS
+) -> Drawing:
     """Empty frames, one a title; frame i has the axes x{i} and y{i}. `views` maps a view to its title.
 
-    The margin is a stripe in each frame; `num_entries` of the legend need room above.
+    The margin of a frame is its stripe; `num_entries` of the legend need room above; `columns` at most.
     """
     drawn = figure(x_title="", y_title="")
     num, lines = len(titles), 1 + max(title.count("<br>") for title in titles)
-    arrangements = {n: _arrangement(num, n, num_entries, lines) for n in range(1, COLUMNS + 1)}
+    arrangements = {n: _arrangement(num, n, num_entries, lines) for n in range(1, columns + 1)}
     axes = {f"{axis}axis{axis_number(i)}": drawn.layout[f"{axis}axis"] for i in range(num) for axis in "xy"}
     drawn.update_layout(axes | {"meta": {"views": views, "arrangements": arrangements}})
-    for i, title in enumerate(titles):
+    for i, (title, margin) in enumerate(zip(titles, margins, strict=True)):
         x, y = f"x{axis_number(i)}", f"y{axis_number(i)}"
         drawn.update_layout({f"xaxis{x[1:]}": {"anchor": y}, f"yaxis{y[1:]}": {"anchor": x}})
         if i:
@@ -42,7 +44,7 @@ def multiples(titles: Sequence[str], views: dict[str, str], *, margin: float, nu
         domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
         drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
         drawn.add_shape(type="line", y0=0, y1=0, line={"color": FAINT, "width": 1}, **domain)
-    drawn.update_layout(arrangements[min(num, COLUMNS)], margin_l=60, margin_r=14, margin_b=BOTTOM)
+    drawn.update_layout(arrangements[min(num, columns)], margin_l=60, margin_r=14, margin_b=BOTTOM)
     text = {"text": next(iter(views.values())), "font": {"size": 13}, "x": 0, "xanchor": "left", "xref": "paper"}
     drawn.update_layout(title={**text, **{"yref": "container", "yanchor": "top", "y": 1, "pad": {"t": 4}}})
     drawn.update_layout(legend={"yref": "container", "yanchor": "top"})

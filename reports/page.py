@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from plotly.offline import get_plotlyjs
 
-from reports.comparison import SameVerdict, SideBySide, together
+from reports.comparison import SameVerdict, SideBySide, Studies, by_name, together
 from reports.designs import with_metric
 from reports.facts import StudyFacts
 from reports.judging import VERDICTS
@@ -52,11 +53,13 @@ def write_report(
 
 def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str | None = None) -> str:
     """The whole page as text."""
-    table = remembering(table, facts_of(table))
-    shown: list[Section] = sections(table)
+    studies = by_name(remembering(one, facts_of(one)) for one in (table, *others))
     if others:
-        shown = [SideBySide((table, *others)), SameVerdict((table, *others))]
-        table = together([table, *others])
+        shown: list[Section] = [SideBySide(studies=studies), SameVerdict(studies)]
+        table = together(studies)
+    else:
+        (table,) = studies.values()
+        shown = sections(table)
     environment = Environment(
         loader=PackageLoader("reports", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
@@ -69,12 +72,12 @@ def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str 
     settings = {"name": study.name, "losses": list(study.losses), "dark": DARK, "runs": runs}
     return environment.get_template("page.html").render(
         study=study,
-        header=_header(table),
+        header=_header(table, studies),
         metrics={name: study.measures[name].title for name in study.headlines},
         colours=colours,
         dark=DARK,
         methods=METHODS,
-        covered=covered(study, any(column.startswith(IMAGES) for column in table.columns)),
+        covered=_covered(studies),
         parts=parts,
         settings=_script(json.dumps(settings)),
         figures=packed({p["key"]: p["figures"] for p in parts if p["figures"]}),
@@ -126,32 +129,47 @@ def _folded(answer: str) -> dict[str, list[str]]:
 
 def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> str:
     """A figure's caption as a paper would print it; one that is the same for all metrics shows none of them."""
-    scored = "" if "" in figures else f" Score: {study.title} on test, margin {study.margin:g}."
-    return (
-        f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.name}, "
-        f"{counted(len(study.seeds), 'seed')}; evenkeel."
-    )
+    margin = f", margin {study.margins[study.metric]:g}" if study.metric in study.margins else ""
+    scored = "" if "" in figures else f" Score: {study.title} on test{margin}."
+    seeds = f", {counted(len(study.seeds), 'seed')}" if study.seeds else ""
+    return f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.name}{seeds}; evenkeel."
 
 
-def _header(table: pd.DataFrame) -> dict[str, Any]:
-    """What ran: counts of every state and design, data, what was held fixed, versions."""
+def _covered(studies: Studies) -> list[str]:
+    """What intervals hold: once where it is the same for all studies, else a paragraph a study."""
+    images = {name: any(column.startswith(IMAGES) for column in table.columns) for name, table in studies.items()}
+    said = {name: covered(facts_of(table), images[name]) for name, table in studies.items()}
+    return list(said.values())[:1] if len(set(said.values())) == 1 else [f"{name}: {of}" for name, of in said.items()]
+
+
+def _header(table: pd.DataFrame, studies: Studies) -> dict[str, Any]:
+    """What ran: counts of every state and design, data, what is to be noted, versions."""
     study = facts_of(table)
-    data, planned = study.data, sum(sum(designs.values()) for designs in study.planned.values())
+    planned = sum(sum(designs.values()) for designs in study.planned.values())
     counts = {state: int((table.state == state).sum()) for state in STATES}
     return {
         "counts": counts | {"missing": max(0, planned - len(table))},
         "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
-        "data": f"{data.name}: {len(data.classes)} classes, "
-        + ", ".join(f"{num:,} {name}" for name, num in data.rows.items())
-        + (f"; {data.skipped}" if data.skipped else ""),
-        "groups": ", ".join(f"{len(members)} {name}" for name, members in data.groups.items()),
-        "undefined": {name: classes for name, classes in data.undefined.items() if classes},
-        "rare": [name for name, num in zip(data.classes, data.positives.get("val", ()), strict=False) if 0 < num < FEW],
-        "unfinished": listed([f"{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]),
-        "fixed": {label: facts.fixed for label, facts in study.losses.items() if facts.fixed},
+        "data": study.data.words if len(studies) == 1 else study.data.name,
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),
+        **_notes(studies),
     }
+
+
+def _notes(studies: Studies) -> dict[str, Any]:
+    """What is odd in the data and in training, and what was held fixed; of which study where there are several."""
+    undefined: dict[str, Sequence[str]] = {}
+    fixed: dict[str, dict[str, Any]] = {}
+    rare, rose = [], []
+    for name, table in studies.items():
+        study, whose = facts_of(table), f"{name}: " if len(studies) > 1 else ""
+        undefined |= {f"{whose}{split}": classes for split, classes in study.data.undefined.items() if classes}
+        positives = zip(study.data.classes, study.data.positives.get("val", ()), strict=False)
+        rare += [f"{whose}{label}" for label, num in positives if 0 < num < FEW]
+        rose += [f"{whose}{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]
+        fixed |= {f"{whose}{label}": facts.fixed for label, facts in study.losses.items() if facts.fixed}
+    return {"undefined": undefined, "rare": rare, "unfinished": listed(rose), "fixed": fixed}
 
 
 def _script(text: str) -> str:

@@ -13,7 +13,7 @@ class UserError(Exception):
 
 
 class StorageError(UserError):
-    """A place that cannot be written: full, read-only, closed. The message names it; what was recorded stays."""
+    """A place that cannot be written or read: full, closed, away. The message names it; what was recorded stays."""
 
 
 class ClusterError(Exception):

@@ -57,6 +57,7 @@ def test_every_command_explains_itself(command, capsys):
         (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),
         (["ui", "demo", "--storage", "nowhere"], "no MLflow database yet"),
+        (["report", "s3://bucket/a.yaml"], "s3://bucket/a.yaml: no such study file; study files are read from this"),
         (
             ["report", "demo", "--from-mlflow", "--tracking-uri", "http://a:b@127.0.0.1:9"],
             "--tracking-uri http://***127.0.0.1:9: does not answer",

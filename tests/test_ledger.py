@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from study.errors import StorageError, UserError
 from study.records import packed
 from study.records.entry import Entry
+from study.records.folder import Folder
 from study.records.ledger import Ledger
 from study.records.record import StudyRecord, TrialRecord
 from study.records.table import row_of
@@ -33,6 +34,19 @@ def ledger(request, tmp_path):
     made = Ledger(storage, "tiny")
     made.create()
     return made
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no credentials"), PermissionError(13, "denied"), ImportError("gcsfs")])
+def test_a_place_that_lets_nobody_in_is_one_line(error, ledger, monkeypatch):
+    """Each file system of fsspec has errors of its own; no study is another thing."""
+
+    def refused(self, name):
+        raise error
+
+    assert ledger.read_study() is None
+    monkeypatch.setattr(Folder, "read", refused)
+    with pytest.raises(StorageError, match="cannot be read.*may this user read there"):
+        ledger.read_study()
 
 
 def test_records_come_back_as_they_were(ledger):

@@ -10,11 +10,11 @@ import pandas as pd
 from reports.curves import chosen_by_others, cross_fitted_curve, naive_curve
 from reports.designs import Sweep, losses_of, sweep_of, swept
 from reports.drawing import Drawing
-from reports.multiples import axis_number, multiples, ticks
+from reports.multiples import COLUMNS, axis_number, multiples, ticks
 from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
 from reports.style import bars, looks, plain, symbols
 from reports.table import facts_of
-from reports.words import level
+from reports.words import level, listed
 
 REFERENCE, CROSS_FITTED, NAIVE = VIEWS = (
     "difference from default",
@@ -38,13 +38,16 @@ class Line(NamedTuple):
 
 class Info(NamedTuple):
     title: str
-    margin: float
+    margins: list[float]
+    """Of each frame."""
     frames: list[str]
     symbols: dict[str, str]
     log: dict[str, bool]
     lines: list[Line]
     looks: dict[str, tuple[str, str]]
     leading: list[str]
+    columns: int = COLUMNS
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Overview:
         leading = [label for label, facts in study.losses.items() if facts.loss.split("-")[0] in LEADING]
         return Info(
             study.title,
-            study.margin,
+            [study.margin] * len(frames),
             frames,
             {n: space[n].symbol for n in frames},
             {n: space[n].log for n in frames},
@@ -86,7 +89,7 @@ class Overview:
         titles = [f"{name} ({info.symbols[name]})".replace(": ", ":<br>") for name in info.frames]
         views = {view: f"{info.title}: {view.replace(' F1 Diff', ' difference from best')}" for view in VIEWS}
         losses = list(dict.fromkeys(line.loss for line in info.lines))
-        drawn = multiples(titles, views, margin=info.margin, num_entries=len(losses))
+        drawn = multiples(titles, views, margins=info.margins, num_entries=len(losses), columns=info.columns)
         shapes, named = symbols(info.looks), set()
         for line in sorted(info.lines, key=lambda line: line.loss in info.leading):
             for view in VIEWS:
@@ -102,11 +105,11 @@ class Overview:
         return None
 
     def answer(self, info: Info) -> str:
-        return (
-            f"Margin {info.margin:g}: the stripe. Means over seeds with 95% intervals; a diamond is the default."
-            if info.lines
-            else "There is no finished sweep to draw."
-        )
+        if not info.lines:
+            return "There is no finished sweep to draw."
+        margins = listed([f"{margin:g}" for margin in sorted(set(info.margins))])
+        means = "Means over seeds with 95% intervals; a diamond is the default."
+        return f"Margin {margins}: the stripe. {means}{info.note}"
 
 
 def _line(sweep: Sweep, defaults: dict[str, object]) -> Line:

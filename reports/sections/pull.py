@@ -59,7 +59,7 @@ class Pull:
         views = {
             view: f"gradient norm {view}; 1: the largest positive one of {next(iter(info.norms))}" for view in VIEWS
         }
-        drawn = multiples([f"{sign} part" for sign in SIGNS], views, margin=0, num_entries=len(info.norms))
+        drawn = multiples([f"{sign} part" for sign in SIGNS], views, margins=[0, 0], num_entries=len(info.norms))
         drawn.update_layout(
             shapes=[], yaxis_type="log", yaxis2_type="log", xaxis_type="category", xaxis2_type="category"
         )

@@ -64,7 +64,8 @@ class WorseImages:
             return None
         kinds, losses = (list(dict.fromkeys(getattr(cell, of) for cell in info.cells)) for of in ("kind", "loss"))
         views = {"": f"{info.title} minus that on the test images as they are"}
-        drawn, shapes = multiples(kinds, views, margin=info.margin, num_entries=len(losses)), symbols(losses)
+        margins, shapes = [info.margin] * len(kinds), symbols(losses)
+        drawn = multiples(kinds, views, margins=margins, num_entries=len(losses))
         for i, kind in enumerate(kinds):
             drawn.update_layout({f"xaxis{axis_number(i)}": {"type": "category"}})
             for loss in losses:

@@ -23,4 +23,6 @@ def recorded(study: str, options: argparse.Namespace) -> tuple[StudyConfig | Rec
 
 
 def _is_storage(study: str) -> bool:
+    if study.endswith((".yaml", ".yml")):
+        return False
     return "://" in study or (at_home(study) / "study.json").is_file()

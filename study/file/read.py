@@ -47,7 +47,8 @@ def find_study(name: str) -> Path:
     path = at_home(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise UserError(f"{path}: no such study file")
+            here = "; study files are read from this machine" if "://" in name else ""
+            raise UserError(f"{name}: no such study file{here}")
         return path.resolve()
     preset = PRESETS / f"{name}.yaml"
     if preset.is_file():

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 from uuid import uuid4
 
-from study.errors import UserError
+from study.errors import StorageError, UserError
 from study.records import packed
 from study.records.entry import Entry
 from study.records.folder import Folder
@@ -51,7 +51,10 @@ class Ledger:
         self.folder.create("trials")
 
     def read_study(self) -> StudyRecord | None:
-        """What was written by `write_study`; None for a new folder and for a file that cannot be read any more."""
+        """What was written by `write_study`; None for a new folder and for a file that cannot be read any more.
+
+        Raises StorageError for a place that does not answer or lets nobody in.
+        """
         try:
             contents = json.loads(self.folder.read("study.json"))
             check(StudyRecord, contents)
@@ -59,6 +62,11 @@ class Ledger:
             return study if study.name else None
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
+        except Exception as error:  # each of fsspec's file systems has errors of its own
+            raise StorageError(
+                f"{self.storage}: cannot be read ({error}); is the address right, does the place answer, and may this "
+                "user read there?"
+            ) from error
 
     def study_record(self, start: str = "evenkeel run") -> StudyRecord:
         """What `read_study` gives. Raises UserError, with the command to `start`, where it is nothing."""

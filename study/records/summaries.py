@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from reports.designs import default_scores, losses_of
+from reports.designs import default_score, losses_of
 from reports.sections.tuned import Tuned
 from reports.sections.verdicts import Verdicts
-from reports.statistics import t_interval
 from reports.table import facts_of
 from study.tracking.driver import Summary
 
@@ -31,7 +30,7 @@ def summaries(table: pd.DataFrame) -> dict[str, Summary]:
 
 
 def _default(table: pd.DataFrame, loss: str) -> dict[str, float]:
-    score = t_interval(default_scores(table, loss), shared=facts_of(table).shared)
+    score = default_score(table, loss, facts_of(table).metric)
     return {"default/score": score.value, "default/low": score.low, "default/high": score.high}
 
 
