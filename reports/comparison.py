@@ -56,7 +56,7 @@ def together(studies: Studies) -> pd.DataFrame:
         seeds=first.seeds if same_seeds else (),
         fresh_seeds=first.fresh_seeds if same_seeds else (),
         planned={},
-        losses={label: loss for study in [*facts.values()][::-1] for label, loss in study.losses.items()},
+        losses={label: loss for study in facts.values() for label, loss in study.losses.items()} | first.losses,
         data=DataFacts(", ".join(dict.fromkeys(study.data.name for study in facts.values()))),
         trainable={name: _words(study, shared) for name, study in facts.items()},
     )

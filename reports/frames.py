@@ -1,5 +1,6 @@
 """Frames without scales, each as wide as the others: pictures and coordinates."""
 
+import base64
 from collections.abc import Sequence
 
 from reports.drawing import Drawing
@@ -39,11 +40,12 @@ def square(drawn: Drawing) -> None:
     drawn.update_layout(showlegend=False, margin_t=20)
 
 
-def picture(drawn: Drawing, frame: int, jpeg: str, *, size: tuple[float, float], loss: str = "") -> None:
-    """Lay a picture (a data URI) into a frame: its upper left corner at (0, 0), y downwards; hidden with its loss."""
+def picture(drawn: Drawing, frame: int, jpeg: bytes, *, size: tuple[float, float], loss: str = "") -> None:
+    """Lay a picture into a frame: its upper left corner at (0, 0), y downwards; hidden with its loss."""
     number = axis_number(frame)
+    uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
     width, height = size
     drawn.layout.setdefault("images", []).append({
-        "source": jpeg, "xref": f"x{number}", "yref": f"y{number}", "x": 0, "y": 0, "sizex": width, "sizey": height,
+        "source": uri, "xref": f"x{number}", "yref": f"y{number}", "x": 0, "y": 0, "sizex": width, "sizey": height,
         "sizing": "stretch", "layer": "below", "name": loss,
     })  # fmt: skip

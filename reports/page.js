@@ -175,7 +175,9 @@ async function copy(text) {
 for (const button of document.querySelectorAll("[data-save]")) {
   button.addEventListener("click", async () => {
     await quote(button.closest("figure"), button.dataset.save);
-    if (button.dataset.save === "caption") button.textContent = "Copied";
+    if (button.dataset.save !== "caption") return;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy caption"; }, 3000);
   });
 }
 
@@ -200,7 +202,7 @@ get("download").addEventListener("click", async () => {
 
 async function find() {
   const table = await loadTrials(), words = get("find").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const shown = ["trial_id", "loss", "design", "moved", "seed", "state", `test_${document.body.dataset.metric}`].filter((name) => table[name]);
+  const shown = ["trial_id", "study", "loss", "design", "moved", "seed", "state", `test_${document.body.dataset.metric}`].filter((name) => table[name]);
   const settingsOf = (i) => Object.keys(table).filter((n) => n.startsWith("hp.") && table[n][i] != null).map((n) => `${n.slice(3)} ${table[n][i]}`).join(", ");
   const hits = [];
   let count = 0;
@@ -210,14 +212,14 @@ async function find() {
   }
   get("found").textContent = words.length ? `${count} found${count > 50 ? ", 50 shown" : ""}` : "";
   const row = (cells, kind) => { const tr = document.createElement("tr"); for (const cell of cells) { const td = document.createElement(kind); td.append(cell ?? ""); tr.append(td); } return tr; };
-  const body = hits.map((i) => row([runLink(table.trial_id[i]), ...shown.slice(1).map((name) => table[name][i]), settingsOf(i), table.note?.[i]], "td"));
+  const body = hits.map((i) => row([runLink(table.trial_id[i], table.study?.[i]), ...shown.slice(1).map((name) => table[name][i]), settingsOf(i), table.note?.[i]], "td"));
   get("trial-rows").replaceChildren(...(hits.length ? [row([...shown, "setting", "note"], "th"), ...body] : []));
 }
 
-function runLink(id) {
-  if (!settings.runs) return id;
+function runLink(id, study = settings.name) {
+  if (!settings.runs[study]) return id;
   const link = document.createElement("a");
-  link.href = settings.runs.replace("{trial_id}", id);
+  link.href = settings.runs[study].replace("{trial_id}", id);
   link.textContent = id;
   link.rel = "noreferrer";
   return link;
@@ -236,6 +238,8 @@ function follow() {
   for (const [key, link] of entries) {
     if (key === current.id) link.setAttribute("aria-current", "location"); else link.removeAttribute("aria-current");
   }
+  const box = document.querySelector(".contents details"), link = entries.get(current.id);
+  if (box.scrollHeight > box.clientHeight) box.scrollTop = link.offsetTop - box.clientHeight / 2;
 }
 addEventListener("scroll", () => requestAnimationFrame(follow), { passive: true });
 follow();

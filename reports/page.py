@@ -41,17 +41,17 @@ def sections(table: pd.DataFrame) -> list[Section]:
 
 
 def write_report(
-    table: pd.DataFrame, path: Path, *others: pd.DataFrame, seed: int = 0, runs: str | None = None
+    table: pd.DataFrame, path: Path, *others: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()
 ) -> None:
     """Write the report of a trial table, or the comparison of several. The same tables and seed give the same bytes.
 
-    `runs` is the address of a trial's MLflow run, with `{trial_id}` in it. Raises ValueError for studies without a
-    metric in common.
+    `runs` are, for each table, the address of a trial's MLflow run, with `{trial_id}` in it. Raises ValueError for
+    studies without a metric in common.
     """
     path.write_text(render(table, *others, seed=seed, runs=runs), encoding="utf-8")
 
 
-def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str | None = None) -> str:
+def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()) -> str:
     """The whole page as text."""
     studies = by_name(remembering(one, facts_of(one)) for one in (table, *others))
     if others:
@@ -69,7 +69,8 @@ def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: str 
     by_metric = {metric: with_metric(table, metric) for metric in study.headlines}
     parts = [_part(section, by_metric, seed) for section in shown]
     colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
-    settings = {"name": study.name, "losses": list(study.losses), "dark": DARK, "runs": runs}
+    settings = {"name": study.name, "losses": list(study.losses), "dark": DARK}
+    settings["runs"] = {name: address for name, address in zip(studies, runs, strict=False) if address}
     return environment.get_template("page.html").render(
         study=study,
         header=_header(table, studies),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reports.facts import ParameterFacts
@@ -52,6 +53,19 @@ def test_fig_6b_stands_beside_the_sweep_of_its_hyperparameter(rng):
     best = next(p for p in info.pairs if p.row.level == 1.5 and p.measure == "f1")
     assert best.printed == 0.249 and best.ours.value == pytest.approx(0.5 + 0.02 * np.mean(np.sin(range(6))))
     assert "The data differ (cxr-lt there, none here)" in found["ral-figure-6b"].answer(info)
+
+
+def test_each_form_of_a_loss_stands_beside_the_printed_values(rng):
+    """Of two labels of one printed loss (two forms, two settings) none hides the other."""
+    facts = study()
+    facts = replace(facts, losses=facts.losses | {"ral-eq6": replace(facts.losses["ral"], loss="ral-eq6")})
+    trials = table(rng, sharp)
+    again = trials[trials.loss == "ral"].assign(loss="ral-eq6", test_f1=0.25)
+    again["trial_id"] = "again" + again.trial_id
+    both = with_facts(pd.concat([trials, again], ignore_index=True), facts)
+    found = next(section for section in Printed.of(both) if section.key == "ral-figure-6b")
+    at = {p.label: p.ours.value for p in found.compute(both, rng).pairs if p.row.level == 1.5 and p.measure == "f1"}
+    assert list(at) == ["ral", "ral-eq6"] and at["ral"] > 0.4 and at["ral-eq6"] == 0.25
 
 
 def test_a_table_of_one_data_set_is_shown_there_alone(rng):

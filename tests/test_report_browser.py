@@ -36,7 +36,7 @@ def trials():
 @pytest.fixture(scope="module")
 def report(trials, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(trials, runs="http://tracking.example/#/runs?id={trial_id}"), encoding="utf-8")
+    path.write_text(render(trials, runs=["http://tracking.example/#/runs?id={trial_id}"]), encoding="utf-8")
     return path
 
 
@@ -184,6 +184,20 @@ def test_trials_are_found_and_link_to_their_runs(browser, report):
     page.close()
 
 
+def test_a_comparison_links_the_trials_of_each_study(browser, trials, tmp_path):
+    other = with_facts(trials, replace(facts_of(trials), name="other"))
+    (tmp_path / "both.html").write_text(render(trials, other, runs=[None, "http://b.example/{trial_id}"]))
+    page = opened(browser, tmp_path / "both.html")
+    page.locator("#find").fill("ral sweep clip other")
+    page.wait_for_function("document.getElementById('found').textContent")
+    assert page.locator("#found").inner_text() == "24 found"
+    assert page.locator("#trial-rows a").first.get_attribute("href").startswith("http://b.example/")
+    page.locator("#find").fill("ral sweep clip synthetic")
+    page.wait_for_function("!document.querySelector('#trial-rows a')")
+    assert page.locator("#found").inner_text() == "24 found" and not page.said
+    page.close()
+
+
 def test_keyboard_and_screen_reader(browser, report):
     page = opened(browser, report)
     page.keyboard.press("Tab")
@@ -198,6 +212,11 @@ def test_keyboard_and_screen_reader(browser, report):
     assert page.eval_on_selector_all("input, button, [role=img], section", named)
     page.evaluate("document.getElementById('profile').scrollIntoView()")
     page.wait_for_function("document.querySelector('.contents [aria-current]').hash === '#profile'")
+    page.set_viewport_size({"width": 1200, "height": 300})  # fewer lines than there are contents
+    page.evaluate("document.getElementById('methods').scrollIntoView()")
+    page.wait_for_function("document.querySelector('.contents [aria-current]').hash === '#methods'")
+    inside = "document.querySelector('.contents [aria-current]').getBoundingClientRect()"
+    assert page.evaluate(f"{inside}.top") > 0 and page.evaluate(f"{inside}.bottom") < 300
     page.close()
 
 

@@ -99,10 +99,9 @@ class Printed:
         study, labels = facts_of(table), _labels(table)
         look, measures = looks(study.losses), _measures(self.item, table)
         pairs = [
-            Pair(row, labels[row.loss], name, row.values[name], _ours(table, self.item, row, labels[row.loss], name),
-                 look[labels[row.loss]][0])
+            Pair(row, label, name, row.values[name], _ours(table, self.item, row, label, name), look[label][0])
             for row in self.item.rows
-            if row.loss in labels
+            for label in labels.get(row.loss, ())
             for name in measures
             if name in row.values
         ]  # fmt: skip
@@ -154,9 +153,12 @@ def family(facts: LossFacts) -> str:
     return facts.loss.split("-eq")[0]
 
 
-def _labels(table: pd.DataFrame) -> dict[str, str]:
-    """Printed loss -> label of the study."""
-    return {family(facts): label for label, facts in facts_of(table).losses.items()}
+def _labels(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Printed loss -> labels of the study: its forms and settings."""
+    found: dict[str, list[str]] = {}
+    for label, facts in facts_of(table).losses.items():
+        found.setdefault(family(facts), []).append(label)
+    return found
 
 
 def _measures(item: Item, table: pd.DataFrame) -> list[str]:

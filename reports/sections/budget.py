@@ -10,7 +10,7 @@ from reports.clouds import best_of_budget, budget_interval, few_points
 from reports.designs import cloud_of, has_design, losses_of
 from reports.drawing import Drawing
 from reports.statistics import Interval
-from reports.style import figure, looks
+from reports.style import bars, figure, looks, plain
 from reports.table import SOBOL, facts_of
 from reports.words import number, with_interval
 
@@ -64,11 +64,23 @@ class Budgets:
         for c in info.curves:
             drawn.add_scatter(
                 x=list(range(1, len(c.expected) + 1)),
-                y=[None if np.isnan(v) else round(float(v), 5) for v in c.expected],
+                y=plain(c.expected),
                 mode="lines",
                 line={"color": c.colour, "width": 2.5, "dash": c.dash},
                 name=c.loss,
+                legendgroup=c.loss,
                 hovertemplate=f"{c.loss}: %{{y:.3f}} after %{{x}} settings<extra></extra>",
+            )
+            drawn.add_scatter(
+                x=list(c.shown),
+                y=plain(i.value for i in c.shown.values()),
+                error_y=bars(list(c.shown.values()), thickness=1.5, width=4),
+                mode="markers",
+                marker={"color": c.colour, "size": 7},
+                name=c.loss,
+                legendgroup=c.loss,
+                showlegend=False,
+                hovertemplate=f"{c.loss}, best of %{{x}}: %{{y:.3f}}<extra></extra>",
             )
         return drawn
 

@@ -1,6 +1,7 @@
 """What does the model say of a few test images? Their highest scores, each loss at its default (LM-CLIP Fig. 7)."""
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -10,7 +11,6 @@ from reports.beside import Kept, arrays, has_any, kept, whose
 from reports.designs import losses_of
 from reports.drawing import Drawing
 from reports.frames import frames, picture, square
-from reports.sections.gradcam import data_uri
 from reports.table import facts_of
 
 FILE, SIDE, MOST_NAMES = "examples.npz", 96, 5
@@ -57,12 +57,12 @@ class Examples:
         drawn = frames(["image"], height=SIDE * num, columns=1)
         drawn.update_layout(xaxis={"range": [0, 8]}, yaxis={"range": [num, 0]})
         square(drawn)
-        text = ["<br>".join(_folded(labels)) for labels in info.labels]
+        text = ["<br>".join(wrap(labels, 60)) for labels in info.labels]
         drawn.add_scatter(
             x=[1.1] * num, y=[i + 0.5 for i in range(num)], mode="text", text=text, textposition="middle right",
             hoverinfo="skip", name="labels",
         )  # fmt: skip
-        picture(drawn, 0, data_uri(info.sheet), size=(1, num))
+        picture(drawn, 0, info.sheet, size=(1, num))
         return drawn
 
     def rows(self, info: Info) -> pd.DataFrame | None:
@@ -81,9 +81,3 @@ def _said(scores: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> 
     """The highest scores of one image."""
     order = np.argsort(-scores.astype(float), kind="stable")[:MOST_NAMES]
     return ", ".join(f"{classes[c]} {100 * float(scores[c]):.0f}{' ✓' if targets[c] else ''}" for c in order)
-
-
-def _folded(text: str, width: int = 60) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, width)

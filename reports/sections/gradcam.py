@@ -1,6 +1,5 @@
 """Where does the model look? Grad-CAM of a few test images, each loss at its default (RAL Fig. 3)."""
 
-import base64
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -48,7 +47,7 @@ class GradCams:
             half = [width / 2, width] if loss else [0, width / 2]
             drawn.update_layout({f"xaxis{at}": {"range": half}, f"yaxis{at}": {"range": [height, 0]}})
             drawn.add_scatter(x=[half[0]], y=[0], xaxis=f"x{at}", yaxis=f"y{at}", mode="markers", opacity=0, name=loss)
-            picture(drawn, i, data_uri(content), size=(width, height), loss=loss)
+            picture(drawn, i, content, size=(width, height), loss=loss)
         return drawn
 
     def rows(self, info: Info) -> None:
@@ -62,8 +61,3 @@ class GradCams:
             f"same images for every loss, from frequent to rare classes. {whose(info.sheets, info.losses)} No verdict "
             "rests on pictures."
         )
-
-
-def data_uri(jpeg: bytes) -> str:
-    """A picture as figures hold it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

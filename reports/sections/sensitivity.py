@@ -14,7 +14,7 @@ from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
 from reports.sections.overview import held, hover
 from reports.sections.verdicts import settles
 from reports.statistics import MIN_SEEDS, Interval, nan_mean, wilson
-from reports.style import FAINT, MARGIN, bars, faded, figure, looks, plain
+from reports.style import FAINT, MARGIN, bars, faded, figure, looks, plain, symbols
 from reports.table import facts_of
 from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
 
@@ -37,6 +37,7 @@ class Curve(NamedTuple):
     noise: float
     source: str
     others: str
+    shape: str
     colour: str
     dash: str
 
@@ -80,11 +81,10 @@ class Sensitivity:
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
         study = facts_of(table)
         parameters = [f.space[self.name] for f in study.losses.values() if self.name in f.space]
-        look = looks(study.losses)
-        curves = []
+        look, shapes, curves = looks(study.losses), symbols(study.losses), []
         for loss in losses_of(table):
             if sweep := sweep_of(table, loss, self.name):
-                curves.append(_curve(sweep, study, look[loss], rng))
+                curves.append(_curve(sweep, study, (shapes[loss], *look[loss]), rng))
         return Info(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
 
     def draw(self, info: Info) -> Drawing | None:
@@ -138,7 +138,7 @@ class Sensitivity:
         return "\n".join(_sentence(curve) for curve in info.curves)
 
 
-def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str], rng: np.random.Generator) -> Curve:
+def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str, str], rng: np.random.Generator) -> Curve:
     ended_LS = sweep.diverged_LS | np.isfinite(sweep.scores_LS)
     rates = [wilson(int(k), int(n)) for k, n in zip(sweep.diverged_LS.sum(1), ended_LS.sum(1), strict=True)]
     return Curve(
@@ -182,7 +182,7 @@ def _add(drawn: Drawing, curve: Curve) -> None:
             name=FLOORED, legendgroup=FLOORED,
             hovertemplate=f"{loss}, floor-scored<br>%{{x}}: %{{y:+.3f}}<extra></extra>",
         )  # fmt: skip
-    marks = [("diamond", 11) if k == curve.sweep.default else ("circle", 7) for k in range(len(x))]
+    marks = [("diamond", 11) if k == curve.sweep.default else (curve.shape, 7) for k in range(len(x))]
     drawn.add_scatter(
         **common | {"mode": "lines+markers", "showlegend": True}, y=plain(i.value for i in curve.reference),
         error_y=bars(curve.reference, thickness=1.5, width=4),

@@ -31,14 +31,14 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError("--storage names one folder; several studies lie where their files say")
     places = [recorded(study, options) for study in (options.study, *options.others)]
     tables = [_table(config, storage, options) for config, storage in places]
-    config, storage = places[0]
+    storage = places[0][1]
     if options.output is None and (storage.folder is None or options.others):
         why = "which study's folder should it lie in" if options.others else "the report is written to a local file"
         raise UserError(f"{storage}: give -o FILE, {why}")
     path = Path(options.output or f"{storage}/report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_report(tables[0], path, *tables[1:], runs=None if options.others else _runs(config, storage, options))
+        write_report(tables[0], path, *tables[1:], runs=[_runs(*place, options) for place in places])
     except OSError as error:
         raise UserError(f"-o {path}: cannot be written ({error})") from error
     except ValueError as error:

@@ -30,7 +30,7 @@ def papers(
     own = _made(folder / "study")
     (own / "study.yaml").write_text(yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     _write_plan(planned, own / "plan.csv")
-    write_report(table, own / "report.html", runs=runs)
+    write_report(table, own / "report.html", runs=(runs,))
     figures = {label: drawn for label in losses_of(table) if (drawn := figure_of(table, label))}
     for number, drawn in enumerate(figures.values()):
         page = alone(drawn, "robustness")

@@ -12,7 +12,7 @@ from trainables.data.image_set import SPLITS
 from trainables.data.places import folder_of, id_key, meant
 from trainables.data.splits import carve, folds
 from trainables.data.summary import Oddity
-from trainables.data.table import Dialect, Table, counted, is_blank, read_table, read_text, shown
+from trainables.data.table import Dialect, counted, is_blank, read_table, read_text, shown
 from trainables.errors import TrainableError, nearest
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ FIXED_TEST_SEED = 0
 """The test rows of `test_fraction` are the same for every seed of a study."""
 
 
-def split_names(data: "CsvTable", tables: dict[str, Table]) -> list[str]:
+def split_names(data: "CsvTable", cells: list[str]) -> list[str]:
     """The cells of the split column, known names in one spelling."""
-    cells = [cell for table in tables.values() for cell in table.column(data.split_column or "", "split_column")]
     told: dict[str, str] = {**data.split_values}
     known = {cell: SPLITS[SPLIT_NAMES[cell.lower()]] for cell in set(cells) if cell.lower() in SPLIT_NAMES} | told
     return [known.get(cell, told.get(REST, cell)) for cell in cells]
@@ -47,7 +46,7 @@ def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Odd
     if data.split_lists:
         return _listed(data, listing.ids)
     if data.split_column:
-        names = split_names(data, listing.tables)
+        names = split_names(data, listing.split_cells)
     elif len(listing.tables) > 1:
         names = listing.parts
     else:
@@ -69,8 +68,8 @@ def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Odd
 def _split_oddities(data: "CsvTable", listing: "Listing", split: np.ndarray) -> list[Oddity]:
     if not data.split_values:
         return []
-    cells = {c for table in listing.tables.values() for c in table.column(data.split_column or "", "split_column")}
-    absent = [cell for cell in data.split_values if cell not in {REST, *cells}]
+    there = {REST, *listing.split_cells}
+    absent = [cell for cell in data.split_values if cell not in there]
     odd = [Oddity(f"{shown(map(repr, absent))} occurs nowhere", "split_values")] if absent else []
     num = int((split == LEFT_OUT).sum())
     return [*odd, Oddity(f"{counted(num, 'row')} of the splits to skip: left out", "split_values")] if num else odd

@@ -30,6 +30,8 @@ class Listing:
     parts: list[str]
     where: list[str]
     ids: list[str]
+    split_cells: list[str]
+    """As written; none without a split column."""
     files: list[ImageFile | str]
 
 
@@ -61,12 +63,14 @@ def list_images(data: "CsvTable") -> Listing:
     parts = [part for part, table in tables.items() for _ in table.rows]
     where = [f"{table.path.name} line {line}" for table in tables.values() for line in table.lines]
     ids = [name for part, table in tables.items() for name in _ids(data, table)]
-    splits = split_names(data, tables) if data.split_column and set(places) & set(SPLITS) else None
+    column = data.split_column
+    cells = [cell for table in tables.values() for cell in table.column(column, "split_column")] if column else []
+    splits = split_names(data, cells)
     files = []
     for row, (part, name) in enumerate(zip(parts, ids, strict=True)):
-        own = places.get(part) or (splits and places.get(splits[row]))
+        own = places.get(part) or (places.get(splits[row]) if splits else None)
         files.append(_found(own or [place for inside in places.values() for place in inside], name))
-    return Listing(tables, parts, where, ids, files)
+    return Listing(tables, parts, where, ids, cells, files)
 
 
 def read_rows(data: "CsvTable", listing: Listing) -> Rows:
