@@ -22,7 +22,7 @@ from study.tracking.filler import FIRST_PAUSE_S, Filler
 from study.tracking.messages import About, Attach, Outage, Said, Setup, Start
 from study.tracking.read import read_experiment
 from study.tracking.spool import Spool
-from study.tracking.tags import pieces, trial_tags
+from study.tracking.tags import pieces, record_of, trial_tags
 from tests.test_ledger import record
 
 FACTS = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
@@ -279,6 +279,22 @@ def test_everything_can_be_deleted_and_filled_again_to_the_same(tmp_path, record
         client.delete_run(run.info.run_id)
     filled(tmp_path, records)
     assert sorted(map(content, runs(tmp_path)[1]), key=str) == before
+
+
+def test_scores_of_classes_are_shown_where_they_are_wanted_and_not_read_back(tmp_path):
+    """Whatever a class is called: MLflow takes few characters, and no name that climbs out of its folder."""
+    scored = record(per_class={"test_f1": [0.25, None, 0.5, 0.75]}, metrics={"test_f1": 0.5})
+    named = replace(START, about=replace(ABOUT, classes=["a cat", "b", "../c<d>", "\u00e9:%"]))
+    assert filled(tmp_path, [scored], named) == []
+    ((run,), (other,)) = runs(tmp_path)[1], filled(tmp_path / "not", [scored]) or runs(tmp_path / "not")[1]
+    keys = {key: value for key, value in run.data.metrics.items() if key.startswith("per_class/")}
+    assert keys == {
+        "per_class/test_f1/a cat": 0.25,
+        "per_class/test_f1/_._c_d_": 0.5,
+        "per_class/test_f1/\u00e9__": 0.75,
+    }
+    assert not any(key.startswith("per_class/") for key in other.data.metrics)
+    assert record_of(run.data.tags, run.data.params, run.data.metrics)[1].metrics == {"test_f1": 0.5}
 
 
 def test_a_run_says_what_a_person_asks(tmp_path, records):

@@ -71,6 +71,9 @@ class StudyConfig(Settings):
     tracking_files: bool = Field(
         False, description="whether files beside a record (predictions, pictures) are shown by its run in MLflow"
     )
+    tracking_per_class: bool = Field(
+        False, description="whether the scores of each class are shown by a trial's run in MLflow, as `per_class/...`"
+    )
 
     @model_validator(mode="before")
     @classmethod

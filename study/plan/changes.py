@@ -15,6 +15,7 @@ HARMLESS = (
     "storage",
     "tracking",
     "tracking_files",
+    "tracking_per_class",
     "resources",
     "margin",
     "trainable.vary",

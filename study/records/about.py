@@ -8,8 +8,8 @@ from reports.facts import LossFacts, StudyFacts
 from study.tracking.driver import About
 
 
-def about(facts: StudyFacts) -> About:
-    """What the experiment's description says."""
+def about(facts: StudyFacts, *, per_class: bool = False) -> About:
+    """What the experiment's description says, and whether trials show the scores of each class."""
     return About(
         name=facts.name,
         description=facts.description,
@@ -20,6 +20,7 @@ def about(facts: StudyFacts) -> About:
         swept=sorted({name for loss in facts.losses.values() for name in loss.levels}),
         fixed={label: {k: str(v) for k, v in loss.fixed.items()} for label, loss in facts.losses.items()},
         planned={label: sum(counts.values()) for label, counts in facts.planned.items()},
+        classes=list(facts.data.classes) if per_class else [],
     )
 
 

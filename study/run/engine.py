@@ -178,7 +178,8 @@ class Run:
         known = facts_of_study(self.config, facts, self.counts, former)
         study = self.ledger.write_study(StudyRecord(_shown(self.config), known.to_json()))
         backlog = self.ledger.records() if self.entries else ()
-        begun = Start(study.identity, about(known), study.summary, sorted(self.ledger.retired_ids()))
+        words = about(known, per_class=self.config.tracking_per_class)
+        begun = Start(study.identity, words, study.summary, sorted(self.ledger.retired_ids()))
         tracker.start(begun, backlog, self.total)
 
     def _feed(self, tracker: Tracker) -> Feed:
@@ -187,14 +188,14 @@ class Run:
             self.display.trial(state)
             if record := self.ledger.find(trial_id):
                 tracker.submit(record)
-                self.entries[trial_id] = replace(Entry.of(record), id=trial_id, scores=feed.known[trial_id].scores)
+                self.entries[trial_id] = replace(Entry.of(record, self.config.searched), id=trial_id)
             if state in CLOSED:
                 self.unpacked.append(trial_id)
             if len(self.unpacked) >= 2 * NUM_RECORDS:
                 self._pack(NUM_RECORDS)
 
         resources = self.config.resources
-        feed = Feed(
+        return Feed(
             self.planned,
             _searches(self.planner),
             self.ledger,
@@ -205,7 +206,6 @@ class Run:
             on_trial=on_trial,
             on_pack=tracker.announce,
         )
-        return feed
 
     def _drive(self, feed: Feed, runner: Runner, context: Context) -> Feed:
         def stop() -> None:

@@ -1,11 +1,15 @@
-"""Files beside a record, wherever they lie, as files of its run."""
+"""What a run shows besides tags and numbers: files beside a record, wherever they lie, and the data set."""
 
+import hashlib
+import json
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsspec.core import url_to_fs
+
+from trainables import Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,6 +23,16 @@ def log_file(client: "MlflowClient", run: str, url: str) -> None:
         local = Path(folder, path.rpartition("/")[2])
         fs.get_file(path, str(local))
         client.log_artifact(run, str(local))
+
+
+def log_data(client: "MlflowClient", run: str, trial: Trial) -> None:
+    """The data set as MLflow shows it: name, digest of its identity, splits."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps(trial.data, sort_keys=True)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+    data = Dataset(str(trial.data.get("name", "data")), digest, "evenkeel", source)
+    client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val, test")])])
 
 
 def delete_with_files(client: "MlflowClient", run: "Run") -> None:

@@ -5,17 +5,14 @@ changes nothing. A server that does not answer never stops a sweep: it is asked 
 missing in the end is filled by the next run.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from study.records.record import TrialRecord
-from study.tracking.artifacts import delete_with_files, log_file
+from study.tracking.artifacts import delete_with_files, log_data, log_file
 from study.tracking.database import analyze, client, first_line, make_database, template
 from study.tracking.experiment import described, open_experiment
 from study.tracking.known import Known, current_runs, known_runs
@@ -52,9 +49,6 @@ from study.tracking.tags import (
 )
 from trainables import Trial
 
-if TYPE_CHECKING:
-    pass
-
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 REFUSED = "INVALID_PARAMETER_VALUE"
 MANY_RUNS = 500
@@ -73,6 +67,7 @@ class Filler:
         self.runs: dict[str, Known] = {}
         self.parents: dict[str, str] = {}
         self.begun: Start | None = None
+        self.classes: list[str] = []
         self.down = self.opened = self.ever_opened = self.keeps_no_files = False
         self.pause, self.again_at = FIRST_PAUSE_S, 0.0
 
@@ -91,7 +86,7 @@ class Filler:
 
     def start(self, begun: Start) -> None:
         """Open the experiment; runs of retired trials are deleted (MLflow keeps them until they are purged)."""
-        self.begun = begun
+        self.begun, self.classes = begun, begun.about.classes
         self._try(self._open)
 
     def announce(self, trials: list[Trial], now: float) -> None:
@@ -211,7 +206,7 @@ class Filler:
                 tags=trial_tags(trial) | self.setup.source | {"mlflow.parentRunId": self._parent(trial.label)} | tags,
             )
             self.runs[trial.id] = Known(run.info.run_id, "NEW" if tags else "RUNNING")
-            self._log_data(run.info.run_id, trial)
+            log_data(self.client, run.info.run_id, trial)
         return self.runs[trial.id].run
 
     def _log_unless_refused(self, record: TrialRecord, files: Sequence[str]) -> None:
@@ -238,7 +233,7 @@ class Filler:
         if before and before.status != "RUNNING":
             tags = NO_NOTE | tags
         run, ended = self._run(record.trial, record.started, tags), int(record.ended * 1000)
-        metrics = [Metric(key, value, ended, step) for key, value, step in points(record)]
+        metrics = [Metric(key, value, ended, step) for key, value, step in points(record, self.classes)]
         words = [Param(key, value) for key, value in params(record.trial).items()]
         late = [RunTag(key, value) for key, value in tags.items()] if before else []
         while metrics or words or late:
@@ -248,15 +243,6 @@ class Filler:
             self._keep(lambda url=url: log_file(self.client, run, url))  # type: ignore[misc]
         self.client.set_terminated(run, status, end_time=ended)
         self.runs[record.id] = Known(run, status)
-
-    def _log_data(self, run: str, trial: Trial) -> None:
-        """The data set as MLflow shows it: name, digest of its identity, splits."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        source = json.dumps(trial.data, sort_keys=True)
-        digest = hashlib.sha256(source.encode()).hexdigest()[:8]
-        data = Dataset(str(trial.data.get("name", "data")), digest, "evenkeel", source)
-        self.client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val, test")])])
 
     def _parent(self, label: str) -> str:
         if label not in self.parents:

@@ -14,7 +14,8 @@ from trainables import Trial
 @dataclass(frozen=True)
 class About:
     """What the experiment's description says: losses (label -> text), what is swept, and by
-    loss how many trials are planned and which hyperparameters are fixed."""
+    loss how many trials are planned and which hyperparameters are fixed. `classes` are named where trials show the
+    scores of each."""
 
     name: str
     description: str
@@ -25,6 +26,7 @@ class About:
     swept: list[str]
     planned: dict[str, int]
     fixed: dict[str, dict[str, str]] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

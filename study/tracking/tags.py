@@ -5,7 +5,8 @@ Few tags are for people (`loss`, `design`, `moved`, `seed`, `state`); what a pro
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -29,9 +30,14 @@ PIECE = 4000
 STATUS = {"done": "FINISHED", "diverged": "KILLED", "failed": "FAILED", "censored": "KILLED"}
 ELSEWHERE = ("metrics", "per_class", "curves", "files")
 """Parts of a record that are not in its tag: metrics, or left to the ledger."""
-CURVE = "curve/"
+CURVE, PER_CLASS = "curve/", "per_class/"
 MAX_CURVE_POINTS = 5
 """MLflow spends a millisecond on every four metrics; the ledger keeps every epoch, MLflow each n-th and the last."""
+
+
+NOT_IN_A_KEY = re.compile(r"^\.|[^\w. -]")
+"""What MLflow does not take in the last part of a metric's name, or takes for a folder."""
+LONGEST_CLASS = 200
 
 
 class Point(NamedTuple):
@@ -82,8 +88,9 @@ def params(trial: Trial) -> dict[str, str]:
     return {key: v if isinstance(v, str) else json.dumps(v) for key, v in trial.setting.items()}
 
 
-def points(record: TrialRecord) -> Iterator[Point]:
-    """The record's metrics in groups (`test/f1_tail`, `val/map`, `curve/train_loss`), where they are finite."""
+def points(record: TrialRecord, classes: Sequence[str] = ()) -> Iterator[Point]:
+    """The record's metrics in groups (`test/f1_tail`, `val/map`, `curve/train_loss`, and `per_class/test_f1/cat` where
+    the classes are named), where they are finite."""
     for name, value in record.metrics.items():
         if value is not None and math.isfinite(value):
             yield Point(name.replace("_", "/", 1), value, 0)
@@ -92,6 +99,11 @@ def points(record: TrialRecord) -> Iterator[Point]:
         for epoch, value in enumerate(curve, start=1):
             if value is not None and math.isfinite(value) and (len(curve) - epoch) % stride == 0:
                 yield Point(f"{CURVE}{name}", value, epoch)
+    keys = [NOT_IN_A_KEY.sub("_", name)[:LONGEST_CLASS] for name in classes]
+    for name, values in record.per_class.items():
+        for key, value in zip(keys, values, strict=False):
+            if value is not None and math.isfinite(value):
+                yield Point(f"{PER_CLASS}{name}/{key}", value, 0)
 
 
 def run_name(trial: Trial) -> str:
@@ -116,7 +128,7 @@ def record_of(
         return _old_record(tags, params, metrics)
     record = TrialRecord.from_json(joined(RECORD, tags), checked=True)  # a part of what was written, with its hash
     values: dict[str, float | None] = {
-        key.replace("/", "_", 1): value for key, value in metrics.items() if not key.startswith(CURVE)
+        key.replace("/", "_", 1): value for key, value in metrics.items() if not key.startswith((CURVE, PER_CLASS))
     }
     return record.id, replace(record, note=tags.get(f"{PREFIX}note") or None, metrics=values)
 
