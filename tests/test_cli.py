@@ -302,6 +302,21 @@ def test_nothing_that_lies_about_is_run(tmp_path, tiny):
     assert not (tmp_path / "was-run").exists()
 
 
+def test_what_only_reads_a_study_runs_none_of_its_code(tmp_path, tiny):
+    """A study file may name code of its own; `plan` and `run` need it, who reads what was recorded does not."""
+    told, ran = tiny.with_name("told.yaml"), tmp_path / "was-run"
+    space = "from search_spaces import Space\nSPACE = Space(parameters={})"
+    (told.parent / "their_loss.py").write_text(f"{space}\nfrom tests.own_loss import Halved\nopen({str(ran)!r}, 'w')\n")
+    told.write_text(f"extends: {tiny.name}\nlosses: [ral, {{loss: 'their_loss:Halved', label: halved}}]\n")
+    where = ["--storage", tmp_path / "st"]
+    assert evenkeel("run", tiny, "--serial", *where, "--set", "designs.search=null").returncode == EXIT_OK
+    for words in (["status"], ["report"], ["report", "--from-mlflow"], ["ui", "--tracking-uri", "http://127.0.0.1:1"]):
+        done = evenkeel(words[0], told, *words[1:], *where)
+        assert done.returncode == EXIT_OK and not ran.exists(), done.stderr
+    assert evenkeel("plan", told, *where).returncode == EXIT_OK and ran.exists()
+    assert "runs code that the study names: their_loss:Halved" in evenkeel("run", told, "--serial", *where).stderr
+
+
 def test_a_piped_table_is_not_cut(tmp_path, capsys):
     """One row is one line, however long its label."""
     label = "a_label_" * 20

@@ -3,18 +3,18 @@
 import argparse
 
 from study.errors import UserError
-from study.file.read import load_study
-from study.file.study import StudyConfig
+from study.file.read import load_places
 from study.records.ledger import Ledger
 from study.run.places import Recorded, Storage
 from trainables.settings import at_home
 
 
-def recorded(study: str, options: argparse.Namespace) -> tuple[StudyConfig | Recorded, Storage]:
-    """What it is called and where its records lie. Raises UserError for a study file that is not valid."""
+def recorded(study: str, options: argparse.Namespace) -> tuple[Recorded, Storage]:
+    """What it is called and where its records lie; no code of the study is run. Raises UserError."""
     if options.storage or not _is_storage(study):
-        config = load_study(study, options.overrides)
-        return config, Storage.of(config, options.storage)
+        places = load_places(study, options.overrides)
+        storage = Storage.of(places, options.storage)
+        return Recorded(places.name, str(storage), places.tracking), storage
     if options.overrides:
         raise UserError(f"--set {options.overrides[0]}: {study} is read as it was recorded; name its study file")
     storage = Storage.at(study)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from study.commands.recorded import recorded
 from study.errors import UserError
-from study.file.study import StudyConfig
 from study.records.ledger import Ledger
 from study.run.places import Recorded, Storage, TrackingUri
 
@@ -49,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _table(config: StudyConfig | Recorded, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
+def _table(config: Recorded, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
     from study.records.table import table_from_ledger
 
     ledger = Ledger(str(storage), config.name)
@@ -72,7 +71,7 @@ def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
         ) from None
 
 
-def _runs(config: StudyConfig | Recorded, storage: Storage, options: argparse.Namespace) -> str | None:
+def _runs(config: Recorded, storage: Storage, options: argparse.Namespace) -> str | None:
     """The address of a trial's run in MLflow; None without a server, or while it does not answer."""
     if not (options.tracking_uri or config.tracking):
         return None

@@ -16,6 +16,9 @@ def execute(options: argparse.Namespace) -> int:
     config = load_study(options.study, options.overrides)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers {options.workers}: must be at least 1")
+    shown = display()
+    if config.own_code:
+        shown.say(f"runs code that the study names: {', '.join(config.own_code)}")
     outcome = engine.run_study(
         config,
         engine.Options(
@@ -28,7 +31,7 @@ def execute(options: argparse.Namespace) -> int:
             python_path=tuple(options.own_code),
         ),
         lambda storage: _runner(config, options, storage),
-        display(),
+        shown,
     )
     storage = Storage.of(config, options.storage)
     new = f"{outcome.num_new:,} new" if outcome.num_new else "nothing was missing"

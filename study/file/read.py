@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from study.errors import UserError
-from study.file.study import StudyConfig
+from study.file.study import Places, StudyConfig
 from study.file.text import read_yaml
 from trainables.errors import nearest
 from trainables.settings import Written, at_home
 
+M = TypeVar("M", StudyConfig, Places)
 PLAIN = {
     "list_type": "must be a list, as [a, b]",
     "dict_type": "must be a mapping of keys to values, as {key: value}",
@@ -30,13 +31,30 @@ def load_study(name: str, overrides: list[str] | None = None) -> StudyConfig:
     A relative path is meant from the folder of the file that writes it; in an override or a preset, from the working
     folder. Raises UserError with one line per problem, each naming file and key.
     """
+    path, values = _written_in(name, overrides or [])
+    return _checked(StudyConfig, path, values)
+
+
+def load_places(name: str, overrides: list[str]) -> Places:
+    """The little of a study file that reading its records needs; what else it holds is not looked at, and code that it
+    names is not imported. Raises as `load_study` does."""
+    path, values = _written_in(name, overrides)
+    return _checked(Places, path, {key: values[key] for key in Places.model_fields if key in values})
+
+
+def _written_in(name: str, overrides: list[str]) -> tuple[Path, dict[str, Any]]:
+    """The file of a study, and what is written there and in the overrides."""
     path = find_study(name)
     values = _read(path, ())
-    for override in overrides or []:
+    for override in overrides:
         _override(values, override)
+    return path, values
+
+
+def _checked(model: type[M], path: Path, values: dict[str, Any]) -> M:
     try:
-        checked = StudyConfig.model_validate(values)
-        return StudyConfig.model_validate(checked.model_dump(mode="json"))  # every text a plain one again
+        checked = model.model_validate(values)
+        return model.model_validate(checked.model_dump(mode="json"))  # every text a plain one again
     except ValidationError as error:
         lines = "\n".join(f"  {line}" for line in _lines(error))
         raise UserError(f"{path}: the study is not valid\n{lines}") from error

@@ -34,14 +34,29 @@ def _tracking(uri: Any) -> Any:
     return absolute_uri(uri, uri.folder) if isinstance(uri, Written) else uri
 
 
-class StudyConfig(Settings):
-    """A study: validated, complete, and small enough to be read aloud."""
-
-    name: str = Field(
+Name = Annotated[
+    str,
+    Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
         max_length=100,
         description="of the study, its folder and its MLflow experiment",
-    )
+    ),
+]
+Tracking = Annotated[str, BeforeValidator(_tracking)]
+
+
+class Places(Settings):
+    """What a study is called, and where its records and MLflow lie."""
+
+    name: Name
+    storage: UrlText | None = None
+    tracking: Tracking | None = None
+
+
+class StudyConfig(Settings):
+    """A study: validated, complete, and small enough to be read aloud."""
+
+    name: Name
     description: str = Field("", description="a sentence for the report and MLflow")
     reproduces: str = Field("", description="what of a paper it repeats, for `evenkeel presets`")
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
@@ -65,7 +80,7 @@ class StudyConfig(Settings):
     )
     resources: Resources = Resources()
     storage: UrlText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
-    tracking: Annotated[str, BeforeValidator(_tracking)] | None = Field(
+    tracking: Tracking | None = Field(
         None, description="an MLflow tracking URI; a database in the study's folder if none"
     )
     tracking_files: bool = Field(
@@ -188,6 +203,12 @@ class StudyConfig(Settings):
                     f"measures: {name!r} needs the {needed} of a trial, {self.trainable.name} gives {gives}; leave it "
                     "out, or choose another trainable"
                 )
+
+    @property
+    def own_code(self) -> list[str]:
+        """The losses, the data set and the trainable that are code of the user's, as `module:Class`."""
+        named = [self.data.name, self.trainable.name, *(loss.loss for loss in self.losses)]
+        return list(dict.fromkeys(name for name in named if ":" in name))
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from study.errors import UserError
-from study.file.study import SQLITE, StudyConfig, absolute_uri
+from study.file.study import SQLITE, Places, StudyConfig, absolute_uri
 from trainables.settings import at_home
 
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
@@ -29,7 +29,7 @@ class Storage:
     location: str
 
     @classmethod
-    def of(cls, config: StudyConfig | Recorded, option: str | None) -> "Storage":
+    def of(cls, config: StudyConfig | Places, option: str | None) -> "Storage":
         """The option, the file's `storage`, or studies/<name>."""
         return cls.at(option or config.storage or f"studies/{config.name}")
 

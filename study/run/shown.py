@@ -16,6 +16,8 @@ from trainables import Trial
 from trainables.cache import default_cache
 
 Say = Callable[[str], None]
+MANY_ROWS = 10_000
+"""So large a table is not left to the collector: it hangs in circles, and among many objects that stay nobody looks."""
 
 
 def tracker_of(uri: TrackingUri, config: StudyConfig, options: Options, ledger: Ledger, say: Say) -> Tracker:
@@ -44,8 +46,11 @@ def summarize(tracker: Tracker, ledger: Ledger) -> None:
     from study.records.summaries import summaries
     from study.records.table import table_from_ledger
 
-    tracker.summarize(summaries(table_from_ledger(Ledger(ledger.storage, ledger.study))))  # perhaps beside its reader
-    gc.collect()  # tables hang in circles, and among so many objects that stay the collector rarely looks
+    table = table_from_ledger(Ledger(ledger.storage, ledger.study))  # perhaps beside its reader
+    tracker.summarize(summaries(table))
+    if len(table) > MANY_ROWS:
+        del table
+        gc.collect()
 
 
 def show(tracker: Tracker, uri: TrackingUri, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say) -> None:
