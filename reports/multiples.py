@@ -4,6 +4,7 @@ The page picks the arrangement by its width: `layout.meta.arrangements` maps a n
 layout that change. Curves of one figure may be of several views (`trace.meta.view`), of which one is shown.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ FRAME, ROW_GAP, COLUMN_GAP, HEADING = 140, 42, 0.1, 16
 """Height of a frame and of what lies between two rows, in pixels; what lies between columns as a share of a column;
 height of a line of a title, which comes on top."""
 
+ROOM = 0.08
+"""Beside the outermost levels, as a share of what lies between them."""
 TOP, BOTTOM, LINE, ITEM, COLUMN = 50, 36, 22, 90, 190
 """Pixels: above and below all rows, a line of the legend, an entry of the legend, the usual width of a column."""
 
@@ -56,13 +59,20 @@ def axis_number(frame: int) -> str:
     return str(frame + 1) if frame else ""
 
 
-def ticks(levels: Sequence[Any]) -> dict[str, Any]:
-    """The keys of an x-axis over these levels: at most three ticks, so that narrow frames hold them."""
+def ticks(levels: Sequence[Any], *, log: bool = False) -> dict[str, Any]:
+    """The keys of an x-axis over these levels: at most three ticks, so that narrow frames hold them, and a range that
+    stays when curves are switched off.
+    """
     if any(not isinstance(value, int | float) for value in levels):
         return {"type": "category"}
     ordered = sorted(set(levels))
     chosen = [ordered[0], ordered[len(ordered) // 2], ordered[-1]] if len(ordered) > 2 else ordered
-    return {"tickvals": chosen, "ticktext": [level(value) for value in chosen], "tickangle": 0}
+    keys = {"tickvals": chosen, "ticktext": [level(value) for value in chosen], "tickangle": 0}
+    if log and ordered[0] <= 0:
+        return keys | {"type": "log"}
+    low, high = (math.log10(end) if log else float(end) for end in (ordered[0], ordered[-1]))
+    room = ROOM * (high - low or 1)
+    return keys | {"type": "log" if log else "linear", "range": [low - room, high + room]}
 
 
 def _arrangement(num: int, columns: int, num_entries: int, lines: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from reports.designs import cloud_of, sweep_of, swept, with_metric
 from reports.methods import METHODS
+from reports.multiples import ticks
 from reports.page import render, sections
 from reports.papers.printed import Printed
 from reports.sections.budget import Budgets
@@ -480,3 +481,12 @@ def test_the_page_says_which_defaults_are_not_as_published_and_where_they_are_fr
     section = Sensitivity("clip")
     rows = section.rows(section.compute(trials, rng))
     assert rows["default from"].tolist() == [facts.losses[loss].space["clip"].source for loss in rows.loss]
+
+
+@pytest.mark.parametrize(
+    ("levels", "log", "ends"), [([3, 1, 2], False, (1, 3)), ([0.01, 1.0], True, (-2, 0)), ([5], False, (5, 5))]
+)
+def test_a_frame_keeps_its_range_whichever_curves_are_shown(levels, log, ends):
+    assert "range" not in ticks([0.0, *levels], log=True)
+    low, high = ticks(levels, log=log)["range"]
+    assert ends[0] - 0.2 < low < ends[0] and ends[1] < high < ends[1] + 0.2

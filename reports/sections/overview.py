@@ -21,6 +21,8 @@ REFERENCE, CROSS_FITTED, NAIVE = VIEWS = (
     "cross-fitted difference from best",
     "naive F1 Diff",
 )
+HOVER = 30
+"""Characters of a line of a hover text, which must find room on a phone."""
 LEADING = ("apl", "ral", "bal")
 """Families that the platform is asked about; the others stand behind them, faded. Without these all lead."""
 
@@ -97,8 +99,7 @@ class Overview:
                 named.add((line.loss, view))
         for i, name in enumerate(info.frames):
             levels = [value for line in info.lines if line.name == name for value in line.sweep.levels]
-            axis = ticks(levels) | ({"type": "log"} if info.log[name] else {})
-            drawn.update_layout({f"xaxis{axis_number(i)}": axis})
+            drawn.update_layout({f"xaxis{axis_number(i)}": ticks(levels, log=info.log[name])})
         return drawn
 
     def rows(self, info: Info) -> None:
@@ -128,7 +129,7 @@ def held(sweep: Sweep, defaults: dict[str, object]) -> str:
     return ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)
 
 
-def hover(sweep: Sweep, found: list[Interval], name: str, others: str, view: str = "") -> dict[str, object]:
+def hover(sweep: Sweep, found: list[Interval], name: str, others: str) -> dict[str, object]:
     """The keys of a curve's trace that tell of each level: interval, seeds, divergence, and what was held."""
     counts = zip(found, np.isfinite(sweep.scores_LS).sum(1), sweep.diverged_LS.sum(1), strict=True)
     return {
@@ -137,7 +138,7 @@ def hover(sweep: Sweep, found: list[Interval], name: str, others: str, view: str
             for i, n, diverged in counts
         ],
         "hovertemplate": f"<b>{sweep.loss}</b>, {name} %{{x}}<br>%{{y:+.4f}} (%{{customdata[0]}})<br>"
-        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{_folded(others)}<extra>{view}</extra>",
+        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{'<br>'.join(wrap(others, HOVER))}<extra></extra>",
     }
 
 
@@ -173,10 +174,5 @@ def _add(drawn: Drawing, line: Line, view: str, info: Info, symbol: str, *, firs
         legendgroup=line.loss,
         showlegend=first,
         meta={"view": view},
-        **hover(sweep, found, line.name, line.others, view),
+        **hover(sweep, found, line.name, line.others),
     )
-
-
-def _folded(text: str, width: int = 48) -> str:
-    """A hover text in lines."""
-    return "<br>".join(wrap(text, width))

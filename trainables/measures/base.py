@@ -108,6 +108,16 @@ class Measured:
     files: dict[str, str] = field(default_factory=dict)
 
 
+def saved(evidence: Evidence, name: str, **arrays: "np.ndarray") -> dict[str, str]:
+    """Arrays of a single trial as a file of its record, `<name>.npz`: what `Measured.files` holds of it."""
+    import numpy as np
+
+    assert evidence.trained is not None
+    path = evidence.trained.folder / f"{name}.npz"
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+    return {name: str(path)}
+
+
 def by_group(per_class: "dict[str, Tensor]", groups: dict[str, list[int]]) -> "dict[str, Tensor]":
     """Means [K] of values [K, C] over the defined classes: of all by name, and of each group by `<name>_<group>`."""
     means = {name: values.nanmean(-1) for name, values in per_class.items()}

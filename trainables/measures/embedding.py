@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from trainables.measures.base import Column, Evidence, Measured, Needs, saved
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +27,9 @@ class Embedding:
     def compute(self, evidence: Evidence) -> Measured:
         import numpy as np
 
-        assert evidence.trained is not None
         tsne, pca = coordinates(evidence.embeddings["test"][0, :MOST_ROWS].double().cpu().numpy())
         targets = evidence.targets["test"][:MOST_ROWS].cpu().numpy().astype(np.uint8)
-        path = evidence.trained.folder / "embedding.npz"
-        np.savez_compressed(path, tsne=tsne, pca=pca, targets=targets)
-        return Measured(files={"embedding": str(path)})
+        return Measured(files=saved(evidence, "embedding", tsne=tsne, pca=pca, targets=targets))
 
 
 def coordinates(embeddings: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":

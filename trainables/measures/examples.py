@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from trainables.measures.base import Column, Evidence, Measured, Needs, saved
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Examples:
         rows, _ = chosen(evidence)
         if not len(rows):
             return Measured()
-        path = evidence.trained.folder / "examples.npz"
-        np.savez_compressed(
-            path,
+        files = saved(
+            evidence,
+            "examples",
             sheet=np.frombuffer(sheet([[image] for image in plain(evidence.trained.images("test", rows))]), np.uint8),
             targets=evidence.targets["test"].cpu()[rows].numpy().astype(np.uint8),
             scores=evidence.scores["test"][0].cpu()[rows].numpy().astype(np.float16),
         )
-        return Measured(files={"examples": str(path)})
+        return Measured(files=files)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainables.data.splits import GROUPS
-from trainables.measures.base import Column, Evidence, Measured, Needs, Trained, by_group
+from trainables.measures.base import Column, Evidence, Measured, Needs, Trained, by_group, saved
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,6 @@ class Gradients:
         }
 
     def compute(self, evidence: Evidence) -> Measured:
-        import numpy as np
         import torch
 
         trained = evidence.trained
@@ -50,10 +49,9 @@ class Gradients:
                 seen += wanted
         of = {"": totals / seen, "_entry": an_entry / seen}  # NaN where no batch holds one
         values = {f"{sign}{per}": of[per][at] for at, sign in enumerate(SIGNS) for per in of}
-        path = trained.folder / "gradients.npz"
-        np.savez_compressed(path, allow_pickle=False, **{name: column.numpy() for name, column in values.items()})
+        files = saved(evidence, "gradients", **{name: column.numpy() for name, column in values.items()})
         per_class = {f"train_gradient_{name}": column[None] for name, column in values.items()}
-        return Measured(by_group(per_class, evidence.groups), per_class, files={"gradients": str(path)})
+        return Measured(by_group(per_class, evidence.groups), per_class, files=files)
 
 
 def sides(trained: Trained, rows: "Tensor") -> "Tensor":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from trainables.measures.base import Column, Evidence, Measured, Needs, saved
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,6 @@ class Predictions:
     def compute(self, evidence: Evidence) -> Measured:
         import numpy as np
 
-        assert evidence.trained is not None
-        path = evidence.trained.folder / "predictions.npz"
         scores = {f"{split}_scores": of[0].cpu().numpy().astype(np.float16) for split, of in evidence.scores.items()}
         targets = {f"{split}_targets": of.cpu().numpy().astype(np.uint8) for split, of in evidence.targets.items()}
-        np.savez_compressed(path, allow_pickle=False, **scores, **targets)
-        return Measured(files={"predictions": str(path)})
+        return Measured(files=saved(evidence, "predictions", **scores, **targets))
