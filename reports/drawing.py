@@ -47,22 +47,16 @@ class Drawing:
         """A text in the figure."""
         self.layout.setdefault("annotations", []).append({"showarrow": False, **annotation})
 
-    def add_hline(self, y: float, annotation_text: str = "", *, left: bool = False, **keys: Any) -> None:
-        """A line across, with a text at its right end, or its left one."""
+    def add_hline(self, y: float, **keys: Any) -> None:
+        """A line across."""
         self.add_shape(type="line", xref="x domain", x0=0, x1=1, yref="y", y0=y, y1=y, **keys)
-        side = {"x": 0, "xanchor": "left"} if left else {"x": 1, "xanchor": "right"}
-        at = side | {"xref": "x domain", "y": y, "yanchor": "bottom", "yref": "y"}
-        self._name(annotation_text, at)
 
     def add_vline(self, x: float, annotation_text: str = "", **keys: Any) -> None:
         """A line upwards, with a text at its upper end."""
         self.add_shape(type="line", xref="x", x0=x, x1=x, yref="y domain", y0=0, y1=1, **keys)
-        at = {"x": x, "xanchor": "left", "xref": "x", "y": 1, "yanchor": "top", "yref": "y domain"}
-        self._name(annotation_text, at)
-
-    def _name(self, text: str, at: Keys) -> None:
-        if text:
-            self.add_annotation(text=text, **at)
+        if annotation_text:
+            at = {"x": x, "xanchor": "left", "xref": "x", "y": 1, "yanchor": "top", "yref": "y domain"}
+            self.add_annotation(text=annotation_text, **at)
 
     def add_hrect(self, y0: float, y1: float, **keys: Any) -> None:
         """A stripe across."""

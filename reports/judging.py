@@ -76,8 +76,9 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan) -> Judgement:
     moved, errors = sweep.differences_LS[sweep.moved], sweep.errors_L[sweep.moved]
     drop = worst_drop(moved, errors_L=errors, shared=sweep.shared)
     low90 = worst_drop(moved, EQUIVALENCE, errors, shared=sweep.shared).low
-    reasons, costs, needed, limit = _incomplete(sweep), _divergence_costs(sweep, floor), None, ""
-    status = _status(drop, low90, margin, bool(reasons), costs)
+    costs, needed, limit = _divergence_costs(sweep, floor), None, ""
+    reasons = _incomplete(sweep, {k for k, cost in costs.items() if cost.high < -margin})
+    status = _status(drop, low90, margin, bool(reasons), list(costs.values()))
     if blocked := _not_judged(sweep, margin, floor):
         status, reasons = NOT_JUDGED, [blocked, *reasons]
     elif status in (NOISY, FEW):
@@ -150,8 +151,8 @@ def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     return None
 
 
-def _incomplete(sweep: Sweep) -> list[str]:
-    """Levels that cannot be called steady, with the reason."""
+def _incomplete(sweep: Sweep, costly: set[int]) -> list[str]:
+    """Levels that cannot be called steady, with the reason; at the `costly` ones divergence alone costs too much."""
     reasons = []
     for k, value in enumerate(sweep.levels):
         finite, diverged = int(np.isfinite(sweep.differences_LS[k]).sum()), int(sweep.diverged_LS[k].sum())
@@ -159,24 +160,25 @@ def _incomplete(sweep: Sweep) -> list[str]:
         if k == sweep.default:
             continue
         if diverged:
-            reasons.append(f"{where} diverged in {diverged} of {seeds}")
+            alone = ", which alone costs more than the margin" if k in costly else ""
+            reasons.append(f"{where} diverged in {diverged} of {seeds}{alone}")
         elif finite < min(MIN_SEEDS, len(sweep.seeds)):
             mean = f", mean {number(t_interval(sweep.differences_LS[k]).value, SIGNED)}" if finite else ""
             reasons.append(f"{where} has {finite} of {seeds}{mean}")
     return reasons
 
 
-def _divergence_costs(sweep: Sweep, floor: float) -> list[Interval]:
-    """Per level with a diverged seed: minus the rate (Wilson) times the fall from the default to the floor."""
+def _divergence_costs(sweep: Sweep, floor: float) -> dict[int, Interval]:
+    """By number of a level with a diverged seed: minus the rate (Wilson) times the fall from default to floor."""
     default = float(nan_mean(sweep.scores_LS[sweep.default]))
-    costs = []
-    for k in sweep.moved:
+    costs = {}
+    for k in sweep.moved.tolist():
         if not (diverged := sweep.diverged_LS[k]).any():
             continue
         rate = wilson(int(diverged.sum()), int((diverged | np.isfinite(sweep.scores_LS[k])).sum()))
         reached = float(nan_mean(sweep.floored_LS[k, diverged]))
         fall = default - (reached if np.isfinite(reached) else floor)
-        costs.append(Interval(-rate.value * fall, -rate.high * fall, -rate.low * fall, rate.n))
+        costs[k] = Interval(-rate.value * fall, -rate.high * fall, -rate.low * fall, rate.n)
     return costs
 
 

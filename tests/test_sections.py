@@ -3,12 +3,13 @@
 import re
 from dataclasses import replace
 from itertools import product
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from reports.designs import cloud_of, sweep_of, swept, with_metric
+from reports.designs import best_of, cloud_of, sweep_of, swept, with_metric
 from reports.methods import METHODS
 from reports.multiples import ticks
 from reports.page import render, sections
@@ -174,6 +175,15 @@ def test_defaults_are_paired_with_the_first_loss(rng):
         (by["ral"].score.value - info.levels[0].score.value,) * 3 + (6,), abs=1e-9
     )
     assert "bce 0.5" in Defaults().answer(info) or "bce 0.6" in Defaults().answer(info)
+
+
+def test_floor_and_best_of_the_study_are_drawn_and_named(rng):
+    trials = table(rng, sharp, facts=study(data=replace(study().data, floor={"f1": 0.123})))
+    section = Defaults()
+    info = section.compute(trials, rng)
+    lines = {t["name"]: t["y"] for t in section.draw(info).data if t["mode"] == "lines+markers"}
+    assert lines == {"floor: no image needed": [0.123] * 3, "best of the study, chosen on validation": ANY}
+    assert lines["best of the study, chosen on validation"] == pytest.approx([best_of(trials)] * 3)
 
 
 class TestImages:

@@ -10,9 +10,11 @@ from reports.designs import best_of, default_images, default_score, default_scor
 from reports.drawing import Drawing
 from reports.facts import LossFacts
 from reports.statistics import Interval, jackknife_error, t_interval
-from reports.style import FAINT, figure, looks
+from reports.style import FAINT, figure, looks, plain
 from reports.table import facts_of
 from reports.words import SIGNED, listed, number, with_interval
+
+FLOOR, BEST = "floor: no image needed", "best of the study, chosen on validation"
 
 
 class Level(NamedTuple):
@@ -67,20 +69,26 @@ class Defaults:
         if not info.levels:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test", height=320)
-        drawn.update_layout(showlegend=False)
-        line = {"color": FAINT, "width": 1, "dash": "dot"}
-        if np.isfinite(info.floor):
-            drawn.add_hline(y=info.floor, line=line, annotation_text="floor: no image needed")
-        if np.isfinite(info.best):
-            drawn.add_hline(
-                y=info.best, line=line, annotation_text="best of the study, chosen on validation", left=True
-            )
+        losses = [level.loss for level in info.levels]
+        for name, value, dash in ((FLOOR, info.floor, "dot"), (BEST, info.best, "dash")):
+            if np.isfinite(value):
+                drawn.add_scatter(
+                    x=losses,
+                    y=plain([value] * len(losses)),
+                    mode="lines+markers",
+                    line={"color": FAINT, "width": 1, "dash": dash},
+                    marker={"color": FAINT, "size": 14, "symbol": "line-ew-open"},
+                    name=name,
+                    hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>",
+                )
         for level in info.levels:
             points = level.scores_S[np.isfinite(level.scores_S)]
             drawn.add_scatter(
                 x=[level.loss] * len(points),
                 y=points.round(6).tolist(),
                 mode="markers",
+                name=level.loss,
+                showlegend=False,
                 marker={"color": level.colour, "size": 9, "opacity": 0.55},
                 hovertemplate=f"{level.loss}: %{{y:.3f}}<extra></extra>",
             )
