@@ -181,7 +181,7 @@ def test_floor_and_best_of_the_study_are_drawn_and_named(rng):
     trials = table(rng, sharp, facts=study(data=replace(study().data, floor={"f1": 0.123})))
     section = Defaults()
     info = section.compute(trials, rng)
-    lines = {t["name"]: t["y"] for t in section.draw(info).data if t["mode"] == "lines+markers"}
+    lines = {t["name"]: t["y"] for t in section.draw(info).data if t["mode"] == "lines"}
     assert lines == {"floor: no image needed": [0.123] * 3, "best of the study, chosen on validation": ANY}
     assert lines["best of the study, chosen on validation"] == pytest.approx([best_of(trials)] * 3)
 

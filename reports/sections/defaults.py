@@ -75,7 +75,7 @@ class Defaults:
                 drawn.add_scatter(
                     x=losses,
                     y=plain([value] * len(losses)),
-                    mode="lines+markers",
+                    mode="lines" if len(losses) > 1 else "markers",
                     line={"color": FAINT, "width": 1, "dash": dash},
                     marker={"color": FAINT, "size": 14, "symbol": "line-ew-open"},
                     name=name,
