@@ -146,6 +146,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow; default: a database in the study's folder")
     parser.add_argument("--track-later", action="store_true", help="run even if MLflow does not answer")
+    parser.add_argument("--track-again", action="store_true", help="log again what was deleted in MLflow")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes; default: all there is room for")
     parser.add_argument("--accept-changes", action="store_true", help="set trials of the former study file aside")
     parser.add_argument("--keep-going", action="store_true", help="even if all trials fail alike from the start")

@@ -359,6 +359,10 @@ class TestPlaces:
         for shown in (str(uri), repr(uri), uri.blamed, uri.hide(f"cannot reach {secret}"), f"{uri}"):
             assert not any(part in shown for part in ("s3c", "et@", "ann:"))
 
+    def test_links_lead_to_the_server_and_hold_no_secret(self):
+        assert self.of("https://ann:s3c/r@et@host:5000/path/?token=s3cret").address == "https://host:5000/path"
+        assert self.of("http://127.0.0.1:5000/").address == "http://127.0.0.1:5000"
+
     def test_a_database_elsewhere_is_made_absolute(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         uri = self.of("sqlite:///other.db")

@@ -131,6 +131,22 @@ def test_mlflow_shows_the_whole_study(finished):
     assert losses["ral"].data.metrics["default/score"] == pytest.approx(default.mean())
 
 
+def test_what_was_deleted_in_mlflow_comes_back_when_asked(finished, tmp_path):
+    folder, *_ = finished
+    small = (folder / "tiny.yaml", tmp_path, "designs.search=null", "designs.sobol=null")
+    run(*small)
+    client, before = shown(tmp_path, "trial")
+    for found in list(before.values())[:3]:
+        client.delete_run(found.info.run_id)
+    run(*small, runner=None)
+    assert len(shown(tmp_path, "trial")[1]) == len(before) - 3  # nobody asked
+    run(*small, runner=None, track_again=True)
+    again = shown(tmp_path, "trial")[1]
+    assert {n: (r.data.metrics, r.data.params) for n, r in again.items()} == {
+        n: (r.data.metrics, r.data.params) for n, r in before.items()
+    }
+
+
 def test_scores_are_renewed_while_trials_run(finished, tmp_path, monkeypatch):
     folder, *_ = finished
     monkeypatch.setattr(renewal, "SHARE", 1.0)

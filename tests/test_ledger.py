@@ -231,6 +231,14 @@ class TestFull:
         assert ledger.read_all() and not ledger.damaged and not ledger.folder.leftovers("trials")
 
 
+def test_records_without_their_study_are_no_empty_folder(ledger):
+    with pytest.raises(UserError, match="no study here yet; start it with: evenkeel run s"):
+        ledger.study_record("evenkeel run s")
+    ledger.write(record())
+    with pytest.raises(UserError, match="study.json is lost or not readable; make it again with: evenkeel run s"):
+        ledger.study_record("evenkeel run s")
+
+
 def test_a_folder_of_another_study_is_refused(tmp_path):
     first = Ledger(str(tmp_path), "first")
     first.create()

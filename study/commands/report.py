@@ -87,7 +87,7 @@ def _runs(config: Recorded, storage: Storage, options: argparse.Namespace) -> st
     except (LookupError, ConnectionError) as error:
         sys.stderr.write(f"no links to MLflow: {uri.hide(str(error))}\n")
         return None
-    return trial_address(str(uri), experiment)
+    return trial_address(uri.address, experiment)
 
 
 def _pdf(page: Path) -> Path:

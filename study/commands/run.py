@@ -25,6 +25,7 @@ def execute(options: argparse.Namespace) -> int:
             storage=options.storage,
             tracking_uri=options.tracking_uri,
             track_later=options.track_later,
+            track_again=options.track_again,
             accept_changes=options.accept_changes,
             retry_failed=options.retry_failed,
             keep_going=options.keep_going,

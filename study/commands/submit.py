@@ -8,7 +8,7 @@ from study.file.read import PRESETS, find_study, load_study
 from study.run.jobs import Jobs
 from study.run.places import Storage, TrackingUri
 
-FLAGS = ("track_later", "accept_changes", "keep_going", "retry_failed")
+FLAGS = ("track_later", "track_again", "accept_changes", "keep_going", "retry_failed")
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"{uri}: no MLflow database yet; start the study with: evenkeel run {options.study}")
     if not uri.is_server:
         _refuse_taken(options.port)
-    address = str(uri) if uri.is_server else f"http://{HOST}:{options.port}"
+    address = uri.address if uri.is_server else f"http://{HOST}:{options.port}"
     sys.stdout.write(f"{address}\n{_links(address, uri, Ledger(str(storage), config.name))}")
     sys.stdout.flush()
     if uri.is_server:

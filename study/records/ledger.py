@@ -71,7 +71,9 @@ class Ledger:
     def study_record(self, start: str = "evenkeel run") -> StudyRecord:
         """What `read_study` gives. Raises UserError, with the command to `start`, where it is nothing."""
         if (study := self.read_study()) is None:
-            raise UserError(f"{self.storage}: no study here yet; start it with: {start} (or give the right --storage)")
+            lost = self.folder.names("trials", ".json") or self.folder.names("packed", ".parquet")
+            why = "study.json is lost or not readable; make it again" if lost else "no study here yet; start it"
+            raise UserError(f"{self.storage}: {why} with: {start} (or give the right --storage)")
         return study
 
     def write_study(self, study: StudyRecord) -> StudyRecord:

@@ -116,7 +116,8 @@ class Run:
         uri = TrackingUri.of(self.config, self.storage, self.options.tracking_uri)
         marker = Tracked(self.ledger.folder, uri)
         stored = self.ledger.read_study()
-        if complete and stored and stored.config == _shown(self.config) and marker.holds(self._recorded()):
+        tracked = not self.options.track_again and marker.holds(self._recorded())
+        if complete and tracked and stored and stored.config == _shown(self.config):
             return self._end(0, None)
         with tracker_of(uri, self.config, self.options, self.ledger, self.display.say) as tracker:
             feed = None
@@ -147,8 +148,7 @@ class Run:
                     self.ledger.remove(entry.id)
 
     def _run(self, tracker: Tracker, make_runner: Callable[[str], Runner]) -> Feed | None:
-        context = context_of(self.config, self.storage, self.options.python_path)
-        feed = None
+        context, feed = context_of(self.config, self.storage, self.options.python_path), None
         for odd in _odd(self.config):
             self.display.say(f"data: {odd}")
         with make_runner(str(self.storage)) as runner:

@@ -90,6 +90,11 @@ class TrackingUri:
         return self.raw.startswith(("http://", "https://"))
 
     @property
+    def address(self) -> str:
+        """Of a server's UI, for links: a browser asks for user and password itself."""
+        return SECRET.sub("", self.raw).rstrip("?/")
+
+    @property
     def artifacts(self) -> str | None:
         """Where artifacts lie: beside our own database; elsewhere (None) the server decides."""
         own = self.storage.folder and self.database and self.database.parent.resolve() == self.storage.folder

@@ -54,6 +54,7 @@ class Options:
     storage: str | None = None
     tracking_uri: str | None = None
     track_later: bool = False
+    track_again: bool = False
     accept_changes: bool = False
     retry_failed: bool = False
     keep_going: bool = False

@@ -63,7 +63,7 @@ def show(tracker: Tracker, uri: TrackingUri, ledger: Ledger, planned: Iterable[T
     tracker.summarize(summaries(table))
     experiment = tracker.experiment() if uri.is_server else None
     try:
-        runs = experiment and trial_address(str(uri), experiment)
+        runs = experiment and trial_address(uri.address, experiment)
         tracker.attach(papers(ledger.study_record(), table, planned, folder, runs))
     except (OSError, ValueError) as error:
         say(f"MLflow gets no report ({error})")

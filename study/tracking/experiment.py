@@ -84,7 +84,7 @@ def links(about: About) -> dict[str, str]:
 def trial_address(server: str, experiment: str) -> str:
     """The address of a trial's run, with `{trial_id}` in it."""
     found = quote(f"tags.`{TRIAL_ID}` = '") + "{trial_id}" + quote("'")
-    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?searchFilter={found}"
+    return f"{server}/#/experiments/{experiment}/runs?searchFilter={found}"
 
 
 def _runs(where: str, *, order: str = "", chart: bool = False) -> str:
