@@ -71,6 +71,8 @@ def _wait(child: int, code_read: int, folder: Path) -> int:
     _end_session(child)
     code = _reported(code_read)
     shutil.rmtree(folder, ignore_errors=True)
+    if code is None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_CLUSTER:  # our own, with its words said
+        return EXIT_CLUSTER
     if code is None:
         cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
         sys.stderr.write(f"{cursor}evenkeel: {_how(status)}; nothing is lost: the same command goes on\n")
