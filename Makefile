@@ -10,7 +10,7 @@ demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel report demo
 
 test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-oldest-mlflow: $(READY)  ## tracking with the lowest MLflow that pyproject.toml allows (which wants SQLAlchemy 2.0)
 	$(BIN)/python -m pip install --quiet --upgrade --target .oldest-mlflow "mlflow==3.7.0" "sqlalchemy<2.1"
@@ -44,8 +44,9 @@ bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's p
 bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 	$(BIN)/python -m benchmarks.report_scale
 
-bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k
+bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and whether packs pay
 	$(BIN)/python -m benchmarks.finetune_speed --data $(DATA)
+	$(BIN)/python -m benchmarks.finetune_packs
 
 faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes)
 	$(BIN)/python -m benchmarks.faults
