@@ -256,7 +256,7 @@ def _backbone(epochs: int) -> dict[str, torch.Tensor]:
     train = images.split == 0
     with seeded(0):
         model = build(Backbone(name="test_resnet"), 1, "cpu")
-        warm_start(model, images.images, images.targets, train, WarmStart(epochs=epochs))
+        warm_start(model, images.images, images.targets, np.flatnonzero(train), WarmStart(epochs=epochs))
     return model.module.state_dict()
 
 
