@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import zipfile
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from trainables.data.encoded import QUALITY
 from trainables.data.facts import DataFacts
 from trainables.data.load import load
 from trainables.data.places import ImageFile, place_of
+from trainables.data.reading import Reader
 from trainables.data.settings import ClassGroups
 from trainables.progress import being_made
 
@@ -455,10 +457,6 @@ class TestStoredAsJpegs:
         assert whole[:, 4, 4, 0].tolist() == pytest.approx([40 * n for n in range(6)], abs=2)
         for at in (slice(1, 4), slice(None, None, -1), np.array([5, 0, 0]), np.arange(6) % 2 == 1, [2, 1], -1):
             np.testing.assert_array_equal(images[at], whole[at])
-        images.expect(np.array([3, 1]))
-        np.testing.assert_array_equal(images[np.array([2, 4])], whole[[2, 4]])
-        np.testing.assert_array_equal(images[np.array([3, 1])], whole[[3, 1]])
-        np.testing.assert_array_equal(images[np.array([3, 1])], whole[[3, 1]])
 
     def test_bad_ones_are_left_out(self, tmp_path):
         write(six(tmp_path), {"images/im1.png": b"x", "images/im5.png": b""})
@@ -478,3 +476,48 @@ class TestStoredAsJpegs:
         (kept,) = (tmp_path / "cache").glob("images-*/images.bin")
         kept.write_bytes(kept.read_bytes()[:-9])
         np.testing.assert_array_equal(load(chosen, 8, tmp_path / "cache").images[:], before)
+
+
+class TestReader:
+    """Rows in the order in which they are asked for, whatever was said of the next."""
+
+    IMAGES = np.random.default_rng(0).integers(0, 256, (9, 2, 2, 1), dtype=np.uint8)
+
+    def test_gives_the_rows_that_are_asked_for(self):
+        reader = Reader(self.IMAGES, "cpu")
+        asked = [np.array(rows) for rows in ([0, 3], [3, 1], [3, 1], [2], [8, 8, 4])]
+        said = [asked[1], asked[2], None, np.array([5]), np.array([], dtype=int)]
+        for rows, then in zip(asked, said, strict=True):
+            np.testing.assert_array_equal(reader(rows, then), self.IMAGES[rows])
+
+    def test_reads_the_next_rows_meanwhile_and_once(self):
+        read, gate = [], threading.Event()
+
+        class Slow:
+            shape = self.IMAGES.shape
+
+            def __getitem__(_, rows):
+                read.append(rows.tolist())
+                if rows[0] == 4:
+                    gate.set()
+                return self.IMAGES[rows]
+
+        reader = Reader(Slow(), "cpu")
+        reader(np.array([1, 2]), np.array([4]))
+        assert gate.wait(60), "read without being asked"
+        np.testing.assert_array_equal(reader(np.array([4])), self.IMAGES[[4]])
+        assert read == [[1, 2], [4]]
+
+    def test_what_cannot_be_read_ahead_is_raised_where_it_is_asked_for(self):
+        reader = Reader(self.IMAGES, "cpu")
+        reader(np.array([1]), np.array([99]))
+        with pytest.raises(IndexError):
+            reader(np.array([99]))
+        np.testing.assert_array_equal(reader(np.array([2])), self.IMAGES[[2]])
+
+    @pytest.mark.parametrize("size", [2, 9, 50])
+    def test_batches_are_all_rows_in_order(self, size):
+        rows = np.array([5, 0, 8, 8, 1])
+        parts = list(Reader(self.IMAGES, "cpu").batches(rows, size))
+        assert [len(part) for part in parts[:-1]] == [size] * (len(parts) - 1)
+        np.testing.assert_array_equal(np.concatenate(parts), self.IMAGES[rows])

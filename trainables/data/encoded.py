@@ -1,8 +1,7 @@
-"""Images that lie as JPEGs, for a set whose pixels no disk would hold: decoded when asked for, or ahead if told."""
+"""Images that lie as JPEGs, for a set whose pixels no disk would hold: decoded when they are asked for."""
 
 import os
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -40,7 +39,6 @@ class Encoded:
         self._bounds = np.stack([np.concatenate([[0], ends[:-1]]), ends], 1)
         self._rows = np.arange(len(ends)) if rows is None else rows
         self._content = np.memmap(folder / CONTENT, mode="r") if ends[-1] else np.empty(0, np.uint8)
-        self._ahead: tuple[bytes, list[Future[np.ndarray]]] = (b"", [])
 
     @staticmethod
     def lies_in(folder: Path) -> bool:
@@ -58,23 +56,12 @@ class Encoded:
         """Some of the rows; nothing is copied."""
         return Encoded(self.folder, self._rows[rows])
 
-    def expect(self, rows: np.ndarray) -> None:
-        """Begin to decode what is asked for next."""
-        wanted = self._rows[rows]
-        self._ahead = wanted.tobytes(), [_pool(os.getpid()).submit(self._decode, row) for row in wanted]
-
     def __getitem__(self, at: Any) -> np.ndarray:
         wanted = self._rows[at]
         if wanted.ndim == 0:
             return self._decode(wanted)
-        expected, images = self._ahead
-        if expected == wanted.tobytes():
-            self._ahead = b"", []
-            found: Iterable[np.ndarray] = (image.result() for image in images)
-        else:
-            found = _pool(os.getpid()).map(self._decode, wanted)
         whole = np.empty((len(wanted), *self.one), dtype=np.uint8)
-        for k, image in enumerate(found):
+        for k, image in enumerate(_pool(os.getpid()).map(self._decode, wanted)):
             whole[k] = image
         return whole
 

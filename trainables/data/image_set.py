@@ -1,6 +1,5 @@
 """What every data set gives: images as bytes, multi-hot targets, a split per row."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,20 +22,6 @@ class ImageArray(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, at: Any, /) -> np.ndarray: ...
-
-
-def expect(images: ImageArray, rows: np.ndarray) -> None:
-    """Say which rows are asked for next: where images must be decoded first, that begins now."""
-    if len(rows) and hasattr(images, "expect"):
-        images.expect(rows)
-
-
-def batches(images: ImageArray, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """The images of some rows, `size` at a time, the next ones expected meanwhile."""
-    for start in range(0, len(rows), size):
-        found = images[rows[start : start + size]]
-        expect(images, rows[start + size : start + 2 * size])
-        yield found
 
 
 @dataclass(frozen=True)

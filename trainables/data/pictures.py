@@ -31,7 +31,7 @@ class Had:
 
 
 class Pictures(DataSettings):
-    """ImageArray are files."""
+    """Images are files."""
 
     place_key: ClassVar[str] = "images"
     """Which key says where they are."""

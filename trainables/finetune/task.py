@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from trainables.data.facts import DataFacts
-from trainables.data.image_set import DataSet, ImageArray, ImageSet, expect
+from trainables.data.image_set import DataSet, ImageSet
 from trainables.data.load import load
+from trainables.data.reading import Reader
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.finetune.settings import Finetune
 from trainables.loop.knobs import harmed
@@ -49,7 +50,7 @@ class Images:
 class Task:
     """The rows of one seed, train rows as the knobs leave them. By split: targets [N, C], known [N, C] where told."""
 
-    images: ImageArray
+    reader: Reader
     rows: dict[str, np.ndarray]
     targets: dict[str, Tensor]
     known: dict[str, Tensor]
@@ -68,7 +69,7 @@ class Task:
         rows["train"], labels["train"], kept = harmed(rows["train"], labels["train"], settings.knobs, drawn)
         told |= {"train": told["train"][kept]} if told else {}
         return cls(
-            images=found.images,
+            reader=Reader(found.images, images.device),
             rows=rows,
             targets={split: torch.from_numpy(of.astype(np.float32)).to(images.device) for split, of in labels.items()},
             known={split: torch.from_numpy(of).to(images.device) for split, of in told.items()},
@@ -80,17 +81,16 @@ class Task:
 
     @property
     def channels(self) -> int:
-        return self.images.shape[-1]
+        return self.reader.images.shape[-1]
 
     def pixels(self, split: str, rows: Tensor, then: Tensor | None = None) -> Tensor:
         """Images [B, channels, S, S] in [0, 1] of rows of a split; laid out as they are stored: channels last.
 
         `then` are the rows asked for next.
         """
-        stored = torch.from_numpy(np.ascontiguousarray(self.images[self.rows[split][rows.numpy()]]))
-        if then is not None:
-            expect(self.images, self.rows[split][then.numpy()])
-        return stored.to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        of = self.rows[split]
+        stored = self.reader(of[rows.numpy()], None if then is None else of[then.numpy()])
+        return stored.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
 
     def evidence(self) -> Evidence:
         """What scores are held against; the scores are still to come."""

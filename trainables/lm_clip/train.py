@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables.base import Result
-from trainables.data.image_set import DataSet, expect
+from trainables.data.image_set import DataSet
+from trainables.data.reading import Reader
 from trainables.data.sampling import draw_rows, row_weights
 from trainables.fused import path_of
 from trainables.lm_clip.contrastive import LmClipLoss, similarities
@@ -82,6 +83,7 @@ class Run:
         self.started = time.perf_counter()
         self.store, self.settings, self.seed = store, settings, settings.seeds(trial.seed).order
         self.rows = store.facts.rows(trial.seed)
+        self.reader = Reader(store.images.images, store.device)
         self.model = prepared_model(store.model(trial.seed), settings)
         self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self.targets = {name: self._tensor(store.images.targets[at], self.dtype) for name, at in self.rows.items()}
@@ -171,10 +173,8 @@ class Run:
 
     def step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int, then: Tensor | None = None) -> float:
         """One step; the loss times the number of rows. `then` are the rows of the next."""
-        images, train = self.store.images.images, self.rows["train"]
-        pixels = torch.from_numpy(np.asarray(images[train[rows.numpy()]]))
-        if then is not None:
-            expect(images, train[then.numpy()])
+        train = self.rows["train"]
+        pixels = self.reader(train[rows.numpy()], None if then is None else train[then.numpy()])
         pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)
         self.optimiser.zero_grad()
         at, model = rows.to(self.model.device), self.model.module

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.data.image_set import ImageArray, batches
+from trainables.data.image_set import ImageArray
+from trainables.data.reading import Reader
 from trainables.errors import TrainableError, nearest
 from trainables.models.hub import look_up_in_cache_if_unreachable
 from trainables.models.settings import Backbone
@@ -29,9 +30,9 @@ class ImageModel:
     mean: Tensor
     std: Tensor
 
-    def pixels(self, images: np.ndarray) -> Tensor:
-        """ImageArray [B, S, S, channels] uint8 as the model wants them."""
-        pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(self.mean.device, torch.float32)
+    def pixels(self, images: Tensor) -> Tensor:
+        """Images [B, S, S, channels] uint8 as the model wants them."""
+        pixels = images.to(self.mean.device, non_blocking=True).permute(0, 3, 1, 2).float()
         return (pixels / 255 - self.mean) / self.std
 
     @torch.inference_mode()
@@ -40,7 +41,7 @@ class ImageModel:
         self.module.eval()
         parts = [
             self.module(self.pixels(batch)).flatten(1).float().cpu().numpy()
-            for batch in batches(images, np.arange(len(images)), BATCH)
+            for batch in Reader(images, self.mean.device).batches(np.arange(len(images)), BATCH)
         ]
         return np.concatenate(parts)
 

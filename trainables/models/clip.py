@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.data.image_set import ImageArray, batches
+from trainables.data.image_set import ImageArray
+from trainables.data.reading import Reader
 from trainables.errors import TrainableError, nearest
 from trainables.models.build import build_timm, check_size
 from trainables.models.clip_settings import Clip, Normalisation
@@ -39,11 +40,11 @@ class ClipModel:
         return self.module.logit_scale.reshape(())
 
     def pixels(self, images: Tensor) -> Tensor:
-        """ImageArray [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
-        return self.normalised(images.to(self.device).permute(0, 3, 1, 2).float() / 255)
+        """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
+        return self.normalised(images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """ImageArray [B, 1 or 3, S, S] in [0, 1] as the image tower wants them."""
+        """Images [B, 1 or 3, S, S] in [0, 1] as the image tower wants them."""
         return ((images.expand(-1, 3, -1, -1) - self.mean) / self.std).to(self.logit_scale.dtype)
 
     def encode_images(self, images: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class ClipModel:
     def embeddings(self, images: ImageArray, rows: np.ndarray) -> Tensor:
         """Embeddings [N, D] of some rows of images, in evaluation mode, unit norm."""
         self.module.eval()
-        parts = [self.encode_images(torch.from_numpy(np.asarray(batch))) for batch in batches(images, rows, BATCH)]
+        parts = [self.encode_images(batch) for batch in Reader(images, self.device).batches(rows, BATCH)]
         return unit(torch.cat(parts))
 
 

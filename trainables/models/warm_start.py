@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import numpy as np
 import torch
 from torch import nn
 
 from trainables.data.image_set import ImageArray
+from trainables.data.reading import Reader
 from trainables.models.build import ImageModel
 from trainables.models.settings import WarmStart
 
@@ -27,12 +29,13 @@ def warm_start(
     order of the rows.
     """
     device = model.mean.device
+    reader = Reader(images, device)
     head = nn.LazyLinear(targets.shape[1]).to(device)
     labels = torch.from_numpy(targets[fitted].astype(np.float32)).to(device)
     told = None if known is None else torch.from_numpy(known[fitted]).to(device)
     with torch.no_grad():
         model.module.eval()
-        head(model.module(model.pixels(images[fitted[:2]])).flatten(1))
+        head(model.module(model.pixels(reader(fitted[:2]))).flatten(1))
     parameters = [*model.module.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr)
     steps = settings.epochs * len(_batches(torch.arange(len(fitted)), settings.batch))
@@ -40,8 +43,10 @@ def warm_start(
     order = torch.Generator().manual_seed(seed)
     model.module.train()
     for _ in range(settings.epochs):
-        for rows in _batches(torch.randperm(len(fitted), generator=order), settings.batch):
-            logits = head(model.module(model.pixels(images[fitted[rows.numpy()]])).flatten(1))
+        batches = _batches(torch.randperm(len(fitted), generator=order), settings.batch)
+        for rows, then in zip_longest(batches, batches[1:]):
+            pixels = model.pixels(reader(fitted[rows.numpy()], None if then is None else fitted[then.numpy()]))
+            logits = head(model.module(pixels).flatten(1))
             at = rows.to(device)
             loss = _bce(logits, labels[at], None if told is None else told[at])
             optimiser.zero_grad()
