@@ -105,6 +105,21 @@ def test_small_micro_batches_train_alike_with_frozen_norms(images, tmp_path):
     assert_same(whole, parts, 1e-4)
 
 
+def test_a_last_row_alone_joins_the_batch_before(images, tmp_path):
+    """Batch norm cannot train on one image whose features have no width."""
+    whole, joined = (course(images, tmp_path / str(n), batch=n, schedule="constant") for n in (24, 23))
+    assert joined.num_epoch_steps == whole.num_epoch_steps == 1
+    whole, joined = (one.result(("headline",)) for one in (whole, joined))
+    assert whole.metrics == joined.metrics and whole.note is joined.note is None
+
+
+def test_parts_of_a_batch_are_about_alike():
+    seen, module = [], nn.Linear(1, 1)
+    module.register_forward_hook(lambda _, given, out: seen.append(len(given[0])))
+    gradients(module, torch.ones(16, 1), torch.mean, micro=5, scale=nn.Identity(), seed=0)
+    assert seen == [4] * 8
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_trains_with_a_loss_in_single(images, tmp_path, precision):
     """The same after whatever the process ran before: memory that comes free holds NaN."""

@@ -30,3 +30,11 @@ def row_weights(targets: Tensor, *, s: float, form: str) -> Tensor:
 def draw_rows(weights: Tensor, generator: torch.Generator) -> Tensor:
     """Row numbers of one epoch, [N]: N draws with replacement, in proportion to the weights."""
     return torch.multinomial(weights, len(weights), replacement=True, generator=generator)
+
+
+def batches_of(rows: Tensor, size: int) -> list[Tensor]:
+    """Batches in order; a last one of a single row, on which batch norm cannot train, joins the one before."""
+    batches = list(rows.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainables.base import Result
 from trainables.data.image_set import DataSet
+from trainables.data.sampling import batches_of
 from trainables.finetune.model import TrainedModel, build_model, training_mode, try_out
 from trainables.finetune.settings import Finetune
 from trainables.finetune.task import Images, Task
@@ -85,7 +86,7 @@ class Course:
 
     def __post_init__(self) -> None:
         settings, module = self.settings, self.model.module
-        self.num_epoch_steps = -(-len(self.task.rows["train"]) // settings.batch)
+        self.num_epoch_steps = len(batches_of(torch.arange(len(self.task.rows["train"])), settings.batch))
         self.optimiser = optimiser_of(module, settings)
         self.schedule = set_rate(self.optimiser, settings, self.num_epoch_steps)
         self.ema = averaged(module, settings.ema) if settings.ema else None
@@ -95,7 +96,7 @@ class Course:
         self.scaler = self.precision.scaler()
         self.augment = augmentation(settings.augment, self.task.channels, settings.image_size)
         self.compiled: Callable[[Tensor], Tensor] = torch.compile(module) if settings.compile else module
-        self.order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self.order: tuple[int, list[Tensor]] = (-1, [])
 
     @classmethod
     def of(cls, trial: Trial, settings: Finetune, prepared: Images, folder: Path) -> "Course":
@@ -106,7 +107,7 @@ class Course:
         ((loss, _),) = stack_losses([trial], facts, torch.float32, task.device)
         seeds = settings.seeds(trial.seed)
         model = build_model(settings, task, seeds.init)
-        progress = Progress(micro=settings.micro_batch or settings.batch)
+        progress = Progress(micro=_whole(settings))
         course = cls(
             seeds.order, settings, task, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
         )
@@ -152,8 +153,7 @@ class Course:
             wall_s=time.perf_counter() - started,
             paths=[path_of(self.loss)],
         )
-        wanted = self.settings.micro_batch or self.settings.batch
-        if result.state == "done" and self.progress.micro != wanted:
+        if result.state == "done" and self.progress.micro != _whole(self.settings):
             return replace(result, note=f"memory ran out: trained in micro-batches of {self.progress.micro}")
         return result
 
@@ -171,10 +171,10 @@ class Course:
         """One step of the optimiser; at the end of an epoch its curves."""
         progress, settings = self.progress, self.settings
         epoch, at = divmod(progress.step, self.num_epoch_steps)
-        rows, then = (self._rows(epoch)[k * settings.batch : (k + 1) * settings.batch] for k in (at, at + 1))
+        rows, *later = self._batches(epoch)[at : at + 2]
         seed = seed_of(self.seed, 4, progress.step)
         torch.manual_seed(seed)
-        images = self.trained.normalised(self.augment(self.task.pixels("train", rows, then)))
+        images = self.trained.normalised(self.augment(self.task.pixels("train", rows, *later)))
         if settings.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         criterion = self._criterion(self.loss.at(epoch / settings.epochs), rows)
@@ -195,9 +195,9 @@ class Course:
             progress.val_f1.append(self._val_f1())
             progress.epoch_loss = 0.0
 
-    def _rows(self, epoch: int) -> Tensor:
+    def _batches(self, epoch: int) -> list[Tensor]:
         if self.order[0] != epoch:
-            self.order = epoch, self.task.epoch(self.settings, self.seed, epoch)
+            self.order = epoch, batches_of(self.task.epoch(self.settings, self.seed, epoch), self.settings.batch)
         return self.order[1]
 
     def _forward(self, images: Tensor) -> Tensor:
@@ -247,3 +247,8 @@ class Course:
             embeddings={split: embeddings[None] for split, (_, embeddings) in predicted.items()},
             trained=trained,
         )
+
+
+def _whole(settings: Finetune) -> int:
+    """So many images at once unless memory runs out; a batch may hold one more than it is meant to."""
+    return settings.micro_batch or settings.batch + 1

@@ -45,7 +45,7 @@ def gradients(
 
     Dropout is drawn from `seed`, one seed a micro-batch.
     """
-    parts = images.split(micro)
+    parts = images.split(_even(len(images), micro))
     if len(parts) == 1:
         torch.manual_seed(seed)
         value = loss(forward(images).float())
@@ -56,9 +56,14 @@ def gradients(
     logits.requires_grad_()
     value = loss(logits)
     (slopes,) = torch.autograd.grad(scale(value), logits)
-    for i, (part, slope) in enumerate(zip(parts, slopes.split(micro), strict=True)):
+    for i, (part, slope) in enumerate(zip(parts, slopes.split(len(parts[0])), strict=True)):
         _drawn(forward, part, seed + i).backward(slope)
     return value.detach()
+
+
+def _even(num: int, most: int) -> int:
+    """The size of parts of at most `most`, about alike: a last one of a single image has no spread for a batch norm."""
+    return -(-num // -(-num // most))
 
 
 def gradients_through(

@@ -10,6 +10,7 @@ from torch import nn
 
 from trainables.data.image_set import ImageArray
 from trainables.data.reading import Reader
+from trainables.data.sampling import batches_of
 from trainables.models.build import ImageModel
 from trainables.models.settings import WarmStart
 
@@ -38,12 +39,12 @@ def warm_start(
         head(model.module(model.pixels(reader(fitted[:2]))).flatten(1))
     parameters = [*model.module.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr)
-    steps = settings.epochs * len(_batches(torch.arange(len(fitted)), settings.batch))
+    steps = settings.epochs * len(batches_of(torch.arange(len(fitted)), settings.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.lr, total_steps=steps)
     order = torch.Generator().manual_seed(seed)
     model.module.train()
     for _ in range(settings.epochs):
-        batches = _batches(torch.randperm(len(fitted), generator=order), settings.batch)
+        batches = batches_of(torch.randperm(len(fitted), generator=order), settings.batch)
         for rows, then in zip_longest(batches, batches[1:]):
             pixels = model.pixels(reader(fitted[rows.numpy()], None if then is None else fitted[then.numpy()]))
             logits = head(model.module(pixels).flatten(1))
@@ -53,14 +54,6 @@ def warm_start(
             loss.backward()
             optimiser.step()
             schedule.step()
-
-
-def _batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
-    """Batches in order; a last one of a single row, on which batch norm cannot train, joins the one before."""
-    batches = list(rows.split(size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
 
 
 def _bce(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
