@@ -373,9 +373,9 @@ def test_nothing_is_fitted_on_rows_that_become_validation(tmp_path, warm):
 
 @pytest.mark.parametrize(("rows", "sizes"), [(33, [16, 17]), (32, [16, 16]), (17, [17]), (18, [16, 2]), (1, [1])])
 def test_no_warm_start_batch_has_a_single_row(rows, sizes):
-    from trainables.models.warm_start import _batches
+    from trainables.data.sampling import batches_of
 
-    batches = _batches(torch.arange(rows), 16)
+    batches = batches_of(torch.arange(rows), 16)
     assert [len(batch) for batch in batches] == sizes and torch.equal(torch.cat(batches), torch.arange(rows))
 
 
