@@ -26,6 +26,7 @@ for _ in $(seq 60); do
   if ray health-check --address "$head:$port"; then break; fi
   sleep 1
 done
+ray health-check --address "$head:$port" # no head: the job ends here, and not by another turn
 if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
   srun --nodes=$((SLURM_JOB_NUM_NODES - 1)) --ntasks=$((SLURM_JOB_NUM_NODES - 1)) --exclude="$head" --overlap \
     ray start --address="$head:$port" --num-cpus="$SLURM_CPUS_PER_TASK" --block &

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import ray
 import yaml
+from mlflow.server.security_utils import is_allowed_host_header
 
 from study.cli import _parser
 
@@ -52,6 +53,22 @@ def test_the_compose_file_hides_its_secrets_and_its_ports():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         assert service["env_file"] == "mlflow.env"
     assert set(compose["services"]["mlflow"]["depends_on"]) <= set(compose["services"])
+
+
+def test_the_compose_server_answers_to_the_names_that_are_used():
+    """Any other is taken for an attack: 403."""
+    (allowed,) = re.findall(
+        r"^MLFLOW_SERVER_ALLOWED_HOSTS=(.*)", (DEPLOY / "mlflow.env.example").read_text(), re.MULTILINE
+    )
+    named = [(ROOT / "docs" / "cluster.md").read_text(), (DEPLOY / "kuberay-rayjob.yaml").read_text()]
+    used = {host for text in named for host in re.findall(r"http://(mlflow[\w.]*:\d+)", text)}
+    assert used and all(is_allowed_host_header(allowed.split(","), host) for host in used)
+
+
+def test_the_compose_artifacts_have_their_bucket():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    (bucket,) = re.findall(r"s3://(\w+)", str(compose["mlflow"]["command"]))
+    assert f"mkdir -p /data/{bucket} " in compose["artifacts"]["command"][0]
 
 
 def test_the_image_installs_extras_that_exist():
