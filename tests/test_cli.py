@@ -54,6 +54,7 @@ def test_every_command_explains_itself(command, capsys):
         (["plan", "demo", "--set", "seeds=0"], "must be a number of seeds"),
         (["plan", "demo", "--price", "-1"], "must be a price of one hour, 0 or more"),
         (["run", "demo", "--workers", "0"], "--workers 0: must be at least 1"),
+        (["run", "demo", "--address", "ray://head:10001"], "--address ray://head:10001: the driver runs on a node of"),
         (["status", "demo", "--storage", "nowhere"], "no study here yet; start it with: evenkeel run demo"),
         (["report", "demo", "--storage", "nowhere"], "no study here yet"),
         (["ui", "demo", "--storage", "nowhere"], "no MLflow database yet"),

@@ -7,6 +7,7 @@ from study.errors import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, EXIT_OK, UserErro
 from study.file.read import load_study
 from study.file.study import StudyConfig
 from study.run import engine
+from study.run.address import refuse_client
 from study.run.display import display, states_text
 from study.run.places import Storage
 
@@ -16,6 +17,7 @@ def execute(options: argparse.Namespace) -> int:
     config = load_study(options.study, options.overrides)
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers {options.workers}: must be at least 1")
+    refuse_client(options.address)
     shown = display()
     if config.own_code:
         shown.say(f"runs code that the study names: {', '.join(config.own_code)}")

@@ -1,4 +1,4 @@
-"""What `--address` names: a cluster whose head answers. Asked before Ray is, which tries for minutes."""
+"""What `--address` names: a cluster whose head answers."""
 
 import socket
 
@@ -7,13 +7,17 @@ from study.errors import ClusterError, UserError
 CONNECT_TIMEOUT_S = 10
 
 
-def check_reachable(address: str | None) -> None:
-    """Raises ClusterError for a head that is not there, UserError for an address that cannot work."""
+def refuse_client(address: str | None) -> None:
+    """Raises UserError for an address that cannot work."""
     if address and address.startswith("ray://"):
         raise UserError(
             f"--address {address}: the driver runs on a node of the cluster, not outside; there, give --address auto "
             "(evenkeel submit brings a study to the head)"
         )
+
+
+def check_reachable(address: str | None) -> None:
+    """Raises ClusterError for a head that is not there: Ray itself tries for minutes to reach it."""
     host, _, port = (address or "").rpartition("//")[2].rpartition(":")
     if not port.isdigit():
         return
