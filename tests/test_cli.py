@@ -183,7 +183,10 @@ def test_run_status_report(tiny, tmp_path, capsys, monkeypatch):
     assert main(["status", str(tiny), *storage]) == EXIT_OK
     assert capsys.readouterr().out.splitlines()[1].split() == ["bce", "2", "0", "0", "0", "0"]
     assert main(["report", str(tiny), *storage]) == EXIT_OK
-    first = Path(capsys.readouterr().out.strip()).read_bytes()
+    shown = capsys.readouterr()
+    first = Path(shown.out.strip()).read_bytes()
+    assert not shown.err and main(["report", str(tiny), *storage, "--set", "margin={f1: 0.03}"]) == EXIT_OK
+    assert "tiny: margin is now f1 0.03; the page judges by f1 0.01, as at the last run" in capsys.readouterr().err
     assert main(["report", str(tiny), *storage, "--from-mlflow", "-o", str(tmp_path / "other.html")]) == EXIT_OK
     assert (tmp_path / "other.html").read_bytes() == first
     written, _ = tiny.read_text(), capsys.readouterr()

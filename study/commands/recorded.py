@@ -4,6 +4,7 @@ import argparse
 
 from study.errors import UserError
 from study.file.read import load_places
+from study.file.study import margins_of
 from study.records.ledger import Ledger
 from study.run.places import Recorded, Storage
 from trainables.settings import at_home
@@ -14,7 +15,7 @@ def recorded(study: str, options: argparse.Namespace) -> tuple[Recorded, Storage
     if options.storage or not _is_storage(study):
         places = load_places(study, options.overrides)
         storage = Storage.of(places, options.storage)
-        return Recorded(places.name, str(storage), places.tracking), storage
+        return Recorded(places.name, str(storage), places.tracking, margins_of(places.margin)), storage
     if options.overrides:
         raise UserError(f"--set {options.overrides[0]}: {study} is read as it was recorded; name its study file")
     storage = Storage.at(study)

@@ -30,6 +30,8 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError("--storage names one folder; several studies lie where their files say")
     places = [recorded(study, options) for study in (options.study, *options.others)]
     tables = [_table(config, storage, options) for config, storage in places]
+    for (config, _), table in zip(places, tables, strict=True):
+        _say_margins(config, table)
     storage = places[0][1]
     if options.output is None and (storage.folder is None or options.others):
         why = "which study's folder should it lie in" if options.others else "the report is written to a local file"
@@ -46,6 +48,20 @@ def execute(options: argparse.Namespace) -> int:
     if options.pdf:
         sys.stdout.write(f"{_pdf(path)}\n")
     return 0
+
+
+def _say_margins(config: Recorded, table: "pd.DataFrame") -> None:
+    """A margin that was changed since the last run is not yet the study's."""
+    from reports.table import facts_of
+
+    judged = facts_of(table).margins
+    changed = [name for name, margin in (config.margins or judged).items() if judged.get(name, margin) != margin]
+    if config.margins and changed:
+        now, then = (", ".join(f"{name} {of[name]:g}" for name in changed) for of in (config.margins, judged))
+        sys.stderr.write(
+            f"{config.name}: margin is now {now}; the page judges by {then}, as at the last run; evenkeel run takes "
+            "the change over, and the page then says it\n"
+        )
 
 
 def _table(config: Recorded, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":

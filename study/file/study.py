@@ -45,12 +45,19 @@ Name = Annotated[
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 
 
+def margins_of(margin: float | dict[str, float]) -> dict[str, float]:
+    """The margin of each metric; DEFAULT_MARGIN for those that are not named."""
+    given = margin if isinstance(margin, dict) else dict.fromkeys(HEADLINES, margin)
+    return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | given
+
+
 class Places(Settings):
-    """What a study is called, and where its records and MLflow lie."""
+    """What a study is called, where its records and MLflow lie, and the margin that its file names."""
 
     name: Name
     storage: UrlText | None = None
     tracking: Tracking | None = None
+    margin: float | dict[str, float] = DEFAULT_MARGIN
 
 
 class StudyConfig(Settings):
@@ -231,8 +238,7 @@ class StudyConfig(Settings):
     @property
     def margins(self) -> dict[str, float]:
         """The margin of each metric; DEFAULT_MARGIN for those that `margin` does not name."""
-        given = self.margin if isinstance(self.margin, dict) else dict.fromkeys(HEADLINES, self.margin)
-        return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | given
+        return margins_of(self.margin)
 
     def sweep_levels(self, loss: Loss) -> dict[str, list[Any]]:
         """The levels that the sweep plans for a loss, by hyperparameter, the default among them.

@@ -15,11 +15,12 @@ SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
 
 
 class Recorded(NamedTuple):
-    """What a recorded study says of its places, without its file."""
+    """What must be known of a study to read its records; `margins` by metric, where its file was read."""
 
     name: str
     storage: str
     tracking: str | None
+    margins: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
