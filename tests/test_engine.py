@@ -93,6 +93,17 @@ def test_everything_planned_and_searched_is_done(finished):
     assert set(confirmed.seed) == {2, 3} and not set(confirmed.seed) & set(table[table.design == "sweep"].seed)
 
 
+def test_packs_of_a_measured_size_give_the_same_table(finished, tmp_path, monkeypatch):
+    """Trials of the tiny study take milliseconds: after the first packs all that is left of a seed is one pack."""
+    monkeypatch.setattr("study.run.sizing.FIRST", 2)
+    folder, *_ = finished
+    run(folder / "tiny.yaml", tmp_path, "resources.pack_size=null")
+    tables = [table_from_ledger(ledger_of(place)) for place in (folder / "storage", tmp_path)]
+    same_numbers(*(table.drop(columns="pack") if "pack" in table else table for table in tables))
+    sizes = Counter(record.pack for record in ledger_of(tmp_path).records())
+    assert min(sizes.values()) <= 2 < 8 <= max(sizes.values())
+
+
 def test_running_again_runs_nothing(finished):
     folder, outcome, _ = finished
     again, display = run(folder / "tiny.yaml", folder / "storage", runner=None)  # none is made

@@ -4,13 +4,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import torch
 
 from trainables.errors import TrainableError
 from trainables.machine import usable_cpus
-
-CPU_SHARE, GPU_SHARE = 0.5, 0.8
 
 
 def gpu_summary() -> str | None:
@@ -19,13 +16,6 @@ def gpu_summary() -> str | None:
         return None
     properties = torch.cuda.get_device_properties(0)
     return f"{torch.cuda.device_count()} x {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-
-
-def spare_bytes(device: str) -> float:
-    """Memory that one worker may plan with: a share of what is free now, on the machine or on its GPU."""
-    if device == "cpu":
-        return CPU_SHARE * psutil.virtual_memory().available
-    return GPU_SHARE * torch.cuda.mem_get_info()[0]
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -2,8 +2,12 @@
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
+CPU_SHARE, GPU_SHARE = 0.5, 0.8
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -15,3 +19,42 @@ def usable_cpus() -> int:
         return max(1, min(affinity, math.ceil(int(quota) / int(period))))
     except (OSError, ValueError):  # no such limit ("max"), or another system
         return affinity
+
+
+def spare_bytes(device: str) -> float:
+    """Memory that one worker may plan with: a share of what is free now, on the machine or on its GPU."""
+    if device == "cpu":
+        return CPU_SHARE * psutil.virtual_memory().available
+    import torch
+
+    return GPU_SHARE * torch.cuda.mem_get_info()[0]
+
+
+class MemoryUse:
+    """The most memory that this process takes from now on, beyond what it has now."""
+
+    def __init__(self, device: str) -> None:
+        self.on_gpu = device != "cpu"
+        if self.on_gpu:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            with suppress(OSError):  # where there is no such file the peak is that of the whole process
+                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        self.before = self._now("VmRSS")
+
+    def peak(self) -> int:
+        """In bytes; 0 where nobody tells."""
+        return max(0, self._now("VmHWM") - self.before)
+
+    def _now(self, key: str) -> int:
+        if self.on_gpu:
+            import torch
+
+            return torch.cuda.max_memory_allocated() if key == "VmHWM" else torch.cuda.memory_allocated()
+        try:
+            lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        except OSError:
+            return 0
+        return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), 0)

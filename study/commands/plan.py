@@ -16,6 +16,7 @@ from study.plan.planner import Planner
 from study.run.engine import context_of, planner_of
 from study.run.feed import divide
 from study.run.places import Storage
+from study.run.sizing import FIRST
 from study.run.worker import Context, ready
 from trainables import TrainableError, Trial
 from trainables.trial import DESIGNS
@@ -32,9 +33,13 @@ def execute(options: argparse.Namespace) -> int:
     write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
     _show_data(config)
     _show_counts(planner, planned)
-    packs = divide(planned, config.resources.pack_size, config.resources.workers or 1)
+    given = config.resources.pack_size
+    packs = divide(planned, given or FIRST, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
-    write(f"\n{len(packs)} packs of at most {largest} trials for sweep and sobol; searched trials join as they come\n")
+    cut = (
+        f"{len(packs)} packs of at most {largest} trials" if given else f"packs of {largest} trials, then as measured,"
+    )
+    write(f"\n{cut} for sweep and sobol; searched trials join as they come\n")
     for trial in planned[:3]:
         settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
         write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")

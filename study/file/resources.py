@@ -15,6 +15,8 @@ class Resources(Settings):
     gpus: float = Field(0, ge=0, description="GPUs a worker; a fraction shares one")
     custom: dict[str, float] = Field({}, description="custom resources of the cluster's nodes, for example {a100: 1}")
     device: Literal["cpu", "cuda"] | None = Field(None, description="where to compute; by gpus when left out")
-    pack_size: int = Field(64, ge=1, description="trials trained at once, at most")
+    pack_size: int | None = Field(
+        None, ge=1, description="trials trained at once, at most; what the first packs take decides when left out"
+    )
     memory_gib: float | None = Field(None, gt=0, description="memory a worker may use for a pack")
     retries: int = Field(1, ge=0, description="how often a failed trial is tried again before it is recorded")

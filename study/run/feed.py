@@ -15,6 +15,7 @@ from study.plan.known import Known
 from study.records.entry import reason_of
 from study.records.ledger import Ledger
 from study.run.reasons import kind_of
+from study.run.sizing import Sizing
 from study.run.worker import Pack, Report, failed
 from trainables import Trial
 
@@ -33,14 +34,15 @@ class Feed:
         ledger: Ledger,
         *,
         known: Mapping[str, Known],
-        pack_size: int,
+        pack_size: int | None,
         retries: int,
         keep_going: bool,
         on_trial: Callable[[str, str], None],
         on_pack: Callable[[list[Trial]], None],
     ) -> None:
         self.ledger, self.searches, self.known = ledger, searches, dict(known)
-        self.pack_size, self.retries, self.on_trial, self.on_pack = pack_size, retries, on_trial, on_pack
+        self.sizing, self.retries, self.on_trial, self.on_pack = Sizing(pack_size), retries, on_trial, on_pack
+        self.workers = 1
         self.planned = deque([missing] if (missing := [t for t in planned if t.id not in known]) else [])
         self.urgent: dict[str, list[Trial]] = defaultdict(list)
         self.again: deque[list[Trial]] = deque()
@@ -56,8 +58,9 @@ class Feed:
             self._add_urgent(searches.start(self.known))
 
     def divide(self, workers: int) -> None:
-        """Cut what was planned into packs for so many workers; before the first pack is given out."""
-        self.planned = deque(divide([trial for pack in self.planned for trial in pack], self.pack_size, workers))
+        """Cut what is still to be given out into packs for so many workers."""
+        self.workers = workers
+        self.planned = deque(divide([trial for pack in self.planned for trial in pack], self.sizing.size, workers))
 
     def stop(self) -> None:
         """Give out nothing more; `over` when what flies has landed."""
@@ -92,6 +95,8 @@ class Feed:
         for trial in pack.trials:
             if trial.id in report.states:
                 self._recorded(trial.id, report.states[trial.id], report.scores[trial.id])
+        if report.cost and self.sizing.heard(report.cost):
+            self.divide(self.workers)
         rest = [trial for trial in pack.trials if trial.id not in report.states]
         if report.full:
             self.full = report.full
@@ -104,8 +109,8 @@ class Feed:
             return self.again.popleft()
         for shared, trials in self.urgent.items():
             if trials:
-                self.urgent[shared] = trials[self.pack_size :]
-                return trials[: self.pack_size]
+                self.urgent[shared] = trials[self.sizing.size :]
+                return trials[: self.sizing.size]
         return self.planned.popleft() if self.planned else None
 
     def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +19,11 @@ from study.records.folder import TROUBLE, Folder, storage_error
 from study.records.ledger import Ledger
 from study.records.record import TrialRecord
 from study.run.hosts import at_work
+from study.run.sizing import MOST, Cost
 from trainables import Trial, trainable
 from trainables.base import Prepared, Result, Worker
 from trainables.data import data_set
+from trainables.machine import MemoryUse, spare_bytes
 from trainables.measures import ALWAYS
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
@@ -81,6 +83,7 @@ class Report:
     error: str | None = None
     skipped: bool = False
     full: str | None = None
+    cost: Cost | None = None
 
 
 def execute(pack: Pack, context: Context) -> Report:
@@ -90,7 +93,9 @@ def execute(pack: Pack, context: Context) -> Report:
         return Report(skipped=True)
     try:
         with at_work(Path(context.cache), context.storage, pack.number):
-            for record in _records(pack, context):
+            worker, prepared = ready(context)
+            measured = Measured(context)
+            for record in _records(pack, context, worker, prepared):
                 report.states[record.id] = record.state
                 report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
     except StorageError as error:
@@ -101,11 +106,23 @@ def execute(pack: Pack, context: Context) -> Report:
         return Report(report.states, report.scores, traceback.format_exc(limit=20))
     except Exception:
         return Report(report.states, report.scores, traceback.format_exc(limit=20))
-    return report
+    return replace(report, cost=measured.cost(len(pack.trials)))
 
 
-def _records(pack: Pack, context: Context) -> Iterator[TrialRecord]:
-    worker, prepared = ready(context)
+class Measured:
+    """What a pack takes from now on, of time and of the memory that it may have."""
+
+    def __init__(self, context: Context) -> None:
+        self.allowed, self.memory, self.started = _allowed(context), MemoryUse(context.device), time.monotonic()
+
+    def cost(self, num_trials: int) -> Cost:
+        """Of each of so many trials."""
+        each = self.memory.peak() / num_trials
+        fits = int(self.allowed / each) if each else MOST
+        return Cost(num_trials, (time.monotonic() - self.started) / num_trials, fits)
+
+
+def _records(pack: Pack, context: Context, worker: Worker[Any], prepared: Prepared) -> Iterator[TrialRecord]:
     ledger = Ledger(context.storage, context.study)
     size = _fitting(len(pack.trials), worker.bytes_per_trial(prepared), context)
     for start in range(0, len(pack.trials), size):
@@ -177,14 +194,15 @@ def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: 
 
 def _fitting(num_trials: int, bytes_each: int, context: Context) -> int:
     """The largest pack, by halving, that fits into the memory a worker may use."""
-    if not bytes_each:  # spared the import of torch
-        return num_trials
-    from trainables.device import spare_bytes
-
-    allowed = context.memory_gib * GIB if context.memory_gib else spare_bytes(context.device)
+    allowed = _allowed(context)
     while num_trials > 1 and num_trials * bytes_each > allowed:
         num_trials = -(-num_trials // 2)
     return num_trials
+
+
+def _allowed(context: Context) -> float:
+    """The memory in bytes that a pack may take."""
+    return context.memory_gib * GIB if context.memory_gib else spare_bytes(context.device)
 
 
 @cache
