@@ -8,6 +8,7 @@ as it was made (cut off, flipped, emptied) is made again. Hashing is done once f
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever reads `path` sees all of the old or all of the new. What is raised leaves the old, and nothing else.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")  # containers that share it number alike
     try:
         yield temporary
         temporary.replace(path)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
@@ -54,8 +55,8 @@ class Folder:
                     self.fs.makedirs(self.at(name), exist_ok=True)
             except FileNotFoundError as error:  # a parent that nobody can make: /proc, a share that went away
                 raise storage_error(error, self.location) from error
-        self.write(f".write-{os.getpid()}", PROBE)
-        self.remove(f".write-{os.getpid()}")
+        self.write(probe := f".write-{secrets.token_hex(4)}", PROBE)
+        self.remove(probe)
 
     def exists(self, name: str) -> bool:
         self.fs.invalidate_cache(self.fs._parent(self.at(name)))

@@ -33,7 +33,7 @@ def supervised(work: Callable[[], int]) -> int:
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
     _remove_folders_of_the_dead()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=short_folder(LONGEST_PARENT)))
+    folder = _own_folder()
     alive, parent_end = os.pipe()
     code_read, code_write = os.pipe()
     child = os.fork()
@@ -126,12 +126,32 @@ def _members(leader: int) -> list[int]:
     return found
 
 
+def _own_folder() -> Path:
+    """A temporary folder that no other run takes for one of the dead: it has its name when it is locked."""
+    unnamed = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{os.getpid()}-", dir=short_folder(LONGEST_PARENT)))
+    _held(unnamed)
+    return unnamed.rename(unnamed.with_name(unnamed.name.removeprefix(".")))
+
+
+def _held(folder: Path) -> bool:
+    """Lock a folder until this process and its child have ended; False while another run holds it.
+
+    The number of a process would not do: it means nothing to the containers that share a folder.
+    """
+    import fcntl
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        return False
+    return True
+
+
 def _remove_folders_of_the_dead() -> None:
     """Temporary folders of runs that were killed with their parent."""
     for folder in Path(short_folder(LONGEST_PARENT) or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
-        try:
-            os.kill(int(folder.name.removeprefix(PREFIX).partition("-")[0]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except (PermissionError, ValueError):
-            continue
+        with suppress(OSError):  # somebody else's, or gone meanwhile
+            if _held(folder):
+                shutil.rmtree(folder, ignore_errors=True)

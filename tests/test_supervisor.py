@@ -1,0 +1,43 @@
+"""Temporary folders of runs: left alone while their run lives, wherever it lives, and removed when it was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from study.run.supervisor import PREFIX
+
+SUPERVISED = """
+import os, sys, time
+from study.run.supervisor import supervised
+
+def work():
+    print(os.environ["TMPDIR"], flush=True)
+    time.sleep(float(sys.argv[1]))
+    return 0
+
+sys.exit(supervised(work))
+"""
+
+
+def start(seconds: float) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(
+        [sys.executable, "-c", SUPERVISED, str(seconds)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_run_in_another_container_keeps_its_folder_until_it_is_killed():
+    """The number in its name is that of no process here, as it would be for a container that shares the folder."""
+    run = start(600)
+    own = Path(run.stdout.readline().strip())
+    there = own.rename(own.with_name(f"{PREFIX}99999999-{own.name[-8:]}"))
+    assert start(0).wait() == 0 and there.exists()
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    deadline = time.monotonic() + 60
+    while there.exists() and time.monotonic() < deadline:  # its child ends a moment later
+        assert start(0).wait() == 0
+    assert not there.exists()
