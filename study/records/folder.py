@@ -55,8 +55,8 @@ class Folder:
                     self.fs.makedirs(self.at(name), exist_ok=True)
             except FileNotFoundError as error:  # a parent that nobody can make: /proc, a share that went away
                 raise storage_error(error, self.location) from error
-        self.write(probe := f".write-{secrets.token_hex(4)}", PROBE)
-        self.remove(probe)
+        self.write(trial := f".write-{secrets.token_hex(4)}", PROBE)
+        self.remove(trial)
 
     def exists(self, name: str) -> bool:
         self.fs.invalidate_cache(self.fs._parent(self.at(name)))
