@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest-mlflow test-fitting-torchvision test-submit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
+.PHONY: demo test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
@@ -22,6 +22,11 @@ test-fitting-torchvision: $(READY)  ## models with a torch and a torchvision tha
 	.fitting/bin/python -m pip install --quiet -e ".[dev]"
 	.fitting/bin/python -c "import torch, torchvision; assert torchvision.extension._has_ops()"
 	.fitting/bin/python -m pytest tests/test_torchvision_pair.py tests/test_weights.py tests/test_finetune.py tests/test_lm_clip.py tests/test_measures.py
+
+audit:  ## known weaknesses of the pinned dependencies; asks PyPI
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet pip-audit
+	.audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 test-submit: $(READY)  ## jobs on a Ray head with its job server, which evenkeel[cluster] brings
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,cluster]"
@@ -61,7 +66,7 @@ house: $(READY)  ## counts that show drift: lengths, untyped crossings, imports 
 	$(BIN)/python benchmarks/house.py
 
 clean:
-	rm -rf $(VENV) .oldest-mlflow .fitting studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .oldest-mlflow .fitting .audit studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \

@@ -120,6 +120,16 @@ def test_parts_of_a_batch_are_about_alike():
     assert seen == [4] * 8
 
 
+@pytest.mark.slow
+def test_compiled_steps_train_alike(images, tmp_path):
+    plain, compiled = (
+        course(images, tmp_path / str(on), compile=on, deterministic=False).result(("headline",))
+        for on in (False, True)
+    )
+    assert compiled.state == "done"
+    assert_same(plain, compiled, 1e-4)
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_trains_with_a_loss_in_single(images, tmp_path, precision):
     """The same after whatever the process ran before: memory that comes free holds NaN."""
