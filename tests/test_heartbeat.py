@@ -60,10 +60,11 @@ def test_a_host_knows_the_packs_of_a_study_and_forgets_the_dead(tmp_path):
 def test_a_worker_says_which_pack_it_runs(tmp_path, monkeypatch):
     seen = []
 
-    def records(packed, context):
+    def records(packed, context, worker, prepared):
         seen.append(this_host(context.cache, context.storage).packs)
         yield from ()
 
+    monkeypatch.setattr("study.run.worker.ready", lambda context: (None, None))
     monkeypatch.setattr("study.run.worker._records", records)
     execute(pack(5, a=1), Context("tiny", str(tmp_path / "storage"), str(tmp_path), {}, {}))
     assert seen == [[5]] and this_host(str(tmp_path), str(tmp_path / "storage")).packs == []
