@@ -1,13 +1,13 @@
 """How fast is MLflow filled? Against a plain script that logs the same trials with the same client.
 
-python -m benchmarks.tracking [--trials 400] [--postgresql] [--search 10000 | --profile]
+python -m benchmarks.tracking [--trials 1700] [--postgresql] [--search 10000 | --profile]
 
 Both log each trial's parameters, tags, data set, final metrics and curves in as few calls as the client has, into a
-database of their own, in turn on one machine. `plain` is one process with MLflow's own sqlite settings and whole
-curves; ours thins curves, uses a second process and commits without waiting for the disk. PostgreSQL (Debian's
-package) is started on a free port of this machine and stopped again. `--search` fills so many runs instead, and asks
-MLflow's server for a page of them, sorted as its UI sorts. `--profile` says in which calls of MLflow's client the time
-of one filling process goes.
+database of their own, in turn on one machine. `plain` is one process with MLflow's own settings of databases and whole
+curves; ours thins curves, uses a second process, takes turns on sqlite and commits without waiting for the disk.
+PostgreSQL (Debian's package) is started on a free port of this machine and stopped again. `--search` fills so many runs
+instead, and asks MLflow's server for a page of them, sorted as its UI sorts. `--profile` says in which calls of
+MLflow's client the time of one filling process goes.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def compare(name: str, number: int, plain_uri: str, our_uri: str, folder: Path, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=400)
+    parser.add_argument("--trials", type=int, default=1700, help="as many as the demo has")
     parser.add_argument("--postgresql", action="store_true", help="also on PostgreSQL")
     parser.add_argument("--plain", metavar="URI", help=argparse.SUPPRESS)
     parser.add_argument("--search", type=int, metavar="RUNS", help="time a page of so many runs instead")

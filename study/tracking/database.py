@@ -5,12 +5,12 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from study.tracking.connections import tune_connections
 from trainables.cache import made_once
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -30,7 +30,7 @@ def client(uri: str) -> "MlflowClient":
     """A quiet client. Imports MLflow, which takes seconds."""
     from mlflow import MlflowClient
 
-    _commit_quickly()
+    tune_connections()
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=uri)
@@ -66,20 +66,6 @@ def on_this_machine(path: Path) -> bool:
         default=None,
     )
     return inner is not None and not inner.fstype.startswith(NETWORK)
-
-
-@cache
-def _commit_quickly() -> None:
-    """With a write-ahead log sqlite need not wait for the disk at every commit: a power cut costs the last runs, which
-    the next run fills again from the ledger. One trial of MLflow's takes nine commits."""
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    @event.listens_for(Engine, "connect")
-    def relax(connection: object, _: object) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-            connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
 
 
 def template(templates: Path) -> Path:

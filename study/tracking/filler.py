@@ -6,6 +6,7 @@ missing in the end is filled by the next run.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -53,6 +54,8 @@ METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 REFUSED = "INVALID_PARAMETER_VALUE"
 MANY_RUNS = 500
 """From so many on an sqlite database is told how its rows are spread."""
+LAST = 256
+"""Trials of at least two seconds; PostgreSQL writes what was committed to the disk within 0.6."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 120.0
 
 
@@ -62,6 +65,7 @@ class Filler:
     def __init__(self, setup: Setup, tell: Callable[[Answer], None]) -> None:
         self.setup, self.tell = setup, tell
         self.missed = Spool(setup.templates)
+        self.last: deque[tuple[TrialRecord, Sequence[str]]] = deque(maxlen=LAST)
         self.num_refused = 0
         self.unattached: list[Attach] = []
         self.runs: dict[str, Known] = {}
@@ -115,7 +119,8 @@ class Filler:
         """Ask a server that did not answer again, when it is time; returns how many trials are still missing."""
         if self.down and (at_once or time.monotonic() >= self.again_at):
             self.down = False
-            self._try(self._open)
+            if self._try(self._open):
+                self._fill_last_again()
         while self.missed and not self.down:
             submit = from_line(self.missed.first())
             assert isinstance(submit, Submit)
@@ -183,6 +188,11 @@ class Filler:
         self.opened = self.ever_opened = True
         self.tell(Opened(self.experiment))
 
+    def _fill_last_again(self) -> None:
+        """A server that fell may have lost what it took last, since its commits do not wait for the disk."""
+        for _ in range(len(self.last)):
+            self.fill(*self.last.popleft())
+
     def _describe(self) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
@@ -243,6 +253,7 @@ class Filler:
             self._keep(lambda url=url: log_file(self.client, run, url))  # type: ignore[misc]
         self.client.set_terminated(run, status, end_time=ended)
         self.runs[record.id] = Known(run, status)
+        self.last.append((record, files))
 
     def _parent(self, label: str) -> str:
         if label not in self.parents:

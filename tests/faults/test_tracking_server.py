@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from benchmarks.servers import POSTGRESQL, MlflowServer, PostgreSql, Proxy
 from study.run.places import own_database
+from study.tracking.connections import tune_connections
 from study.tracking.driver import MANY_TRIALS, Tracker
 from study.tracking.messages import share_of
 from tests.test_ledger import record
@@ -148,6 +150,16 @@ def test_a_database_that_is_new_and_restarted_is_caught_up(folder, begin):
         database.start()
         assert tracker.finish(LIMIT_S) == 0 and len(outages(said)) == 2
         assert states(uri, "restarted") == ONCE
+
+
+@needs_postgresql
+def test_commits_do_not_wait_for_the_disk_of_a_database(folder):
+    tune_connections()
+    with PostgreSql(folder) as database:
+        engine = create_engine(database.database("empty"))
+        with engine.connect() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar() == "off"
+        engine.dispose()
 
 
 @needs_postgresql
