@@ -133,8 +133,8 @@ def _own_folder() -> Path:
     return unnamed.rename(unnamed.with_name(unnamed.name.removeprefix(".")))
 
 
-def _held(folder: Path) -> bool:
-    """Lock a folder until this process and its child have ended; False while another run holds it.
+def _held(folder: Path) -> int | None:
+    """Lock a folder until this process and its child have ended, or close this descriptor; None while another holds it.
 
     The number of a process would not do: it means nothing to the containers that share a folder.
     """
@@ -145,13 +145,14 @@ def _held(folder: Path) -> bool:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(opened)
-        return False
-    return True
+        return None
+    return opened
 
 
 def _remove_folders_of_the_dead() -> None:
     """Temporary folders of runs that were killed with their parent."""
     for folder in Path(short_folder(LONGEST_PARENT) or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
         with suppress(OSError):  # somebody else's, or gone meanwhile
-            if _held(folder):
+            if (lock := _held(folder)) is not None:
                 shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
