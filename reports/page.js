@@ -18,6 +18,11 @@ async function unpack(id) {
 /* ---- figures: metric, view, losses, width and colours of the window ---- */
 
 const lossOf = (text) => settings.losses.find((loss) => text === loss || String(text).startsWith(`${loss} (`));
+const named = settings.losses.map((loss) => [loss, new RegExp(`(?<![\\w-])${loss.replace(/[^\w]/g, "\\$&")}(?![\\w-])`)]);
+function speaksOfHiddenOnly(sentence) {
+  const losses = named.filter(([, word]) => word.test(sentence)).map(([loss]) => loss);
+  return losses.length > 0 && losses.every((loss) => off.has(loss));
+}
 const hidden = (text) => off.has(lossOf(text));
 const figureOf = (key) => figures[key]?.[document.body.dataset.metric] ?? figures[key]?.[""];
 
@@ -95,6 +100,7 @@ for (const input of document.querySelectorAll("input[name=loss]")) {
   input.addEventListener("change", () => {
     if (input.checked) off.delete(input.value); else off.add(input.value);
     for (const cell of document.querySelectorAll("[data-loss]")) cell.hidden = off.has(cell.dataset.loss);
+    for (const line of document.querySelectorAll(".answer > span")) line.hidden = speaksOfHiddenOnly(line.textContent);
     drawAll();
   });
 }

@@ -125,6 +125,11 @@ def test_metric_view_and_losses_switch_the_whole_page(browser, report):
     legend = page.locator("[data-figure=sensitivity-clip] .legendtext").all_text_contents()
     assert legend[0] == "apl" and legend[1].startswith("naive") and len(legend) == 4
     assert not page.locator('[data-loss="ral"]:visible').count() and page.locator('[data-loss="apl"]:visible').count()
+    said = "[...document.querySelectorAll('#verdicts .answer span')].filter((s) => !s.hidden).map((s) => s.textContent)"
+    assert not any(line.startswith("ral ") for line in page.evaluate(said)), "a sentence on a loss that is off"
+    assert any(line.startswith("apl ") for line in page.evaluate(said))
+    page.locator("input[name=loss][value=ral]").check(force=True)
+    assert any(line.startswith("ral ") for line in page.evaluate(said))
     page.close()
 
 
