@@ -32,7 +32,7 @@ from scipy import stats
 
 from reports.clouds import resampled
 from reports.curves import cross_fitted_best
-from reports.designs import cloud_of, losses_of, sweep_of, swept, with_metric
+from reports.designs import cloud_of, default_score, losses_of, sweep_of, swept, with_metric
 from reports.judging import SENSITIVE, STEADY, judge
 from reports.sections.contrasts import Contrasts
 from reports.sections.tolerance import Tolerances
@@ -52,7 +52,9 @@ UNSEEN = 1_000_000
 """The composition on which the backbone is made; studies have 1, 2, ..."""
 STUDY = "losses=[{loss: asl, fixed: {focusing: full}}, {loss: ral, fixed: {focusing: full}}]"
 METRIC = HEADLINES[0]
-CURVE, DROP, CONTRAST, TOLERANCE = QUANTITIES = ("reference-curve", "worst-drop", "contrast", "tolerance")
+QUANTITIES = SCORE, CURVE, DROP, CONTRAST, TOLERANCE = (
+    "score-at-default", "reference-curve", "worst-drop", "contrast", "tolerance",
+)  # fmt: skip
 
 
 class Key(NamedTuple):
@@ -205,6 +207,8 @@ def found_in(table: pd.DataFrame, tolerances: Shares) -> Found:
     for metric in HEADLINES:
         shown = with_metric(table, metric)
         study = facts_of(shown)
+        for loss in losses_of(shown):
+            found.intervals[Key(SCORE, metric, (loss,))] = default_score(shown, loss, metric)
         for loss, name in ((loss, name) for loss in losses_of(shown) for name in swept(shown)):
             if (sweep := sweep_of(shown, loss, name)) is None:
                 continue

@@ -25,7 +25,8 @@ class Sweep:
 
     `scores_LS` is NaN where a trial is missing or diverged; `floored_LS` holds the score of the constant predictor
     where one diverged, `val_LS` the validation scores. `images_LSG` are the scores without each of G groups of test
-    images, None where not recorded. `shared` as in t_interval.
+    images, None where not recorded. `shared` as in t_interval, of differences
+    and of scores alone.
     """
 
     loss: str
@@ -39,6 +40,7 @@ class Sweep:
     diverged_LS: np.ndarray
     images_LSG: np.ndarray | None = None
     shared: float = 0.0
+    shared_alone: float = 0.0
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -62,7 +64,7 @@ class Sweep:
         images = self.images_LSG
         errors = np.zeros(len(self.levels)) if images is None else jackknife_error(nan_mean(images, axis=1))
         rows = zip(self.scores_LS, errors, strict=True)
-        return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
+        return [t_interval(row, error=error, shared=self.shared_alone) for row, error in rows]
 
     @property
     def floor_scored(self) -> np.ndarray:
@@ -138,6 +140,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         diverged_LS=np.isfinite(diverged.grid(np.ones(len(diverged.rows_R)))),
         images_LSG=done.images(table, column),
         shared=facts_of(table).shared,
+        shared_alone=facts_of(table).shared_alone,
     )
 
 
@@ -186,7 +189,7 @@ def default_score(table: pd.DataFrame, loss: str, measure: str, part: str = "", 
     column = "_".join(filter(None, (split, measure, part)))
     images = default_images(table, loss, column)
     error = 0.0 if images is None else float(jackknife_error(images))
-    return t_interval(default_scores(table, loss, column), error=error, shared=facts_of(table).shared_of(measure))
+    return t_interval(default_scores(table, loss, column), error=error, shared=facts_of(table).shared_alone)
 
 
 @remembered_of_trials

@@ -7,6 +7,8 @@ SHARED = 0.5
 """Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
 that could as well be otherwise (Bühlmann and Yu 2002), as F1, AP and AUC are means of indicators of images or of pairs;
 1 where it is linear in the train rows, 0 for what initial weights and thresholds add. See benchmarks/coverage.py."""
+SHARED_ALONE = 0.75
+"""The same of a score on its own. What moves all settings alike drops out of a difference paired by seed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class MeasureFacts:
     repeats: str = ""
     """The headline score that it is on other images, a part for each."""
     shared: float = SHARED
-    """Variance of the mean score over training sets, in the variance over bootstraps of one."""
+    """Variance of a mean difference over training sets, in the variance over bootstraps of one."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,14 @@ class StudyFacts:
 
     @property
     def shared(self) -> float:
-        """`shared_of` the metric that is shown."""
-        return self.shared_of(self.metric)
+        """What of the variance over seeds another training set moves alike for all of them, of differences paired by
+        seed of the metric that is shown; 0 without bootstraps."""
+        return self.resampled * (self.measures[self.metric].shared if self.metric in self.measures else SHARED)
 
-    def shared_of(self, measure: str) -> float:
-        """What of the variance over seeds another training set moves alike for all of them; 0 without bootstraps."""
-        return self.resampled * (self.measures[measure].shared if measure in self.measures else SHARED)
+    @property
+    def shared_alone(self) -> float:
+        """The same of scores on their own."""
+        return self.resampled * SHARED_ALONE
 
     @property
     def floor(self) -> float:

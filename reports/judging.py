@@ -141,7 +141,7 @@ def _status(drop: Interval, low90: float, margin: float, incomplete: bool, costs
 
 def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     num, diverged = len(sweep.seeds), int(sweep.diverged_LS[sweep.default].sum())
-    default = t_interval(sweep.scores_LS[sweep.default], shared=sweep.shared)
+    default = t_interval(sweep.scores_LS[sweep.default], shared=sweep.shared_alone)
     if diverged:
         return f"the default diverged in {diverged} of {counted(num, 'seed')}"
     if default.n < min(MIN_SEEDS, num):

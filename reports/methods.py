@@ -69,9 +69,10 @@ METHODS = (
     ),
     Method(
         "interval, where train rows vary",
-        "s √(½ + 1/n) in place of s / √n; ⅒ in place of ½ for F1 at tuned thresholds",
+        "s √(c + 1/n) in place of s / √n; c is ¾ for a score, ½ for a paired difference, of F1 ¼, of tuned F1 ⅒",
         "a bagged share of right answers varies over training sets by half the variance of its bootstraps: Bühlmann "
-        "and Yu 2002; a threshold jumps anew with each bootstrap, so that most of its variance averages out: measured",
+        "and Yu 2002; by more where the score is linear in the rows, by less where it is noise of few images or of a "
+        "threshold, drawn anew with each bootstrap: measured",
     ),
     Method(
         "worst drop",

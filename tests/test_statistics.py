@@ -81,14 +81,16 @@ def test_intervals_with_images_cover_what_a_fresh_test_set_would_say(rng):
     assert 0.93 <= hits / 1000 <= 0.97 and former / 1000 < 0.7
 
 
-def coverage_of_bagged(score, truth, rng):
+def coverage_of_bagged(score, truth, rng, shared=0.5, own=0.0):
     """Seeds see bootstraps of one training set [rows, 40]; the truth is the mean over all training sets. How often do
-    the interval of train rows, and the interval of their seeds alone, hold it?"""
-    num_rows, num_seeds, hits, former, studies = 100, 10, 0, 0, 500
+    the interval of train rows, and the interval of their seeds alone, hold it? `own`: what initial weights add to a
+    seed's view, in standard deviations of what its bootstrap does."""
+    num_rows, num_seeds, hits, former, studies = 100, 10, 0, 0, 1000
     for _ in range(studies):
         rows = rng.normal(0, 1, (num_rows, 40))
-        scores = score(rows[rng.integers(num_rows, size=(num_seeds, num_rows))].mean(1))
-        both, alone = t_interval(scores, shared=0.5), t_interval(scores)
+        seen = rows[rng.integers(num_rows, size=(num_seeds, num_rows))].mean(1)
+        scores = score(seen + rng.normal(0, own / np.sqrt(num_rows), seen.shape))
+        both, alone = t_interval(scores, shared=shared), t_interval(scores)
         hits += both.low <= truth <= both.high
         former += alone.low <= truth <= alone.high
     return hits / studies, former / studies
@@ -98,6 +100,14 @@ def test_bootstraps_of_the_train_rows_cover_another_training_set(rng):
     """A share of right answers, each of which the training rows decide: as F1, AP and AUC are made."""
     both, alone = coverage_of_bagged(lambda answers: (answers > 0).mean(1), 0.5, rng)
     assert 0.93 <= both <= 0.97 and alone < 0.75
+
+
+def test_initial_weights_lessen_what_train_rows_share(rng):
+    """Orthant probabilities: where weights and bootstraps move answers alike, the share of seeds that are right varies
+    over training sets by asin(1/3) / 2 pi, and over seeds by what 1/4 leaves."""
+    theory = np.arcsin(1 / 3) / (2 * np.pi)
+    both, _ = coverage_of_bagged(lambda answers: (answers > 0).mean(1), 0.5, rng, theory / (0.25 - theory), own=1.0)
+    assert 0.93 <= both <= 0.97
 
 
 def test_a_score_that_is_linear_in_the_train_rows_is_held_less_often_but_mostly(rng):

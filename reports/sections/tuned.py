@@ -175,7 +175,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     tuned, untuned = _Fresh.of(confirmed, column), _Fresh.of(default, column)
     gain = tuned.minus(untuned).interval(study.shared)
     searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
-    score = tuned.interval(study.shared)
+    score = tuned.interval(study.shared_alone)
     return Winner(
         loss,
         group,
@@ -183,7 +183,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         {key.removeprefix("hp."): value for key, value in setting.items()},
         searched_val,
         score,
-        untuned.interval(study.shared),
+        untuned.interval(study.shared_alone),
         gain,
         searched_val - score.value,
         _overtuning(table, loss, group),

@@ -107,5 +107,5 @@ def _cell(table: pd.DataFrame, loss: str, column: str, label: str) -> Cell:
     kind, _, level = label.rpartition(": ")
     study = facts_of(table)
     scores, clean = default_scores(table, loss, column), default_scores(table, loss)
-    score, change = (t_interval(of, shared=study.shared) for of in (scores, scores - clean))
+    score, change = t_interval(scores, shared=study.shared_alone), t_interval(scores - clean, shared=study.shared)
     return Cell(loss, kind, level, score, change)

@@ -25,7 +25,7 @@ class Column:
     parts: tuple[str, ...] = ()
     headline: bool = False
     shared: float = 0.5
-    """Of the variance over bootstraps of the train rows, what another training set moves alike for all of them."""
+    """Of a paired difference's variance over bootstraps of the train rows, what another training set moves alike."""
     labels: tuple[str, ...] = ()
     repeats: str = ""
 
