@@ -2,6 +2,7 @@
 
 import json
 import queue
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -317,6 +318,15 @@ def test_the_experiment_says_what_it_is_and_where_to_click(tmp_path, records):
     text = experiment.tags["mlflow.note.content"]
     assert "how steady" in text and "tags.moved" in text
     assert all(f"/experiments/{experiment.experiment_id}/runs?" in line for line in text.splitlines() if "](" in line)
+
+
+def test_a_filled_database_can_be_copied_alone(tmp_path, records):
+    """Without the log beside it, in which sqlite leaves what was written last."""
+    fill(tmp_path, records)
+    (tmp_path / "copied").mkdir()
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "copied")
+    _, found = runs(tmp_path / "copied")
+    assert len(found) == len(records)
 
 
 def test_sqlite_knows_how_its_rows_are_spread(tmp_path, records, monkeypatch):

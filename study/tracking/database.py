@@ -58,6 +58,12 @@ def analyze(database: Path) -> None:
         connection.execute("ANALYZE")  # fails while others write: the next summary does it
 
 
+def gather(database: Path) -> None:
+    """Write what lies in the log beside a database into it, so that the file can be copied alone."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database, timeout=1)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # does nothing while others read: the next run's does it
+
+
 def on_this_machine(path: Path) -> bool:
     """Whether a file lies on a file system of this machine alone."""
     inner = max(

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from study.records.record import TrialRecord
 from study.tracking.artifacts import delete_with_files, log_data, log_file
-from study.tracking.database import analyze, client, first_line, make_database, template
+from study.tracking.database import analyze, client, first_line, gather, make_database, template
 from study.tracking.experiment import described, open_experiment
 from study.tracking.known import Known, current_runs, known_runs
 from study.tracking.messages import (
@@ -138,6 +138,8 @@ class Filler:
         """The parents are over."""
         if self.begun and self.begun.number == 0:
             self._try(self._close_parents)
+        if self.opened and self.setup.database:
+            gather(self.setup.database)
 
     def _say(self, text: str) -> None:
         self.tell(Said(text))
