@@ -1,6 +1,7 @@
 """The command `evenkeel`. Heavy imports happen inside the commands: help answers at once."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -34,6 +35,8 @@ COMMANDS = {
     "doctor": ("check this machine, and the data of a study", "evenkeel doctor demo"),
 }
 """Command -> what it does, and an example."""
+CLOSED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+"""What the system says of a path that leads nowhere for this user, wherever it was first followed."""
 SUPERVISED = ("run",)
 """Commands whose work is done in a child process."""
 
@@ -41,8 +44,6 @@ SUPERVISED = ("run",)
 def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> int:
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
     options = _parser().parse_args(arguments)
-    options.own_code = _own_code(getattr(options, "study", None) or "")
-    sys.path += [folder for folder in options.own_code if folder not in sys.path]
     if supervise and options.command in SUPERVISED:
         from study.run.supervisor import supervised
 
@@ -61,6 +62,8 @@ def _run(options: argparse.Namespace) -> int:
 
         os.environ["EVENKEEL_CACHE"] = default_cache()
     try:
+        options.own_code = _own_code(getattr(options, "study", None) or "")
+        sys.path += [folder for folder in options.own_code if folder not in sys.path]
         return importlib.import_module(f"study.commands.{options.command}").execute(options)
     except StorageError as error:
         return _complain(str(error), EXIT_STORAGE)
@@ -68,6 +71,10 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(str(error), EXIT_BAD_INPUT)
     except ClusterError as error:
         return _complain(str(error), EXIT_CLUSTER)
+    except OSError as error:
+        if error.filename is None or error.errno not in CLOSED:
+            raise
+        return _complain(f"{error.filename}: {error.strerror}; give leave there, or name another place", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
 

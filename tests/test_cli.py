@@ -1,5 +1,6 @@
 """The command as a person or a script meets it."""
 
+import errno
 import json
 import os
 import re
@@ -63,6 +64,8 @@ def test_every_command_explains_itself(command, capsys):
             ["report", "demo", "--from-mlflow", "--tracking-uri", "http://a:b@127.0.0.1:9"],
             "--tracking-uri http://***127.0.0.1:9: does not answer",
         ),
+        (["report", "demo", "--storage", "nowhere", "--from-mlflow"], "no MLflow database yet"),
+        (["run", f"{'a' * 300}.yaml"], "File name too long; give leave there, or name another place"),
         (["losses", "rall"], "unknown loss 'rall'; did you mean 'ral'"),
         (["losses", "--plot", "x.html"], "--plot draws one loss: name it"),
         (["losses", "ral", "--plot", "no/x.html"], "--plot no/x.html: cannot be written"),
@@ -74,6 +77,39 @@ def test_mistakes_get_one_message_and_exit_code_2(arguments, message, capsys, tm
     error = capsys.readouterr().err
     assert message in error and error.startswith("evenkeel: ") and "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "status", "report", "ui"])
+def test_an_address_that_nothing_opens_is_one_line(command, capsys):
+    study = ["demo", "--storage"] if command == "run" else []
+    assert main([command, *study, "nosuch://x"]) == EXIT_STORAGE
+    assert "nosuch://x: no place for records (Protocol not known: nosuch)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "said"),
+    [(errno.EACCES, "/closed/x", True), (errno.EIO, "/x", False), (errno.EPERM, None, False)],
+)
+def test_a_path_that_is_closed_is_one_line_wherever_it_is_met(number, name, said, monkeypatch, capsys):
+    """What else goes wrong in the system is no mistake of a user's."""
+
+    def execute(options):
+        raise OSError(number, "not this way", name)
+
+    monkeypatch.setattr("study.commands.status.execute", execute)
+    if said:
+        assert main(["status", "demo"]) == EXIT_BAD_INPUT
+        assert capsys.readouterr().err.startswith("evenkeel: /closed/x: not this way; give leave there")
+    else:
+        with pytest.raises(OSError, match="not this way"):
+            main(["status", "demo"])
+
+
+def test_a_database_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mlflow.db").touch()
+    monkeypatch.setattr("study.run.places.os.access", lambda path, mode: False)
+    assert main(["ui", "demo", "--storage", str(tmp_path)]) == EXIT_BAD_INPUT
+    assert "mlflow.db: may not be read by this user" in capsys.readouterr().err
 
 
 def test_presets_and_schema(capsys):

@@ -80,8 +80,10 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in seen)}")
     try:
         values = read_yaml(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: a study file is a mapping of keys to values, got {type(values).__name__}")
     values = _written(values, Path.cwd() if path.parent == PRESETS else path.parent)

@@ -28,7 +28,13 @@ class Folder:
 
     @cached_property
     def _fs_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        return url_to_fs(self.location)
+        try:
+            return url_to_fs(self.location)
+        except ValueError as error:
+            raise StorageError(
+                f"{self.location}: no place for records ({error}); give a folder, or an address that fsspec opens: "
+                "s3://bucket/study"
+            ) from error
 
     @property
     def fs(self) -> fsspec.AbstractFileSystem:

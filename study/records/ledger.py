@@ -62,6 +62,8 @@ class Ledger:
             return study if study.name else None
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
+        except StorageError:
+            raise
         except Exception as error:  # each of fsspec's file systems has errors of its own
             raise StorageError(
                 f"{self.storage}: cannot be read ({error}); is the address right, does the place answer, and may this "

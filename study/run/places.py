@@ -1,5 +1,6 @@
 """Where records and MLflow lie: "is it local?", "is it our own database?", "whose key do I blame?", answered once."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,13 @@ class TrackingUri:
     def database(self) -> Path | None:
         """The file of an sqlite database, None for every other place."""
         return Path(self.raw.removeprefix(SQLITE)) if self.raw.startswith(SQLITE) else None
+
+    def check_database(self) -> None:
+        """Raises UserError where a file is missing (MLflow would make it) or closed (it would try for a minute)."""
+        if self.database and not self.database.exists():
+            raise UserError(f"{self}: no MLflow database yet; start the study with: evenkeel run")
+        if self.database and not os.access(self.database, os.R_OK):
+            raise UserError(f"{self}: may not be read by this user; give leave there")
 
     @property
     def is_server(self) -> bool:

@@ -21,7 +21,8 @@ def read_experiment(uri: str, study: str, identity: str | None) -> tuple[dict[st
     The experiment is known by the study's identity, where that is given, else by its name. Raises LookupError when
     there is none, and ConnectionError when nobody answers.
     """
-    client, experiment = connect(uri), experiment_of(uri, study, identity)
+    experiment = experiment_of(uri, study, identity)
+    client = connect(uri)
     try:
         facts = joined(FACTS if f"{FACTS}.00" in experiment.tags else OLD_FACTS, experiment.tags)
     except KeyError:
@@ -32,8 +33,8 @@ def read_experiment(uri: str, study: str, identity: str | None) -> tuple[dict[st
 
 def experiment_of(uri: str, study: str, identity: str | None) -> "Experiment":
     """The experiment of a study. Raises as `read_experiment` does."""
-    client = connect(uri)
     try:
+        client = connect(uri)
         experiment = (identity and by_identity(client, identity)) or client.get_experiment_by_name(study)
     except Exception as error:  # whatever the server, the network or the database says
         raise ConnectionError(first_line(error)) from error

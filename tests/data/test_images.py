@@ -410,6 +410,19 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
         csv_table(six(tmp_path)).fingerprint()
 
 
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("images"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", locked)
+    with pytest.raises(TrainableError, match="no such file in .*; .*images cannot be listed: make it readable"):
+        load(csv_table(six(tmp_path), images={"all": "."}), 8, tmp_path / "cache")
+
+
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -5,7 +5,7 @@ import re
 import unicodedata
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,11 +40,17 @@ class ImageFile:
 
 
 class Place:
-    """A folder or zip with all of its image files, sub-folders included; hidden files are none."""
+    """A folder or zip with all of its image files, sub-folders included; hidden files are none.
 
-    def __init__(self, path: Path, names: Iterable[str], archive: zipfile.ZipFile | None = None) -> None:
+    `closed` are folders inside that this user may not list.
+    """
+
+    def __init__(
+        self, path: Path, names: Iterable[str], archive: zipfile.ZipFile | None = None, closed: Sequence[str] = ()
+    ) -> None:
         self.path = path
         self.archive = archive
+        self.closed = closed
         self.names = [name for name in names if not _hidden(name)]
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._by_number: dict[int, list[str]] = defaultdict(list)
@@ -92,8 +98,10 @@ class Place:
 def place_of(path: Path, key: str) -> Place:
     """The folder or zip at `path`. Raises TrainableError when it is neither."""
     if path.is_dir():
-        found = (Path(folder, file) for folder, _, files in os.walk(path, followlinks=True) for file in files)
-        return Place(path, sorted(file.relative_to(path).as_posix() for file in found))
+        errors: list[OSError] = []
+        walk = os.walk(path, followlinks=True, onerror=errors.append)
+        found = sorted(Path(folder, file).relative_to(path).as_posix() for folder, _, files in walk for file in files)
+        return Place(path, found, closed=[str(error.filename) for error in errors])
     status = path.stat()
     return _zip_place(path, key, status.st_size, status.st_mtime_ns, status.st_ino)
 

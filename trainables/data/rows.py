@@ -119,7 +119,9 @@ def _found(places: list[Place], name: str) -> ImageFile | str:
         return f"may be {' or '.join(map(str, hits[:3]))}; write its folder in the table, or give one folder"
     seen = next((place.names[0] for place in places if place.names), None)
     example = f", which holds files such as {seen}" if seen else ", where there are no images"
-    return f"no such file in {', '.join(str(place.path) for place in places)}{example}"
+    closed = [folder for place in places for folder in place.closed]
+    leave = f"; {closed[0]} cannot be listed: make it readable" if closed else ""
+    return f"no such file in {', '.join(str(place.path) for place in places)}{example}{leave}"
 
 
 def _labels(data: "CsvTable", listing: Listing) -> Labels:
