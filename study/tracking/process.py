@@ -81,7 +81,7 @@ def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, 
             answer(Checked(filler.check()))
         case Start():
             filler.start(message)
-            gc.freeze()  # MLflow's hundred thousands of objects stay: searching them for garbage takes 6 % of the time
+            gc.freeze()  # what MLflow made until now stays; not to search it for garbage saves a few percent
         case Announce(trials=trials, now=now) if not busy:
             filler.announce(trials, now)
         case Submit(record=record, files=files):
