@@ -25,8 +25,7 @@ class Sweep:
 
     `scores_LS` is NaN where a trial is missing or diverged; `floored_LS` holds the score of the constant predictor
     where one diverged, `val_LS` the validation scores. `images_LSG` are the scores without each of G groups of test
-    images, None where not recorded. `shared` as in t_interval, of differences
-    and of scores alone.
+    images, None where not recorded. `shared` as in t_interval, for differences and for scores alone.
     """
 
     loss: str

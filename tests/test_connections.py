@@ -115,7 +115,7 @@ class Dialect:
     """Of PostgreSQL; behind it a pool of connections that takes no options."""
 
     name, driver = "postgresql", "psycopg2"
-    loaded_dbapi = type("dbapi", (), {"Error": Refused})
+    dbapi = type("dbapi", (), {"Error": Refused})
 
     def __init__(self, *, refuses: bool) -> None:
         self.refuses, self.asked = refuses, []

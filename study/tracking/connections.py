@@ -91,6 +91,6 @@ def hurried(dialect: Any, words: list[Any], options: dict[str, Any]) -> Any:
     """
     takes_options = dialect.name == "postgresql" and dialect.driver in ("psycopg2", "psycopg")
     if takes_options and "options" not in options and "PGOPTIONS" not in os.environ:
-        with suppress(dialect.loaded_dbapi.Error):
+        with suppress(dialect.dbapi.Error):
             return dialect.connect(*words, **options, options=POSTGRESQL_OPTIONS)
     return None
