@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from benchmarks.servers import MlflowServer
 from study.run.places import own_database
-from study.tracking.experiment import described, links
+from study.tracking.experiment import TRAINING, described, links
 from study.tracking.messages import Attach, Summary
 from study.tracking.tags import KIND
 from tests.test_ledger import record
@@ -75,11 +75,11 @@ def place_of(folder: Path, run: str) -> str:
     client = MlflowClient(own_database(folder))
     experiment = client.get_experiment_by_name("tiny").experiment_id
     (found,) = client.search_runs([experiment], f"attributes.run_name = '{run}'")
-    return f"/#/experiments/{experiment}/runs/{found.info.run_id}?workflowType=machine_learning"
+    return f"/#/experiments/{experiment}/runs/{found.info.run_id}?{TRAINING}"
 
 
 def test_the_experiment_opens_as_model_training_with_its_parents(folder, seen):
-    text = seen("/#/experiments/1/runs?workflowType=machine_learning")
+    text = seen(f"/#/experiments/1?{TRAINING}")
     assert "how steady is a loss when its hyperparameters move?" in text
     assert "Model registry" in text and "Judges" not in text
     assert "ral" in text and "5 matching runs" in text
@@ -107,7 +107,7 @@ def test_losses_stay_one_click_away_however_many_trials_are_newer(server, folder
     parent = {"mlflow.parentRunId": losses[0].info.run_id, KIND: "trial"}
     for number in range(150):
         client.create_run(experiment, run_name=f"trial {number}", start_time=1000 + number, tags=parent)
-    first = seen(f"/#/experiments/{experiment}/runs?workflowType=machine_learning")
+    first = seen(f"/#/experiments/{experiment}/runs?{TRAINING}")
     assert "how steady is a loss" in first and "the losses, with their verdicts" in first
     place = next(iter(links(ABOUT).values()))
     there = seen(f"/#/experiments/{experiment}{place}")

@@ -22,7 +22,7 @@ def execute(options: argparse.Namespace) -> int:
     if not uri.is_server:
         _refuse_taken(options.port)
     address = uri.address if uri.is_server else f"http://{HOST}:{options.port}"
-    sys.stdout.write(f"{address}\n{_links(address, uri, Ledger(str(storage), config.name))}")
+    sys.stdout.write(_links(address, uri, Ledger(str(storage), config.name)))
     sys.stdout.flush()
     if uri.is_server:
         return 0
@@ -42,17 +42,17 @@ def _refuse_taken(port: int) -> None:
 
 
 def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
-    """One line a link; none for a study that is not there yet, or a server that does not answer."""
+    """A line a link, the study first; MLflow alone for one that is not there yet, or a server that does not answer."""
     from study.records.about import about
-    from study.tracking.experiment import links
+    from study.tracking.experiment import TRAINING, links
     from study.tracking.read import experiment_of
 
     study = ledger.read_study()
     try:
         experiment = study and experiment_of(uri.raw, ledger.study, study.identity).experiment_id
     except (LookupError, ConnectionError) as error:
-        return f"{uri.hide(str(error))}\n"
+        return f"{address}\n{uri.hide(str(error))}\n"
     if study is None:
-        return ""
-    found = links(about(read_facts(study.summary)))
-    return "".join(f"{words}: {address}/#/experiments/{experiment}{place}\n" for words, place in found.items())
+        return f"{address}\n"
+    found, page = links(about(read_facts(study.summary))), f"{address}/#/experiments/{experiment}"
+    return f"{page}?{TRAINING}\n" + "".join(f"{words}: {page}{place}\n" for words, place in found.items())

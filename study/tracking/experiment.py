@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens as model training, not as the development of an agent."""
+TRAINING = "workflowType=machine_learning"
+"""By both an experiment opens as model training, not as the development of an agent: MLflow used to go by its kind, and
+today goes by the address, else by a switch that each browser keeps."""
 
 
 def open_experiment(client: "MlflowClient", setup: Setup, identity: str, say: Callable[[str], None]) -> str:
@@ -69,7 +71,7 @@ def links(about: About) -> dict[str, str]:
     The UI shows trials on their own, not folded into their losses, where it sorts by a metric.
     """
     found = {"the losses, with their verdicts": _runs(f"tags.`{KIND}` = 'loss'")}
-    found["all runs"] = "/runs?workflowType=machine_learning"
+    found["all runs"] = f"/runs?{TRAINING}"
     order = f"metrics.`test/{about.metric}`"
     for name in about.swept:
         found[f"{name}, moved from its default"] = _runs(f"tags.moved = '{name}'", order=order, chart=True)
@@ -84,11 +86,11 @@ def links(about: About) -> dict[str, str]:
 def trial_address(server: str, experiment: str) -> str:
     """The address of a trial's run, with `{trial_id}` in it."""
     found = quote(f"tags.`{TRIAL_ID}` = '") + "{trial_id}" + quote("'")
-    return f"{server}/#/experiments/{experiment}/runs?searchFilter={found}"
+    return f"{server}/#/experiments/{experiment}/runs?{TRAINING}&searchFilter={found}"
 
 
 def _runs(where: str, *, order: str = "", chart: bool = False) -> str:
-    parts = {"workflowType": "machine_learning", "searchFilter": where, "startTime": "ALL"}
+    parts = {"searchFilter": where, "startTime": "ALL"}
     parts |= {"orderByKey": order, "orderByAsc": "false"} if order else {}
     parts |= {"compareRunsMode": "CHART"} if chart else {}
-    return "/runs?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in parts.items())
+    return f"/runs?{TRAINING}&" + "&".join(f"{key}={quote(value, safe='')}" for key, value in parts.items())

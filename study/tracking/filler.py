@@ -15,7 +15,7 @@ from filelock import FileLock
 from study.records.record import TrialRecord
 from study.tracking.artifacts import delete_with_files, log_data, log_file
 from study.tracking.database import analyze, client, first_line, gather, make_database, template
-from study.tracking.experiment import described, open_experiment
+from study.tracking.experiment import TRAINING, described, open_experiment
 from study.tracking.known import Known, current_runs, known_runs
 from study.tracking.messages import (
     Answer,
@@ -284,7 +284,8 @@ class Filler:
             return newest[0].info.run_id
         assert self.begun
         tags = {KIND: "study", LAYOUT: CURRENT_LAYOUT, **self.setup.source}
-        losses = (f"- [{label}](#/experiments/{self.experiment}/runs/{run})" for label, run in self.parents.items())
+        place = f"#/experiments/{self.experiment}/runs"
+        losses = (f"- [{label}]({place}/{run}?{TRAINING})" for label, run in self.parents.items())
         tags[NOTE] = "\n".join([described(self.begun.about, self.experiment)[NOTE], "", "Losses:", "", *losses])
         run = self.client.create_run(self.experiment, run_name=f"{self.setup.study}: report", tags=tags).info.run_id
         self.client.set_terminated(run, "FINISHED")
