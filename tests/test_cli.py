@@ -19,6 +19,7 @@ from study.errors import EXIT_BAD_INPUT, EXIT_OK, EXIT_STORAGE, UserError
 from study.records.ledger import Ledger
 from study.records.table import table_from_ledger, table_from_mlflow
 from study.run.places import Storage, TrackingUri
+from study.tracking.experiment import SWITCH
 
 
 def evenkeel(*arguments, **options):
@@ -269,9 +270,10 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
     small = ["--serial", "--set", "designs.search=null", "--set", "designs.sweep=null"]
     assert evenkeel("run", tiny, *small, "--storage", tmp_path).returncode == EXIT_OK
     port = 20000 + os.getpid() % 20000
+    said = tmp_path / "said.txt"
     server = subprocess.Popen(
         [sys.executable, "-m", "study", "ui", str(tiny), "--storage", str(tmp_path), "--port", str(port)],
-        stdout=subprocess.DEVNULL,
+        stdout=said.open("w"),
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -287,6 +289,9 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
         else:
             pytest.fail("the UI did not start")
         uri, other = f"http://127.0.0.1:{port}", tmp_path / "other"
+        first, *lines = said.read_text().splitlines()
+        assert re.fullmatch(rf"{uri}/#/experiments/\d+\?workflowType=machine_learning", first)
+        assert all(f": {uri}/#/experiments/" in line for line in lines[:5]) and SWITCH in lines
         tracked = evenkeel("run", tiny, *small, "--set", "name=other", "--storage", other, "--tracking-uri", uri)
         assert tracked.returncode == EXIT_OK, tracked.stderr
         pd.testing.assert_frame_equal(table_from_mlflow(uri, "other"), table_from_ledger(Ledger(str(other), "other")))

@@ -44,7 +44,7 @@ def _refuse_taken(port: int) -> None:
 def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
     """A line a link, the study first; MLflow alone for one that is not there yet, or a server that does not answer."""
     from study.records.about import about
-    from study.tracking.experiment import TRAINING, links
+    from study.tracking.experiment import SWITCH, TRAINING, links
     from study.tracking.read import experiment_of
 
     study = ledger.read_study()
@@ -55,4 +55,5 @@ def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
     if study is None:
         return f"{address}\n"
     found, page = links(about(read_facts(study.summary))), f"{address}/#/experiments/{experiment}"
-    return f"{page}?{TRAINING}\n" + "".join(f"{words}: {page}{place}\n" for words, place in found.items())
+    lines = [f"{page}?{TRAINING}", *(f"{words}: {page}{place}" for words, place in found.items()), SWITCH]
+    return "".join(f"{line}\n" for line in lines)

@@ -17,6 +17,10 @@ TRAINING = "workflowType=machine_learning"
 """By both an experiment opens as model training, not as the development of an agent: MLflow used to go by its kind, and
 today goes by the address, else by a switch that each browser keeps."""
 
+SWITCH = (
+    "MLflow's menu fits a study when the switch at the top left is set to *Model training*; a browser remembers it."
+)
+
 
 def open_experiment(client: "MlflowClient", setup: Setup, identity: str, say: Callable[[str], None]) -> str:
     """The id of the study's experiment.
@@ -57,7 +61,7 @@ def described(about: About, experiment: str) -> dict[str, str]:
             f"**{about.name}**: how steady is a loss when its hyperparameters move? {about.description}",
             "",
             f"{about.data}, {len(about.seeds)} seeds, judged by {about.metric} on test. Each loss is one run with a "
-            "summary; its trials are its children. Metrics come as `test/...`, `val/...` and `curve/...`.",
+            f"summary; its trials are its children. Metrics come as `test/...`, `val/...` and `curve/...`. {SWITCH}",
             "",
             *(f"- [{words}](#/experiments/{experiment}{place})" for words, place in links(about).items()),
         ]
