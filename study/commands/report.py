@@ -76,7 +76,7 @@ def _table(config: Recorded, storage: Storage, options: argparse.Namespace) -> "
 def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
     from study.records.table import table_from_mlflow
 
-    uri.check_database()
+    uri.check_database(ledger.study)
     study = ledger.read_study()
     try:
         return table_from_mlflow(uri.raw, ledger.study, study.identity if study else None)

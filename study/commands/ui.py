@@ -18,7 +18,7 @@ def execute(options: argparse.Namespace) -> int:
     """Replace this process by MLflow's server; a remote tracking URI has a UI of its own."""
     config, storage = recorded(options.study, options)
     uri = TrackingUri.of(config, storage, options.tracking_uri)
-    uri.check_database()
+    uri.check_database(options.study)
     if not uri.is_server:
         _refuse_taken(options.port)
     address = uri.address if uri.is_server else f"http://{HOST}:{options.port}"

@@ -86,10 +86,10 @@ class TrackingUri:
         """The file of an sqlite database, None for every other place."""
         return Path(self.raw.removeprefix(SQLITE)) if self.raw.startswith(SQLITE) else None
 
-    def check_database(self) -> None:
+    def check_database(self, study: str) -> None:
         """Raises UserError where a file is missing (MLflow would make it) or closed (it would try for a minute)."""
         if self.database and not self.database.exists():
-            raise UserError(f"{self}: no MLflow database yet; start the study with: evenkeel run")
+            raise UserError(f"{self}: no MLflow database yet; start the study with: evenkeel run {study}")
         if self.database and not os.access(self.database, os.R_OK):
             raise UserError(f"{self}: may not be read by this user; give leave there")
 

@@ -55,9 +55,7 @@ def tune_connections() -> None:
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import Pool
 
-    @event.listens_for(Engine, "do_connect")
-    def hurry(dialect: Any, _: object, words: list[Any], options: dict[str, Any]) -> Any:
-        return hurried(dialect, words, options)
+    event.listen(Engine, "do_connect", hurried)
 
     @event.listens_for(Engine, "connect")
     def relax(connection: object, record: Any) -> None:
@@ -83,7 +81,7 @@ def tune_connections() -> None:
             turn.give()
 
 
-def hurried(dialect: Any, words: list[Any], options: dict[str, Any]) -> Any:
+def hurried(dialect: Any, _: object, words: list[Any], options: dict[str, Any]) -> Any:
     """A connection to PostgreSQL whose commits do not wait for the disk; None leaves it to SQLAlchemy.
 
     As an option of the connection: a pool of connections between us and the server refuses it, where a setting would

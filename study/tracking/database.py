@@ -47,21 +47,24 @@ def make_database(database: Path, templates: Path) -> None:
     if not database.exists():
         made_once(database, make, changes=True)
     if on_this_machine(database):
-        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")  # fails while others write: it stays as it is
+        _tell(database, "PRAGMA journal_mode=WAL", wait_s=5)
 
 
 def analyze(database: Path) -> None:
     """Tell sqlite, from samples, how its rows are spread: else sorting ten thousand runs by a metric takes seconds."""
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database, timeout=1)) as connection:
-        connection.execute("PRAGMA analysis_limit=1000")
-        connection.execute("ANALYZE")  # fails while others write: the next summary does it
+    _tell(database, "PRAGMA analysis_limit=1000", "ANALYZE")
 
 
 def gather(database: Path) -> None:
     """Write what lies in the log beside a database into it, so that the file can be copied alone."""
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database, timeout=1)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # does nothing while others read: the next run's does it
+    _tell(database, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _tell(database: Path, *statements: str, wait_s: float = 1) -> None:
+    """What does not go while others read or write stays undone, until somebody says it again."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database, timeout=wait_s)) as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 def on_this_machine(path: Path) -> bool:
