@@ -60,7 +60,7 @@ bench-losses: $(READY)
 	$(BIN)/python -m benchmarks.loss_speed
 
 docs: $(READY)  ## tables of keys in docs/study_files.md, made from the models
-	$(BIN)/python -m study.file.keys
+	$(BIN)/python -m evenkeel.study.file.keys
 
 house: $(READY)  ## counts that show drift: lengths, untyped crossings, imports between rooms
 	$(BIN)/python benchmarks/house.py

@@ -30,23 +30,23 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from reports.clouds import resampled
-from reports.curves import cross_fitted_best
-from reports.designs import cloud_of, default_score, losses_of, sweep_of, swept, with_metric
-from reports.judging import SENSITIVE, STEADY, judge
-from reports.sections.contrasts import Contrasts
-from reports.sections.tolerance import Tolerances
-from reports.statistics import Interval
-from reports.table import IMAGES, TrialRow, facts_of, trial_table, with_facts
-from study.file.read import load_study
-from study.file.study import DEFAULT_MARGIN
-from study.plan.planner import Planner
-from study.records.facts import facts_of_study
-from trainables.data.digits import DigitsMlt
-from trainables.measures import HEADLINES
-from trainables.models.build import build
-from trainables.models.settings import Backbone, WarmStart
-from trainables.models.warm_start import seeded, warm_start
+from evenkeel.reports.sections.contrasts import Contrasts
+from evenkeel.reports.sections.tolerance import Tolerances
+from evenkeel.reports.statistics.curves import cross_fitted_best
+from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.random_settings import resampled
+from evenkeel.reports.table.designs import cloud_of, default_score, losses_of, sweep_of, swept, with_metric
+from evenkeel.reports.table.trial_table import IMAGES, TrialRow, facts_of, trial_table, with_facts
+from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
+from evenkeel.study.file.read import load_study
+from evenkeel.study.file.study import DEFAULT_MARGIN
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.records.facts import facts_of_study
+from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.measures import HEADLINES
+from evenkeel.trainables.models.build import build
+from evenkeel.trainables.models.settings import Backbone, WarmStart
+from evenkeel.trainables.models.warm_start import seeded, warm_start
 
 UNSEEN = 1_000_000
 """The composition on which the backbone is made; studies have 1, 2, ..."""

@@ -24,12 +24,12 @@ from statistics import fmean
 import psutil
 
 from benchmarks.nodes import cluster
-from study.file.read import load_study
-from study.plan.planner import Planner
-from study.plan.search import LossSearch
-from study.records.ledger import Ledger
-from study.run.places import Storage, TrackingUri
-from study.run.tracked import Tracked
+from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.plan.search import LossSearch
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.run.locations import Storage, TrackingUri
+from evenkeel.study.tracking.receipt import Tracked
 
 STUDY = """
 name: scale
@@ -54,7 +54,7 @@ class Timed:
 
     def __init__(self, study: Path, *words: str) -> None:
         started = time.perf_counter()
-        self.process = subprocess.Popen([sys.executable, "-m", "study", words[0], str(study), *words[1:]], text=True,
+        self.process = subprocess.Popen([sys.executable, "-m", "evenkeel", words[0], str(study), *words[1:]], text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
         self.peaks: dict[str, float] = {}
         watching = threading.Thread(target=self._watch)

@@ -30,10 +30,10 @@ import psutil
 
 from benchmarks.nodes import cluster, join, kill_head
 from benchmarks.servers import MlflowServer, wait_for
-from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, EXIT_STORAGE
-from study.records.ledger import Ledger
-from study.records.table import table_from_ledger, table_from_mlflow
-from study.run.lease import Holder, _content, _name
+from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, EXIT_STORAGE
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
+from evenkeel.study.run.lease import Holder, _content, _name
 
 STUDY = """
 name: faults
@@ -102,7 +102,7 @@ class Bench:
     def ledger(self) -> Ledger:
         return Ledger(str(self.storage), "faults")
 
-    def start(self, *more: str, program: tuple[str, ...] = ("-m", "study")) -> subprocess.Popen[str]:
+    def start(self, *more: str, program: tuple[str, ...] = ("-m", "evenkeel")) -> subprocess.Popen[str]:
         """The command, in a session of its own."""
         where = ["--address", self.grid.cluster.address] if self.grid else []
         command = [sys.executable, *program, "run", str(self.folder / "faults.yaml"), "--storage", str(self.storage)]
@@ -306,7 +306,7 @@ time.time = lambda: clock() + jumped()
 born = psutil.Process.create_time
 psutil.Process.create_time = lambda process: born(process) + DAY
 sys.path.insert(0, "")
-from study.cli import entry
+from evenkeel.study.cli import entry
 entry()
 """
 

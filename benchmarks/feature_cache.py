@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
-from search_spaces import SPACES
-from study.file.read import load_study
-from trainables import Trial
-from trainables.data.image_set import DataSet
-from trainables.probe import train
-from trainables.probe.settings import Probe
+from evenkeel.search_spaces import SPACES
+from evenkeel.study.file.read import load_study
+from evenkeel.trainables import Trial
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.probe import train
+from evenkeel.trainables.probe.settings import Probe
 
 
 class _Stepped(Exception):

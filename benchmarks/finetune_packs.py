@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-from trainables.models.torchvision_pair import import_torchvision
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 MODELS: dict[str, dict[str, Any]] = {
     "test_convnext": {},

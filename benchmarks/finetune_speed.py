@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from study.file.read import load_study
-from trainables import Trial
-from trainables.finetune.settings import Finetune
-from trainables.finetune.task import Images
-from trainables.finetune.train import Course
-from trainables.models.torchvision_pair import import_torchvision
+from evenkeel.study.file.read import load_study
+from evenkeel.trainables import Trial
+from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.finetune.task import Images
+from evenkeel.trainables.finetune.train import Course
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 BATCH, LR = 32, 1e-4
 

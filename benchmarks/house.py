@@ -50,6 +50,11 @@ def room(path: Path) -> str:
     return ".".join(parts[:2]) if len(parts) > 2 else parts[0]
 
 
+def own(module: str) -> str:
+    """The name of a module as its folder says it: `study.run.engine` for `evenkeel.study.run.engine`."""
+    return module.removeprefix("evenkeel.")
+
+
 def crossings() -> Counter[tuple[str, str]]:
     """How many imports lead from one room into another."""
     found: Counter[tuple[str, str]] = Counter()
@@ -57,8 +62,8 @@ def crossings() -> Counter[tuple[str, str]]:
     for package in PACKAGES:
         for path in modules(package):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
-                    parts = (node.module or "").split(".")
+                if isinstance(node, ast.ImportFrom) and own(node.module or "").split(".")[0] in PACKAGES:
+                    parts = own(node.module or "").split(".")
                     target = ".".join(parts[:2]) if ".".join(parts[:2]) in rooms else parts[0]
                     if target != room(path):
                         found[room(path), target] += 1

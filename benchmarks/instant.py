@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from trainables import Trial
-from trainables.base import Result
-from trainables.cache import made_once
-from trainables.data.image_set import DataSet
-from trainables.data.settings import ClassGroups
-from trainables.measures import ALWAYS, columns
+from evenkeel.trainables import Trial
+from evenkeel.trainables.base import Result
+from evenkeel.trainables.cache import made_once
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.measures import ALWAYS, columns
 
 FACTS = {
     "name": "none",

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from search_spaces import SPACES
-from trainables import Trial
-from trainables.cache import default_cache
-from trainables.data.digits import DigitsMlt
-from trainables.lm_clip.settings import LmClip
-from trainables.lm_clip.train import Run
-from trainables.losses import Bal
-from trainables.models.captions import captions, class_prompts
+from evenkeel.search_spaces import SPACES
+from evenkeel.trainables import Trial
+from evenkeel.trainables.cache import default_cache
+from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.lm_clip.settings import LmClip
+from evenkeel.trainables.lm_clip.train import Run
+from evenkeel.trainables.losses import Bal
+from evenkeel.trainables.models.captions import captions, class_prompts
 
 CLIP = {"image": {"name": "test_resnet"}}
 

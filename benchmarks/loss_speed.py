@@ -19,9 +19,9 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.released import RELEASED
-from search_spaces import SPACES, Float
-from trainables.fused import fuse, means, path_of
-from trainables.losses import LOSSES
+from evenkeel.search_spaces import SPACES, Float
+from evenkeel.trainables.fused import fuse, means, path_of
+from evenkeel.trainables.losses import LOSSES
 
 SIZES = {"256x26": (256, 26), "256x260": (256, 260), "4096x1000": (4096, 1000), "64x256x80": (64, 256, 80)}
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

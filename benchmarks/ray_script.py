@@ -21,7 +21,7 @@ def train(config: dict) -> None:
     import torch
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-    from trainables.losses import Ral
+    from evenkeel.trainables.losses import Ral
 
     folder = Path(config.pop("folder"))
     features, targets, split = (np.load(folder / f"{name}.npy") for name in ("features", "targets", "split"))

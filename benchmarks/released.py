@@ -2,7 +2,7 @@
 
 Sigmoid, logs of both sides clamped at 1e-8, masks by y and 1 - y, one weight torch.pow(1 - pt, gamma) with a tensor of
 exponents, taken under no_grad in held mode; autograd does the rest. Losses without a released code follow the same
-habits. Parameter names and defaults are those of `trainables.losses`; tests compare the values.
+habits. Parameter names and defaults are those of `evenkeel.trainables.losses`; tests compare the values.
 """
 
 import contextlib

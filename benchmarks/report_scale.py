@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.facts import StudyFacts
-from reports.table import DESIGNS, metric_columns
-from study.file.read import load_study
-from study.plan.planner import Planner
-from study.records.facts import facts_of_study
-from study.records.ledger import Ledger
-from study.records.packed import NUM_RECORDS
-from study.records.record import StudyRecord, TrialRecord
-from trainables import Trial
+from evenkeel.reports.facts import StudyFacts
+from evenkeel.reports.table.trial_table import DESIGNS, metric_columns
+from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.records.facts import facts_of_study
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.parquet import NUM_RECORDS
+from evenkeel.study.records.record import StudyRecord, TrialRecord
+from evenkeel.trainables import Trial
 
 NUM_SEEDS, NUM_GROUPS = 24, 50
 DATA = {"name": "synthetic", "classes": [str(i) for i in range(20)], "rows": {"train": 900, "val": 300, "test": 300}}
@@ -40,7 +40,7 @@ def main() -> None:
         num = record(folder, changes)
         start = time.perf_counter()
         asked = [word for change in changes for word in ("--set", change)]
-        subprocess.run([sys.executable, "-m", "study", "report", "demo", "--storage", folder, *asked], check=True)
+        subprocess.run([sys.executable, "-m", "evenkeel", "report", "demo", "--storage", folder, *asked], check=True)
         seconds, size = time.perf_counter() - start, Path(folder, "report.html").stat().st_size
     print(f"{num} trials")
     print(f"ratio report/seconds-per-1e5-trials {seconds * 1e5 / num:.1f}")

@@ -22,10 +22,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.servers import MlflowServer, PostgreSql
-from study.records.record import TrialRecord
-from study.tracking.driver import MANY_TRIALS, About, Setup, Start, Tracker
-from study.tracking.filler import Filler
-from trainables import Trial
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.tracking.run_writer import Filler
+from evenkeel.study.tracking.tracker import MANY_TRIALS, About, Setup, Start, Tracker
+from evenkeel.trainables import Trial
 
 ABOUT = About("bench", "", "digits-mlt", "f1", [0], {"ral": ""}, [], {"ral": 0})
 NUM_EPOCHS = 20

@@ -29,14 +29,14 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from study.file.read import load_study
-from study.plan.planner import Planner
-from study.records.ledger import Ledger
-from study.run.engine import context_of
-from study.run.places import Storage
-from study.run.worker import ready
-from trainables.data.facts import DataFacts
-from trainables.probe.features import standardised
+from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.run.engine import context_of
+from evenkeel.study.run.locations import Storage
+from evenkeel.study.run.worker import ready
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.probe.features import standardised
 
 NUM_TRIALS = 64
 START_S = 15
@@ -142,7 +142,7 @@ def _evenkeel(study: Path, storage: Path, address: str, m: int, *, workers: int)
     cores = os.cpu_count() or 1
     options = ["--storage", str(storage), "--address", address, "--workers", str(workers)]
     settings = ["--set", f"designs.sobol.m={m}", "--set", f"resources.cpus={cores // workers}"]
-    wall = _timed(["-m", "study", "run", str(study), *options, *settings])
+    wall = _timed(["-m", "evenkeel", "run", str(study), *options, *settings])
     records = Ledger(str(storage), "bench").read_all().values()
     assert len(records) == 2**m and all(r.state == "done" for r in records)
     return wall, sum(r.wall_s for r in records) / workers / wall

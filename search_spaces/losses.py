@@ -1,6 +1,6 @@
 """The space of every loss: ranges and defaults with their sources (RAL paper, LM-CLIP paper, published code)."""
 
-from search_spaces.space import Choice, Float, Parameter, Space
+from evenkeel.search_spaces.space import Choice, Float, Parameter, Space
 
 GAMMA_NEG = Float(
     low=0.0, high=12.0, default=4.0, symbol="γ−", source="ASL code: 4; LM-CLIP sec. IV.C searches 2 to 12"

@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search_spaces.space import Choice, Float, Int, Parameter, Space
+from evenkeel.search_spaces.space import Choice, Float, Int, Parameter, Space
 
 SAMPLERS = ("tpe", "gp", "random", "cmaes")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from search_spaces.space import Space
+from evenkeel.search_spaces.space import Space
 
 
 def shared_axes(spaces: Iterable[Space]) -> list[str]:

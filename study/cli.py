@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from study import __version__
-from study.errors import (
+from evenkeel import __version__
+from evenkeel.study.errors import (
     EXIT_BAD_INPUT,
     EXIT_CLUSTER,
     EXIT_INTERRUPTED,
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> 
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
     options = _parser().parse_args(arguments)
     if supervise and options.command in SUPERVISED:
-        from study.run.supervisor import supervised
+        from evenkeel.study.run.supervisor import supervised
 
         return supervised(lambda: _run(options))
     return _run(options)
@@ -58,13 +58,13 @@ def entry() -> NoReturn:
 
 def _run(options: argparse.Namespace) -> int:
     if os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
-        from trainables.cache import default_cache
+        from evenkeel.trainables.cache import default_cache
 
         os.environ["EVENKEEL_CACHE"] = default_cache()
     try:
         options.own_code = _own_code(getattr(options, "study", None) or "")
         sys.path += [folder for folder in options.own_code if folder not in sys.path]
-        return importlib.import_module(f"study.commands.{options.command}").execute(options)
+        return importlib.import_module(f"evenkeel.study.commands.{options.command}").execute(options)
     except StorageError as error:
         return _complain(str(error), EXIT_STORAGE)
     except UserError as error:

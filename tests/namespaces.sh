@@ -40,4 +40,4 @@ done
 inside head "
   $start --head --port 6399 --node-ip-address 10.77.0.2 --num-cpus 0 --include-dashboard false > $folder/head.log 2>&1
   until ray status 2> /dev/null | grep -q '/2.0 CPU'; do sleep 1; done
-  python -m study run $study --address 10.77.0.2:6399 --storage $folder/records"
+  python -m evenkeel run $study --address 10.77.0.2:6399 --storage $folder/records"

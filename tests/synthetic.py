@@ -5,10 +5,10 @@ from itertools import product
 
 import numpy as np
 
-from reports.facts import DataFacts, LossFacts, ParameterFacts, StudyFacts
-from reports.table import TrialRow, metric_columns, trial_table
-from search_spaces import SPACES
-from study.records.facts import MEASURES
+from evenkeel.reports.facts import DataFacts, LossFacts, ParameterFacts, StudyFacts
+from evenkeel.reports.table.trial_table import TrialRow, metric_columns, trial_table
+from evenkeel.search_spaces import SPACES
+from evenkeel.study.records.facts import MEASURES
 
 AT_REST = {"val_rise": 0.0, "val_rise_error": 0.001}
 """Of a training that has ended."""

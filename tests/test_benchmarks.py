@@ -10,7 +10,7 @@ import torch
 from benchmarks import coverage
 from benchmarks.loss_speed import NAMES, setting_of
 from benchmarks.released import RELEASED
-from reports.statistics import Interval
+from evenkeel.reports.statistics.intervals import Interval
 from tests.losses.plain import PLAIN
 
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from search_spaces import SPACES
-from study.cli import COMMANDS, _parser, main
-from study.errors import EXIT_BAD_INPUT, EXIT_OK, EXIT_STORAGE, UserError
-from study.records.ledger import Ledger
-from study.records.table import table_from_ledger, table_from_mlflow
-from study.run.places import Storage, TrackingUri
-from study.tracking.experiment import SWITCH
+from evenkeel.search_spaces import SPACES
+from evenkeel.study.cli import COMMANDS, _parser, main
+from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_OK, EXIT_STORAGE, UserError
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
+from evenkeel.study.run.locations import Storage, TrackingUri
+from evenkeel.study.tracking.experiment import SWITCH
 
 
 def evenkeel(*arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "study", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+        [sys.executable, "-m", "evenkeel", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
     )
 
 
@@ -35,7 +35,7 @@ def test_help_names_every_command_without_heavy_imports(capsys):
     shown = capsys.readouterr().out
     assert all(command in shown for command in COMMANDS)
     code = (
-        "import sys\nfrom study.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom evenkeel.study.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
         "assert not {'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'pydantic'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -97,7 +97,7 @@ def test_a_path_that_is_closed_is_one_line_wherever_it_is_met(number, name, said
     def execute(options):
         raise OSError(number, "not this way", name)
 
-    monkeypatch.setattr("study.commands.status.execute", execute)
+    monkeypatch.setattr("evenkeel.study.commands.status.execute", execute)
     if said:
         assert main(["status", "demo"]) == EXIT_BAD_INPUT
         assert capsys.readouterr().err.startswith("evenkeel: /closed/x: not this way; give leave there")
@@ -108,7 +108,7 @@ def test_a_path_that_is_closed_is_one_line_wherever_it_is_met(number, name, said
 
 def test_a_database_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "mlflow.db").touch()
-    monkeypatch.setattr("study.run.places.os.access", lambda path, mode: False)
+    monkeypatch.setattr("evenkeel.study.run.locations.os.access", lambda path, mode: False)
     assert main(["ui", "demo", "--storage", str(tmp_path)]) == EXIT_BAD_INPUT
     assert "mlflow.db: may not be read by this user" in capsys.readouterr().err
 
@@ -136,7 +136,7 @@ def test_losses_are_listed_with_what_may_vary(capsys):
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_a_piped_list_of_losses_is_whole_in_any_encoding(encoding):
     """What Windows does when output goes to a file: symbols that cp1252 lacks are replaced, lines are never folded."""
-    command = [sys.executable, "-m", "study", "losses", "asl"]
+    command = [sys.executable, "-m", "evenkeel", "losses", "asl"]
     environment = os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "40"}
     shown = subprocess.run(command, env=environment, check=True, capture_output=True).stdout.decode(encoding)
     (line,) = [line for line in shown.splitlines() if line.startswith("    gamma_neg ")]
@@ -272,7 +272,7 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
     port = 20000 + os.getpid() % 20000
     said = tmp_path / "said.txt"
     server = subprocess.Popen(
-        [sys.executable, "-m", "study", "ui", str(tiny), "--storage", str(tmp_path), "--port", str(port)],
+        [sys.executable, "-m", "evenkeel", "ui", str(tiny), "--storage", str(tmp_path), "--port", str(port)],
         stdout=said.open("w"),
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -301,7 +301,7 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
 
 def test_doctor_checks_everything(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("study.commands.doctor._ray", lambda: "checked elsewhere")
+    monkeypatch.setattr("evenkeel.study.commands.doctor._ray", lambda: "checked elsewhere")
     assert main(["doctor"]) == EXIT_OK
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["python", "packages", "gpu", "data", "write", "mlflow", "ray"]
@@ -315,14 +315,14 @@ def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
         raise ConnectionError("no Ray today")
 
     for name in ("_packages", "_gpu", "_data", "_mlflow"):
-        monkeypatch.setattr(f"study.commands.doctor.{name}", lambda: "fine")
-    monkeypatch.setattr("study.commands.doctor._ray", broken)
+        monkeypatch.setattr(f"evenkeel.study.commands.doctor.{name}", lambda: "fine")
+    monkeypatch.setattr("evenkeel.study.commands.doctor._ray", broken)
     assert main(["doctor"]) == 1
     assert "NO  ray           no Ray today" in capsys.readouterr().out
 
 
 def test_storage_may_be_anywhere(tmp_path, monkeypatch):
-    from study.file.read import load_study
+    from evenkeel.study.file.read import load_study
 
     monkeypatch.chdir(tmp_path)
     study = load_study("demo")
@@ -350,7 +350,7 @@ def test_nothing_that_lies_about_is_run(tmp_path, tiny):
 def test_what_only_reads_a_study_runs_none_of_its_code(tmp_path, tiny):
     """A study file may name code of its own; `plan` and `run` need it, who reads what was recorded does not."""
     told, ran = tiny.with_name("told.yaml"), tmp_path / "was-run"
-    space = "from search_spaces import Space\nSPACE = Space(parameters={})"
+    space = "from evenkeel.search_spaces import Space\nSPACE = Space(parameters={})"
     (told.parent / "their_loss.py").write_text(f"{space}\nfrom tests.own_loss import Halved\nopen({str(ran)!r}, 'w')\n")
     told.write_text(f"extends: {tiny.name}\nlosses: [ral, {{loss: 'their_loss:Halved', label: halved}}]\n")
     where = ["--storage", tmp_path / "st"]
@@ -374,7 +374,7 @@ def test_a_piped_table_is_not_cut(tmp_path, capsys):
 
 class TestPlaces:
     def of(self, option=None, **keys):
-        from study.file.read import load_study
+        from evenkeel.study.file.read import load_study
 
         study = load_study("demo", [f"{key}={value}" for key, value in keys.items()])
         return TrackingUri.of(study, Storage.of(study, "/data/st"), option)
@@ -414,7 +414,7 @@ class TestPlaces:
         assert uri.database == tmp_path / "other.db" and uri.artifacts is None and uri.key
 
     def test_an_object_store_holds_no_database(self):
-        from study.file.read import load_study
+        from evenkeel.study.file.read import load_study
 
         study = load_study("demo")
         with pytest.raises(UserError, match="give --tracking-uri"):

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from reports.comparison import SameVerdict, SideBySide, by_name, together
-from reports.page import render
-from reports.table import facts_of
+from evenkeel.reports.page.comparison import SameVerdict, SideBySide, by_name, together
+from evenkeel.reports.page.page import render
+from evenkeel.reports.table.trial_table import facts_of
 from tests.synthetic import study, table
 from tests.test_sections import flat, sharp
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from study.commands.presets import schema
-from study.errors import UserError
-from study.file.read import PRESETS, load_study
-from study.plan.planner import Planner
+from evenkeel.study.commands.presets import schema
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import PRESETS, load_study
+from evenkeel.study.plan.planner import Planner
 
 
 def write(path: Path, text: str) -> str:
@@ -100,8 +100,8 @@ def test_schema_describes_every_key():
 
 
 def test_metrics_are_those_of_the_probe_and_of_the_report():
-    from study.records.facts import MEASURES
-    from trainables.measures import HEADLINES
+    from evenkeel.study.records.facts import MEASURES
+    from evenkeel.trainables.measures import HEADLINES
 
     assert tuple(name for name, measure in MEASURES.items() if measure.headline) == HEADLINES
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reports.curves import (
+from evenkeel.reports.statistics.curves import (
     areas,
     cross_fitted_best,
     cross_fitted_curve,
@@ -13,7 +13,7 @@ from reports.curves import (
     seed_noise,
     span,
 )
-from reports.statistics import t_interval
+from evenkeel.reports.statistics.intervals import t_interval
 
 
 def differences(scores_LS):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables import TrainableError
-from trainables.data import data_set
-from trainables.data.digits import DigitsMlt, _pools
-from trainables.data.load import load
-from trainables.data.splits import carve
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data import data_set
+from evenkeel.trainables.data.digits import DigitsMlt, _pools
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.stratify import carve
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 DIGITS_SHA256 = "63fd2bcee596c93d6e82ec8e86d9664a70958ae15c8d7a168c23c6b2208d22db"
@@ -243,7 +243,7 @@ class TestRealSets:
         assert not set(found.group[found.split == 0]) & set(found.group[found.split == 2])
 
     def test_corel_has_the_usual_260_classes(self, tmp_path):
-        from study.file.read import load_study
+        from evenkeel.study.file.read import load_study
 
         data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data
         found = load(data, 8, tmp_path)

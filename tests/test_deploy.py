@@ -16,7 +16,7 @@ import ray
 import yaml
 from mlflow.server.security_utils import is_allowed_host_header
 
-from study.cli import _parser
+from evenkeel.study.cli import _parser
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study.cli import COMMANDS, _parser
-from study.file.keys import page, replaced
-from study.file.read import load_study
-from study.records.ledger import Ledger
-from trainables.data import DATA_SETS
+from evenkeel.study.cli import COMMANDS, _parser
+from evenkeel.study.file.keys import page, replaced
+from evenkeel.study.file.read import load_study
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.trainables.data import DATA_SETS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -101,7 +101,7 @@ def test_the_readme_study_and_loss_run_as_shown(tmp_path):
 
 def follow(folder, study, *options):
     for words in (["plan"], ["run", "--serial"], ["status"], ["report"]):
-        command = [sys.executable, "-m", "study", words[0], study, *words[1:], *options]
+        command = [sys.executable, "-m", "evenkeel", words[0], study, *words[1:], *options]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
 
@@ -134,6 +134,6 @@ def test_adding_a_trainable_as_the_page_says(tmp_path):
 
 
 def test_the_schema_for_editors_is_current():
-    from study.commands.presets import schema
+    from evenkeel.study.commands.presets import schema
 
     assert (ROOT / "study" / "study.schema.json").read_text() == schema()

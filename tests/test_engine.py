@@ -8,16 +8,17 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from reports.table import facts_of
-from study.errors import UserError
-from study.file.read import load_study
-from study.records.ledger import Ledger
-from study.records.table import table_from_ledger, table_from_mlflow
-from study.run import engine, renewal
-from study.run.lease import Lease
-from study.run.places import own_database
-from study.run.serial import SerialRunner
-from trainables.probe.train import ProbeWorker
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
+from evenkeel.study.run import engine
+from evenkeel.study.run.lease import Lease
+from evenkeel.study.run.locations import own_database
+from evenkeel.study.run.serial_runner import SerialRunner
+from evenkeel.study.tracking import periodic_summary
+from evenkeel.trainables.probe.train import ProbeWorker
 
 
 class Silent:
@@ -49,7 +50,7 @@ class Killed(SerialRunner):
     """Dies in the middle, as a driver that is killed does: nothing after the second pack is heard of."""
 
     def run(self, feed, context):
-        from study.run.worker import execute
+        from evenkeel.study.run.worker import execute
 
         first = feed.next()
         feed.finished(first.number, execute(first, context))
@@ -95,7 +96,7 @@ def test_everything_planned_and_searched_is_done(finished):
 
 def test_packs_of_a_measured_size_give_the_same_table(finished, tmp_path, monkeypatch):
     """Trials of the tiny study take milliseconds: after the first packs all that is left of a seed is one pack."""
-    monkeypatch.setattr("study.run.sizing.FIRST", 2)
+    monkeypatch.setattr("evenkeel.study.run.pack_sizing.FIRST", 2)
     folder, *_ = finished
     run(folder / "tiny.yaml", tmp_path, "resources.pack_size=null")
     tables = [table_from_ledger(ledger_of(place)) for place in (folder / "storage", tmp_path)]
@@ -160,8 +161,8 @@ def test_what_was_deleted_in_mlflow_comes_back_when_asked(finished, tmp_path):
 
 def test_scores_are_renewed_while_trials_run(finished, tmp_path, monkeypatch):
     folder, *_ = finished
-    monkeypatch.setattr(renewal, "SHARE", 1.0)
-    monkeypatch.setattr(engine, "Renewal", partial(renewal.Renewal, every_s=0.05))
+    monkeypatch.setattr(periodic_summary, "SHARE", 1.0)
+    monkeypatch.setattr(engine, "Renewal", partial(periodic_summary.Renewal, every_s=0.05))
     run(folder / "tiny.yaml", tmp_path)
     client, losses = shown(tmp_path, "loss")
     history = client.get_metric_history(losses["ral"].info.run_id, "default/score")

@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import nn
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.finetune.task import Images
+from evenkeel.trainables.finetune.train import Course, FinetuneWorker
+from evenkeel.trainables.loop.augment import augmentation
+from evenkeel.trainables.loop.corruption import harmed
+from evenkeel.trainables.loop.padding_taps import seen, zero_unseen
+from evenkeel.trainables.loop.settings import Augmentation, Knobs
+from evenkeel.trainables.loop.step import gradients, halving, seed_of
+from evenkeel.trainables.losses import Bal, Bce
 from tests.test_trainables import SETTINGS, Squares, assert_same, trial
-from trainables import TrainableError
-from trainables.data.facts import DataFacts
-from trainables.finetune.settings import Finetune
-from trainables.finetune.task import Images
-from trainables.finetune.train import Course, FinetuneWorker
-from trainables.loop.augment import augmentation
-from trainables.loop.knobs import harmed
-from trainables.loop.settings import Augmentation, Knobs
-from trainables.loop.step import gradients, halving, seed_of
-from trainables.loop.unseen import seen, zero_unseen
-from trainables.losses import Bal, Bce
 
 TINY = Finetune.model_validate(SETTINGS["finetune"])
 

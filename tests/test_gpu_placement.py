@@ -57,9 +57,9 @@ def main(name: str) -> None:
 
     import numpy as np
 
+    from evenkeel.trainables import TRAINABLES
+    from evenkeel.trainables.measures import MEASURES
     from tests.test_trainables import Squares, trial
-    from trainables import TRAINABLES
-    from trainables.measures import MEASURES
 
     class Masked(Squares):
         def load(self, image_size, cache):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from reports.facts import ParameterFacts
-from reports.importance import LEAST_Q2, functions, variance_shares
+from evenkeel.reports.facts import ParameterFacts
+from evenkeel.reports.statistics.importance import LEAST_Q2, functions, variance_shares
 
 
 def number(low=0.0, high=1.0, log=False):

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.errors import StorageError, UserError
-from study.records import packed
-from study.records.entry import Entry
-from study.records.folder import Folder
-from study.records.ledger import Ledger
-from study.records.record import StudyRecord, TrialRecord
-from study.records.table import row_of
+from evenkeel.study.errors import StorageError, UserError
+from evenkeel.study.records import parquet
+from evenkeel.study.records.folder import Folder
+from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.record import StudyRecord, TrialRecord
+from evenkeel.study.records.table import row_of
 from tests.test_probe import trial
 
 
@@ -140,8 +140,8 @@ class TestPacked:
 
     @pytest.fixture
     def full(self, ledger, monkeypatch):
-        monkeypatch.setattr(packed, "NUM_RECORDS", 4)
-        monkeypatch.setattr(packed, "GROUP", 2)
+        monkeypatch.setattr(parquet, "NUM_RECORDS", 4)
+        monkeypatch.setattr(parquet, "GROUP", 2)
         for seed in range(10):
             ledger.write(record("failed" if seed == 9 else "done", seed=seed))
         return ledger

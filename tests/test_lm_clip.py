@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import SPACES
-from trainables import TrainableError, Trial
-from trainables.data.digits import DigitsMlt
-from trainables.data.image_set import ImageSet
-from trainables.data.settings import DataSettings
-from trainables.lm_clip import train
-from trainables.lm_clip.settings import LmClip
-from trainables.models.clip_store import ClipStore
+from evenkeel.search_spaces import SPACES
+from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.settings import DataSettings
+from evenkeel.trainables.lm_clip import train
+from evenkeel.trainables.lm_clip.settings import LmClip
+from evenkeel.trainables.models.clip_store import ClipStore
 
 
 class FewDigits(DataSettings):
@@ -174,7 +174,7 @@ def test_micro_batches_give_the_numbers_of_the_whole_batch(store, tmp_path, sett
 
 
 def test_memory_that_runs_out_halves_the_micro_batch(store, tmp_path, monkeypatch):
-    from trainables.models.clip import ClipModel
+    from evenkeel.trainables.models.clip import ClipModel
 
     encode = ClipModel.encode_images
 
@@ -288,8 +288,8 @@ class TestPretraining:
         assert not torch.equal(here["logit_scale"], start["logit_scale"])
 
     def test_a_model_a_seed_where_each_seed_carves_its_own_validation(self, tmp_path):
-        from trainables.data.settings import Validation
-        from trainables.models.clip_files import ClipFiles
+        from evenkeel.trainables.data.settings import Validation
+        from evenkeel.trainables.models.clip_files import ClipFiles
 
         class Carved(FewDigits):
             validation: Validation = Validation()
@@ -304,7 +304,7 @@ class TestPretraining:
 
 def test_balanced_scenes_show_no_digit_of_validation_or_test():
     """Each digit's originals are divided; the scenes are drawn from the part of train."""
-    from trainables.data import digits
+    from evenkeel.trainables.data import digits
 
     pools = digits._pools(np.random.default_rng(digits.SEED))
     as_bytes = {split: {image.tobytes() for digit in pool for image in digit} for split, pool in pools.items()}

@@ -9,9 +9,9 @@ import torch
 from sklearn import metrics as reference
 from torch import nn
 
-from trainables.measures import ALWAYS, MEASURES, Evidence
-from trainables.measures.evaluate import evaluate
-from trainables.measures.noise import PARTS, disturbed
+from evenkeel.trainables.measures import ALWAYS, MEASURES, Evidence
+from evenkeel.trainables.measures.evaluate import evaluate
+from evenkeel.trainables.measures.noise import PARTS, disturbed
 
 N, C, K, S = 50, 5, 2, 8
 
@@ -197,7 +197,7 @@ def test_centroid_distances_in_both_forms(evidence):
 
 def test_gradient_norms_of_a_batch(of_model):
     """Against a backward pass through each class's part of the loss alone."""
-    from trainables.measures.gradients import of_batch
+    from evenkeel.trainables.measures.gradients import of_batch
 
     trained, rows = of_model.trained, torch.arange(20)
     wanted = torch.ones(2, C, dtype=torch.bool)
@@ -218,7 +218,7 @@ def test_gradient_norms_of_a_batch(of_model):
 
 def test_gradient_norms_are_means_over_the_first_batches_that_hold_the_class(of_model, monkeypatch):
     """A class whose images all lie in late batches is measured there; one without images is undefined."""
-    from trainables.measures import gradients
+    from evenkeel.trainables.measures import gradients
 
     monkeypatch.setattr(gradients, "BATCH", 5)
     trained, order = of_model.trained, torch.randperm(N, generator=torch.Generator().manual_seed(0))
@@ -296,7 +296,7 @@ def test_coordinates_of_embeddings(of_model):
 
 
 def test_pictures_show_frequent_to_rare_classes_each_by_an_image_of_its_own(of_model):
-    from trainables.measures.pictures import chosen
+    from evenkeel.trainables.measures.thumbnails import chosen
 
     targets = torch.zeros(N, C)
     targets[:, 3], targets[10:30, 0], targets[40:, 1], targets[7, 4] = 1, 1, 1, 1
@@ -308,7 +308,7 @@ def test_pictures_show_frequent_to_rare_classes_each_by_an_image_of_its_own(of_m
 @pytest.mark.parametrize("values", [np.ones((40, 6)), np.full((40, 6), 1e30)])
 def test_a_model_that_gives_every_image_one_embedding_has_one_point(values):
     """scikit-learn's t-SNE ends the process on such rows."""
-    from trainables.measures.embedding import coordinates
+    from evenkeel.trainables.measures.embedding import coordinates
 
     for found in coordinates(values):
         np.testing.assert_array_equal(found, np.zeros((40, 2)))
@@ -316,7 +316,7 @@ def test_a_model_that_gives_every_image_one_embedding_has_one_point(values):
 
 @pytest.mark.parametrize("scale", [1e-20, 1, 1e20])
 def test_coordinates_do_not_depend_on_the_scale_of_embeddings(scale):
-    from trainables.measures.embedding import coordinates
+    from evenkeel.trainables.measures.embedding import coordinates
 
     apart = np.repeat([[0.0] * 6, [50.0] * 6], 20, axis=0) + np.random.default_rng(0).random((40, 6))
     tsne, pca = coordinates(apart * scale)
@@ -349,7 +349,7 @@ def test_examples_are_images_with_their_scores(of_model):
 
 def test_gradcam_of_a_known_model(of_model):
     """One convolution before a mean: the map is relu(SUM_k mean-gradient_k activation_k), scaled to [0, 1]."""
-    from trainables.measures.gradcam import cams
+    from evenkeel.trainables.measures.gradcam import cams
 
     module, x = of_model.trained.module, of_model.trained.normalised(of_model.trained.pixels[:1])
     activation = module[0](x).detach().requires_grad_()
@@ -377,7 +377,7 @@ class Tokens(nn.Module):
 
 def test_gradcam_of_a_known_transformer():
     """The slope of a logit at every patch is its row of the head by the number of patches."""
-    from trainables.measures.gradcam import cams, mapped_layer
+    from evenkeel.trainables.measures.gradcam import cams, mapped_layer
 
     torch.manual_seed(0)
     module, images = Tokens().eval(), torch.rand(2, 1, 16, 16)
@@ -403,8 +403,8 @@ def test_gradcam_of_a_known_transformer():
     ],
 )
 def test_maps_are_taken_where_places_are_still_told_apart(name, last):
-    from trainables.measures.gradcam import cams, mapped_layer
-    from trainables.models.torchvision_pair import import_torchvision
+    from evenkeel.trainables.measures.gradcam import cams, mapped_layer
+    from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
     import_torchvision()
     import timm

@@ -5,12 +5,20 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from trainables.data.facts import DataFacts
-from trainables.data.settings import ClassGroups
-from trainables.data.splits import class_groups
-from trainables.measures import Evidence
-from trainables.measures.evaluate import evaluate
-from trainables.measures.scores import UNKNOWN, average_precision, best_thresholds, f1_at, per_class, roc_auc, summary
+from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.stratify import class_groups
+from evenkeel.trainables.measures import Evidence
+from evenkeel.trainables.measures.evaluate import evaluate
+from evenkeel.trainables.measures.scores import (
+    UNKNOWN,
+    average_precision,
+    best_thresholds,
+    f1_at,
+    per_class,
+    roc_auc,
+    summary,
+)
 
 K, N, C = 3, 80, 6
 
@@ -77,7 +85,7 @@ def test_chunks_cover_the_pack(monkeypatch, rng):
     targets = {name: torch.tensor(rng.random((rows, 2)) < 0.5).double() for name, rows in split.items()}
     evidence = Evidence(scores, targets, {"head": [0]})
     whole = evaluate(evidence)
-    monkeypatch.setattr("trainables.measures.evaluate.CHUNK_ELEMENTS", 10)
+    monkeypatch.setattr("evenkeel.trainables.measures.evaluate.CHUNK_ELEMENTS", 10)
     parts = evaluate(evidence)
     for name, column in (whole.totals | whole.per_class).items():
         torch.testing.assert_close((parts.totals | parts.per_class)[name], column, rtol=0, atol=0, equal_nan=True)

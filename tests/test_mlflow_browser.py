@@ -11,10 +11,10 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.servers import MlflowServer
-from study.run.places import own_database
-from study.tracking.experiment import TRAINING, described, links
-from study.tracking.messages import Attach, Summary
-from study.tracking.tags import KIND
+from evenkeel.study.run.locations import own_database
+from evenkeel.study.tracking.experiment import TRAINING, described, links
+from evenkeel.study.tracking.messages import Attach, Summary
+from evenkeel.study.tracking.tags import KIND
 from tests.test_ledger import record
 from tests.test_report_browser import BROWSER
 from tests.test_tracking import ABOUT, START, connect
@@ -45,7 +45,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def connect_filler(folder):
-    from study.tracking.filler import Filler
+    from evenkeel.study.tracking.run_writer import Filler
 
     return connect(Filler, folder)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from study.file.read import load_study
-from study.records.ledger import Ledger
-from study.run.engine import planner_of
+from evenkeel.study.file.read import load_study
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.run.engine import planner_of
 from tests.test_nodes import STUDY
 
 ROOT = Path(__file__).parents[1]

@@ -8,14 +8,14 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from study.cli import main
-from study.errors import UserError
-from study.file.read import load_study
-from study.file.study import StudyConfig
-from study.file.text import read_yaml
-from trainables import TRAINABLES
-from trainables.data import DATA_SETS
-from trainables.settings import Settings, is_place
+from evenkeel.study.cli import main
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.file.text import read_yaml
+from evenkeel.trainables import TRAINABLES
+from evenkeel.trainables.data import DATA_SETS
+from evenkeel.trainables.settings import Settings, is_place
 
 NUMBERS = {
     "1e-1": 0.1,

@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.facts import ParameterFacts
-from reports.page import render
-from reports.papers.pictured import Pictured, pictures
-from reports.papers.printed import Printed, items
-from reports.table import facts_of, trial_table, with_facts
-from search_spaces import SPACES
-from study.records.facts import measure_facts
+from evenkeel.reports.facts import ParameterFacts
+from evenkeel.reports.page.page import render
+from evenkeel.reports.papers.figures_of_papers import Pictured, pictures
+from evenkeel.reports.papers.numbers_of_papers import Printed, items
+from evenkeel.reports.table.trial_table import facts_of, trial_table, with_facts
+from evenkeel.search_spaces import SPACES
+from evenkeel.study.records.facts import measure_facts
+from evenkeel.trainables.losses import LOSSES
+from evenkeel.trainables.measures import MEASURES
 from tests.synthetic import row, study, table
 from tests.test_sections import sharp
-from trainables.losses import LOSSES
-from trainables.measures import MEASURES
 
 
 def test_every_printed_loss_and_hyperparameter_exists():

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from study.errors import UserError
-from study.file.read import load_study
-from study.plan.known import Known
-from study.plan.search import Searches
-from study.run.engine import planner_of
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.outcome import Known
+from evenkeel.study.plan.search import Searches
+from evenkeel.study.run.engine import planner_of
 
 RECORDED = Path(__file__).with_name("demo_plan.csv")
 """Id and design of every trial of the demo of version 0.2.0, with the validation score of the searched ones."""

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import SPACES
+from evenkeel.search_spaces import SPACES
+from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.settings import DataSettings, Validation
+from evenkeel.trainables.probe.features import Features, FeatureStore, standardised
+from evenkeel.trainables.probe.heads import make_head
+from evenkeel.trainables.probe.settings import Probe
+from evenkeel.trainables.probe.train import ProbeWorker
 from tests.losses.plain import PLAIN
-from trainables import TrainableError, Trial
-from trainables.data.digits import DigitsMlt
-from trainables.data.image_set import ImageSet
-from trainables.data.settings import DataSettings, Validation
-from trainables.probe.features import Features, FeatureStore, standardised
-from trainables.probe.heads import make_head
-from trainables.probe.settings import Probe
-from trainables.probe.train import ProbeWorker
 
 SETTINGS = {
     "name": "probe",
@@ -270,7 +270,7 @@ class TestFeatures:
         assert PROBE.prepared(DATA, Path("no")) is None
         code = (
             "import sys; from pathlib import Path\n"
-            "from trainables import trainable; from trainables.data import data_set\n"
+            "from evenkeel.trainables import trainable; from evenkeel.trainables.data import data_set\n"
             f"found = trainable({PROBE.model_dump(mode='json')}).prepared(data_set({DATA.model_dump(mode='json')}), "
             f"Path({str(shared_cache)!r}))\n"
             "print(found.describe([0])['dimension'], 'torch' in sys.modules)"
@@ -323,8 +323,8 @@ class TestFeatures:
             made_with(tmp_path / "cache", weights=str(tmp_path / "misfit.safetensors"))
 
     def test_a_real_clip_tower_gives_features(self):
-        from trainables.models.frozen import extract
-        from trainables.models.settings import Backbone
+        from evenkeel.trainables.models.frozen import extract
+        from evenkeel.trainables.models.settings import Backbone
 
         pixels, codes = np.zeros((2, 224, 224, 3), dtype=np.uint8), np.zeros(2, dtype=np.uint8)
         images = ImageSet(pixels, np.ones((2, 1), dtype=np.uint8), codes, None, ["a"])
@@ -373,7 +373,7 @@ def test_nothing_is_fitted_on_rows_that_become_validation(tmp_path, warm):
 
 @pytest.mark.parametrize(("rows", "sizes"), [(33, [16, 17]), (32, [16, 16]), (17, [17]), (18, [16, 2]), (1, [1])])
 def test_no_warm_start_batch_has_a_single_row(rows, sizes):
-    from trainables.data.sampling import batches_of
+    from evenkeel.trainables.data.sampling import batches_of
 
     batches = batches_of(torch.arange(rows), 16)
     assert [len(batch) for batch in batches] == sizes and torch.equal(torch.cat(batches), torch.arange(rows))

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import SPACES
+from evenkeel.search_spaces import SPACES
+from evenkeel.trainables import TrainableError, Trial, trainable
+from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.models.clip_store import ClipStore
+from evenkeel.trainables.models.text import unit
+from evenkeel.trainables.prompt.context import Prompts, starting_context
+from evenkeel.trainables.prompt.settings import Prompt
 from tests.losses.plain import PLAIN
-from trainables import TrainableError, Trial, trainable
-from trainables.data.digits import DigitsMlt
-from trainables.models.clip_store import ClipStore
-from trainables.models.text import unit
-from trainables.prompt.context import Prompts, starting_context
-from trainables.prompt.settings import Prompt
 
 SETTINGS = {
     "name": "prompt",

@@ -11,15 +11,15 @@ import time
 import pandas as pd
 import pytest
 
-from study.records.ledger import Ledger
-from study.records.table import table_from_ledger, table_from_mlflow
-from study.run.places import own_database
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
+from evenkeel.study.run.locations import own_database
 
 pytestmark = pytest.mark.slow
 
 
 def start(tiny, storage, *more):
-    command = [sys.executable, "-m", "study", "run", str(tiny), "--storage", str(storage), "--workers", "2", *more]
+    command = [sys.executable, "-m", "evenkeel", "run", str(tiny), "--storage", str(storage), "--workers", "2", *more]
     return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -68,7 +68,7 @@ def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     """A user's loss that ends its process: pack mates are done, the guilty trial is recorded with what happened."""
     (tmp_path / "deadly.py").write_text(
         "import os\nfrom dataclasses import dataclass\nfrom search_spaces import Float, Space\n"
-        "from trainables.losses import Bce\n"
+        "from evenkeel.trainables.losses import Bce\n"
         "SPACE = Space({'weight': Float(low=0.0, high=2.0, default=1.0, symbol='w', source='-')})\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Deadly:\n    weight: float = 1.0\n"
         "    def __call__(self, logits, targets):\n"
@@ -87,7 +87,7 @@ def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     (failed,) = [r for r in records if r.state == "failed"]
     assert failed.trial.hyperparameters == {"weight": 2.0} and "worker process died" in failed.note
     status = subprocess.run(
-        [sys.executable, "-m", "study", "status", str(tmp_path / "tiny.yaml"), "--json", "--storage",
+        [sys.executable, "-m", "evenkeel", "status", str(tmp_path / "tiny.yaml"), "--json", "--storage",
          str(tmp_path / "storage")], capture_output=True, text=True, check=False)  # fmt: skip
     assert status.returncode == 1 and json.loads(status.stdout)["total"]["failed"] == 1
 

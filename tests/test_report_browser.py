@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from reports.alone import alone
-from reports.designs import sweep_of
-from reports.page import render
-from reports.table import facts_of, with_facts
-from study.cli import main
-from study.records.papers import figure_of
+from evenkeel.reports.page.page import render
+from evenkeel.reports.page.standalone import alone
+from evenkeel.reports.table.designs import sweep_of
+from evenkeel.reports.table.trial_table import facts_of, with_facts
+from evenkeel.study.cli import main
+from evenkeel.study.tracking.attachments import figure_of
 from tests.synthetic import table
 from tests.test_sections import diverge, sharp
 

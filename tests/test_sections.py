@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from reports.designs import best_of, cloud_of, sweep_of, swept, with_metric
-from reports.methods import METHODS
-from reports.multiples import ticks
-from reports.page import render, sections
-from reports.papers.printed import Printed
-from reports.sections.budget import Budgets
-from reports.sections.contrasts import Contrasts
-from reports.sections.defaults import Defaults
-from reports.sections.failures import Failures
-from reports.sections.importance import Importance
-from reports.sections.profile import Profiles
-from reports.sections.sensitivity import Sensitivity
-from reports.sections.tolerance import Tolerances
-from reports.sections.tuned import Tuned
-from reports.sections.verdicts import Verdicts
-from reports.sections.winning import Winning
-from reports.table import trial_table
+from evenkeel.reports.figures.small_multiples import ticks
+from evenkeel.reports.page.page import render, sections
+from evenkeel.reports.papers.numbers_of_papers import Printed
+from evenkeel.reports.sections.budget import Budgets
+from evenkeel.reports.sections.contrasts import Contrasts
+from evenkeel.reports.sections.defaults import Defaults
+from evenkeel.reports.sections.failures import Failures
+from evenkeel.reports.sections.importance import Importance
+from evenkeel.reports.sections.profile import Profiles
+from evenkeel.reports.sections.sensitivity import Sensitivity
+from evenkeel.reports.sections.tolerance import Tolerances
+from evenkeel.reports.sections.tuned import Tuned
+from evenkeel.reports.sections.verdicts import Verdicts
+from evenkeel.reports.sections.win_probability import Winning
+from evenkeel.reports.table.designs import best_of, cloud_of, sweep_of, swept, with_metric
+from evenkeel.reports.table.trial_table import trial_table
+from evenkeel.reports.text.methods import METHODS
 from tests.synthetic import SPACES, row, study, table
 from tests.test_beside import trials as with_files
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from study.run.signals import ONE_S, Signals
+from evenkeel.study.run.signals import ONE_S, Signals
 
 
 def test_two_signals_stop_at_once_but_one_that_comes_twice_is_one():

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.curves import areas, flat_null
-from reports.designs import Sweep
-from reports.families import romano_wolf
-from reports.judging import SENSITIVE, STEADY, judge
-from reports.statistics import t_interval
+from evenkeel.reports.statistics.curves import areas, flat_null
+from evenkeel.reports.statistics.intervals import t_interval
+from evenkeel.reports.statistics.multiple_testing import romano_wolf
+from evenkeel.reports.table.designs import Sweep
+from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
 
 MARGIN, STUDIES, LEVELS = 0.01, 400, 5
 TRUTHS = {

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import qmc
 
-from search_spaces import SPACES, Choice, Float, Int, Space
-from search_spaces.optuna_search import SAMPLERS, distributions, sampler
-from search_spaces.sobol import shared_axes, sobol_points
+from evenkeel.search_spaces import SPACES, Choice, Float, Int, Space
+from evenkeel.search_spaces.optuna_search import SAMPLERS, distributions, sampler
+from evenkeel.search_spaces.sobol import shared_axes, sobol_points
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics import jackknife_error, t_interval, wilson, worst_drop
+from evenkeel.reports.statistics.intervals import jackknife_error, t_interval, wilson, worst_drop
 
 
 def test_t_interval_is_scipys(rng):

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.servers import free_port, wait_for
-from study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
-from study.file.read import PRESETS, load_study
-from study.records.ledger import Ledger
-from study.run.engine import planner_of
-from study.run.jobs import _copy_code
+from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
+from evenkeel.study.file.read import PRESETS, load_study
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.run.engine import planner_of
+from evenkeel.study.run.ray_jobs import _copy_code
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 120
@@ -76,7 +76,7 @@ def study(tmp_path):
 
 def evenkeel(command, study, server, *more):
     words = [str(study), "--storage", str(study.parent / "storage"), "--address", server, *more]
-    done = subprocess.run([sys.executable, "-m", "study", command, *words], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-m", "evenkeel", command, *words], capture_output=True, text=True,
                           timeout=LIMIT_S)  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -110,7 +110,7 @@ def test_what_cannot_be_submitted_is_one_message(study, tmp_path):
     assert "hush" not in secret.stderr and "ann" not in secret.stderr
     away = evenkeel("submit", study, nobody)
     assert away.returncode == EXIT_CLUSTER and f"job server {nobody}" in away.stderr
-    done = subprocess.run([sys.executable, "-m", "study", "submit", str(study)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "evenkeel", "submit", str(study)], capture_output=True, text=True)
     assert done.returncode == EXIT_BAD_INPUT and "give --storage" in done.stderr
 
 

@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from study.run.supervisor import PREFIX
+from evenkeel.study.run.supervisor import PREFIX
 
 SUPERVISED = """
 import os, sys, time
-from study.run.supervisor import supervised
+from evenkeel.study.run.supervisor import supervised
 
 def work():
     print(os.environ["TMPDIR"], flush=True)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.designs import sweep_of, with_metric
-from reports.facts import MeasureFacts, StudyFacts
-from reports.page import render
-from reports.sections.measurements import Measurements
-from reports.table import IDENTITY, STATES, TrialRow, facts_of, trial_table
-from study.errors import UserError
-from study.records.facts import MEASURES, facts_of_study, read_facts
-from study.records.ledger import Ledger
+from evenkeel.reports.facts import MeasureFacts, StudyFacts
+from evenkeel.reports.page.page import render
+from evenkeel.reports.sections.measurements import Measurements
+from evenkeel.reports.table.designs import sweep_of, with_metric
+from evenkeel.reports.table.trial_table import IDENTITY, STATES, TrialRow, facts_of, trial_table
+from evenkeel.study.errors import UserError
+from evenkeel.study.records.facts import MEASURES, facts_of_study, read_facts
+from evenkeel.study.records.ledger import Ledger
 from tests.synthetic import row, study, table
 from tests.test_sections import sharp
 
@@ -46,7 +46,7 @@ def test_what_are_no_facts_is_refused(broken):
 
 
 def test_facts_of_a_study_file_survive_storing():
-    from study.file.read import load_study
+    from evenkeel.study.file.read import load_study
 
     found = {
         "name": "digits-mlt",
@@ -67,7 +67,7 @@ def test_the_floor_is_what_the_same_answer_for_every_image_scores():
     """Against scikit-learn: always "yes" for F1, one score for all else; a class without positives is left out."""
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-    from study.file.read import load_study
+    from evenkeel.study.file.read import load_study
 
     targets = np.array([[1, 0, 0]] * 3 + [[1, 1, 0]] * 2 + [[0, 0, 0]] * 5)
     same = np.ones(10)
@@ -172,7 +172,7 @@ def test_facts_are_shared_not_copied(rng):
 
 def test_the_facts_say_where_a_default_is_not_the_published_one():
     """The demo fixes focusing at full: so RAL and BAL were published, ASL and APL hold it."""
-    from study.file.read import load_study
+    from evenkeel.study.file.read import load_study
 
     losses = facts_of_study(load_study("demo"), {"name": "digits-mlt", "rows": {}}, {}).losses
     held = {"focusing": "held"}

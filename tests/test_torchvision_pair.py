@@ -36,7 +36,7 @@ def load_library(path):
         loaded.append(library)
 
 torch.ops.load_library = load_library
-from trainables.models.torchvision_pair import import_torchvision
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 import_torchvision()
 import_torchvision()

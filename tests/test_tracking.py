@@ -15,15 +15,15 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.servers import free_port
-from study.records.table import row_of
-from study.run.places import own_database
-from study.tracking.database import make_database
-from study.tracking.driver import Tracker
-from study.tracking.filler import FIRST_PAUSE_S, Filler
-from study.tracking.messages import About, Attach, Outage, Said, Setup, Start
-from study.tracking.read import read_experiment
-from study.tracking.spool import Spool
-from study.tracking.tags import pieces, record_of, trial_tags
+from evenkeel.study.records.table import row_of
+from evenkeel.study.run.locations import own_database
+from evenkeel.study.tracking.database import make_database
+from evenkeel.study.tracking.message_queue import Spool
+from evenkeel.study.tracking.messages import About, Attach, Outage, Said, Setup, Start
+from evenkeel.study.tracking.reader import read_experiment
+from evenkeel.study.tracking.run_writer import FIRST_PAUSE_S, Filler
+from evenkeel.study.tracking.tags import pieces, record_of, trial_tags
+from evenkeel.study.tracking.tracker import Tracker
 from tests.test_ledger import record
 
 FACTS = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
@@ -331,7 +331,7 @@ def test_a_filled_database_can_be_copied_alone(tmp_path, records):
 
 def test_sqlite_knows_how_its_rows_are_spread(tmp_path, records, monkeypatch):
     """Then it finds the best of many runs by an index; it guesses wrong otherwise."""
-    monkeypatch.setattr("study.tracking.filler.MANY_RUNS", 2)
+    monkeypatch.setattr("evenkeel.study.tracking.run_writer.MANY_RUNS", 2)
     filler, _ = connect(Filler, tmp_path)
     filler.start(START)
     for number, item in enumerate(records):

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search_spaces import SPACES
-from trainables import TRAINABLES, Trial
-from trainables.data.encoded import Encoded
-from trainables.data.image_set import ImageSet
-from trainables.data.settings import DataSettings
-from trainables.data.stores import Jpegs
-from trainables.losses import LOSSES
-from trainables.measures import MEASURES, Measured, columns
+from evenkeel.search_spaces import SPACES
+from evenkeel.trainables import TRAINABLES, Trial
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.jpeg_store import Encoded
+from evenkeel.trainables.data.pixel_stores import Jpegs
+from evenkeel.trainables.data.settings import DataSettings
+from evenkeel.trainables.losses import LOSSES
+from evenkeel.trainables.measures import MEASURES, Measured, columns
 
 TINY_CLIP = {"image": {"name": "test_resnet"}, "text": {"width": 8, "heads": 1, "layers": 1}, "embedding": 8}
 SETTINGS = {
@@ -146,7 +146,7 @@ def test_every_measure_that_a_trainable_gives_for_is_taken(made, tmp_path):
 def test_the_model_that_measures_see_gives_the_logits_that_are_scored(made, tmp_path, monkeypatch):
     import torch
 
-    from trainables.measures import predictions
+    from evenkeel.trainables.measures import predictions
 
     worker, prepared = made
     if "model" not in worker.settings.gives:

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.errors import UserError
-from study.file.read import load_study
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.trainables import TRAINABLES
+from evenkeel.trainables.data.settings import ClassGroups, Validation
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, bootstrap
 from tests.test_trainables import SETTINGS, TINY_CLIP, Squares, run, trial
-from trainables import TRAINABLES
-from trainables.data.facts import DataFacts
-from trainables.data.settings import ClassGroups, Validation
-from trainables.seeds import SOURCES, USUAL, Seeds, bootstrap
 
 PRETRAINED_HERE = TINY_CLIP | {"pretraining": {"pairs": "train", "epochs": 1, "batch": 12}}
 MAKES_ITS_BACKBONE = {

@@ -11,10 +11,10 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from trainables import TrainableError
-from trainables.models.build import build, check_size
-from trainables.models.settings import Backbone
-from trainables.models.torchvision_pair import import_torchvision
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.models.build import build, check_size
+from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 import_torchvision()  # before timm itself does, whatever torchvision is there
 NAME = "test_resnet"

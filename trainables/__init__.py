@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from trainables.base import Trainable
-from trainables.errors import TrainableError
-from trainables.finetune.settings import Finetune
-from trainables.lm_clip.settings import LmClip
-from trainables.probe.settings import Probe
-from trainables.prompt.settings import Prompt
-from trainables.settings import chosen, named
-from trainables.trial import Trial
-from trainables.varied import Varied
+from evenkeel.trainables.base import Trainable
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.lm_clip.settings import LmClip
+from evenkeel.trainables.probe.settings import Probe
+from evenkeel.trainables.prompt.settings import Prompt
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.settings import chosen, named
+from evenkeel.trainables.trial import Trial
 
 __all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "hears", "trainable"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from trainables.data.image_set import DataSet
-from trainables.measures import ALWAYS, Needs
-from trainables.trial import Trial
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from trainables.settings import at_home
+from evenkeel.trainables.settings import at_home
 
 
 def default_cache() -> str:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import torch
 
-from trainables.errors import TrainableError
-from trainables.machine import usable_cpus
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.resources import usable_cpus
 
 
 def gpu_summary() -> str | None:

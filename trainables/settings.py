@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
-from trainables.errors import nearest
+from evenkeel.trainables.errors import nearest
 
 NUMBERS = (int, float, int | None, float | None)
 """Where pydantic would take true for 1."""

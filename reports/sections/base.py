@@ -5,7 +5,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import pandas as pd
 
-from reports.drawing import Drawing
+from evenkeel.reports.figures.drawing import Drawing
 
 
 class Section(Protocol):

@@ -6,13 +6,13 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.clouds import best_of_budget, budget_interval, few_points
-from reports.designs import cloud_of, has_design, losses_of
-from reports.drawing import Drawing
-from reports.statistics import Interval
-from reports.style import bars, figure, looks, plain
-from reports.table import SOBOL, facts_of
-from reports.words import number, with_interval
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import bars, figure, looks, plain
+from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.random_settings import best_of_budget, budget_interval, few_points
+from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
+from evenkeel.reports.table.trial_table import SOBOL, facts_of
+from evenkeel.reports.text.wording import number, with_interval
 
 SHOWN = (1, 4, 8, 16)
 

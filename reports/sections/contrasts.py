@@ -7,12 +7,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.curves import areas
-from reports.designs import Sweep, losses_of, sweep_of, swept
-from reports.families import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
-from reports.statistics import Interval, jackknife_error, t_interval
-from reports.table import facts_of
-from reports.words import SIGNED, counted, listed, p_value, with_interval
+from evenkeel.reports.statistics.curves import areas
+from evenkeel.reports.statistics.intervals import Interval, jackknife_error, t_interval
+from evenkeel.reports.statistics.multiple_testing import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
+from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import SIGNED, counted, listed, p_value, with_interval
 
 
 class Area(NamedTuple):

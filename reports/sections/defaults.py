@@ -6,13 +6,13 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import best_of, default_images, default_score, default_scores, losses_of
-from reports.drawing import Drawing
-from reports.facts import LossFacts
-from reports.statistics import Interval, jackknife_error, t_interval
-from reports.style import FAINT, figure, looks, plain
-from reports.table import facts_of
-from reports.words import SIGNED, listed, number, with_interval
+from evenkeel.reports.facts import LossFacts
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import FAINT, figure, looks, plain
+from evenkeel.reports.statistics.intervals import Interval, jackknife_error, t_interval
+from evenkeel.reports.table.designs import best_of, default_images, default_score, default_scores, losses_of
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import SIGNED, listed, number, with_interval
 
 FLOOR, BEST = "floor: no image needed", "best of the study, chosen on validation"
 

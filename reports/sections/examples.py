@@ -7,11 +7,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.beside import Kept, arrays, has_any, kept, whose
-from reports.designs import losses_of
-from reports.drawing import Drawing
-from reports.frames import frames, picture, square
-from reports.table import facts_of
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.image_grid import frames, picture, square
+from evenkeel.reports.table.designs import losses_of
+from evenkeel.reports.table.record_files import Kept, arrays, has_any, kept, whose
+from evenkeel.reports.table.trial_table import facts_of
 
 FILE, SIDE, MOST_NAMES = "examples.npz", 96, 5
 """Pixels of an image; names of a cell."""

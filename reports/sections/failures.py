@@ -6,10 +6,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import losses_of
-from reports.statistics import Interval, wilson
-from reports.table import DONE, STATES
-from reports.words import PERCENT, counted, with_interval
+from evenkeel.reports.statistics.intervals import Interval, wilson
+from evenkeel.reports.table.designs import losses_of
+from evenkeel.reports.table.trial_table import DONE, STATES
+from evenkeel.reports.text.wording import PERCENT, counted, with_interval
 
 NUM_NOTES = 20
 

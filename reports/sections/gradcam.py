@@ -6,10 +6,10 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.beside import Kept, has_any, jpeg_size, kept, whose
-from reports.designs import losses_of
-from reports.drawing import Drawing
-from reports.frames import frames, picture, square
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.image_grid import frames, picture, square
+from evenkeel.reports.table.designs import losses_of
+from evenkeel.reports.table.record_files import Kept, has_any, jpeg_size, kept, whose
 
 FILE = "gradcam.jpg"
 

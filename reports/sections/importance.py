@@ -6,11 +6,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import cloud_of, has_design, losses_of
-from reports.importance import LEAST_Q2, Shares, functions, variance_shares
-from reports.statistics import nan_mean
-from reports.table import SOBOL, facts_of
-from reports.words import PERCENT, listed, number
+from evenkeel.reports.statistics.importance import LEAST_Q2, Shares, functions, variance_shares
+from evenkeel.reports.statistics.intervals import nan_mean
+from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
+from evenkeel.reports.table.trial_table import SOBOL, facts_of
+from evenkeel.reports.text.wording import PERCENT, listed, number
 
 NUM_SHOWN = 6
 

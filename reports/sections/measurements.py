@@ -6,12 +6,12 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import default_score, losses_of
-from reports.facts import MeasureFacts
-from reports.statistics import Interval
-from reports.table import facts_of
-from reports.unfinished import RISE
-from reports.words import with_interval
+from evenkeel.reports.facts import MeasureFacts
+from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.table.designs import default_score, losses_of
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import with_interval
+from evenkeel.reports.verdict.convergence import RISE
 
 
 class Measured(NamedTuple):

@@ -7,14 +7,14 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.curves import chosen_by_others, cross_fitted_curve, naive_curve
-from reports.designs import Sweep, losses_of, sweep_of, swept
-from reports.drawing import Drawing
-from reports.multiples import COLUMNS, axis_number, multiples, ticks
-from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
-from reports.style import bars, looks, plain, symbols
-from reports.table import facts_of
-from reports.words import level, listed
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.small_multiples import COLUMNS, axis_number, multiples, ticks
+from evenkeel.reports.figures.style import bars, looks, plain, symbols
+from evenkeel.reports.statistics.curves import chosen_by_others, cross_fitted_curve, naive_curve
+from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
+from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import level, listed
 
 REFERENCE, CROSS_FITTED, NAIVE = VIEWS = (
     "difference from default",

@@ -6,13 +6,13 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.clouds import few_points, quantile_interval, tail_interval
-from reports.designs import cloud_of, has_design, losses_of
-from reports.drawing import Drawing
-from reports.statistics import Interval, nan_mean
-from reports.style import figure, looks
-from reports.table import SOBOL, facts_of
-from reports.words import with_interval
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import figure, looks
+from evenkeel.reports.statistics.intervals import Interval, nan_mean
+from evenkeel.reports.statistics.random_settings import few_points, quantile_interval, tail_interval
+from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
+from evenkeel.reports.table.trial_table import SOBOL, facts_of
+from evenkeel.reports.text.wording import with_interval
 
 WORST_SHARE = 0.1
 

@@ -6,17 +6,25 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.curves import Null, cross_fitted_curve, flat_null, magnitude, naive_curve, seed_noise, span
-from reports.designs import Sweep, losses_of, sweep_of, swept
-from reports.drawing import Drawing
-from reports.facts import StudyFacts
-from reports.judging import NEAR, NOISY, NOT_JUDGED, Judgement, judge
-from reports.sections.overview import held, hover
-from reports.sections.verdicts import settles
-from reports.statistics import MIN_SEEDS, Interval, nan_mean, wilson
-from reports.style import FAINT, MARGIN, bars, faded, figure, looks, plain, symbols
-from reports.table import facts_of
-from reports.words import PERCENT, SIGNED, level, number, p_value, with_interval
+from evenkeel.reports.facts import StudyFacts
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import FAINT, MARGIN, bars, faded, figure, looks, plain, symbols
+from evenkeel.reports.sections.overview import held, hover
+from evenkeel.reports.sections.verdicts import settles
+from evenkeel.reports.statistics.curves import (
+    Null,
+    cross_fitted_curve,
+    flat_null,
+    magnitude,
+    naive_curve,
+    seed_noise,
+    span,
+)
+from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean, wilson
+from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, p_value, with_interval
+from evenkeel.reports.verdict.verdict import NEAR, NOISY, NOT_JUDGED, Judgement, judge
 
 NAIVE, CROSSED = "naive (RAL Fig. 4): difference from own best", "cross-fitted difference from best"
 BAND, FLOORED = "where naive lies if nothing matters (95%)", "floor-scored: diverged seeds as the constant predictor"

@@ -6,14 +6,14 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.clouds import few_points, resampled, share_interval
-from reports.curves import cross_fitted_best
-from reports.designs import Cloud, cloud_of, has_design, losses_of
-from reports.drawing import Drawing
-from reports.statistics import Interval, nan_mean
-from reports.style import FAINT, figure, looks, plain
-from reports.table import SOBOL, facts_of
-from reports.words import PERCENT, number, with_interval
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import FAINT, figure, looks, plain
+from evenkeel.reports.statistics.curves import cross_fitted_best
+from evenkeel.reports.statistics.intervals import Interval, nan_mean
+from evenkeel.reports.statistics.random_settings import few_points, resampled, share_interval
+from evenkeel.reports.table.designs import Cloud, cloud_of, has_design, losses_of
+from evenkeel.reports.table.trial_table import SOBOL, facts_of
+from evenkeel.reports.text.wording import PERCENT, number, with_interval
 
 NUM_DELTAS = 61
 WIDEST = 0.15

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.curves import cross_fitted_best
-from reports.designs import ENDED, has_design, losses_of, sweep_of
-from reports.drawing import Drawing
-from reports.statistics import Interval, jackknife_error, nan_mean, t_interval
-from reports.style import FAINT, bars, figure, looks, plain
-from reports.table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
-from reports.words import PERCENT, SIGNED, level, number, with_interval
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import FAINT, bars, figure, looks, plain
+from evenkeel.reports.statistics.curves import cross_fitted_best
+from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
+from evenkeel.reports.table.designs import ENDED, has_design, losses_of, sweep_of
+from evenkeel.reports.table.trial_table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
+from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, with_interval
 
 ENOUGH = 0.95
 

@@ -6,13 +6,13 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import losses_of, sweep_of, swept
-from reports.drawing import Drawing
-from reports.judging import FEW, NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
-from reports.statistics import MIN_SEEDS
-from reports.style import FAINT, MARGIN, bars, figure, looks, plain, symbols
-from reports.table import facts_of
-from reports.words import SIGNED, counted, level, listed, number, with_interval
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import FAINT, MARGIN, bars, figure, looks, plain, symbols
+from evenkeel.reports.statistics.intervals import MIN_SEEDS
+from evenkeel.reports.table.designs import losses_of, sweep_of, swept
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval
+from evenkeel.reports.verdict.verdict import FEW, NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
 
 NUM_REASONS = 4
 ROW, GAP = 15, 0.7

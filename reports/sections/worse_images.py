@@ -6,13 +6,13 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from reports.designs import default_scores, losses_of
-from reports.drawing import Drawing
-from reports.multiples import axis_number, multiples
-from reports.statistics import Interval, t_interval
-from reports.style import bars, looks, plain, symbols
-from reports.table import facts_of
-from reports.words import SIGNED, listed, with_interval
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.small_multiples import axis_number, multiples
+from evenkeel.reports.figures.style import bars, looks, plain, symbols
+from evenkeel.reports.statistics.intervals import Interval, t_interval
+from evenkeel.reports.table.designs import default_scores, losses_of
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import SIGNED, listed, with_interval
 
 
 class Cell(NamedTuple):

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from study.commands.understood import show_data
-from study.errors import EXIT_OK, UserError
-from study.file.read import load_study
-from trainables.data.summary import DataSummary
-from trainables.machine import usable_cpus
+from evenkeel.study.commands.data_summary import show_data
+from evenkeel.study.errors import EXIT_OK, UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.trainables.data.summary import DataSummary
+from evenkeel.trainables.resources import usable_cpus
 
 PACKAGES = ("torch", "timm", "open_clip_torch", "scikit-learn", "optuna", "ray", "mlflow", "pandas", "plotly")
 LEAST_PYTHON = (3, 11)
@@ -66,13 +66,13 @@ def _packages() -> str:
 
 
 def _gpu() -> str:
-    from trainables.device import gpu_summary
+    from evenkeel.trainables.device import gpu_summary
 
     return gpu_summary() or "none; studies run on the CPU (resources.gpus: 0)"
 
 
 def _data() -> str:
-    from trainables.data import DATA_SETS
+    from evenkeel.trainables.data import DATA_SETS
 
     return f"{', '.join(DATA_SETS)}; look at one with: evenkeel plan STUDY"
 
@@ -89,7 +89,7 @@ def _study(options: argparse.Namespace, understood: list[DataSummary]) -> str:
 
 
 def _write_access() -> str:
-    from trainables.cache import default_cache
+    from evenkeel.trainables.cache import default_cache
 
     for folder in (Path("studies"), Path(default_cache())):
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,9 +99,9 @@ def _write_access() -> str:
 
 
 def _mlflow() -> str:
-    from study.run.places import own_database
-    from study.tracking.filler import Filler
-    from study.tracking.messages import Setup
+    from evenkeel.study.run.locations import own_database
+    from evenkeel.study.tracking.messages import Setup
+    from evenkeel.study.tracking.run_writer import Filler
 
     with tempfile.TemporaryDirectory() as folder:
         setup = Setup(own_database(Path(folder)), "doctor", None, None, Path(folder))
@@ -111,6 +111,6 @@ def _mlflow() -> str:
 
 
 def _ray() -> str:
-    from study.run.cluster import node_summary
+    from evenkeel.study.run.ray_runner import node_summary
 
     return node_summary()

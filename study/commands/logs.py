@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from study.file.read import load_study
-from study.run.jobs import Jobs
-from study.run.places import Storage
+from evenkeel.study.file.read import load_study
+from evenkeel.study.run.locations import Storage
+from evenkeel.study.run.ray_jobs import Jobs
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
-from search_spaces import SPACES, Choice, Parameter
-from study.errors import UserError
-from study.terminal import console, table
-from trainables.errors import nearest
+from evenkeel.search_spaces import SPACES, Choice, Parameter
+from evenkeel.study.errors import UserError
+from evenkeel.study.terminal import console, table
+from evenkeel.trainables.errors import nearest
 
 PRINTED = {name.partition("-eq")[0]: name for name in SPACES if "-eq" in name}
 OTHER_FORM = PRINTED | {printed: published for published, printed in PRINTED.items()}
@@ -52,7 +52,7 @@ def _describe(out: Console, name: str) -> None:
 
 
 def _text(name: str) -> str:
-    from trainables.losses import LOSSES
+    from evenkeel.trainables.losses import LOSSES
 
     return inspect.getdoc(LOSSES[name]) or ""
 
@@ -68,7 +68,7 @@ def _value(value: object) -> str:
 
 
 def _plot(name: str, path: str) -> None:
-    from reports.loss_page import Moved, write_loss_page
+    from evenkeel.reports.page.loss_page import Moved, write_loss_page
 
     other = OTHER_FORM.get(name)
     moved = []
@@ -91,8 +91,8 @@ def _plot(name: str, path: str) -> None:
 
 
 def _curves(name: str, key: str, value: Any) -> Any:
-    from reports.loss_page import Curves
-    from trainables.losses.pictures import along_p
+    from evenkeel.reports.page.loss_page import Curves
+    from evenkeel.trainables.losses.curves import along_p
 
     p, panels = along_p(name, **{key: value})
     return Curves(value, value == SPACES[name].parameters[key].default, p, panels)

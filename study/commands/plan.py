@@ -7,19 +7,19 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from study.commands import understood
-from study.commands.tables import show
-from study.errors import UserError
-from study.file.read import load_study
-from study.file.study import StudyConfig
-from study.plan.planner import Planner
-from study.run.engine import context_of, planner_of
-from study.run.feed import divide
-from study.run.places import Storage
-from study.run.sizing import FIRST
-from study.run.worker import Context, ready
-from trainables import TrainableError, Trial
-from trainables.trial import DESIGNS
+from evenkeel.study.commands import data_summary
+from evenkeel.study.commands.tables import show
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.run.engine import context_of, planner_of
+from evenkeel.study.run.locations import Storage
+from evenkeel.study.run.pack_queue import divide
+from evenkeel.study.run.pack_sizing import FIRST
+from evenkeel.study.run.worker import Context, ready
+from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.trial import DESIGNS
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ def _show_data(config: StudyConfig) -> None:
     except TrainableError as error:
         raise UserError(str(error)) from error
     if summary:
-        understood.show_data(summary)
+        data_summary.show_data(summary)
         if summary.refusal:
             raise UserError(summary.refusal)
 
@@ -91,7 +91,7 @@ def _measured(config: StudyConfig, planner: Planner, packs: list[list[Trial]], o
 
 def _seconds_a_trial(pack: list[Trial], context: Context, num_threads: int) -> float:
     """Of a pack in this process, trained after one trial that warms up."""
-    from trainables.device import threads
+    from evenkeel.trainables.device import threads
 
     try:
         worker, prepared = ready(context)

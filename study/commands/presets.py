@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from study.commands.tables import show
-from study.file.read import PRESETS
-from study.file.study import StudyConfig
+from evenkeel.study.commands.tables import show
+from evenkeel.study.file.read import PRESETS
+from evenkeel.study.file.study import StudyConfig
 
 
 def execute(options: argparse.Namespace) -> int:
     """List the presets, or print the JSON schema of study files."""
     if options.keys:
-        from study.file.keys import page
+        from evenkeel.study.file.keys import page
 
         sys.stdout.write(page())
         return 0

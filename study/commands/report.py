@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.commands.recorded import recorded
-from study.errors import UserError
-from study.records.ledger import Ledger
-from study.run.places import Recorded, Storage, TrackingUri
+from evenkeel.study.commands.study_location import recorded
+from evenkeel.study.errors import UserError
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.run.locations import Recorded, Storage, TrackingUri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ DRAWN_MS = 60_000
 
 def execute(options: argparse.Namespace) -> int:
     """Write the report from the ledger, or from MLflow alone."""
-    from reports.page import write_report
+    from evenkeel.reports.page.page import write_report
 
     if options.others and options.storage:
         raise UserError("--storage names one folder; several studies lie where their files say")
@@ -52,7 +52,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _say_margins(config: Recorded, table: "pd.DataFrame") -> None:
     """A margin that was changed since the last run is not yet the study's."""
-    from reports.table import facts_of
+    from evenkeel.reports.table.trial_table import facts_of
 
     judged = facts_of(table).margins
     changed = [name for name, margin in (config.margins or judged).items() if judged.get(name, margin) != margin]
@@ -65,7 +65,7 @@ def _say_margins(config: Recorded, table: "pd.DataFrame") -> None:
 
 
 def _table(config: Recorded, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
-    from study.records.table import table_from_ledger
+    from evenkeel.study.records.table import table_from_ledger
 
     ledger = Ledger(str(storage), config.name)
     if options.from_mlflow:
@@ -74,7 +74,7 @@ def _table(config: Recorded, storage: Storage, options: argparse.Namespace) -> "
 
 
 def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
-    from study.records.table import table_from_mlflow
+    from evenkeel.study.records.table import table_from_mlflow
 
     uri.check_database(ledger.study)
     study = ledger.read_study()
@@ -95,8 +95,8 @@ def _runs(config: Recorded, storage: Storage, options: argparse.Namespace) -> st
     uri = TrackingUri.of(config, storage, options.tracking_uri)
     if not uri.is_server:
         return None
-    from study.tracking.experiment import trial_address
-    from study.tracking.read import experiment_of
+    from evenkeel.study.tracking.experiment import trial_address
+    from evenkeel.study.tracking.reader import experiment_of
 
     study = Ledger(str(storage), config.name).read_study()
     try:

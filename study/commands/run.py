@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from study.errors import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, EXIT_OK, UserError
-from study.file.read import load_study
-from study.file.study import StudyConfig
-from study.run import engine
-from study.run.address import refuse_client
-from study.run.display import display, states_text
-from study.run.places import Storage
+from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, EXIT_OK, UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.run import engine
+from evenkeel.study.run.display import display, states_text
+from evenkeel.study.run.locations import Storage
+from evenkeel.study.run.ray_address import refuse_client
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -56,10 +56,10 @@ def execute(options: argparse.Namespace) -> int:
 
 def _runner(config: StudyConfig, options: argparse.Namespace, storage: str) -> engine.Runner:
     if options.serial:
-        from study.run.serial import SerialRunner
+        from evenkeel.study.run.serial_runner import SerialRunner
 
         return SerialRunner()
-    from study.run.cluster import RayRunner
+    from evenkeel.study.run.ray_runner import RayRunner
 
     return RayRunner(
         address=options.address,

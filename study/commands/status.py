@@ -5,13 +5,13 @@ import json
 import sys
 from collections import Counter
 
-from study.commands.recorded import recorded
-from study.commands.tables import show
-from study.errors import EXIT_FAILED_TRIALS, EXIT_OK
-from study.records.facts import read_facts
-from study.records.ledger import Ledger
-from study.records.record import STATES
-from study.run.reasons import reasons
+from evenkeel.study.commands.study_location import recorded
+from evenkeel.study.commands.tables import show
+from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
+from evenkeel.study.records.facts import read_facts
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.record import STATES
+from evenkeel.study.run.failure_reasons import reasons
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from study.commands.logs import jobs_of
+from evenkeel.study.commands.logs import jobs_of
 
 
 def execute(options: argparse.Namespace) -> int:

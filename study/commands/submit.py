@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from study.errors import UserError
-from study.file.read import PRESETS, find_study, load_study
-from study.run.jobs import Jobs
-from study.run.places import Storage, TrackingUri
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import PRESETS, find_study, load_study
+from evenkeel.study.run.locations import Storage, TrackingUri
+from evenkeel.study.run.ray_jobs import Jobs
 
 FLAGS = ("track_later", "track_again", "accept_changes", "keep_going", "retry_failed")
 

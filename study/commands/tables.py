@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from study.terminal import console
+from evenkeel.study.terminal import console
 
 
 def show(headers: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1, totals: bool = False) -> None:

@@ -5,11 +5,11 @@ import os
 import socket
 import sys
 
-from study.commands.recorded import recorded
-from study.errors import UserError
-from study.records.facts import read_facts
-from study.records.ledger import Ledger
-from study.run.places import TrackingUri
+from evenkeel.study.commands.study_location import recorded
+from evenkeel.study.errors import UserError
+from evenkeel.study.records.facts import read_facts
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.run.locations import TrackingUri
 
 HOST = "127.0.0.1"
 
@@ -43,9 +43,9 @@ def _refuse_taken(port: int) -> None:
 
 def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
     """A line a link, the study first; MLflow alone for one that is not there yet, or a server that does not answer."""
-    from study.records.about import about
-    from study.tracking.experiment import SWITCH, TRAINING, links
-    from study.tracking.read import experiment_of
+    from evenkeel.study.tracking.description import about
+    from evenkeel.study.tracking.experiment import SWITCH, TRAINING, links
+    from evenkeel.study.tracking.reader import experiment_of
 
     study = ledger.read_study()
     try:

@@ -9,9 +9,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from study.file.study import StudyConfig
-from trainables import TRAINABLES
-from trainables.data import DATA_SETS
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables import TRAINABLES
+from evenkeel.trainables.data import DATA_SETS
 
 BEGIN, END = "<!-- keys: made by `evenkeel presets --keys`, do not edit -->", "<!-- end of keys -->"
 

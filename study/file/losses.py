@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from search_spaces import Parameter, Space
-from study.file.spaces import space_of
-from trainables.errors import nearest
-from trainables.settings import Settings
+from evenkeel.search_spaces import Parameter, Space
+from evenkeel.study.file.spaces import space_of
+from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.settings import Settings
 
 
 class Loss(Settings):

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from study.errors import UserError
-from study.file.study import Places, StudyConfig
-from study.file.text import read_yaml
-from trainables.errors import nearest
-from trainables.settings import Written, at_home
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.study import Places, StudyConfig
+from evenkeel.study.file.text import read_yaml
+from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.settings import Written, at_home
 
 M = TypeVar("M", StudyConfig, Places)
 PLAIN = {

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainables.settings import Settings
+from evenkeel.trainables.settings import Settings
 
 
 class Resources(Settings):

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from search_spaces import SPACES, Choice, Float, Int, Parameter, Space
-from trainables.settings import Settings, named, own_module
+from evenkeel.search_spaces import SPACES, Choice, Float, Int, Parameter, Space
+from evenkeel.trainables.settings import Settings, named, own_module
 
 
 def space_of(loss: str) -> Space:

@@ -6,18 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from search_spaces import Parameter, Space
-from study.file.designs import Designs
-from study.file.losses import Loss
-from study.file.resources import Resources
-from study.file.spaces import Range
-from trainables import AnyTrainable, Trainable, hears, trainable
-from trainables.data import AnyData, DataSet, data_set
-from trainables.errors import nearest
-from trainables.measures import ALWAYS, HEADLINES, MEASURES
-from trainables.seeds import SOURCES, Source, in_order
-from trainables.settings import Settings, UrlText, Written, at_home
-from trainables.varied import Varied
+from evenkeel.search_spaces import Parameter, Space
+from evenkeel.study.file.designs import Designs
+from evenkeel.study.file.losses import Loss
+from evenkeel.study.file.resources import Resources
+from evenkeel.study.file.spaces import Range
+from evenkeel.trainables import AnyTrainable, Trainable, hears, trainable
+from evenkeel.trainables.data import AnyData, DataSet, data_set
+from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.measures import ALWAYS, HEADLINES, MEASURES
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeds import SOURCES, Source, in_order
+from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
 
 DEFAULT_MARGIN = 0.01
 MOST = 2**32 - 1
@@ -116,7 +116,7 @@ class StudyConfig(Settings):
                 raise ValueError(f"vary: nothing is called {source!r}; {nearest(str(source), SOURCES)}")
         if not hears(told):
             raise ValueError(f"vary: {told['name']} does not say what its seeds vary; leave vary out, or derive its "
-                             "settings from trainables.varied.Varied")  # fmt: skip
+                             "settings from evenkeel.trainables.seeded_settings.Varied")  # fmt: skip
         return values | {"trainable": told | {"vary": in_order(vary)}, "vary": in_order(vary)}
 
     @field_validator("metric")

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from study.plan.planner import Planner
-from trainables import Trial
-from trainables.settings import places
-from trainables.trial import identity_of
+from evenkeel.study.plan.planner import Planner
+from evenkeel.trainables import Trial
+from evenkeel.trainables.settings import places
+from evenkeel.trainables.trial import identity_of
 
 HARMLESS = (
     "description",

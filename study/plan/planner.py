@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from study.file.losses import Loss
-from study.file.study import StudyConfig
-from trainables import Trial
+from evenkeel.study.file.losses import Loss
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables import Trial
 
 Setting = tuple[str | None, dict[str, Any]]
 """Which hyperparameter moved, and what differs from the default."""
@@ -74,7 +74,7 @@ class Planner:
         sobol = self.config.designs.sobol
         if sobol is None:
             return
-        from search_spaces.sobol import shared_axes, sobol_points
+        from evenkeel.search_spaces.sobol import shared_axes, sobol_points
 
         axes = shared_axes(self.config.axes(other) for other in self.config.losses)
         yield from ((None, point) for point in sobol_points(self.config.axes(loss), axes, m=sobol.m, seed=sobol.seed))

@@ -12,12 +12,12 @@ from statistics import fmean
 import optuna
 from optuna.trial import TrialState
 
-from search_spaces.optuna_search import distributions, sampler
-from study.file.designs import Search
-from study.file.losses import Loss
-from study.plan.known import Known
-from study.plan.planner import Planner
-from trainables import Trial
+from evenkeel.search_spaces.optuna_search import distributions, sampler
+from evenkeel.study.file.designs import Search
+from evenkeel.study.file.losses import Loss
+from evenkeel.study.plan.outcome import Known
+from evenkeel.study.plan.planner import Planner
+from evenkeel.trainables import Trial
 
 MOST_SEEN, KEPT, BEST = 300, 150, 30
 """A sampler that saw more than so many proposals goes on with the best of them and the latest."""

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
-from reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
-from search_spaces.space import Parameter
-from study.errors import UserError
-from study.file.losses import Loss
-from study.file.study import StudyConfig
-from trainables.measures import ALWAYS, HEADLINES, columns
-from trainables.seeds import SOURCES
-from trainables.varied import Varied
+from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
+from evenkeel.search_spaces.space import Parameter
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.losses import Loss
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeds import SOURCES
 
 
 def measure_facts(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import fsspec
 from fsspec.core import url_to_fs
 
-from study.errors import StorageError
-from trainables.cache import replacing
+from evenkeel.study.errors import StorageError
+from evenkeel.trainables.cache import replacing
 
 TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
 """What no second attempt heals before somebody makes room or gives leave."""

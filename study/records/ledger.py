@@ -1,7 +1,7 @@
 """The trial ledger: one small record per trial, written by the worker the moment the trial ends. It is the truth.
 
 A reader never sees half of a record. `trials/` holds one file a record; those that are closed for good move, thousands
-at a time, into `packed/` (study.records.packed). What cannot be read is left out, and set aside by the next run.
+at a time, into `packed/` (study/records/parquet.py). What cannot be read is left out, and set aside by the next run.
 """
 
 import json
@@ -13,11 +13,11 @@ from pathlib import Path, PurePath
 from typing import Any
 from uuid import uuid4
 
-from study.errors import StorageError, UserError
-from study.records import packed
-from study.records.entry import Entry
-from study.records.folder import Folder
-from study.records.record import StudyRecord, TrialRecord, check
+from evenkeel.study.errors import StorageError, UserError
+from evenkeel.study.records import parquet
+from evenkeel.study.records.folder import Folder
+from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.record import StudyRecord, TrialRecord, check
 
 CLOSED = ("done", "diverged", "censored")
 TUNE = ".tune"
@@ -124,13 +124,13 @@ class Ledger:
         listed in `damaged`."""
         self.damaged = []
         loose = {record.id: Entry.of(record, scores) for record in self._read_loose()}
-        closed = {e.id: e for _, content in self._read_packed() for e in packed.entries(content, scores)}
+        closed = {e.id: e for _, content in self._read_packed() for e in parquet.entries(content, scores)}
         return dict(sorted((loose | closed).items()))
 
     def records(self) -> Iterator[TrialRecord]:
         """All records, each once and one at a time. Those that cannot be read are listed in `damaged`."""
         self.damaged, seen = [], set()
-        closed = (record for _, content in self._read_packed() for record in packed.records(content))
+        closed = (record for _, content in self._read_packed() for record in parquet.records(content))
         for record in chain(self._read_loose(), closed):  # in this order, or one that is packed meanwhile is missed
             if record.id not in seen:
                 seen.add(record.id)
@@ -152,7 +152,7 @@ class Ledger:
     def retire(self, trial_ids: Collection[str]) -> None:
         """Set records and their files aside: kept in `retired/`, no longer part of the study."""
         for name, content in self._read_packed():
-            found = list(packed.records(content))
+            found = list(parquet.records(content))
             if not any(record.id in trial_ids for record in found):
                 continue
             for record in found:  # all of them get a file of their own again, before theirs goes
@@ -174,7 +174,7 @@ class Ledger:
         """Move what cannot be read to `set-aside/`; what is still good in a file of many records is kept."""
         for file in damaged:
             if file.name.startswith("packed/"):
-                self._pack(packed.salvaged(self.folder.read(file.name)))
+                self._pack(parquet.salvaged(self.folder.read(file.name)))
             self.folder.move(file.name, f"set-aside/{file.name.rpartition('/')[2]}")
 
     def pack(self, trial_ids: Iterable[str] | None = None) -> int:
@@ -184,8 +184,8 @@ class Ledger:
         names = self.folder.names("trials", ".json") if trial_ids is None else [_name(i) for i in sorted(trial_ids)]
         self.folder.remove(*(name for name in names if _id(name) in already))
         names, num = [name for name in names if _id(name) not in already], 0
-        for start in range(0, len(names), packed.NUM_RECORDS):
-            part = names[start : start + packed.NUM_RECORDS]
+        for start in range(0, len(names), parquet.NUM_RECORDS):
+            part = names[start : start + parquet.NUM_RECORDS]
             closed = [record for record in self._checked(part) if record.state in CLOSED]
             self._pack(closed)
             self.folder.remove(*(_name(record.id) for record in closed))
@@ -201,26 +201,26 @@ class Ledger:
     def _pack(self, records: list[TrialRecord]) -> None:
         if records:
             numbers = [int(_id(name).partition("-")[0]) for name in self.folder.names("packed", ".parquet")]
-            content = packed.packed(records)
+            content = parquet.packed(records)
             self.folder.fs.makedirs(self.folder.at("packed"), exist_ok=True)
-            self.folder.write(f"packed/{packed.file_name(max(numbers, default=0) + 1, content)}", content)
+            self.folder.write(f"packed/{parquet.file_name(max(numbers, default=0) + 1, content)}", content)
 
     def _read_packed(self) -> Iterator[tuple[str, bytes]]:
         """Name and contents of each whole file of many records."""
         for name in self.folder.names("packed", ".parquet"):
             content = self.folder.read(name)
-            if packed.whole(name, content):
+            if parquet.whole(name, content):
                 yield name, content
             else:
                 self._note(name, "its contents are not those that were written")
 
     def _packed_ids(self) -> set[str]:
-        return {entry.id for _, content in self._read_packed() for entry in packed.entries(content)}
+        return {entry.id for _, content in self._read_packed() for entry in parquet.entries(content)}
 
     def _read_loose(self) -> Iterator[TrialRecord]:
         names = self.folder.names("trials", ".json")
-        for start in range(0, len(names), packed.NUM_RECORDS):
-            yield from self._checked(names[start : start + packed.NUM_RECORDS])
+        for start in range(0, len(names), parquet.NUM_RECORDS):
+            yield from self._checked(names[start : start + parquet.NUM_RECORDS])
 
     def _checked(self, names: list[str]) -> Iterator[TrialRecord]:
         for name, content in self.folder.read_many(names).items():

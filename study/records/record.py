@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from trainables import Trial
-from trainables.base import Result
+from evenkeel.trainables import Trial
+from evenkeel.trainables.base import Result
 
 VERSION = 4
 """1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial."""

@@ -6,11 +6,11 @@ from sys import intern
 
 import pandas as pd
 
-from reports.table import Files, TrialRow, trial_table
-from study.records.facts import read_facts
-from study.records.ledger import Ledger
-from study.records.record import TrialRecord
-from study.tracking.read import read_experiment
+from evenkeel.reports.table.trial_table import Files, TrialRow, trial_table
+from evenkeel.study.records.facts import read_facts
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.tracking.reader import read_experiment
 
 
 def table_from_ledger(ledger: Ledger) -> pd.DataFrame:

@@ -8,40 +8,40 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from reports.facts import StudyFacts
-from study.errors import ClusterError, StorageError, UserError
-from study.file.losses import Loss
-from study.file.study import StudyConfig
-from study.plan.known import Known
-from study.plan.planner import Planner
-from study.records.about import about
-from study.records.entry import Entry
-from study.records.facts import facts_of_study, read_facts
-from study.records.folder import storage_error
-from study.records.ledger import CLOSED, Ledger
-from study.records.packed import NUM_RECORDS
-from study.records.record import StudyRecord
-from study.run.feed import Feed
-from study.run.heartbeat import Heartbeat
-from study.run.hosts import this_host
-from study.run.lease import Lease
-from study.run.places import Storage, TrackingUri
-from study.run.reasons import reasons
-from study.run.renewal import Renewal
-from study.run.resume import healed, nothing_missing, usable
-from study.run.roles import Display, Ended, Options, Runner
-from study.run.shown import show, summarize, tracker_of
-from study.run.signals import Signals
-from study.run.tracked import Tracked
-from study.run.worker import STOPPING, Context, check_data
-from study.tracking.driver import Start, Tracker
-from trainables import TrainableError, Trial
-from trainables.cache import default_cache
-from trainables.data.summary import Oddity
-from trainables.progress import telling
+from evenkeel.reports.facts import StudyFacts
+from evenkeel.study.errors import ClusterError, StorageError, UserError
+from evenkeel.study.file.losses import Loss
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.plan.outcome import Known
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.records.facts import facts_of_study, read_facts
+from evenkeel.study.records.folder import storage_error
+from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.ledger import CLOSED, Ledger
+from evenkeel.study.records.parquet import NUM_RECORDS
+from evenkeel.study.records.record import StudyRecord
+from evenkeel.study.run.failure_reasons import reasons
+from evenkeel.study.run.host_status import this_host
+from evenkeel.study.run.interfaces import Display, Ended, Options, Runner
+from evenkeel.study.run.lease import Lease
+from evenkeel.study.run.locations import Storage, TrackingUri
+from evenkeel.study.run.pack_queue import Feed
+from evenkeel.study.run.progress_lines import Heartbeat
+from evenkeel.study.run.resume import healed, nothing_missing, usable
+from evenkeel.study.run.signals import Signals
+from evenkeel.study.run.worker import STOPPING, Context, check_data
+from evenkeel.study.tracking.description import about
+from evenkeel.study.tracking.periodic_summary import Renewal
+from evenkeel.study.tracking.publish import show, summarize, tracker_of
+from evenkeel.study.tracking.receipt import Tracked
+from evenkeel.study.tracking.tracker import Start, Tracker
+from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.cache import default_cache
+from evenkeel.trainables.data.summary import Oddity
+from evenkeel.trainables.progress import telling
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from study.plan.search import Searches
+    from evenkeel.study.plan.search import Searches
 
 
 ROUNDS = 3
@@ -250,7 +250,7 @@ def _former(ledger: Ledger) -> StudyFacts | None:
 def _searches(planner: Planner) -> "Searches | None":
     if planner.config.designs.search is None:
         return None
-    from study.plan.search import Searches
+    from evenkeel.study.plan.search import Searches
 
     return Searches(planner)
 

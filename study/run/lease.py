@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from study.errors import StorageError, UserError
-from study.records.folder import Folder
+from evenkeel.study.errors import StorageError, UserError
+from evenkeel.study.records.folder import Folder
 
 BEAT_S = 5.0
 STALE_S = 30.0

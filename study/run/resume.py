@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
-from study.errors import UserError
-from study.plan.changes import Changes, changes
-from study.plan.planner import Planner
-from study.records.entry import Entry
-from study.records.ledger import Ledger
-from trainables import Trial
+from evenkeel.study.errors import UserError
+from evenkeel.study.plan.changes import Changes, changes
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.trainables import Trial
 
 Say = Callable[[str], None]
 

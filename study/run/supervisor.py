@@ -17,11 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from study.errors import EXIT_CLUSTER
+from evenkeel.study.errors import EXIT_CLUSTER
 
 PREFIX = "ek-"
 LONGEST_PARENT = 12
-"""The name of the child's folder has 20 bytes, and Ray's sockets lie in it (study.run.cluster.LONGEST_FOLDER)."""
+"""The name of the child's folder has 20 bytes, and Ray's sockets lie in it (ray_runner.LONGEST_FOLDER)."""
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 END_S = 3.0

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-from study.errors import EXIT_CLUSTER, ClusterError
+from evenkeel.study.errors import EXIT_CLUSTER, ClusterError
 
 LOOK_S = 1.0
 DEAD_AFTER_S = 10.0

@@ -13,18 +13,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from study import __version__
-from study.errors import StorageError
-from study.records.folder import TROUBLE, Folder, storage_error
-from study.records.ledger import Ledger
-from study.records.record import TrialRecord
-from study.run.hosts import at_work
-from study.run.sizing import MOST, Cost
-from trainables import Trial, trainable
-from trainables.base import Prepared, Result, Worker
-from trainables.data import data_set
-from trainables.machine import MemoryUse, spare_bytes
-from trainables.measures import ALWAYS
+from evenkeel import __version__
+from evenkeel.study.errors import StorageError
+from evenkeel.study.records.folder import TROUBLE, Folder, storage_error
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.run.host_status import at_work
+from evenkeel.study.run.pack_sizing import MOST, Cost
+from evenkeel.trainables import Trial, trainable
+from evenkeel.trainables.base import Prepared, Result, Worker
+from evenkeel.trainables.data import data_set
+from evenkeel.trainables.measures import ALWAYS
+from evenkeel.trainables.resources import MemoryUse, spare_bytes
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
@@ -157,7 +157,7 @@ def _ready(
     data: str, settings: str, cache: str, device: str, gpus: float, measures: tuple[str, ...]
 ) -> tuple[Worker[Any], Prepared]:
     if device != "cpu":
-        from trainables.device import check_device, share_gpu
+        from evenkeel.trainables.device import check_device, share_gpu
 
         check_device(device)
         if 0 < gpus < 1:
@@ -175,7 +175,7 @@ def _place(context: Context) -> Path:
 
 def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
     """Results of the trials; a pack that does not fit into memory is halved."""
-    from trainables.device import out_of_memory
+    from evenkeel.trainables.device import out_of_memory
 
     missing = {trial.id: trial for trial in trials}
     try:

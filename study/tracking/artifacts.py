@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fsspec.core import url_to_fs
 
-from trainables import Trial
+from evenkeel.trainables import Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from study.tracking.connections import tune_connections
-from trainables.cache import made_once
+from evenkeel.study.tracking.sql_tuning import tune_connections
+from evenkeel.trainables.cache import made_once
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from study.tracking.messages import About, Setup
-from study.tracking.read import by_identity
-from study.tracking.tags import IDENTITY, KIND, NOTE, PREFIX, TRIAL_ID
+from evenkeel.study.tracking.messages import About, Setup
+from evenkeel.study.tracking.reader import by_identity
+from evenkeel.study.tracking.tags import IDENTITY, KIND, NOTE, PREFIX, TRIAL_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

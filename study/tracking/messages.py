@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from study.records.record import TrialRecord
-from trainables import Trial
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.trainables import Trial
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from study.records.record import TrialRecord
-from trainables import Trial
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.trainables import Trial
 
 PREFIX = "evenkeel."
 KIND = f"{PREFIX}kind"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trainables.data import DataSet, data_set
+from evenkeel.trainables.data import DataSet, data_set
 
 Files = dict[str, bytes | str]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from evenkeel.trainables.data import DataSet, data_set
+from evenkeel.trainables.data.cxr_lt import FINDINGS
 from tests.data.makers import Files, encoded, shade, write
-from trainables.data import DataSet, data_set
-from trainables.data.cxr_lt import FINDINGS
 
 DIAGNOSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.cache import made_once
+from evenkeel.trainables.data import DATA_SETS, data_set
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.settings import PLACE, Settings, decisive, places
 from tests.data.makers import csv_table, six, write
 from tests.data.published import aptos2019, coco_mlt, cxr_lt, isic2018, medmnist, voc_mlt
-from trainables import TrainableError
-from trainables.cache import made_once
-from trainables.data import DATA_SETS, data_set
-from trainables.data.load import load
-from trainables.settings import PLACE, Settings, decisive, places
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_a_data_set.md"
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -86,7 +86,7 @@ def test_new_keys_that_are_not_set_leave_the_ids_alone(tmp_path):
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the small real image sets are not beside this checkout")
 def test_the_fingerprint_of_zips_is_that_of_the_first_version():
-    from study.file.read import load_study
+    from evenkeel.study.file.read import load_study
 
     data = load_study("corel5k", [f"data.root={SHARED / 'corel5k'}"]).data
     assert data.identity()["fingerprint"] == "910ad80b389c3c7f"
@@ -126,12 +126,14 @@ def test_missing_files_are_a_trainable_error(name, tmp_path, monkeypatch):
 
 
 def test_importing_the_data_sets_is_light():
-    code = "import sys, trainables.data; print(sorted({'torch', 'pandas', 'PIL', 'sklearn'} & set(sys.modules)))"
+    code = (
+        "import sys, evenkeel.trainables.data; print(sorted({'torch', 'pandas', 'PIL', 'sklearn'} & set(sys.modules)))"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
 def test_the_data_set_of_the_page_runs(tmp_path, monkeypatch):
-    from study.cli import main
+    from evenkeel.study.cli import main
 
     of_the_page(tmp_path, monkeypatch)
     (study,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), flags=re.S | re.M)
@@ -167,7 +169,7 @@ class TestMadeOnce:
 def test_places_and_switches_are_found_in_inner_models_too():
     from typing import Annotated
 
-    from trainables.settings import SWITCH
+    from evenkeel.trainables.settings import SWITCH
 
     class Inner(Settings):
         file: Annotated[str, PLACE]

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data import decoding
+from evenkeel.trainables.data.decoding import Form, decoded
+from evenkeel.trainables.data.image_lookup import ImageFile, place_of
+from evenkeel.trainables.data.jpeg_store import QUALITY
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.progress import being_made
 from tests.data.makers import csv_table, encoded, shade, six, write, zipped
-from trainables import TrainableError
-from trainables.data import decoding
-from trainables.data.decoding import Form, decoded
-from trainables.data.encoded import QUALITY
-from trainables.data.facts import DataFacts
-from trainables.data.load import load
-from trainables.data.places import ImageFile, place_of
-from trainables.data.reading import Reader
-from trainables.data.settings import ClassGroups
-from trainables.progress import being_made
 
 SIX = {f"im{i}": shade(40 * i) for i in range(6)}
 
@@ -277,7 +277,7 @@ class TestCache:
     def test_contents_are_read_once(self, tmp_path, monkeypatch):
         import os
 
-        from trainables.data import contents
+        from evenkeel.trainables.data import checksums
 
         monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path / "cache"))
         chosen = csv_table(six(tmp_path))
@@ -285,7 +285,7 @@ class TestCache:
             os.utime(file, (1e9, 1e9))
         before = chosen.fingerprint()
         read = []
-        monkeypatch.setattr(contents, "_crc", lambda path: read.append(path) or 0)
+        monkeypatch.setattr(checksums, "_crc", lambda path: read.append(path) or 0)
         assert chosen.fingerprint() == before and not read
 
     def test_decoding_holds_no_set_in_memory(self, tmp_path):
@@ -400,12 +400,12 @@ def test_a_link_that_leads_nowhere_is_listed(tmp_path):
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
-    from trainables.data import contents
+    from evenkeel.trainables.data import checksums
 
     def locked(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(contents, "_crc", locked)
+    monkeypatch.setattr(checksums, "_crc", locked)
     with pytest.raises(TrainableError, match=r"im\d.png cannot be read .Permission denied.; make it readable"):
         csv_table(six(tmp_path)).fingerprint()
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.csv.labels import label_lists
+from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, six, write
-from trainables import TrainableError
-from trainables.data.labels import label_lists
-from trainables.data.load import load
 
 SPLITS = ["train", "train", "val", "val", "test", "test"]
 LISTS = [["cat", "dog"], ["dog"], ["cat"], [], ["cat"], ["dog", "cat"]]

@@ -8,13 +8,13 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from study.cli import main
-from study.records.ledger import Ledger
+from evenkeel.study.cli import main
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.trainables.measures import Evidence
+from evenkeel.trainables.measures.evaluate import evaluate
+from evenkeel.trainables.models.warm_start import _bce
 from tests.data.makers import shade, write
 from tests.test_probe import SETTINGS, Given, run_pack, trial
-from trainables.measures import Evidence
-from trainables.measures.evaluate import evaluate
-from trainables.models.warm_start import _bce
 
 N, C, D = 240, 3, 8
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data import data_set
+from evenkeel.trainables.data.load import load
 from tests.data.makers import write
 from tests.data.published import coco_mlt, voc_mlt
-from trainables import TrainableError
-from trainables.data import data_set
-from trainables.data.load import load
 
 
 @pytest.mark.parametrize("make", [voc_mlt, coco_mlt])

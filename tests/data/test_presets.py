@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.file.read import PRESETS, load_study
-from trainables.data.load import load
-from trainables.data.rows import list_images, read_rows
-from trainables.data.splits import rows_of
+from evenkeel.study.file.read import PRESETS, load_study
+from evenkeel.trainables.data.csv.rows import list_images, read_rows
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.stratify import rows_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 FOLDERS = {"corel5k": "corel5k", "nih-cxr14": "nih_cxr14_1000", "ham10000": "ham10000", "eyepacs-dr": "eyepacs_dr"}

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from study.errors import UserError
-from study.file.read import load_study
-from study.run.engine import _refuse_several_labels
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.run.engine import _refuse_several_labels
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.cxr_lt import FINDINGS
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.stratify import rows_of
 from tests.data.makers import csv_table, shade, write
 from tests.data.published import DIAGNOSES, aptos2019, cxr_lt, isic2018, medmnist
-from trainables import TrainableError
-from trainables.data.cxr_lt import FINDINGS
-from trainables.data.load import load
-from trainables.data.splits import rows_of
 
 
 def rows(data, found):
@@ -144,7 +144,7 @@ class TestMedMnist:
 
 
 def medmnist_at(root, dataset):
-    from trainables.data import data_set
+    from evenkeel.trainables.data import data_set
 
     return data_set({"name": "medmnist", "root": str(root), "dataset": dataset})
 
@@ -168,7 +168,7 @@ class TestTask:
 
 
 def isic2018_at(root, task):
-    from trainables.data import data_set
+    from evenkeel.trainables.data import data_set
 
     return data_set({"name": "isic2018", "root": str(root), "task": task})
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data import data_set
+from evenkeel.trainables.data.csv.rows import list_images, read_rows
+from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, shade, write, zipped
-from trainables import TrainableError
-from trainables.data import data_set
-from trainables.data.load import load
-from trainables.data.rows import list_images, read_rows
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
 BLOCKS = dict(re.findall(r"^### ([^\n]+)\n[^#]*?^```yaml\n(.*?)^```", PAGE, flags=re.S | re.M))
@@ -195,8 +195,8 @@ LISTS = [
 
 @pytest.mark.parametrize(("lists", "split", "odd"), LISTS)
 def test_splits_by_lists_of_ids(lists, split, odd, tmp_path):
+    from evenkeel.trainables import TrainableError
     from tests.data.makers import csv_table, six
-    from trainables import TrainableError
 
     write(six(tmp_path), {f"{name}.txt": text for name, text in lists.items()})
     chosen = csv_table(tmp_path, split_column=None, split_lists={name: f"{name}.txt" for name in lists})

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.stratify import carve, folds, rows_of
 from tests.data.makers import csv_table, shade, write
-from trainables import TrainableError
-from trainables.data.load import load
-from trainables.data.settings import Validation
-from trainables.data.splits import carve, folds, rows_of
 
 
 def table(folder, groups, tags=None, splits=None):

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from study.cli import main
+from evenkeel.study.cli import main
+from evenkeel.trainables.data.summary import ClassCount
 from tests.data.makers import csv_table, six, write
-from trainables.data.summary import ClassCount
 
 STUDY = """
 name: own
@@ -70,7 +70,7 @@ def test_a_column_that_the_table_lacks_ends_plan(tmp_path, capsys):
 def test_doctor_looks_at_a_study(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("_ray", "_mlflow", "_data", "_write_access"):
-        monkeypatch.setattr(f"study.commands.doctor.{name}", lambda: "checked elsewhere")
+        monkeypatch.setattr(f"evenkeel.study.commands.doctor.{name}", lambda: "checked elsewhere")
     assert main(["doctor", study(tmp_path, ', separator: ";"')]) == 0
     assert "ok  study         own: 6 rows, 2 classes" in capsys.readouterr().out
     assert main(["doctor", study(tmp_path, ', separator: ";"'), "--set", "data.image_column=id"]) == 1

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.csv.dialects import Dialect, read_table
+from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, shade, six, write
-from trainables import TrainableError
-from trainables.data.load import load
-from trainables.data.table import Dialect, read_table
 
 PLAIN = [["image_id", "tags", "split"]] + [
     [f"im{i}", tags, split]

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from benchmarks.faults import FAULTS, STUDY, Bench, undisturbed
-from study.errors import EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
 
 pytestmark = pytest.mark.slow
 MET = {

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from trainables.cache import made_once
+from evenkeel.trainables.cache import made_once
 
 DAMAGES = {
     "truncated": lambda content: content[: len(content) // 2],
@@ -51,7 +51,7 @@ def test_a_file_that_is_gone_or_was_never_noted_is_made_again(tmp_path):
 def test_what_is_whole_is_made_once_and_hashed_once(tmp_path, monkeypatch):
     made_once(tmp_path / "f", folder)
     made_once(tmp_path / "f", folder)
-    monkeypatch.setattr("trainables.cache._sums", lambda path: pytest.fail("hashed again"))
+    monkeypatch.setattr("evenkeel.trainables.cache._sums", lambda path: pytest.fail("hashed again"))
     made_once(tmp_path / "f", lambda to: pytest.fail("made again"))
 
 
@@ -69,8 +69,8 @@ def test_leftovers_of_killed_makers_go(tmp_path):
 
 KERNEL = """
 import torch
-from trainables.fused import fuse, path_of
-from trainables.losses import Ral
+from evenkeel.trainables.fused import fuse, path_of
+from evenkeel.trainables.losses import Ral
 loss = fuse(Ral())
 print(path_of(loss), loss(torch.linspace(-3, 3, 24).view(4, 6), torch.eye(4, 6)).tolist())
 """

@@ -8,9 +8,9 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from study.errors import UserError
-from study.records.folder import Folder
-from study.run.lease import Holder, Lease, _content, _name, place
+from evenkeel.study.errors import UserError
+from evenkeel.study.records.folder import Folder
+from evenkeel.study.run.lease import Holder, Lease, _content, _name, place
 
 
 @pytest.fixture(scope="module")

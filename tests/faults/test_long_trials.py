@@ -8,7 +8,7 @@ import psutil
 import pytest
 import torch
 
-from study.records.ledger import Ledger
+from evenkeel.study.records.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 STUDY = """
@@ -30,7 +30,7 @@ seeds: 1
 
 
 def start(study, storage):
-    command = [sys.executable, "-m", "study", "run", str(study), "--storage", str(storage), "--workers", "1"]
+    command = [sys.executable, "-m", "evenkeel", "run", str(study), "--storage", str(storage), "--workers", "1"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.records.ledger import Ledger
+from evenkeel.study.records.ledger import Ledger
 from tests.test_engine import run
 
 SMALL = ("designs.search=null", "designs.sweep=null", "resources.retries=0", "resources.pack_size=4")
@@ -34,7 +34,7 @@ def test_damaged_files_are_healed_by_the_next_run(study, whole, tmp_path):
 
 
 def test_trials_that_all_fail_alike_stop_the_study(study, tmp_path, monkeypatch):
-    from trainables.probe.train import ProbeWorker
+    from evenkeel.trainables.probe.train import ProbeWorker
 
     def breaks(worker, trials, *rest):
         raise ValueError(f"no such column 'age', in {id(trials)}")

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from benchmarks.servers import POSTGRESQL, MlflowServer, PostgreSql, Proxy
-from study.run.places import own_database
-from study.tracking.connections import tune_connections
-from study.tracking.driver import MANY_TRIALS, Tracker
-from study.tracking.messages import share_of
+from evenkeel.study.run.locations import own_database
+from evenkeel.study.tracking.messages import share_of
+from evenkeel.study.tracking.sql_tuning import tune_connections
+from evenkeel.study.tracking.tracker import MANY_TRIALS, Tracker
 from tests.test_ledger import record
 from tests.test_tracking import START, connect, runs
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from search_spaces import SPACES, Choice, Float
+from evenkeel.search_spaces import SPACES, Choice, Float
+from evenkeel.trainables.losses import LOSSES, Loss, _entrywise
+from evenkeel.trainables.packing import adopted
 from tests.losses.plain import PLAIN
-from trainables.losses import LOSSES, Loss, _entrywise
-from trainables.losses.packing import adopted
 
 COUNTS = (500, 60, 7, 3)
 FACTS = {"counts": COUNTS, "total": 540}

@@ -10,17 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trainables.fused as fused
-from search_spaces import SPACES, Choice
+import evenkeel.trainables.fused as fused
+from evenkeel.search_spaces import SPACES, Choice
+from evenkeel.trainables.fused import SWITCH, fuse, means, path_of
+from evenkeel.trainables.fused import run as fused_module
+from evenkeel.trainables.fused.compile import _loaded, compiled
+from evenkeel.trainables.fused.run import Fused
+from evenkeel.trainables.fused.trace import trace
+from evenkeel.trainables.losses import Bal, EntryLoss, Ral, Side
 from tests.losses.test_contract import COUNTS, NAMES, SOFTMAX, examples, make, slope
 from tests.losses.test_contract import settings as drawn_settings
 from tests.test_architecture import ROOT
-from trainables.fused import SWITCH, fuse, means, path_of
-from trainables.fused import run as fused_module
-from trainables.fused.compile import _loaded, compiled
-from trainables.fused.run import Fused
-from trainables.fused.trace import trace
-from trainables.losses import Bal, EntryLoss, Ral, Side
 
 FUSED = [name for name in NAMES if name not in SOFTMAX]
 CLOSE = {"rtol": 3e-5, "atol": 3e-6}
@@ -107,7 +107,7 @@ def test_many_classes_go_in_blocks_and_threads(rng):
     counts = tuple(range(3, 3003))
     x = torch.tensor(rng.normal(size=(40, 3000)) * 3, dtype=torch.float32)
     y = torch.tensor(rng.random((40, 3000)) < 0.02, dtype=torch.float32)
-    from trainables.losses import BalEq4, Db
+    from evenkeel.trainables.losses import BalEq4, Db
 
     for loss in (Ral(), BalEq4(counts=counts), Db(counts=counts, total=5000)):
         assert_same(loss, x, y)
@@ -226,7 +226,8 @@ def test_without_a_working_compiler_losses_run_eagerly(compiler, monkeypatch, tm
 
 def test_a_kernel_is_compiled_once_for_all_processes(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path))
-    script = "from trainables.losses import Ral; from trainables.fused import fuse; print(fuse(Ral()).kernel)"
+    imports = "from evenkeel.trainables.losses import Ral; from evenkeel.trainables.fused import fuse"
+    script = f"{imports}; print(fuse(Ral()).kernel)"
     made = set()
     for _ in range(2):
         subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
@@ -262,13 +263,17 @@ def test_fused_is_a_lodger():
     assert set(fused.__all__) == {"fuse", "means", "path_of"}
     for importer, module, name in imported_names():
         if importer.startswith("trainables/fused/"):
-            assert not module.startswith("trainables.losses") or module == "trainables.losses._entrywise"
-        elif module.startswith("trainables.fused"):
-            assert module == "trainables.fused" and name in fused.__all__, f"{importer} imports {module}.{name}"
-            assert name != "fuse" or importer == "trainables/losses/packing.py", f"{importer} imports fuse"
+            assert (
+                not module.startswith("evenkeel.trainables.losses") or module == "evenkeel.trainables.losses._entrywise"
+            )
+        elif module.startswith("evenkeel.trainables.fused"):
+            assert module == "evenkeel.trainables.fused" and name in fused.__all__, (
+                f"{importer} imports {module}.{name}"
+            )
+            assert name != "fuse" or importer == "trainables/packing.py", f"{importer} imports fuse"
 
 
-@pytest.mark.parametrize("module", ["trainables.losses.packing", "trainables.fused"])
+@pytest.mark.parametrize("module", ["evenkeel.trainables.packing", "evenkeel.trainables.fused"])
 def test_no_compiler_is_imported_before_it_is_needed(module):
     code = f"import sys, {module}; print([m for m in ('torch._dynamo', 'torch._inductor') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from evenkeel.trainables.fused import fuse, gpu, means, path_of
+from evenkeel.trainables.fused.gpu import compiled_by_torch
+from evenkeel.trainables.losses import Ral
 from tests.losses.test_contract import NAMES, SOFTMAX, examples, make
 from tests.losses.test_contract import settings as drawn_settings
 from tests.losses.test_fused import Branching, Doubled
-from trainables.fused import fuse, gpu, means, path_of
-from trainables.fused.gpu import compiled_by_torch
-from trainables.losses import Ral
 
 GRAPH_ONLY = "aot_eager"
 """Reads forward as inductor does and runs the operations one by one: seconds instead of half a minute."""

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evenkeel.trainables.fused import means
+from evenkeel.trainables.losses import LOSSES, Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6, RalHill
+from evenkeel.trainables.losses._class_weights import class_weights
 from tests.losses.test_contract import COUNTS, ENTRYWISE, examples, facts_of, make, slope
-from trainables.fused import means
-from trainables.losses import LOSSES, Apl, AplEq5, Asl, Bal, BalEq4, Bce, Focal, Hill, Ral, RalEq6, RalHill
-from trainables.losses._class_weights import class_weights
 
 X = torch.linspace(-12, 12, 97, dtype=torch.float64).view(-1, 1)
 POSITIVE, NEGATIVE = torch.ones_like(X), torch.zeros_like(X)

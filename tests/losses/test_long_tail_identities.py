@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from evenkeel.trainables.data.sampling import draw_rows, row_weights
+from evenkeel.trainables.lm_clip.contrastive import LmClipLoss, contrastive
+from evenkeel.trainables.losses import Asl, AslSoftmax, Bal, Bce, Cb, Ce, Db, FocalSoftmax, Ldam, RalSoftmax, RBceFocal
+from evenkeel.trainables.losses._class_weights import effective_weights
 from tests.losses.test_contract import COUNTS, SOFTMAX, examples, make, slope
-from trainables.data.sampling import draw_rows, row_weights
-from trainables.lm_clip.contrastive import LmClipLoss, contrastive
-from trainables.losses import Asl, AslSoftmax, Bal, Bce, Cb, Ce, Db, FocalSoftmax, Ldam, RalSoftmax, RBceFocal
-from trainables.losses._class_weights import effective_weights
 
 unit = st.floats(0, 1)
 seeds = st.integers(0, 10**6)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from mpmath import mp
 
+from evenkeel.trainables import losses
+from evenkeel.trainables.fused import fuse
+from evenkeel.trainables.losses import LOSSES
 from tests.losses import exact
 from tests.losses.test_contract import COUNTS, ENTRYWISE, NAMES, SOFTMAX, examples, facts_of, make, slope
-from trainables import losses
-from trainables.fused import fuse
-from trainables.losses import LOSSES
 
 HARD = [-80, -40, -20, -12, -6, -3, -2.75, -2.6875, -2.5, -1, -0.125, 0, 0.5, 2, 5, 9, 12, 16.5, 20, 40, 80]
 """Logits with q, p or P near 0 or 1; the shift of 1/16 has its corner at -2.708."""

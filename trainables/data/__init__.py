@@ -4,17 +4,17 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field
 
-from trainables.data.aptos2019 import Aptos2019
-from trainables.data.coco_mlt import CocoMlt
-from trainables.data.csv_table import CsvTable
-from trainables.data.cxr_lt import CxrLt
-from trainables.data.digits import DigitsMlt
-from trainables.data.image_set import SPLITS, DataSet, ImageSet
-from trainables.data.isic2018 import Isic2018
-from trainables.data.medmnist import MedMnist
-from trainables.data.settings import DataSettings
-from trainables.data.voc_mlt import VocMlt
-from trainables.settings import chosen
+from evenkeel.trainables.data.aptos2019 import Aptos2019
+from evenkeel.trainables.data.coco_mlt import CocoMlt
+from evenkeel.trainables.data.csv.data_set import CsvTable
+from evenkeel.trainables.data.cxr_lt import CxrLt
+from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.data.image_set import SPLITS, DataSet, ImageSet
+from evenkeel.trainables.data.isic2018 import Isic2018
+from evenkeel.trainables.data.medmnist import MedMnist
+from evenkeel.trainables.data.settings import DataSettings
+from evenkeel.trainables.data.voc_mlt import VocMlt
+from evenkeel.trainables.settings import chosen
 
 __all__ = ["DATA_SETS", "SPLITS", "AnyData", "DataSet", "ImageSet", "data_set"]
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trainables.data.published import Published
+from evenkeel.trainables.data.published import Published
 
 FINDINGS = (
     "Atelectasis", "Calcification of the Aorta", "Cardiomegaly", "Consolidation", "Edema", "Emphysema",

@@ -17,16 +17,16 @@ from typing import Literal
 
 import numpy as np
 
-from trainables.cache import made_once, write_whole
-from trainables.data.contents import checksums
-from trainables.data.encoded import QUALITY, Encoded, encode
-from trainables.data.image_set import ImageArray
-from trainables.data.pixels import BadImage, library, pixels
-from trainables.data.places import ImageFile
-from trainables.data.stores import Jpegs, Pixels, Store, empty, mapped
-from trainables.errors import TrainableError
-from trainables.machine import usable_cpus
-from trainables.progress import progress
+from evenkeel.trainables.cache import made_once, write_whole
+from evenkeel.trainables.data.checksums import checksums
+from evenkeel.trainables.data.image_lookup import ImageFile
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.jpeg_store import QUALITY, Encoded, encode
+from evenkeel.trainables.data.pixel_stores import Jpegs, Pixels, Store, empty, mapped
+from evenkeel.trainables.data.pixels import BadImage, library, pixels
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.progress import progress
+from evenkeel.trainables.resources import usable_cpus
 
 Stored = Literal["pixels", "jpeg"]
 

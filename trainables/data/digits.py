@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.data.image_set import ImageSet
-from trainables.data.settings import DataSettings
-from trainables.errors import TrainableError
-from trainables.settings import SWITCH
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.settings import DataSettings
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import SWITCH
 
 SEED = 0
 SIDE = 32

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from trainables.data.settings import Validation
-from trainables.data.summary import DataSummary
+from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.summary import DataSummary
 
 SPLITS = ("train", "val", "test")
 """Codes 0, 1, 2 in `ImageSet.split`."""

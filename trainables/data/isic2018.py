@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trainables.data.published import PublishedOneLabel
+from evenkeel.trainables.data.published import PublishedOneLabel
 
 DIAGNOSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.image_set import SPLITS, DataSet, ImageSet
-from trainables.data.settings import Validation
-from trainables.data.splits import rows_of
-from trainables.errors import TrainableError
+from evenkeel.trainables.data.image_set import SPLITS, DataSet, ImageSet
+from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.stratify import rows_of
+from evenkeel.trainables.errors import TrainableError
 
 
 def load(data: DataSet, image_size: int, cache: Path) -> ImageSet:

@@ -10,12 +10,12 @@ from typing import IO, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.cache import made_once
-from trainables.data.image_set import SPLITS, ImageSet
-from trainables.data.published import OneLabel
-from trainables.data.settings import Validation
-from trainables.errors import TrainableError
-from trainables.settings import PathText, at_home
+from evenkeel.trainables.cache import made_once
+from evenkeel.trainables.data.image_set import SPLITS, ImageSet
+from evenkeel.trainables.data.published import OneLabel
+from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import PathText, at_home
 
 CLASSES = {
     "chestmnist": (

@@ -12,14 +12,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from trainables.data.contents import checksums
-from trainables.data.decoding import Form
-from trainables.data.image_set import ImageSet
-from trainables.data.pictures import Pictures
-from trainables.data.places import ImageFile, Place
-from trainables.data.settings import Validation
-from trainables.errors import TrainableError
-from trainables.settings import PathText, at_home
+from evenkeel.trainables.data.checksums import checksums
+from evenkeel.trainables.data.decoding import Form
+from evenkeel.trainables.data.image_files import Pictures
+from evenkeel.trainables.data.image_lookup import ImageFile, Place
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import PathText, at_home
 
 
 class Mlt(Pictures):

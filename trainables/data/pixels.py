@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainables.data.places import ImageFile, unreadable
+from evenkeel.trainables.data.image_lookup import ImageFile, unreadable
 
 if TYPE_CHECKING:
     from PIL import Image

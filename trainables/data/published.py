@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.data.csv_table import CsvTable
-from trainables.data.image_set import ImageSet
-from trainables.data.pictures import Pictures
-from trainables.data.settings import DataSettings, Validation
-from trainables.data.summary import DataSummary
-from trainables.errors import TrainableError
-from trainables.settings import PathText
+from evenkeel.trainables.data.csv.data_set import CsvTable
+from evenkeel.trainables.data.image_files import Pictures
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.settings import DataSettings, Validation
+from evenkeel.trainables.data.summary import DataSummary
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import PathText
 
 Task = Literal["one-hot", "one-vs-rest"]
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trainables.data.summary import DataSummary
-from trainables.settings import Settings, decisive
+from evenkeel.trainables.data.summary import DataSummary
+from evenkeel.trainables.settings import Settings, decisive
 
 
 class Validation(Settings):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from trainables.data.mlt import Mlt
+from evenkeel.trainables.data.mlt import Mlt
 
 
 class VocMlt(Mlt):

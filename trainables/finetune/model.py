@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from trainables.data.image_set import ImageSet
-from trainables.finetune.settings import Finetune
-from trainables.finetune.task import Task
-from trainables.loop.augment import augmentation
-from trainables.losses import Loss
-from trainables.measures.resolution import check_sizes
-from trainables.models.build import ImageModel, build, check_size
-from trainables.models.training import classifier_of, optimiser_of, set_rate, with_classifier
-from trainables.models.warm_start import seeded
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.finetune.task import Task
+from evenkeel.trainables.loop.augment import augmentation
+from evenkeel.trainables.losses import Loss
+from evenkeel.trainables.measures.resolution import check_sizes
+from evenkeel.trainables.models.build import ImageModel, build, check_size
+from evenkeel.trainables.models.training import classifier_of, optimiser_of, set_rate, with_classifier
+from evenkeel.trainables.models.warm_start import seeded
 
 
 def build_model(settings: Finetune, task: Task, seed: int) -> ImageModel:
@@ -58,7 +58,7 @@ def training_mode(module: nn.Module, freeze_batch_norm: bool) -> None:
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """What measures may ask of a trained trial; see `trainables.measures.base.Trained`."""
+    """What measures may ask of a trained trial; see `evenkeel.trainables.measures.base.Trained`."""
 
     model: ImageModel
     module: nn.Module

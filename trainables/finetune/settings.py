@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from trainables.data.image_set import DataSet
-from trainables.data.settings import Sampling
-from trainables.loop.settings import Augmentation, Knobs
-from trainables.measures import ALWAYS, Needs
-from trainables.models.settings import Backbone, Optimisation
-from trainables.seeds import Source
-from trainables.varied import Varied
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.settings import Sampling
+from evenkeel.trainables.loop.settings import Augmentation, Knobs
+from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.models.settings import Backbone, Optimisation
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeds import Source
 
 if TYPE_CHECKING:
-    from trainables.finetune.train import FinetuneWorker
+    from evenkeel.trainables.finetune.train import FinetuneWorker
 
 CHANGES_NO_NUMBER = {"checkpoint_minutes"}
 
@@ -73,6 +73,6 @@ class Finetune(Optimisation, Varied):
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "FinetuneWorker":
         """The half that computes."""
-        from trainables.finetune.train import FinetuneWorker
+        from evenkeel.trainables.finetune.train import FinetuneWorker
 
         return FinetuneWorker(self, measures)

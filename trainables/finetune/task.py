@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.facts import DataFacts
-from trainables.data.image_set import DataSet, ImageSet
-from trainables.data.load import load
-from trainables.data.reading import Reader
-from trainables.data.sampling import draw_rows, row_weights
-from trainables.finetune.settings import Finetune
-from trainables.loop.knobs import harmed
-from trainables.loop.step import seed_of
-from trainables.measures import Evidence
-from trainables.measures.outcome import EVALUATED
+from evenkeel.trainables.data.image_set import DataSet, ImageSet
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.data.sampling import draw_rows, row_weights
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.loop.corruption import harmed
+from evenkeel.trainables.loop.step import seed_of
+from evenkeel.trainables.measures import Evidence
+from evenkeel.trainables.measures.outcome import EVALUATED
 
 
 @dataclass(frozen=True, eq=False)

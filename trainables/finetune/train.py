@@ -13,30 +13,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.base import Result
-from trainables.data.image_set import DataSet
-from trainables.data.sampling import batches_of
-from trainables.finetune.model import TrainedModel, build_model, training_mode, try_out
-from trainables.finetune.settings import Finetune
-from trainables.finetune.task import Images, Task
-from trainables.fused import means, path_of
-from trainables.loop.augment import augmentation
-from trainables.loop.checkpoint import Checkpoints
-from trainables.loop.step import Precision, gradients, halving, own_randomness, seed_of
-from trainables.loop.unseen import zero_unseen
-from trainables.losses import Loss
-from trainables.losses.packing import stack_losses
-from trainables.measures import ALWAYS, Evidence
-from trainables.measures.outcome import EVALUATED, Curves, at_prior, frequencies, results
-from trainables.measures.scores import UNKNOWN, f1_at
-from trainables.models.build import ImageModel
-from trainables.models.training import averaged, optimiser_of, set_rate
-from trainables.trial import Trial
+from evenkeel.trainables.base import Result
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.sampling import batches_of
+from evenkeel.trainables.finetune.model import TrainedModel, build_model, training_mode, try_out
+from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.finetune.task import Images, Task
+from evenkeel.trainables.fused import means, path_of
+from evenkeel.trainables.loop.augment import augmentation
+from evenkeel.trainables.loop.checkpoint import Checkpoints
+from evenkeel.trainables.loop.padding_taps import zero_unseen
+from evenkeel.trainables.loop.step import Precision, gradients, halving, own_randomness, seed_of
+from evenkeel.trainables.losses import Loss
+from evenkeel.trainables.measures import ALWAYS, Evidence
+from evenkeel.trainables.measures.outcome import EVALUATED, Curves, at_prior, frequencies, results
+from evenkeel.trainables.measures.scores import UNKNOWN, f1_at
+from evenkeel.trainables.models.build import ImageModel
+from evenkeel.trainables.models.training import averaged, optimiser_of, set_rate
+from evenkeel.trainables.packing import stack_losses
+from evenkeel.trainables.trial import Trial
 
 
 @dataclass(frozen=True)
 class FinetuneWorker:
-    """Trains one trial after the other; see `trainables.base.Worker`."""
+    """Trains one trial after the other; see `evenkeel.trainables.base.Worker`."""
 
     settings: Finetune
     measures: tuple[str, ...] = ALWAYS

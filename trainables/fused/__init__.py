@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.fused.path import Faster
-from trainables.losses._entrywise import EntryLoss
+from evenkeel.trainables.fused.path import Faster
+from evenkeel.trainables.losses._entrywise import EntryLoss
 
 __all__ = ["fuse", "means", "path_of"]
 
@@ -25,11 +25,11 @@ def fuse(loss: Any, device: str = "cpu") -> Any:
         return loss
     faster: Faster | None = None
     if device == "cpu":
-        from trainables.fused.run import with_kernel
+        from evenkeel.trainables.fused.run import with_kernel
 
         faster = with_kernel(loss)
     elif device.startswith("cuda"):
-        from trainables.fused.gpu import compiled_by_torch
+        from evenkeel.trainables.fused.gpu import compiled_by_torch
 
         faster = compiled_by_torch(loss, device)
     return faster or loss

@@ -16,8 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from trainables.cache import default_cache, made_once
-from trainables.fused.trace import Formula, Symbol
+from evenkeel.trainables.cache import default_cache, made_once
+from evenkeel.trainables.fused.trace import Formula, Symbol
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 COMPILE_TIMEOUT_S = 120

@@ -11,8 +11,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trainables.fused.path import Faster, Means, Step, agree, small_batch
-from trainables.losses._entrywise import ASK_HYPERPARAMETERS, EntryLoss, at_least_single, check_batch, dense_sides
+from evenkeel.trainables.fused.path import Faster, Means, Step, agree, small_batch
+from evenkeel.trainables.losses._entrywise import (
+    ASK_HYPERPARAMETERS,
+    EntryLoss,
+    at_least_single,
+    check_batch,
+    dense_sides,
+)
 
 
 @dataclass(frozen=True, eq=False)

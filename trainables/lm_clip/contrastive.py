@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.fused import means
-from trainables.losses import Bal, Loss
-from trainables.models.text import unit
+from evenkeel.trainables.fused import means
+from evenkeel.trainables.losses import Bal, Loss
+from evenkeel.trainables.models.text import unit
 
 
 def contrastive(images: Tensor, captions: Tensor, logit_scale: Tensor) -> Tensor:

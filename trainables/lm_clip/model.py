@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.data.image_set import ImageArray
-from trainables.lm_clip.contrastive import similarities
-from trainables.lm_clip.settings import LmClip
-from trainables.lm_clip.texts import Texts
-from trainables.loop.unseen import zero_unseen
-from trainables.losses import Loss
-from trainables.models.clip import ClipModel
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.lm_clip.contrastive import similarities
+from evenkeel.trainables.lm_clip.settings import LmClip
+from evenkeel.trainables.lm_clip.texts import Texts
+from evenkeel.trainables.loop.padding_taps import zero_unseen
+from evenkeel.trainables.losses import Loss
+from evenkeel.trainables.models.clip import ClipModel
 
 
 def prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
@@ -51,7 +51,7 @@ class ClassLogits(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class TrainedClip:
-    """See `trainables.measures.base.Trained`; the losses are those of the multi-label part, without its weight."""
+    """See `trainables/measures/base.py: Trained`; the losses are those of the multi-label part, without its weight."""
 
     model: ClipModel
     texts: Texts

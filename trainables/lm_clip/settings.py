@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from trainables.data.image_set import DataSet
-from trainables.data.settings import Sampling
-from trainables.measures import ALWAYS, Needs
-from trainables.models.clip_files import ClipFiles
-from trainables.models.clip_settings import Clip, Normalisation
-from trainables.seeds import Source
-from trainables.settings import SWITCH, decisive
-from trainables.varied import Varied
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.settings import Sampling
+from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.models.clip_files import ClipFiles
+from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeds import Source
+from evenkeel.trainables.settings import SWITCH, decisive
 
 if TYPE_CHECKING:
-    from trainables.lm_clip.train import LmClipWorker
-    from trainables.models.clip_store import ClipStore
+    from evenkeel.trainables.lm_clip.train import LmClipWorker
+    from evenkeel.trainables.models.clip_store import ClipStore
 
 HARMLESS = ("checkpoint_minutes",)
 """Settings that change no number."""
@@ -99,12 +99,12 @@ class LmClip(Varied):
 
     def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":
         """Where what trials share lies or will lie."""
-        from trainables.models.clip_store import ClipStore
+        from evenkeel.trainables.models.clip_store import ClipStore
 
         return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "LmClipWorker":
         """The half that computes."""
-        from trainables.lm_clip.train import LmClipWorker
+        from evenkeel.trainables.lm_clip.train import LmClipWorker
 
         return LmClipWorker(self, measures)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.models.captions import captions, class_prompts, numbered
-from trainables.models.text import TextEncoder
+from evenkeel.trainables.models.captions import captions, class_prompts, numbered
+from evenkeel.trainables.models.text import TextEncoder
 
 
 @dataclass(frozen=True)

@@ -14,30 +14,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.base import Result
-from trainables.data.image_set import DataSet
-from trainables.data.reading import Reader
-from trainables.data.sampling import draw_rows, row_weights
-from trainables.fused import path_of
-from trainables.lm_clip.contrastive import LmClipLoss, similarities
-from trainables.lm_clip.model import TrainedClip, prepared_model, training_mode
-from trainables.lm_clip.settings import LmClip
-from trainables.lm_clip.texts import Texts
-from trainables.loop.checkpoint import Checkpoints
-from trainables.loop.step import Forward, gradients_through, halving, own_randomness
-from trainables.losses import Loss
-from trainables.losses.packing import stack_losses
-from trainables.measures import ALWAYS, Evidence
-from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
-from trainables.measures.resolution import check_sizes
-from trainables.measures.scores import UNKNOWN, average_precision
-from trainables.models.clip_store import ClipStore
-from trainables.trial import Trial
+from evenkeel.trainables.base import Result
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.data.sampling import draw_rows, row_weights
+from evenkeel.trainables.fused import path_of
+from evenkeel.trainables.lm_clip.contrastive import LmClipLoss, similarities
+from evenkeel.trainables.lm_clip.model import TrainedClip, prepared_model, training_mode
+from evenkeel.trainables.lm_clip.settings import LmClip
+from evenkeel.trainables.lm_clip.texts import Texts
+from evenkeel.trainables.loop.checkpoint import Checkpoints
+from evenkeel.trainables.loop.step import Forward, gradients_through, halving, own_randomness
+from evenkeel.trainables.losses import Loss
+from evenkeel.trainables.measures import ALWAYS, Evidence
+from evenkeel.trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from evenkeel.trainables.measures.resolution import check_sizes
+from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
+from evenkeel.trainables.models.clip_store import ClipStore
+from evenkeel.trainables.packing import stack_losses
+from evenkeel.trainables.trial import Trial
 
 
 @dataclass(frozen=True)
 class LmClipWorker:
-    """Trains one trial after the other; see `trainables.base.Worker`."""
+    """Trains one trial after the other; see `evenkeel.trainables.base.Worker`."""
 
     settings: LmClip
     measures: tuple[str, ...] = ALWAYS

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from trainables.errors import TrainableError
-from trainables.loop.settings import Augmentation
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.loop.settings import Augmentation
 
 SHARPNESS = 2.0
 

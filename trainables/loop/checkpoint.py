@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainables.cache import replacing
+from evenkeel.trainables.cache import replacing
 
 NAME = "checkpoint.pt"
 

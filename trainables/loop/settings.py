@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from trainables.settings import Settings
+from evenkeel.trainables.settings import Settings
 
 
 class Augmentation(Settings):

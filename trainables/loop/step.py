@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.device import out_of_memory
+from evenkeel.trainables.device import out_of_memory
 
 Forward = Callable[[Tensor], Tensor]
 Scale = Callable[[Tensor], Tensor]

@@ -7,27 +7,27 @@ softmax losses want one-hot targets. `counts` are the training positives of each
 
 from typing import Any
 
-from trainables.losses._entrywise import EntryLoss, Loss, Places
-from trainables.losses._stable import Side
-from trainables.losses.apl import Apl
-from trainables.losses.apl_eq5 import AplEq5
-from trainables.losses.asl import Asl
-from trainables.losses.asl_softmax import AslSoftmax
-from trainables.losses.bal import Bal
-from trainables.losses.bal_eq4 import BalEq4
-from trainables.losses.bce import Bce
-from trainables.losses.cb import Cb
-from trainables.losses.ce import Ce
-from trainables.losses.db import Db
-from trainables.losses.focal import Focal
-from trainables.losses.focal_softmax import FocalSoftmax
-from trainables.losses.hill import Hill
-from trainables.losses.ldam import Ldam
-from trainables.losses.r_bce_focal import RBceFocal
-from trainables.losses.ral import Ral
-from trainables.losses.ral_eq6 import RalEq6
-from trainables.losses.ral_hill import RalHill
-from trainables.losses.ral_softmax import RalSoftmax
+from evenkeel.trainables.losses._entrywise import EntryLoss, Loss, Places
+from evenkeel.trainables.losses._stable import Side
+from evenkeel.trainables.losses.apl import Apl
+from evenkeel.trainables.losses.apl_eq5 import AplEq5
+from evenkeel.trainables.losses.asl import Asl
+from evenkeel.trainables.losses.asl_softmax import AslSoftmax
+from evenkeel.trainables.losses.bal import Bal
+from evenkeel.trainables.losses.bal_eq4 import BalEq4
+from evenkeel.trainables.losses.bce import Bce
+from evenkeel.trainables.losses.cb import Cb
+from evenkeel.trainables.losses.ce import Ce
+from evenkeel.trainables.losses.db import Db
+from evenkeel.trainables.losses.focal import Focal
+from evenkeel.trainables.losses.focal_softmax import FocalSoftmax
+from evenkeel.trainables.losses.hill import Hill
+from evenkeel.trainables.losses.ldam import Ldam
+from evenkeel.trainables.losses.r_bce_focal import RBceFocal
+from evenkeel.trainables.losses.ral import Ral
+from evenkeel.trainables.losses.ral_eq6 import RalEq6
+from evenkeel.trainables.losses.ral_hill import RalHill
+from evenkeel.trainables.losses.ral_softmax import RalSoftmax
 
 LOSSES: dict[str, type[Any]] = {
     "bce": Bce,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.losses._stable import Side, is_zero, least, scaled
+from evenkeel.trainables.losses._stable import Side, is_zero, least, scaled
 
 ENTRIES_AT_ONCE = 1 << 17
 ASK_HYPERPARAMETERS = (is_zero, least)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainables.losses._polynomial import Polynomial
-from trainables.losses._stable import Number
+from evenkeel.trainables.losses._polynomial import Polynomial
+from evenkeel.trainables.losses._stable import Number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.losses._polynomial import Polynomial
+from evenkeel.trainables.losses._polynomial import Polynomial
 
 
 @dataclass(frozen=True, kw_only=True)

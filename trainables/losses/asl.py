@@ -5,8 +5,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
-from trainables.losses._stable import Number, Side, cross_entropy_positive, focus_negative, focus_positive, shift
+from evenkeel.trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
+from evenkeel.trainables.losses._stable import (
+    Number,
+    Side,
+    cross_entropy_positive,
+    focus_negative,
+    focus_positive,
+    shift,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trainables.losses._class_weights import Balanced
-from trainables.losses._entrywise import ABOVE_0, Places
-from trainables.losses._stable import Number, Side, focus_negative, focus_positive, is_zero, shift, softplus
+from evenkeel.trainables.losses._class_weights import Balanced
+from evenkeel.trainables.losses._entrywise import ABOVE_0, Places
+from evenkeel.trainables.losses._stable import Number, Side, focus_negative, focus_positive, is_zero, shift, softplus
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from trainables.losses._softmax import OneLabel, log_probabilities
+from evenkeel.trainables.losses._softmax import OneLabel, log_probabilities
 
 
 @dataclass(frozen=True, kw_only=True)

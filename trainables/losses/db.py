@@ -6,10 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trainables.losses._entrywise import ABOVE_0, Places
-from trainables.losses._stable import Number, Side
-from trainables.losses.focal import focal_negative, focal_positive
-from trainables.losses.r_bce_focal import RBceFocal
+from evenkeel.trainables.losses._entrywise import ABOVE_0, Places
+from evenkeel.trainables.losses._stable import Number, Side
+from evenkeel.trainables.losses.focal import focal_negative, focal_positive
+from evenkeel.trainables.losses.r_bce_focal import RBceFocal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
-from trainables.losses._stable import (
+from evenkeel.trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
+from evenkeel.trainables.losses._stable import (
     Number,
     Side,
     cross_entropy_positive,

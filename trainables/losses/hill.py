@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
-from trainables.losses._stable import Number, Side
-from trainables.losses.focal import focal_positive
+from evenkeel.trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
+from evenkeel.trainables.losses._stable import Number, Side
+from evenkeel.trainables.losses.focal import focal_positive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainables.losses._stable import Number, Shifted, Side
-from trainables.losses.apl_eq5 import AplEq5
+from evenkeel.trainables.losses._stable import Number, Shifted, Side
+from evenkeel.trainables.losses.apl_eq5 import AplEq5
 
 
 @dataclass(frozen=True, kw_only=True)

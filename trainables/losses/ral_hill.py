@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainables.losses._stable import Number, Shifted, Side
-from trainables.losses.apl import Apl
+from evenkeel.trainables.losses._stable import Number, Shifted, Side
+from evenkeel.trainables.losses.apl import Apl
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterable
 
-from trainables.measures.base import Column, Evidence, Measure, Measured, Needs, Trained
-from trainables.measures.by_labels import ByLabels
-from trainables.measures.calibration import Calibration
-from trainables.measures.centroids import Centroids
-from trainables.measures.embedding import Embedding
-from trainables.measures.examples import Examples
-from trainables.measures.gradcam import GradCam
-from trainables.measures.gradients import Gradients
-from trainables.measures.headline import Headline
-from trainables.measures.noise import Noise
-from trainables.measures.one_label import OneLabel
-from trainables.measures.precision_recall import PrecisionRecall
-from trainables.measures.predictions import Predictions
-from trainables.measures.resolution import Resolution
-from trainables.measures.rise import Rise
-from trainables.measures.softmax import SoftmaxScores
+from evenkeel.trainables.measures.base import Column, Evidence, Measure, Measured, Needs, Trained
+from evenkeel.trainables.measures.by_labels import ByLabels
+from evenkeel.trainables.measures.calibration import Calibration
+from evenkeel.trainables.measures.centroids import Centroids
+from evenkeel.trainables.measures.embedding import Embedding
+from evenkeel.trainables.measures.examples import Examples
+from evenkeel.trainables.measures.gradcam import GradCam
+from evenkeel.trainables.measures.gradients import Gradients
+from evenkeel.trainables.measures.headline import Headline
+from evenkeel.trainables.measures.noise import Noise
+from evenkeel.trainables.measures.one_label import OneLabel
+from evenkeel.trainables.measures.precision_recall import PrecisionRecall
+from evenkeel.trainables.measures.predictions import Predictions
+from evenkeel.trainables.measures.resolution import Resolution
+from evenkeel.trainables.measures.rise import Rise
+from evenkeel.trainables.measures.softmax import SoftmaxScores
 
 __all__ = [
     "ALWAYS",

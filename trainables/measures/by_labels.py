@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 SPLITS = ("val", "test")
 
@@ -24,7 +24,7 @@ class ByLabels:
 
     def compute(self, evidence: Evidence) -> Measured:
         """NaN where no image has so many labels."""
-        from trainables.measures.scores import average_precision, for_ranking
+        from evenkeel.trainables.measures.scores import average_precision, for_ranking
 
         totals = {}
         for split in SPLITS:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainables.data.splits import GROUPS
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.data.stratify import GROUPS
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor

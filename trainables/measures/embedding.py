@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainables.measures.base import Column, Evidence, Measured, Needs, saved
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, saved
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.measures import ALWAYS, MEASURES, Evidence, Measured
+from evenkeel.trainables.measures import ALWAYS, MEASURES, Evidence, Measured
 
 CHUNK_ELEMENTS = 4_000_000
 

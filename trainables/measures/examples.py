@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs, saved
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, saved
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Examples:
     def compute(self, evidence: Evidence) -> Measured:
         import numpy as np
 
-        from trainables.measures.pictures import chosen, plain, sheet
+        from evenkeel.trainables.measures.thumbnails import chosen, plain, sheet
 
         assert evidence.trained is not None
         rows, _ = chosen(evidence)

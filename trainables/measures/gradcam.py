@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ class GradCam:
         return {}
 
     def compute(self, evidence: Evidence) -> Measured:
-        from trainables.measures.pictures import chosen, plain, sheet
+        from evenkeel.trainables.measures.thumbnails import chosen, plain, sheet
 
         trained = evidence.trained
         assert trained is not None
@@ -71,7 +71,7 @@ def cams(module: "nn.Module", layer: "nn.Module", images: "Tensor", classes: lis
     """Maps [B, S, S] in [0, 1], one an image, of its class."""
     import torch
 
-    from trainables.models.torchvision_pair import import_torchvision
+    from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
     import_torchvision()
     from pytorch_grad_cam import GradCAM

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainables.data.splits import GROUPS
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.data.stratify import GROUPS
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 EVALUATED = ("val", "test")
 SHARED = {"f1": 0.25, "f1_tuned": 0.1}
@@ -33,8 +33,8 @@ class Headline:
 
     def compute(self, evidence: Evidence) -> Measured:
         """Thresholds are chosen on validation, for both splits. A trial that scores NaN is scored as 0."""
-        from trainables.measures.images import without_groups
-        from trainables.measures.scores import best_thresholds, for_ranking, per_class, rank, summary
+        from evenkeel.trainables.measures.image_groups import without_groups
+        from evenkeel.trainables.measures.scores import best_thresholds, for_ranking, per_class, rank, summary
 
         scores = {split: for_ranking(evidence, split) for split in EVALUATED}
         ranked = {split: rank(scores[split], evidence.targets[split]) for split in EVALUATED}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ def rescored(evidence: Evidence, change: "Callable[[Tensor, Tensor], Tensor]") -
     """(mAUC, mAP), each [1], of the test images after change(images [B, channels, S, S] in [0, 1], row numbers)."""
     import torch
 
-    from trainables.measures.scores import average_precision, for_ranking, roc_auc
+    from evenkeel.trainables.measures.scores import average_precision, for_ranking, roc_auc
 
     trained, parts = evidence.trained, []
     assert trained is not None

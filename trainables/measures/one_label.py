@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 SPLITS = ("val", "test")
 
@@ -21,7 +21,7 @@ class OneLabel:
         import torch
         from torch.nn.functional import one_hot
 
-        from trainables.measures.scores import f1_at, for_ranking
+        from evenkeel.trainables.measures.scores import f1_at, for_ranking
 
         totals = {}
         for split in SPLITS:

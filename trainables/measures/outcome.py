@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from trainables.base import Result
-from trainables.measures import ALWAYS, MEASURES, Evidence, Measured
-from trainables.measures.evaluate import evaluate, number, of_trial
+from evenkeel.trainables.base import Result
+from evenkeel.trainables.measures import ALWAYS, MEASURES, Evidence, Measured
+from evenkeel.trainables.measures.evaluate import evaluate, number, of_trial
 
 EVALUATED = ("val", "test")
 

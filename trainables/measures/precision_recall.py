@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainables.data.splits import GROUPS
-from trainables.measures.base import Column, Evidence, Measured, Needs, by_group
+from evenkeel.trainables.data.stratify import GROUPS
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, by_group
 
 SPLITS = ("val", "test")
 
@@ -21,7 +21,7 @@ class PrecisionRecall:
     def compute(self, evidence: Evidence) -> Measured:
         import torch
 
-        from trainables.measures.scores import for_ranking
+        from evenkeel.trainables.measures.scores import for_ranking
 
         per_class = {}
         for split in SPLITS:

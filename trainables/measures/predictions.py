@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs, saved
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, saved
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trainables.errors import TrainableError
-from trainables.measures.base import Column, Evidence, Measured, Needs
-from trainables.measures.noise import rescored
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.noise import rescored
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,7 +43,7 @@ class Resolution:
 
 def check_sizes(module: "nn.Module", channels: int, image_size: int) -> None:
     """Raises TrainableError when the model does not take images of the sizes at which it would be measured."""
-    from trainables.models.build import misfit
+    from evenkeel.trainables.models.build import misfit
 
     for size in (int(image_size * factor) for factor in FACTORS.values()):
         if reason := misfit(module, channels, size):

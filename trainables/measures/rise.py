@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.measures.base import Evidence
+from evenkeel.trainables.measures.base import Evidence
 
 UNKNOWN = -1.0
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 SPLITS = ("val", "test")
 
@@ -24,7 +24,7 @@ class SoftmaxScores:
     def compute(self, evidence: Evidence) -> Measured:
         import torch
 
-        from trainables.measures.scores import average_precision, for_ranking, roc_auc
+        from evenkeel.trainables.measures.scores import average_precision, for_ranking, roc_auc
 
         totals = {}
         for split in SPLITS:

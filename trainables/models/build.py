@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.data.image_set import ImageArray
-from trainables.data.reading import Reader
-from trainables.errors import TrainableError, nearest
-from trainables.models.hub import look_up_in_cache_if_unreachable
-from trainables.models.settings import Backbone
-from trainables.models.torchvision_pair import import_torchvision
-from trainables.models.weights import load_weights
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.models.hub import look_up_in_cache_if_unreachable
+from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
+from evenkeel.trainables.models.weights import load_weights
 
 BATCH = 256
 HUB = ("hf-hub:", "hf_hub:")

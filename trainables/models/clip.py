@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.data.image_set import ImageArray
-from trainables.data.reading import Reader
-from trainables.errors import TrainableError, nearest
-from trainables.models.build import build_timm, check_size
-from trainables.models.clip_settings import Clip, Normalisation
-from trainables.models.settings import Backbone
-from trainables.models.text import TextEncoder, unit
-from trainables.models.torchvision_pair import import_torchvision
-from trainables.models.weights import load_weights
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.models.build import build_timm, check_size
+from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.models.text import TextEncoder, unit
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
+from evenkeel.trainables.models.weights import load_weights
 
 BATCH = 256
 

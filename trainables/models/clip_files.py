@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.image_set import DataSet
-from trainables.models.clip_settings import Clip, Normalisation
-from trainables.seeds import Seeds, Source
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.seeds import Seeds, Source
 
 VERSION = 1
 """Raised when the same settings would give other models or embeddings, so that old caches are left alone."""

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.data.image_set import ImageArray
-from trainables.models.captions import numbered
-from trainables.models.clip import ClipModel
-from trainables.models.clip_settings import Pretraining
-from trainables.models.text import unit
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.models.captions import numbered
+from evenkeel.trainables.models.clip import ClipModel
+from evenkeel.trainables.models.clip_settings import Pretraining
+from evenkeel.trainables.models.text import unit
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""

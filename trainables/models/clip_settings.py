@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from trainables.errors import TrainableError
-from trainables.models.settings import Backbone
-from trainables.seeds import Source
-from trainables.settings import PathText, Settings, at_home, decisive
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.seeds import Source
+from evenkeel.trainables.settings import PathText, Settings, at_home, decisive
 
 Normalisation = Literal["model", "clip", "imagenet"]
 """Of pixels: as the model was trained, by OpenAI's statistics, or by ImageNet's (D23: LM-CLIP's published code)."""

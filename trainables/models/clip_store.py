@@ -12,25 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainables.cache import made_once
-from trainables.data.digits import balanced_scenes
-from trainables.data.facts import DataFacts
-from trainables.data.image_set import DataSet, ImageSet
-from trainables.data.load import load
-from trainables.data.settings import ClassGroups
-from trainables.device import all_threads
-from trainables.models.captions import captions
-from trainables.models.clip import ClipModel, build_clip
-from trainables.models.clip_files import ClipFiles
-from trainables.models.clip_pretraining import pretrain
-from trainables.models.clip_settings import Clip, Normalisation
-from trainables.models.warm_start import seeded
-from trainables.seeds import Seeds
+from evenkeel.trainables.cache import made_once
+from evenkeel.trainables.data.digits import balanced_scenes
+from evenkeel.trainables.data.image_set import DataSet, ImageSet
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.device import all_threads
+from evenkeel.trainables.models.captions import captions
+from evenkeel.trainables.models.clip import ClipModel, build_clip
+from evenkeel.trainables.models.clip_files import ClipFiles
+from evenkeel.trainables.models.clip_pretraining import pretrain
+from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.models.warm_start import seeded
+from evenkeel.trainables.seeds import Seeds
 
 
 @dataclass(frozen=True, eq=False)
 class ClipStore:
-    """Made on first use, once a node; see `trainables.base.Prepared`."""
+    """Made on first use, once a node; see `evenkeel.trainables.base.Prepared`."""
 
     clip: Clip
     image_size: int

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from trainables.data.image_set import ImageSet
-from trainables.device import all_threads
-from trainables.errors import TrainableError
-from trainables.models.build import build, check_size
-from trainables.models.settings import Backbone
-from trainables.models.warm_start import seeded, warm_start
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.device import all_threads
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.build import build, check_size
+from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.models.warm_start import seeded, warm_start
 
 
 def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: str, seed: int = 0) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from trainables.errors import TrainableError
-from trainables.settings import PathText, Settings, at_home
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import PathText, Settings, at_home
 
 
 class WarmStart(Settings):

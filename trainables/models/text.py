@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError
 
 _LIBRARIES: list[torch.library.Library] = []
 

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainables.errors import TrainableError
-from trainables.models.settings import Optimisation
-from trainables.models.torchvision_pair import import_torchvision
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.settings import Optimisation
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 
 def optimiser_of(module: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:

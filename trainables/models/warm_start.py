@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainables.data.image_set import ImageArray
-from trainables.data.reading import Reader
-from trainables.data.sampling import batches_of
-from trainables.models.build import ImageModel
-from trainables.models.settings import WarmStart
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.data.sampling import batches_of
+from evenkeel.trainables.models.build import ImageModel
+from evenkeel.trainables.models.settings import WarmStart
 
 
 def warm_start(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError
 
 INSIDE = (
     "state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema", "ema", "net", "teacher", "student",

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from trainables.cache import made_once
-from trainables.data.facts import DataFacts
-from trainables.data.image_set import DataSet
-from trainables.data.load import load
-from trainables.errors import TrainableError
-from trainables.probe.settings import Probe
+from evenkeel.trainables.cache import made_once
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.probe.settings import Probe
 
 VERSION = 2
 """Raised when the computation of features changes, so that old caches are left alone."""
@@ -141,7 +141,7 @@ class FeatureStore:
         return self.cache / f"features-{key}"
 
     def _make(self, folder: Path, variant: int | None) -> None:
-        from trainables.models.frozen import extract
+        from evenkeel.trainables.models.frozen import extract
 
         images = load(self.data, self.probe.image_size, self.cache)
         fitted = DataFacts.of(self.data.name, images, self.data.validation, self.probe).fitted(variant or 0)

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.data.image_set import DataSet
-from trainables.data.settings import Sampling
-from trainables.measures import ALWAYS, Needs
-from trainables.models.settings import Backbone
-from trainables.seeds import Source
-from trainables.varied import Varied
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.settings import Sampling
+from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeds import Source
 
 if TYPE_CHECKING:
-    from trainables.probe.features import FeatureStore
-    from trainables.probe.train import ProbeWorker
+    from evenkeel.trainables.probe.features import FeatureStore
+    from evenkeel.trainables.probe.train import ProbeWorker
 
 
 class Probe(Varied):
@@ -57,13 +57,13 @@ class Probe(Varied):
 
     def prepared(self, data: DataSet, cache: Path) -> "FeatureStore | None":
         """The features, if those of the first seed are there already; needs no torch."""
-        from trainables.probe.features import FeatureStore
+        from evenkeel.trainables.probe.features import FeatureStore
 
         store = FeatureStore(self, data, cache)
         return store if store.ready() else None
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "ProbeWorker":
         """The half that computes."""
-        from trainables.probe.train import ProbeWorker
+        from evenkeel.trainables.probe.train import ProbeWorker
 
         return ProbeWorker(self, measures)

@@ -16,25 +16,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.base import Result
-from trainables.data.image_set import DataSet
-from trainables.data.sampling import draw_rows, row_weights
-from trainables.fused import means, path_of
-from trainables.losses import Loss
-from trainables.losses.packing import signature, stack_losses
-from trainables.measures import ALWAYS, Evidence
-from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
-from trainables.measures.scores import f1_at
-from trainables.probe.adamw import AdamW
-from trainables.probe.features import FeatureStore, standardised
-from trainables.probe.heads import Head, make_head, prior_logits
-from trainables.probe.settings import Probe
-from trainables.trial import Trial, shared_settings
+from evenkeel.trainables.base import Result
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.sampling import draw_rows, row_weights
+from evenkeel.trainables.fused import means, path_of
+from evenkeel.trainables.losses import Loss
+from evenkeel.trainables.measures import ALWAYS, Evidence
+from evenkeel.trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from evenkeel.trainables.measures.scores import f1_at
+from evenkeel.trainables.packing import signature, stack_losses
+from evenkeel.trainables.probe.adamw import AdamW
+from evenkeel.trainables.probe.features import FeatureStore, standardised
+from evenkeel.trainables.probe.heads import Head, make_head, prior_logits
+from evenkeel.trainables.probe.settings import Probe
+from evenkeel.trainables.trial import Trial, shared_settings
 
 
 @dataclass(frozen=True)
 class ProbeWorker:
-    """Trains packs of heads; see `trainables.base.Worker`."""
+    """Trains packs of heads; see `evenkeel.trainables.base.Worker`."""
 
     settings: Probe
     measures: tuple[str, ...] = ALWAYS

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainables.errors import TrainableError
-from trainables.models.text import TextEncoder, ends, unit
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.text import TextEncoder, ends, unit
 
 SPREAD = 0.02
 """Deviation of the numbers that a context starts as (Zhou et al. 2022)."""

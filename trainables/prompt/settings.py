@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainables.data.image_set import DataSet
-from trainables.data.settings import Sampling
-from trainables.measures import ALWAYS, Needs
-from trainables.models.clip_files import ClipFiles
-from trainables.models.clip_settings import Clip, Normalisation
-from trainables.seeds import Source
-from trainables.settings import decisive
-from trainables.varied import Varied
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.settings import Sampling
+from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.models.clip_files import ClipFiles
+from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeds import Source
+from evenkeel.trainables.settings import decisive
 
 if TYPE_CHECKING:
-    from trainables.models.clip_store import ClipStore
-    from trainables.prompt.train import PromptWorker
+    from evenkeel.trainables.models.clip_store import ClipStore
+    from evenkeel.trainables.prompt.train import PromptWorker
 
 
 class Prompt(Varied):
@@ -65,7 +65,7 @@ class Prompt(Varied):
 
     def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":
         """Where what trials share lies or will lie."""
-        from trainables.models.clip_store import ClipStore
+        from evenkeel.trainables.models.clip_store import ClipStore
 
         return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
 
@@ -76,6 +76,6 @@ class Prompt(Varied):
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "PromptWorker":
         """The half that computes."""
-        from trainables.prompt.train import PromptWorker
+        from evenkeel.trainables.prompt.train import PromptWorker
 
         return PromptWorker(self, measures)

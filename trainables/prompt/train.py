@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.base import Result
-from trainables.data.image_set import DataSet
-from trainables.data.sampling import draw_rows, row_weights
-from trainables.fused import means, path_of
-from trainables.losses import Loss
-from trainables.losses.packing import signature, stack_losses
-from trainables.measures import ALWAYS, Evidence
-from trainables.measures.outcome import EVALUATED, Curves, frequencies, results
-from trainables.measures.scores import UNKNOWN, average_precision
-from trainables.models.clip_store import ClipStore
-from trainables.prompt.context import Prompts, starting_context
-from trainables.prompt.settings import Prompt
-from trainables.trial import Trial, shared_settings
+from evenkeel.trainables.base import Result
+from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.sampling import draw_rows, row_weights
+from evenkeel.trainables.fused import means, path_of
+from evenkeel.trainables.losses import Loss
+from evenkeel.trainables.measures import ALWAYS, Evidence
+from evenkeel.trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
+from evenkeel.trainables.models.clip_store import ClipStore
+from evenkeel.trainables.packing import signature, stack_losses
+from evenkeel.trainables.prompt.context import Prompts, starting_context
+from evenkeel.trainables.prompt.settings import Prompt
+from evenkeel.trainables.trial import Trial, shared_settings
 
 LEAST_LR = 1e-7
 ORDER = 1_000_003
@@ -34,7 +34,7 @@ ORDER = 1_000_003
 
 @dataclass(frozen=True)
 class PromptWorker:
-    """Trains packs of contexts; see `trainables.base.Worker`."""
+    """Trains packs of contexts; see `evenkeel.trainables.base.Worker`."""
 
     settings: Prompt
     measures: tuple[str, ...] = ALWAYS

@@ -1,0 +1,192 @@
+"""The page: an ordered list of sections, for every metric, in one self-contained HTML file."""
+
+import json
+import zlib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from plotly.offline import get_plotlyjs
+
+from evenkeel.reports.facts import StudyFacts
+from evenkeel.reports.figures.style import DARK, looks
+from evenkeel.reports.page.comparison import SameVerdict, SideBySide, Studies, by_name, together
+from evenkeel.reports.page.payload import columns, packed
+from evenkeel.reports.sections import SECTIONS
+from evenkeel.reports.sections.base import Section
+from evenkeel.reports.table.designs import with_metric
+from evenkeel.reports.table.memo import remembering
+from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
+from evenkeel.reports.text.methods import METHODS, covered
+from evenkeel.reports.text.wording import SIGNED, counted, listed, number
+from evenkeel.reports.verdict.convergence import unfinished
+from evenkeel.reports.verdict.verdict import VERDICTS
+
+LONG_TABLE = 30
+WHOLE = 36
+"""Characters of a table cell that is not broken into lines."""
+NUM_SENTENCES = 5
+"""A longer answer is folded away from its second paragraph on, or from here."""
+FEW = 10
+"""Validation positives below which a threshold chosen on them costs several points of F1."""
+
+
+def sections(table: pd.DataFrame) -> list[Section]:
+    """The sections that apply to a study, in the order of SECTIONS."""
+    return [section for kind in SECTIONS.values() for section in kind.of(table)]
+
+
+def write_report(
+    table: pd.DataFrame, path: Path, *others: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()
+) -> None:
+    """Write the report of a trial table, or the comparison of several. The same tables and seed give the same bytes.
+
+    `runs` are, for each table, the address of a trial's MLflow run, with `{trial_id}` in it. Raises ValueError for
+    studies without a metric in common.
+    """
+    path.write_text(render(table, *others, seed=seed, runs=runs), encoding="utf-8")
+
+
+def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()) -> str:
+    """The whole page as text."""
+    studies = by_name(remembering(one, facts_of(one)) for one in (table, *others))
+    if others:
+        shown: list[Section] = [SideBySide(studies=studies), SameVerdict(studies)]
+        table = together(studies)
+    else:
+        (table,) = studies.values()
+        shown = sections(table)
+    environment = Environment(
+        loader=PackageLoader("evenkeel.reports.page", ""), autoescape=select_autoescape(), undefined=StrictUndefined
+    )
+    environment.filters["cell"] = _cell
+    environment.globals["few"] = FEW
+    study = facts_of(table)
+    by_metric = {metric: with_metric(table, metric) for metric in study.headlines}
+    parts = [_part(section, by_metric, seed) for section in shown]
+    colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
+    settings = {"name": study.name, "losses": list(study.losses), "dark": DARK}
+    settings["runs"] = {name: address for name, address in zip(studies, runs, strict=False) if address}
+    return environment.get_template("page.html").render(
+        study=study,
+        header=_header(table, studies),
+        metrics={name: study.measures[name].title for name in study.headlines},
+        colours=colours,
+        dark=DARK,
+        methods=METHODS,
+        covered=_covered(studies),
+        parts=parts,
+        settings=_script(json.dumps(settings)),
+        figures=packed({p["key"]: p["figures"] for p in parts if p["figures"]}),
+        trials=packed(columns(table)),
+        style=files("evenkeel.reports.page").joinpath("page.css").read_text(encoding="utf-8"),
+        script=files("evenkeel.reports.page").joinpath("page.js").read_text(encoding="utf-8"),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
+    """A section under every metric: the reader switches, nothing is computed in the browser."""
+    figures, answers, tables = {}, {}, {}
+    for metric, table in by_metric.items():
+        rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
+        info = section.compute(table, rng)
+        drawn, rows = section.draw(info), section.rows(info)
+        if drawn is not None:
+            figures[metric] = drawn.to_json()
+        answers[metric] = _folded(section.answer(info))
+        tables[metric] = rows
+    figures = _once(figures)
+    return {
+        "key": section.key,
+        "title": section.title,
+        "question": section.question,
+        "figures": figures,
+        "captions": {metric: _caption(section, facts_of(table), figures) for metric, table in by_metric.items()},
+        "answers": answers,
+        "tables": tables,
+        "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
+    }
+
+
+def _once(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures by metric; a single one under "" where all are equal, as pictures are."""
+    first = next(iter(figures.values()), None)
+    return {"": first} if len(figures) > 1 and all(one == first for one in figures.values()) else figures
+
+
+def _folded(answer: str) -> dict[str, list[str]]:
+    """The sentences of an answer that are shown, and more of them."""
+    first, _, rest = answer.partition("\n\n")
+    lead, more = first.split("\n"), rest.split("\n") if rest else []
+    if len(lead) + len(more) <= NUM_SENTENCES:
+        return {"shown": lead + more, "more": []}
+    return {"shown": lead[:NUM_SENTENCES], "more": lead[NUM_SENTENCES:] + more}
+
+
+def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> str:
+    """A figure's caption as a paper would print it; one that is the same for all metrics shows none of them."""
+    margin = f", margin {study.margins[study.metric]:g}" if study.metric in study.margins else ""
+    scored = "" if "" in figures else f" Score: {study.title} on test{margin}."
+    seeds = f", {counted(len(study.seeds), 'seed')}" if study.seeds else ""
+    return f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.name}{seeds}; evenkeel."
+
+
+def _covered(studies: Studies) -> list[str]:
+    """What intervals hold: once where it is the same for all studies, else a paragraph a study."""
+    images = {name: any(column.startswith(IMAGES) for column in table.columns) for name, table in studies.items()}
+    said = {name: covered(facts_of(table), images[name]) for name, table in studies.items()}
+    return list(said.values())[:1] if len(set(said.values())) == 1 else [f"{name}: {of}" for name, of in said.items()]
+
+
+def _header(table: pd.DataFrame, studies: Studies) -> dict[str, Any]:
+    """What ran: counts of every state and design, data, what is to be noted, versions."""
+    study = facts_of(table)
+    planned = sum(sum(designs.values()) for designs in study.planned.values())
+    counts = {state: int((table.state == state).sum()) for state in STATES}
+    return {
+        "counts": counts | {"missing": max(0, planned - len(table))},
+        "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
+        "data": study.data.words if len(studies) == 1 else study.data.name,
+        "hours": float(table.wall_s.sum()) / 3600,
+        "versions": sorted(set(table.versions)),
+        **_notes(studies),
+    }
+
+
+def _notes(studies: Studies) -> dict[str, Any]:
+    """What is odd in the data and in training, and what was held fixed; of which study where there are several."""
+    undefined: dict[str, Sequence[str]] = {}
+    fixed: dict[str, dict[str, Any]] = {}
+    rare, rose = [], []
+    for name, table in studies.items():
+        study, whose = facts_of(table), f"{name}: " if len(studies) > 1 else ""
+        undefined |= {f"{whose}{split}": classes for split, classes in study.data.undefined.items() if classes}
+        positives = zip(study.data.classes, study.data.positives.get("val", ()), strict=False)
+        rare += [f"{whose}{label}" for label, num in positives if 0 < num < FEW]
+        rose += [f"{whose}{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]
+        fixed |= {f"{whose}{label}": facts.fixed for label, facts in study.losses.items() if facts.fixed}
+    return {"undefined": undefined, "rare": rare, "unfinished": listed(rose), "fixed": fixed}
+
+
+def _script(text: str) -> str:
+    """JSON that may stand inside a script element, whatever text it holds."""
+    return text.replace("<", "\\u003c")
+
+
+def _cell(value: object) -> dict[str, Any]:
+    """A table cell: the first of `verdict|text|text` colours it; a verdict alone is coloured text."""
+    first, *rest = str(value).split("|")
+    coloured = first in VERDICTS
+    lines = rest if coloured and rest else [str(value)]
+    longest = max(map(len, lines))
+    return {
+        "kind": first if coloured else "",
+        "style": f"{first.replace(' ', '-') if coloured else ''} {'long' if longest > WHOLE else 'whole'}".strip(),
+        "lines": lines,
+        "headed": bool(rest),
+    }

@@ -1,0 +1,78 @@
+"""What the page carries compressed: figures, and all trials by column. Base64, so no text can break out."""
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evenkeel.reports.table.trial_table import IDENTITY, IMAGES
+from evenkeel.reports.verdict.convergence import RISE
+
+DIGITS = 6
+LEAST = 0.01
+"""A score below it would lose digits in a column of scores."""
+
+
+def packed(contents: Any) -> str:
+    """JSON, gzip, base64; the same contents give the same bytes."""
+    text = json.dumps(contents, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode("ascii")
+
+
+def columns(table: pd.DataFrame) -> dict[str, Any]:
+    """The trial table by column, for JSON; arrays, empty metrics and what is said of training are left out.
+
+    Numbers have six digits, None is nothing. A column of scores is `{"width": w, "digits": text}`, w characters a
+    trial, millionths, blanks for nothing: digits alone take three quarters of the room of numbers. Trials of one
+    setting are neighbours, so that its hyperparameters take none.
+    """
+    table = table.iloc[_together(table)]
+    named = [name for name in table.columns if not name.startswith((IMAGES, f"val_{RISE}"))]
+    return {name: _column(table[name]) for name in named if name in IDENTITY or table[name].notna().any()}
+
+
+def _together(table: pd.DataFrame) -> np.ndarray:
+    """The order by loss, design, setting and seed."""
+    keys = ["loss", "design", *(name for name in table.columns if name.startswith("hp."))]
+    numbers = [table.groupby(keys[:n], sort=False, dropna=False).ngroup() for n in (1, 2, len(keys))]
+    return np.lexsort([table.seed, *numbers[::-1]])
+
+
+def _column(values: pd.Series) -> Any:
+    if values.dtype == np.float64:
+        return _numbers(values.to_numpy())
+    return [None if value is pd.NA or value is None or value != value else _plain(value) for value in values.tolist()]
+
+
+def _numbers(values: np.ndarray) -> Any:
+    known = values[np.isfinite(values)]
+    if len(known) and ((known == 0) | (known >= LEAST) & (known <= 1)).all():
+        return _scores(values)
+    return [None if value != value else value for value in _rounded(values).tolist()]
+
+
+def _scores(values: np.ndarray) -> dict[str, Any]:
+    finite = np.isfinite(values)
+    millionths = np.where(finite, np.round(np.where(finite, values, 0) * 10**DIGITS), 0).astype(int)
+    width = len(str(millionths.max()))
+    texts = [f"{n:0{width}d}" if known else " " * width for n, known in zip(millionths.tolist(), finite, strict=True)]
+    return {"width": width, "digits": "".join(texts)}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else str(value)
+    return value if isinstance(value, int | str) else str(value)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """To DIGITS significant digits; infinite values become missing."""
+    values = np.where(np.isfinite(values), values, np.nan)
+    exponents = np.floor(
+        np.log10(np.abs(np.where(values == 0, 1, values))), where=np.isfinite(values), out=values.copy()
+    )
+    scale = 10.0 ** (DIGITS - 1 - exponents)
+    return np.where(values == 0, 0.0, np.round(values * scale) / scale)

@@ -1,0 +1,40 @@
+"""A figure as a page of its own that needs no network. Plotly is in it, compressed: four tenths of its size."""
+
+import base64
+import gzip
+from functools import cache
+
+from plotly.offline import get_plotlyjs
+
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.page.payload import packed
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body>
+<div id="figure"></div>
+<script>
+function unpacked(text) {{
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+}}
+(async () => {{
+  (0, eval)(await unpacked("{plotly}").text());
+  const {{ data, layout }} = await unpacked("{figure}").json();
+  await Plotly.newPlot("figure", data, layout, {{ responsive: true }});
+}})();
+</script>
+</body>
+</html>
+"""
+
+
+def alone(drawing: Drawing, title: str) -> str:
+    """The page as text; `title` is plain words."""
+    return PAGE.format(title=title, plotly=_plotly(), figure=packed(drawing.to_json()))
+
+
+@cache
+def _plotly() -> str:
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode("ascii")

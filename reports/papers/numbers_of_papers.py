@@ -1,0 +1,199 @@
+"""What a paper prints beside what the study measured: a section per printed figure or table that the study repeats.
+
+The values stand in numbers_of_papers.json, as printed, with their sources; doubts about them are its remarks.
+"""
+
+import json
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from evenkeel.reports.facts import LossFacts
+from evenkeel.reports.figures.drawing import Drawing
+from evenkeel.reports.figures.style import FAINT, figure, looks, plain
+from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.table.designs import default_score, sweep_of, swept, with_metric
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import number, with_interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """One printed row: a loss, at one level of the hyperparameter that the figure moves, if it moves one."""
+
+    loss: str
+    variant: str
+    values: dict[str, float]
+    level: float | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A printed table or figure. `needs` of its losses must be in the study, and the column of `asks`, if it names one;
+    `only_there`: on these data alone."""
+
+    key: str
+    title: str
+    source: str
+    data: str
+    protocol: str
+    remark: str
+    needs: int
+    rows: tuple[Row, ...]
+    moved: str | None = None
+    only_there: bool = False
+    asks: str = ""
+
+
+class Pair(NamedTuple):
+    """A printed value and ours."""
+
+    row: Row
+    label: str
+    measure: str
+    printed: float
+    ours: Interval
+    colour: str
+
+
+class Info(NamedTuple):
+    item: Item
+    data: str
+    trainable: str
+    measures: list[str]
+    pairs: list[Pair]
+
+
+def items() -> list[Item]:
+    """All that is printed, in the order of the file."""
+    contents = json.loads(
+        files("evenkeel.reports.papers").joinpath("numbers_of_papers.json").read_text(encoding="utf-8")
+    )
+    return [Item(**{**one, "rows": tuple(Row(**row) for row in one["rows"])}) for one in contents]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed table or figure, its values beside ours."""
+
+    item: Item = field(repr=False)
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls(item) for item in items() if _applies(item, table)]
+
+    @property
+    def key(self) -> str:
+        return self.item.key
+
+    @property
+    def title(self) -> str:
+        return self.item.title
+
+    @property
+    def question(self) -> str:
+        return "Do the printed values come back?"
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        study, labels = facts_of(table), _labels(table)
+        look, measures = looks(study.losses), _measures(self.item, table)
+        pairs = [
+            Pair(row, label, name, row.values[name], _ours(table, self.item, row, label, name), look[label][0])
+            for row in self.item.rows
+            for label in labels.get(row.loss, ())
+            for name in measures
+            if name in row.values
+        ]  # fmt: skip
+        return Info(self.item, study.data.name, ", ".join(study.trainable.values()), measures, pairs)
+
+    def draw(self, info: Info) -> Drawing | None:
+        known = [pair for pair in info.pairs if np.isfinite(pair.ours.value)]
+        if not known:
+            return None
+        drawn = figure(x_title="printed", y_title="here, on test")
+        ends = [min(p.printed for p in known), max(p.printed for p in known)]
+        drawn.add_scatter(
+            x=ends, y=ends, mode="lines", line={"color": FAINT, "width": 1, "dash": "dot"}, name="the same"
+        )
+        for label in dict.fromkeys(pair.label for pair in known):
+            own = [pair for pair in known if pair.label == label]
+            drawn.add_scatter(
+                x=[pair.printed for pair in own],
+                y=plain(pair.ours.value for pair in own),
+                mode="markers",
+                marker={"color": own[0].colour, "size": 9},
+                name=label,
+                customdata=[[pair.row.variant, pair.measure] for pair in own],
+                hovertemplate="%{customdata[0]}, %{customdata[1]}<br>printed %{x}, here %{y:.3f}<extra></extra>",
+            )
+        return drawn
+
+    def rows(self, info: Info) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "loss": [pair.label for pair in info.pairs],
+                "row": [pair.row.variant for pair in info.pairs],
+                "score": [pair.measure for pair in info.pairs],
+                "printed": [number(pair.printed) for pair in info.pairs],
+                "here": [with_interval(pair.ours) for pair in info.pairs],
+            }
+        )
+
+    def answer(self, info: Info) -> str:
+        same = info.data == info.item.data
+        data = "The data are the same" if same else f"The data differ ({info.item.data} there, {info.data} here)"
+        held = f"there: {info.item.protocol}; here: {info.trainable}"
+        sentences = [f"{data}; protocol {held}.", *_order(info), info.item.remark, f"Source: {info.item.source}."]
+        return "\n".join(sentence for sentence in sentences if sentence)
+
+
+def family(facts: LossFacts) -> str:
+    """The loss that a paper names; a printed form (`-eq4`) stands for its loss."""
+    return facts.loss.split("-eq")[0]
+
+
+def _labels(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Printed loss -> labels of the study: its forms and settings."""
+    found: dict[str, list[str]] = {}
+    for label, facts in facts_of(table).losses.items():
+        found.setdefault(family(facts), []).append(label)
+    return found
+
+
+def _measures(item: Item, table: pd.DataFrame) -> list[str]:
+    names = dict.fromkeys(name for row in item.rows for name in row.values)
+    return [name for name in names if f"test_{name}" in table and table[f"test_{name}"].notna().any()]
+
+
+def _applies(item: Item, table: pd.DataFrame) -> bool:
+    labels = _labels(table)
+    there = facts_of(table).data.name == item.data or not item.only_there
+    moved = item.moved is None or item.moved in swept(table)
+    num = len({row.loss for row in item.rows} & labels.keys())
+    measured = _measures(item, table)
+    return there and moved and num >= item.needs and bool(measured) and (not item.asks or item.asks in measured)
+
+
+def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> Interval:
+    if item.moved is None:
+        return default_score(table, label, name)
+    sweep = sweep_of(with_metric(table, name), label, item.moved)
+    if sweep is None or row.level not in sweep.levels:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    return sweep.level_scores[sweep.levels.index(row.level)]
+
+
+def _order(info: Info) -> list[str]:
+    """Whether the printed order of rows is ours: Kendall's pairs, in words."""
+    agree = total = 0
+    for name in info.measures:
+        pairs = [pair for pair in info.pairs if pair.measure == name and np.isfinite(pair.ours.value)]
+        for i, one in enumerate(pairs):
+            for other in pairs[:i]:
+                printed, ours = one.printed - other.printed, one.ours.value - other.ours.value
+                if printed and one.ours.value != other.ours.value:
+                    total, agree = total + 1, agree + (printed * ours > 0)
+    return [f"The order of two printed values comes back in {agree} of {total} pairs."] if total else []

@@ -1,0 +1,129 @@
+"""How often does a random setting of one loss beat a random setting of another? R19, from the Sobol points alone."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from evenkeel.reports.sections.profile import WORST_SHARE
+from evenkeel.reports.sections.tolerance import Pool, share_above
+from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.random_settings import (
+    AT_ONCE,
+    Spread,
+    contrast,
+    few_points,
+    of_points,
+    quantile_spread,
+    resamples,
+    win_interval,
+)
+from evenkeel.reports.table.designs import Cloud, cloud_of, has_design, losses_of
+from evenkeel.reports.table.trial_table import SOBOL, facts_of
+from evenkeel.reports.text.wording import PERCENT, SIGNED, SIGNED_PERCENT, with_interval
+
+
+class Win(NamedTuple):
+    """How often `first` beats `second`, ties half."""
+
+    first: str
+    second: str
+    share: Interval
+    within: Interval
+    """Share of settings within the margin of the best of all losses: first minus second."""
+    low_quantile: Interval
+    """What nine of ten settings reach: first minus second."""
+
+
+class Info(NamedTuple):
+    title: str
+    margin: float
+    num_settings: dict[str, int]
+    wins: list[Win]
+
+
+@dataclass(frozen=True)
+class Winning:
+    """Probabilities to win, under the same seed; a claim only where the interval lies on one side of one half."""
+
+    key: str = "winning"
+    title: str = "Which loss wins without tuning?"
+    question: str = "If two losses are set blindly, how often does the one beat the other?"
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if has_design(table, SOBOL) else []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+        clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
+        margin = facts_of(table).margin
+        spreads = _Spreads(clouds, margin, rng) if clouds else None
+        wins = [spreads.win(a, b) for a, b in combinations(clouds, 2)] if spreads else []
+        num_settings = {cloud.loss: len(cloud.test_HS) for cloud in clouds}
+        return Info(facts_of(table).title, margin, num_settings, [win for win in wins if win.share.n])
+
+    def draw(self, info: Info) -> None:
+        return None
+
+    def rows(self, info: Info) -> pd.DataFrame | None:
+        if not info.wins:
+            return None
+        return pd.DataFrame(
+            [
+                {
+                    "first": w.first,
+                    "second": w.second,
+                    "first wins": with_interval(w.share, PERCENT),
+                    f"within {info.margin:g} of the best, first minus second": with_interval(w.within, SIGNED_PERCENT),
+                    "10% quantile, first minus second": with_interval(w.low_quantile, SIGNED),
+                    "seeds": w.share.n,
+                }
+                for w in info.wins
+            ]
+        )
+
+    def answer(self, info: Info) -> str:
+        if not info.wins:
+            return "There are no Sobol points of two losses under the same seeds."
+        sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.share.low > 0.5 or w.share.high < 0.5]
+        said = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
+        open_pairs = len(info.wins) - len(sure)
+        parts = [f"Set at random, in {info.title}: {said}."] if sure else []
+        parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
+        return " ".join(parts) + few_points(n for n in info.num_settings.values() if n > 1)
+
+
+class _Spreads:
+    """What is contrasted, of each loss, under the same resamples of the seeds."""
+
+    def __init__(self, clouds: list[Cloud], margin: float, rng: np.random.Generator) -> None:
+        pool = Pool(clouds)
+        self.num_seeds = pool.num_seeds
+        rows, seeds = resamples(self.num_seeds, rng), np.arange(self.num_seeds)[None]
+        least = pool.best(seeds) - margin
+        drawn = [(part, pool.best(part) - margin) for part in np.array_split(rows, len(rows) // AT_ONCE)]
+        self.within: dict[str, Spread] = {}
+        self.low_quantile: dict[str, Spread] = {}
+        for cloud in clouds:
+            share, num = float(share_above(cloud, seeds, least)[0]), len(cloud.test_HS)
+            shares = np.concatenate([share_above(cloud, *part) for part in drawn])
+            self.within[cloud.loss] = Spread(of_points(share, num), shares)
+            self.low_quantile[cloud.loss] = quantile_spread(cloud.test_HS, WORST_SHARE, rows)
+
+    def win(self, one: Cloud, other: Cloud) -> Win:
+        return Win(
+            one.loss,
+            other.loss,
+            win_interval(one.test_HS, other.test_HS),
+            contrast(self.within[one.loss], self.within[other.loss], self.num_seeds),
+            contrast(self.low_quantile[one.loss], self.low_quantile[other.loss], self.num_seeds),
+        )
+
+
+def _turned(win: Win) -> Win:
+    """The same pair, the second named first."""
+    share = win.share
+    turned = share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low)
+    return win._replace(first=win.second, second=win.first, share=turned)

@@ -1,0 +1,166 @@
+"""The trial table: one row a trial. The only input of every section; its columns are declared here and nowhere else.
+
+What is known of the study as a whole hangs on the table: `facts_of(table)`.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from evenkeel.reports.facts import StudyFacts
+
+DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
+IMAGES = "images."
+SWEEP, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "sobol", "search", "confirm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRow:
+    """One trial. The scalar fields are the identity columns of the table, in this order.
+
+    `hyperparameters` become columns `hp.<name>` (object), `metrics` columns `<split>_<measure>[_<part>]` (float64);
+    None or a missing key is NaN. `images` are metrics without each of G groups of test images: columns
+    `images.<split>_<measure>` (arrays [G]) where any row has them. `loss` is the label, `loss_name` the loss behind it.
+    `moved` is the hyperparameter that a sweep trial moved, None at the default and in other designs; `proposal` numbers
+    what a search proposed, in the order asked, None elsewhere and where not recorded.
+    """
+
+    trial_id: str
+    loss: str
+    loss_name: str
+    design: str
+    seed: int
+    group: int | None = None
+    moved: str | None = None
+    proposal: int | None = None
+    state: str
+    wall_s: float = 0.0
+    epochs_done: int = 0
+    host: str = ""
+    note: str = ""
+    versions: str = ""
+    loss_path: str = ""
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    images: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}
+IDENTITY = {column.name: TYPES[column.type] for column in fields(TrialRow) if column.type in TYPES}  # type: ignore[index]
+"""Column -> type."""
+
+
+def _nothing(trial_id: str, name: str) -> bytes:
+    """What a table without files reads; by name, so that the table can be pickled."""
+    return b""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that lie beside records: their names by trial id; `read(trial_id, name)` raises OSError for a lost one."""
+
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    read: Callable[[str, str], bytes] = _nothing
+
+    def __deepcopy__(self, memo: object) -> "Files":
+        """As with facts: pandas copies what hangs on a frame with every operation."""
+        return self
+
+
+def files_of(table: pd.DataFrame) -> Files:
+    """The files beside the records of the table's trials; none for a frame that joins several tables."""
+    return table.attrs.get("files") or Files()
+
+
+def facts_of(table: pd.DataFrame) -> StudyFacts:
+    """What is known of the study besides its trials."""
+    return table.attrs["study"]
+
+
+def with_facts(table: pd.DataFrame, study: StudyFacts) -> pd.DataFrame:
+    """The same trials under other facts."""
+    other = table.copy(deep=False)
+    other.attrs = {"study": study, "files": files_of(table)}
+    return other
+
+
+def metric_columns(study: StudyFacts) -> list[str]:
+    """All metric columns that the study declares, in order."""
+    splits = dict.fromkeys(split for measure in study.measures.values() for split in measure.splits)
+    return [
+        f"{split}_{name}{suffix}"
+        for split in splits
+        for name, measure in study.measures.items()
+        if split in measure.splits
+        for suffix in ("", *(f"_{part}" for part in measure.parts))
+    ]
+
+
+def trial_table(rows: Iterable[TrialRow], study: StudyFacts, files: Files | None = None) -> pd.DataFrame:
+    """The table of `rows`, sorted by trial id.
+
+    Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
+    """
+    declared, of_row = metric_columns(study), attrgetter(*IDENTITY)
+    known, found = set(declared), _Gathered([], [], array("d"), {})
+    for number, row in enumerate(_checked(row, study, known) for row in rows):
+        found.identity.append(of_row(row))
+        found.settings.append(row.hyperparameters)
+        found.metrics.frombytes(np.array([row.metrics.get(name) for name in declared], dtype=float).tobytes())
+        for name, values in row.images.items():
+            found.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
+    table = pd.DataFrame(_columns(found, study, declared))
+    table.attrs = {"study": study, "files": files or Files()}
+    return table
+
+
+class _Gathered(NamedTuple):
+    """What a table keeps of its rows, which come one at a time: all of them together would not fit."""
+
+    identity: list[tuple[Any, ...]]
+    settings: list[dict[str, Any]]
+    metrics: "array[float]"
+    images: dict[str, dict[int, np.ndarray]]
+
+
+def _columns(found: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
+    order = sorted(range(len(found.identity)), key=lambda i: found.identity[i][0])  # the trial id
+    columns: dict[str, Any] = {
+        name: pd.Series([found.identity[i][at] for i in order], dtype=kind)
+        for at, (name, kind) in enumerate(IDENTITY.items())
+    }
+    defaults = {label: {name: facts.defaults[name] for name in facts.space} for label, facts in study.losses.items()}
+    settings = [(found.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
+    for name in sorted({name for loss in defaults.values() for name in loss}.union(*found.settings)):
+        columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
+    metrics = np.frombuffer(found.metrics).reshape(len(order), len(declared))[order]
+    columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
+    for name, arrays in found.images.items():
+        columns[f"{IMAGES}{name}"] = pd.Series([arrays.get(i) for i in order], dtype=object)
+    return columns
+
+
+def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
+    if row.state not in STATES or row.design not in DESIGNS:
+        raise ValueError(f"trial {row.trial_id}: unknown state {row.state!r} or design {row.design!r}")
+    if undeclared := sorted(row.metrics.keys() - declared):
+        raise ValueError(
+            f"trial {row.trial_id}: undeclared metric {', '.join(undeclared)}; a measure declares its columns, and "
+            "the study's facts list every measure"
+        )
+    return replace(row, moved=_moved(row, study)) if row.design == SWEEP and row.moved is None else row
+
+
+def _moved(row: TrialRow, study: StudyFacts) -> str | None:
+    """What a sweep trial moved, where its record does not say: it is at the default, or older than 0.3.0."""
+    loss = study.losses.get(row.loss)
+    at = loss.defaults | row.hyperparameters if loss else {}  # a trial names the settings in which it departs alone
+    differing = [name for name in loss.space if at[name] != loss.defaults[name]] if loss else []
+    if len(differing) > 1:
+        raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
+    return differing[0] if differing else None

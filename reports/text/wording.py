@@ -1,0 +1,48 @@
+"""Numbers and lists as sentences show them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evenkeel.reports.statistics.intervals import Interval
+
+SIGNED = "{:+.3f}"
+PLAIN = "{:.3f}"
+PERCENT = "{:.0%}"
+SIGNED_PERCENT = "{:+.0%}"
+
+
+def number(value: float, form: str = PLAIN) -> str:
+    """A number, or a dash where there is none."""
+    return form.format(value) if np.isfinite(value) else "–"
+
+
+def with_interval(interval: Interval, form: str = PLAIN) -> str:
+    """`0.012 [0.004, 0.020]`; no brackets when no end is known, a dash for one that is not."""
+    if not np.isfinite([interval.low, interval.high]).any():
+        return number(interval.value, form)
+    return f"{number(interval.value, form)} [{number(interval.low, form)}, {number(interval.high, form)}]"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.031`, `p < 0.001`, or a dash."""
+    if not np.isfinite(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def counted(num: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{num:,} {noun}{'' if num == 1 else 's'}"
+
+
+def level(value: object) -> str:
+    """A hyperparameter's value as an axis shows it."""
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

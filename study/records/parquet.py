@@ -1,0 +1,103 @@
+"""Records that are closed, many to a file: Parquet, one row a trial, which pandas, DuckDB or R read without us.
+
+The column `record` holds the JSON as it stood in the trial's own file; the others answer what is asked often. A file is
+named by its number and the hash of its contents, and never changes.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Collection, Iterable, Iterator
+from sys import intern
+from typing import Any
+
+from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.record import TrialRecord
+
+NUM_RECORDS = 2000
+"""Records to a file: what a damaged file can cost at most."""
+GROUP = 200
+"""Records to a row group: what a damaged page of a file can cost at most."""
+
+
+def packed(records: Iterable[TrialRecord]) -> bytes:
+    """The records as the contents of a file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = []
+    for record in records:
+        entry = Entry.of(record, [name for name in record.metrics if name.startswith("val_")])
+        columns = {name: getattr(entry, name) for name in Entry.__slots__} | {"scores": json.dumps(entry.scores)}
+        rows.append(columns | {"record": json.dumps(record.to_json(), allow_nan=False)})
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer, compression="zstd", row_group_size=GROUP)
+    return buffer.getvalue()
+
+
+def file_name(number: int, content: bytes) -> str:
+    """Number, then the hash by which damage shows."""
+    return f"{number:06d}-{_hash(content)}.parquet"
+
+
+def whole(name: str, content: bytes) -> bool:
+    """Whether a file holds what was written under its name."""
+    return name.rpartition("/")[2].removesuffix(".parquet").rpartition("-")[2] == _hash(content)
+
+
+def entries(content: bytes, scores: Collection[str] = ()) -> list[Entry]:
+    """The entries of a whole file, with the named scores."""
+    import pyarrow.parquet as pq
+
+    columns = [name for name in Entry.__slots__ if scores or name != "scores"]
+    rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
+    found = [_repeated(row) | {"scores": {}} for row in rows]
+    if scores:
+        for entry, known in zip(found, _all(row["scores"] for row in rows), strict=True):
+            entry["scores"] = {name: known[name] for name in scores if name in known}
+    return [Entry(**entry) for entry in found]
+
+
+def _repeated(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose words, but for its id, are kept once however many rows have them."""
+    return {name: intern(value) if isinstance(value, str) and name != "id" else value for name, value in row.items()}
+
+
+def records(content: bytes) -> Iterator[TrialRecord]:
+    """The records of a whole file."""
+    import pyarrow.parquet as pq
+
+    for contents in _all(pq.read_table(io.BytesIO(content), columns=["record"])["record"].to_pylist()):
+        yield TrialRecord.from_json(contents, checked=True)
+
+
+def salvaged(content: bytes) -> list[TrialRecord]:
+    """What can still be trusted of a damaged file: records whose own hash is right."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: list[TrialRecord] = []
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+    except (OSError, ValueError, pa.ArrowException):
+        return found
+    for group in range(file.num_row_groups):
+        try:
+            texts = file.read_row_group(group, columns=["record"])["record"].to_pylist()
+        except (OSError, ValueError, pa.ArrowException):
+            continue
+        for text in texts:
+            try:
+                found.append(TrialRecord.from_json(json.loads(text)))
+            except ValueError:
+                continue
+    return found
+
+
+def _all(texts: Iterable[str]) -> list[Any]:
+    """Many JSON texts read as one, so that equal keys are one string in memory."""
+    return json.loads(f"[{','.join(texts)}]")
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,123 @@
+"""Where records and MLflow lie: "is it local?", "is it our own database?", "whose key do I blame?", answered once."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.study import SQLITE, Places, StudyConfig, absolute_uri
+from evenkeel.trainables.settings import at_home
+
+SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
+"""The user and password of a URI, and its query, which may hold a token."""
+
+
+class Recorded(NamedTuple):
+    """What must be known of a study to read its records; `margins` by metric, where its file was read."""
+
+    name: str
+    storage: str
+    tracking: str | None
+    margins: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The folder of a study's records: an absolute path, or a URL that fsspec opens."""
+
+    location: str
+
+    @classmethod
+    def of(cls, config: StudyConfig | Places, option: str | None) -> "Storage":
+        """The option, the file's `storage`, or studies/<name>."""
+        return cls.at(option or config.storage or f"studies/{config.name}")
+
+    @classmethod
+    def at(cls, place: str) -> "Storage":
+        """A folder or URL as written."""
+        place = place.removeprefix("file://")
+        return cls(place if "://" in place else str(at_home(place).resolve()))
+
+    def __str__(self) -> str:
+        return self.location
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a local storage, None for a URL."""
+        return None if "://" in self.location else Path(self.location)
+
+
+@dataclass(frozen=True)
+class TrackingUri:
+    """Where MLflow lies. `str` and `repr` show it without user, password and query; `raw` is for MLflow alone.
+
+    `key` is what to blame: the option or the study file's key; empty for our own database.
+    """
+
+    raw: str = field(repr=False)
+    key: str
+    storage: Storage
+
+    @classmethod
+    def of(cls, config: StudyConfig | Recorded, storage: Storage, option: str | None) -> "TrackingUri":
+        """The option, the file's `tracking`, or a database in the study's folder.
+
+        Raises UserError for an object store, which cannot hold a database.
+        """
+        if chosen := option or config.tracking:
+            return cls(absolute_uri(chosen, Path.cwd()), "--tracking-uri" if option else "tracking", storage)
+        if storage.folder is None:
+            raise UserError(f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri")
+        return cls(own_database(storage.folder), "", storage)
+
+    def __str__(self) -> str:
+        return self.raw if self.database else SECRET.sub("***", self.raw)
+
+    @property
+    def blamed(self) -> str:
+        """Key and place, as a message begins."""
+        return f"{self.key} {self}".strip()
+
+    @property
+    def database(self) -> Path | None:
+        """The file of an sqlite database, None for every other place."""
+        return Path(self.raw.removeprefix(SQLITE)) if self.raw.startswith(SQLITE) else None
+
+    def check_database(self, study: str) -> None:
+        """Raises UserError where a file is missing (MLflow would make it) or closed (it would try for a minute)."""
+        if self.database and not self.database.exists():
+            raise UserError(f"{self}: no MLflow database yet; start the study with: evenkeel run {study}")
+        if self.database and not os.access(self.database, os.R_OK):
+            raise UserError(f"{self}: may not be read by this user; give leave there")
+
+    @property
+    def is_server(self) -> bool:
+        """A server with a UI of its own."""
+        return self.raw.startswith(("http://", "https://"))
+
+    @property
+    def address(self) -> str:
+        """Of a server's UI, for links: a browser asks for user and password itself."""
+        return SECRET.sub("", self.raw).rstrip("?/")
+
+    @property
+    def artifacts(self) -> str | None:
+        """Where artifacts lie: beside our own database; elsewhere (None) the server decides."""
+        own = self.storage.folder and self.database and self.database.parent.resolve() == self.storage.folder
+        return f"{self.storage}/artifacts" if own else None
+
+    def hide(self, text: str) -> str:
+        """`text` (an error of MLflow's, say) without the secrets of this URI."""
+        text = text.replace(self.raw, str(self))
+        password = urlsplit(self.raw).password
+        for secret in {password, unquote(password)} if password else ():
+            text = text.replace(secret, "***")
+        return text
+
+
+def own_database(folder: Path) -> str:
+    """The database inside a study's folder, by absolute path."""
+    return f"{SQLITE}{folder.resolve()}/mlflow.db"

@@ -1,0 +1,140 @@
+"""A study as a Ray job: brought to a cluster's head, followed and stopped from any machine that reaches its job server.
+
+What travels is the study file as it was understood (presets followed, --set applied, paths absolute) and the Python
+modules beside it. Where the records lie must be the same place for all: a shared folder, or a URL.
+"""
+
+import asyncio
+import logging
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from evenkeel.study.errors import EXIT_INTERRUPTED, ClusterError, UserError
+from evenkeel.study.file.study import StudyConfig
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobDetails
+
+USUAL_SERVER = "http://127.0.0.1:8265"
+STUDY, STORAGE = "evenkeel.study", "evenkeel.storage"
+"""What a job's metadata say of it."""
+GRACE_S = 300
+"""How long a job that is stopped may take to finish its running packs."""
+TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+TOKEN = Path("~/.ray/auth_token").expanduser()
+BUILT_IN = set(sys.builtin_module_names)
+NO_CODE = shutil.ignore_patterns("__pycache__")
+
+
+class Jobs:
+    """The jobs of one study on the job server at `address` (http://head:8265). Raises ClusterError if none answers."""
+
+    def __init__(self, address: str | None, study: str, storage: str) -> None:
+        if any(os.environ.get(name) for name in TOKEN_VARIABLES) or TOKEN.is_file():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported; a server without takes it too
+        from ray.job_submission import JobSubmissionClient
+
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        self.address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or USUAL_SERVER
+        if not self.address.startswith(("http://", "https://")):
+            raise UserError(f"--address {self.address}: jobs go to the head's job server; give it as {USUAL_SERVER}")
+        self.study, self.storage = study, storage
+        with self._reached():
+            self.client = JobSubmissionClient(self.address)
+
+    def submit(self, config: StudyConfig, beside: Path | None, flags: list[str]) -> str:
+        """Start `evenkeel run` there and return the job's id. Raises UserError while an earlier job still runs."""
+        if (job := self._newest()) and not job.status.is_terminal():
+            raise UserError(f"{self.storage}: the job {job.submission_id} runs this study already; wait or stop it")
+        with tempfile.TemporaryDirectory() as name, self._reached():
+            folder = Path(name)
+            (folder / f"{self.study}.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+            _copy_code(beside, folder)
+            return self.client.submit_job(
+                entrypoint=shlex.join(["evenkeel", "run", f"{self.study}.yaml", "--address", "auto", *flags]),
+                submission_id=f"evenkeel-{self.study}-{uuid.uuid4().hex[:8]}",
+                runtime_env={"working_dir": name, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S)}},
+                metadata={STUDY: self.study, STORAGE: self.storage},
+            )
+
+    def logs(self, write: Callable[[str], object], *, follow: bool) -> int:
+        """Write what the newest job said, with `follow` until it ends; returns its exit code (0 while it runs)."""
+        job = self.newest()
+        with self._reached():
+            if follow:
+                asyncio.run(self._follow(job, write))
+            else:
+                write(self.client.get_job_logs(job))
+            info = self.client.get_job_info(job)
+        if info.status == "STOPPED":
+            return EXIT_INTERRUPTED
+        if info.status.is_terminal() and info.driver_exit_code is None:
+            raise ClusterError(f"job {job}: {info.status.lower()}: {info.message}")
+        return info.driver_exit_code or 0
+
+    def stop(self) -> str:
+        """Ask the newest job to stop as SIGTERM does; returns its id."""
+        job = self.newest()
+        with self._reached():
+            self.client.stop_job(job)
+        return job
+
+    def newest(self) -> str:
+        """The id of the job submitted last. Raises UserError where there is none."""
+        if (job := self._newest()) is None:
+            raise UserError(f"{self.address}: no job of the study {self.study} in {self.storage}")
+        return str(job.submission_id)
+
+    def _newest(self) -> "JobDetails | None":
+        mine = {STUDY: self.study, STORAGE: self.storage}
+        with self._reached():
+            jobs = [job for job in self.client.list_jobs() if (job.metadata or {}).items() >= mine.items()]
+        return max(jobs, key=lambda job: job.start_time or 0, default=None)
+
+    async def _follow(self, job: str, write: Callable[[str], object]) -> None:
+        async for text in self.client.tail_job_logs(job):
+            write(text)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        from ray.exceptions import AuthenticationError
+
+        try:
+            yield
+        except AuthenticationError as error:
+            raise ClusterError(
+                f"job server {self.address}: wants a token ({_first_line(error)}); bring the head's ~/.ray/auth_token "
+                "here, or set RAY_AUTH_TOKEN"
+            ) from error
+        except (ConnectionError, RuntimeError) as error:
+            raise ClusterError(
+                f"job server {self.address}: {_first_line(error)}; it is the head's dashboard, which needs "
+                "evenkeel[cluster] there"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["does not answer"])[0]
+
+
+def _copy_code(beside: Path | None, to: Path) -> None:
+    """A user's own modules: the Python files and packages in the study file's folder. What bears the name of something
+    that is installed stays: Ray puts a job's folder in front, and nothing may be shadowed."""
+    for path in sorted(beside.iterdir()) if beside else ():
+        if PathFinder.find_spec(path.stem, [p for p in sys.path if p != str(beside)]) or path.stem in BUILT_IN:
+            continue
+        if path.suffix == ".py":
+            shutil.copy(path, to)
+        elif (path / "__init__.py").is_file():
+            shutil.copytree(path, to / path.name, ignore=NO_CODE)

@@ -1,0 +1,99 @@
+"""A long silence is explained: which packs are at work, for how long, and what is left."""
+
+import time
+from dataclasses import replace
+
+from benchmarks.servers import wait_for
+from evenkeel.study.run.display import rate_text
+from evenkeel.study.run.host_status import Host, this_host
+from evenkeel.study.run.host_status import at_work as marked
+from evenkeel.study.run.node_monitor import Nodes
+from evenkeel.study.run.progress_lines import Heartbeat, at_work
+from evenkeel.study.run.worker import Context, Pack, Report, execute
+from tests.test_feed import make, planner, score  # noqa: F401
+from tests.test_probe import trial
+
+
+def pack(number, **sizes):
+    labels = [label for label, num in sizes.items() for _ in range(num)]
+    return Pack(number, [replace(trial(), label=label, seed=number) for label in labels])
+
+
+def test_the_oldest_pack_is_first_and_many_are_counted():
+    assert at_work({3: pack(3, a=2, b=1), 4: pack(4, b=5)}, {3: 100.0, 4: 160.4}, 3700.0, []) == (
+        "2 packs at work: 2 a, 1 b, seed 3, for 1:00:00; 5 b, seed 4, for 0:59:00"
+    )
+    many = {number: pack(number, a=1) for number in range(11)}
+    assert at_work(many, dict.fromkeys(many, 0.0), 0.0, []).endswith("; 3 more")
+
+
+def test_of_several_hosts_the_one_is_named_and_of_one_none():
+    flying, since = {3: pack(3, a=2), 4: pack(4, b=5)}, {3: 0.0, 4: 0.0}
+    both = at_work(flying, since, 60.0, [Host("left", [4]), Host("right", [3])])
+    assert both == "2 packs at work: 2 a, seed 3, on right, for 0:01:00; 5 b, seed 4, on left, for 0:01:00"
+    assert " on " not in at_work(flying, since, 60.0, [Host("left", [3, 4])])
+
+
+def test_packs_that_no_node_has_are_not_at_work():
+    """Their nodes died, and they wait for another."""
+    flying, since = {3: pack(3, a=2), 4: pack(4, b=5)}, {3: 0.0, 4: 0.0}
+    assert at_work(flying, since, 60.0, [Host("left", [4])]).startswith("1 pack at work, 1 seen on no node: 2 a, seed")
+    assert at_work(flying, since, 60.0, [Host("left")]).startswith("0 packs at work, 2 seen on no node: ")
+
+
+def test_a_node_that_is_gone_is_said_once():
+    seen, said = [{"1": "left", "2": "right"}, {"2": "right"}, {"2": "right", "3": "left"}, {"2": "right"}], []
+    with Nodes(lambda: seen.pop(0) if len(seen) > 1 else seen[0], said.append, look_s=0.01):
+        wait_for(lambda: len(said) == 2, 10)
+        time.sleep(0.1)
+    assert said == ["node gone: left; 1 remain; packs that ran there run again"] * 2
+
+
+def test_a_host_knows_the_packs_of_a_study_and_forgets_the_dead(tmp_path):
+    name = this_host(str(tmp_path), "here").name
+    (tmp_path / f"pack-{name}-{2**22 + 1}.txt").write_text("here\n7")  # of a worker that was killed
+    with marked(tmp_path, "here", 3):
+        assert this_host(str(tmp_path), "here").packs == [3] and this_host(str(tmp_path), "elsewhere").packs == []
+    assert this_host(str(tmp_path), "here").packs == [] and not list(tmp_path.iterdir())
+
+
+def test_a_worker_says_which_pack_it_runs(tmp_path, monkeypatch):
+    seen = []
+
+    def records(packed, context, worker, prepared):
+        seen.append(this_host(context.cache, context.storage).packs)
+        yield from ()
+
+    monkeypatch.setattr("evenkeel.study.run.worker.ready", lambda context: (None, None))
+    monkeypatch.setattr("evenkeel.study.run.worker._records", records)
+    execute(pack(5, a=1), Context("tiny", str(tmp_path / "storage"), str(tmp_path), {}, {}))
+    assert seen == [[5]] and this_host(str(tmp_path), str(tmp_path / "storage")).packs == []
+
+
+def test_gpus_are_shown_as_their_driver_says(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '97, 12288, 81920'\necho '0, 512, 81920'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert this_host(str(tmp_path), "").gpus == ["GPU 0 97 %, 12.0 of 80 GiB", "GPU 1 0 %, 0.5 of 80 GiB"]
+
+
+def test_time_left_knows_hours_and_slow_trials():
+    assert rate_text(2, 60.0, 8) == "2 trials/min, 4:00 left"
+    assert rate_text(1, 3600.0, 30) == "0.017 trials/min, 30:00:00 left"
+
+
+def test_only_silence_is_spoken_of(make):  # noqa: F811
+    feed, _, ledger = make(planner())
+    said = []
+    with Heartbeat(feed, said.append, len(feed.planned) * 7, lambda: [Host("a", [1], ["GPU 0 97 %"])], every_s=0.2):
+        first = feed.next()
+        time.sleep(0.5)
+        spoken = len(said)
+        scores = {member.id: score(member) for member in first.trials}
+        feed.finished(first.number, Report(dict.fromkeys(scores, "done"), scores))
+    spoken, gpus = [text for text in said[:spoken] if "at work" in text], said[1]
+    assert gpus == "  a: GPU 0 97 %"
+    assert (
+        1 <= len(spoken) <= 3 and said[0].startswith("1 pack at work: ") and "seed" in said[0] and "left" not in said[0]
+    )

@@ -1,0 +1,150 @@
+"""Shares and quantiles of random settings: coverage over fresh points and fresh seeds, and closed forms."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evenkeel.reports.statistics.intervals import nan_mean, wilson
+from evenkeel.reports.statistics.random_settings import (
+    Spread,
+    best_of_budget,
+    budget_interval,
+    contrast,
+    few_points,
+    quantile_interval,
+    quantile_spread,
+    resamples,
+    share_interval,
+    tail_interval,
+    win_interval,
+)
+
+
+def draw(rng, num_points=64, num_seeds=6, noise=0.3):
+    """Settings with standard normal truth, an effect a seed and noise."""
+    truth = rng.normal(size=(num_points, 1))
+    return truth + rng.normal(0, 0.2, num_seeds) + rng.normal(0, noise, (num_points, num_seeds))
+
+
+def coverage(intervals, truth):
+    return np.mean([i.low <= truth <= i.high for i in intervals])
+
+
+SPREAD = np.sqrt(1 + 0.3**2 / 6)
+"""Of a setting's seed mean, without the seeds' common effect."""
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.5, 1.3])
+def test_shares_cover_over_points_and_seeds(limit, rng):
+    found = []
+    for _ in range(300):
+        scores = draw(rng)
+        share = lambda rows, s=scores: (s[:, rows].mean(-1) >= limit).mean(0)  # noqa: E731
+        found.append(share_interval(share, 64, 6, rng))
+    assert coverage(found, stats.norm.sf(limit, scale=SPREAD)) >= 0.93
+    assert all(0 <= i.low <= i.high <= 1 for i in found)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_quantiles_cover_over_points_and_seeds(share, rng):
+    found = [quantile_interval(draw(rng), share, rng) for _ in range(200)]
+    assert coverage(found, stats.norm.ppf(share, scale=SPREAD)) >= 0.93
+    assert np.isfinite([i.low for i in found]).all()
+
+
+def test_the_tail_covers(rng):
+    truth = -SPREAD * stats.norm.pdf(stats.norm.ppf(0.1)) / 0.1
+    found = [tail_interval(draw(rng), 0.1, rng) for _ in range(300)]
+    assert coverage(found, truth) >= 0.92
+
+
+def test_a_low_quantile_of_few_points_has_no_low_end(rng):
+    assert quantile_interval(draw(rng, num_points=16), 0.1, rng).low == -np.inf
+    assert "give sobol.m at least 6" in few_points([64, 16]) and few_points([64, 128]) == ""
+
+
+def test_points_that_were_never_scored_do_not_count(rng):
+    scores = draw(rng)
+    scores[:8] = np.nan
+    assert quantile_interval(scores, 0.5, rng).value == pytest.approx(np.median(nan_mean(scores[8:])))
+
+
+def test_winning_is_the_mann_whitney_share(rng):
+    """With one seed's worth of scores at every seed it is scipy's U over the number of pairs."""
+    one, other = rng.normal(0.5, 1, 12), rng.normal(0, 1, 9)
+    found = win_interval(np.tile(one[:, None], 6), np.tile(other[:, None], 6))
+    assert found.value == pytest.approx(stats.mannwhitneyu(one, other).statistic / (12 * 9))
+
+
+def test_always_winning_is_no_certainty(rng):
+    """All of 16 settings won: the low end is near that of a share of 16 of 16 (0.81 by Wilson), not 1."""
+    found = win_interval(np.ones((16, 6)), np.zeros((1, 6)))
+    assert found.value == found.high == 1 and 0.8 < found.low < 0.92
+
+
+def test_winning_covers(rng):
+    """P of one standard normal setting with noise above another that is 0.5 lower, on average over common seeds."""
+    truth = stats.norm.cdf(0.5 / np.sqrt(2 + 2 * 0.3**2))
+    found = [win_interval(draw(rng) + 0.5, draw(rng)) for _ in range(200)]
+    assert coverage(found, truth) >= 0.93
+
+
+class TestBestOfBudget:
+    def test_is_the_mean_over_all_draws(self, rng):
+        """Every draw of three of seven settings, the best by validation, its test score."""
+        val, test = rng.normal(size=(2, 7, 2))
+        draws = [max(draw, key=lambda h: val[h].mean()) for draw in combinations(range(7), 3)]
+        assert best_of_budget(val, test, 3) == pytest.approx(np.mean([test[h].mean() for h in draws]))
+        assert best_of_budget(val, test, 1) == pytest.approx(test.mean())
+        assert np.isnan(best_of_budget(val, test, 8))
+
+    def test_covers_over_points_and_seeds(self, rng):
+        """Without noise the best of four standard normal settings scores 1.0294 on average."""
+        found = []
+        for _ in range(150):
+            truth = rng.normal(size=(64, 1)) + np.zeros(6)
+            found.append(budget_interval(truth, truth, 4, rng))
+        assert coverage(found, 1.0294) >= 0.91
+
+
+def spread_of_share(scores, limit, rows):
+    share = (scores.mean(-1) >= limit).mean()
+    return Spread(wilson(share * len(scores), len(scores)), (scores[:, rows].mean(-1) >= limit).mean(0))
+
+
+def test_contrasts_of_shares_and_quantiles_cover_over_points_and_seeds(rng):
+    """Two losses, the second lower by 0.3 everywhere; seeds move both alike."""
+    shares, quantiles = [], []
+    for _ in range(200):
+        one, other, rows = draw(rng), draw(rng) - 0.3, resamples(6, rng)
+        shares.append(contrast(*(spread_of_share(scores, 0.0, rows) for scores in (one, other)), 6))
+        quantiles.append(contrast(*(quantile_spread(scores, 0.1, rows) for scores in (one, other)), 6))
+    truth = stats.norm.sf(0, scale=SPREAD) - stats.norm.sf(0.3, scale=SPREAD)
+    assert coverage(shares, truth) >= 0.93 and coverage(quantiles, 0.3) >= 0.93
+    assert np.mean([i.low > 0 for i in quantiles]) < 0.9, "they say more than nothing and less than everything"
+
+
+def test_the_one_setting_of_a_plain_loss_is_not_drawn(rng):
+    """Against it only the points of the other count: the interval is that loss's own."""
+    scores, plain, rows = np.repeat(rng.normal(size=(64, 1)), 6, axis=1), np.zeros((1, 6)), resamples(6, rng)
+    found = contrast(quantile_spread(scores, 0.5, rows), quantile_spread(plain, 0.5, rows), 6)
+    assert found[:3] == pytest.approx(quantile_interval(scores, 0.5, rng)[:3], abs=1e-9)
+
+
+def test_the_interval_of_one_setting_is_over_seeds_alone(rng):
+    """Its share, quantile and tail are the setting's own mean; seeds alone move it."""
+    scores = rng.normal(size=(1, 6))
+    half = stats.t.ppf(0.975, 5) * scores.std(ddof=1) / np.sqrt(6)
+    for found in (quantile_interval(scores, 0.1, rng), tail_interval(scores, 0.1, rng)):
+        assert found.value == pytest.approx(scores.mean())
+        assert found.high - found.value == pytest.approx(half, rel=0.25)  # by 200 resamples
+    always = share_interval(lambda rows: np.ones(len(rows)), 1, 6, rng)
+    assert always[:3] == (1, 1, 1)
+
+
+def test_a_loss_contrasted_with_itself_differs_by_nothing(rng):
+    spread = spread_of_share(draw(rng), 0.0, resamples(6, rng))
+    found = contrast(spread, spread, 6)
+    assert found.value == 0 and found.low < 0 < found.high

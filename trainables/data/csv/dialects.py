@@ -1,0 +1,242 @@
+"""A table of text in the dialects in which people publish theirs: read rightly, or refused with file and line."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evenkeel.trainables.errors import TrainableError, nearest
+
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
+"""In the order in which they are tried; `space` is any run of blanks."""
+
+NO_TEXT = {
+    b"PK\x03\x04": "a zip or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"\x1f\x8b": "compressed by gzip",
+    b"PAR1": "a parquet file",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"(\xb5/\xfd": "compressed by zstd",
+    b"SQLite format 3": "an SQLite database",
+    b"%PDF": "a PDF",
+}
+NO_TABLE = {
+    r"<(!doctype|html|\?xml)": "a page of HTML or XML",
+    r"version https://git-lfs": "a pointer of Git LFS to a file that was not fetched",
+    r"(\[\s*)?\{\s*\"[^\"]*\"\s*:": "JSON",
+}
+"""How a text begins that is no table."""
+MARKS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+BLANKS = {"", "nan", "na", "n/a", "<na>", "nat", "null", "none"}
+NUM_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a user may say of a table: its delimiter, its encoding, its column names if it has no header line."""
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells without blanks around them, row by row, each row as long as `columns`; `lines` says where a row began."""
+
+    path: Path
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    delimiter: str
+    num_headers: int = 0
+    encoding: str | None = None
+    """The one that was named, if as UTF-8 the file would read differently."""
+
+    def column(self, name: str, key: str, remark: str = "") -> list[str]:
+        """The cells of one column. Raises TrainableError, blaming `key`, when it is not there or there twice."""
+        found = [i for i, column in enumerate(self.columns) if column == name]
+        if not found:
+            hint = nearest(name, filter(None, self.columns))
+            if len(self.columns) == 1 and not remark:
+                hint += f"; the whole line is one column: give data.delimiter ({', '.join(DELIMITERS)})"
+            raise TrainableError(f"data.{key}: {self.path} has no column {name!r}{remark}; {hint}")
+        if len(found) > 1:
+            places = " and ".join(str(i + 1) for i in found)
+            raise TrainableError(
+                f"data.{key}: {self.path} has {len(found)} columns {name!r} (columns {places}); give each its own name"
+            )
+        return [row[found[0]] for row in self.rows]
+
+
+def is_blank(cell: str) -> bool:
+    """Whether a cell says nothing, as spreadsheets and pandas write it."""
+    return cell.lower() in BLANKS
+
+
+def counted(number: int, what: str, many: str | None = None) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {what if number == 1 else many or f'{what}s'}"
+
+
+def shown(items: Iterable[object], most: int = NUM_SHOWN) -> str:
+    """The first few, and how many more there are."""
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) -> Table:
+    """Read a table; its delimiter, if not given, is the one that makes the header hold the `wanted` names.
+
+    Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
+    """
+    content = content_of(path, key)
+    text = _text_of(content, path, key, dialect.encoding)
+    if what := next((what for begins, what in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
+        raise TrainableError(f"data.{key}: {path} is {what}, not a table; give a table as CSV (UTF-8)")
+    named, text, skipped = _separator_line(text)
+    given = DELIMITERS.get(dialect.delimiter or "", dialect.delimiter) or named
+    delimiter = given or _found_delimiter(path, key, text, dialect.columns, set(wanted))
+    records = list(_records(path, key, text, delimiter, skipped))
+    if not records:
+        raise TrainableError(f"data.{key}: {path} is empty; give a table with a header line and a row an image")
+    header = list(dialect.columns or _trimmed(records.pop(0)[1], 0))
+    doubtful = dialect.encoding if dialect.encoding and _reads_otherwise(content, dialect.encoding) else None
+    return replace(_checked(path, key, header, records, delimiter), encoding=doubtful)
+
+
+def _reads_otherwise(content: bytes, encoding: str) -> bool:
+    """Whether the file is UTF-8 as well, and says something else then."""
+    try:
+        return content.decode("utf-8-sig") != content.decode(encoding)
+    except UnicodeError:
+        return False
+
+
+def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, list[str]]], delimiter: str) -> Table:
+    rows, lines, wrong = [], [], []
+    num_headers = 0
+    for line, fields in records:
+        cells = _trimmed(fields, len(header))
+        if cells == header:
+            num_headers += 1
+        elif len(cells) != len(header):
+            wrong.append((line, len(cells)))
+        else:
+            rows.append(cells)
+            lines.append(line)
+    if wrong:
+        line, num = wrong[0]
+        others = f" (so are lines {shown(at for at, _ in wrong[1:])})" if len(wrong) > 1 else ""
+        way = f"quote fields that hold {delimiter!r}, or name another delimiter with data.delimiter"
+        if not rows:
+            way = f"the header line must be the first, which reads {shown(map(repr, header))}; or {way}"
+        raise TrainableError(
+            f"data.{key}: {path}, line {line} has {counted(num, 'field')}, {len(header)} expected{others}; {way}"
+        )
+    if not rows:
+        raise TrainableError(f"data.{key}: {path} has a header line and no rows; give a row an image")
+    return Table(path, header, rows, lines, delimiter, num_headers)
+
+
+def _trimmed(fields: list[str], least: int) -> list[str]:
+    """Cells without blanks around them and without empty ones at the end beyond `least`."""
+    cells = [field.strip() for field in fields]
+    while len(cells) > least and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def content_of(path: Path, key: str) -> bytes:
+    """The bytes of a file. Raises TrainableError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TrainableError(f"data.{key}: {path} cannot be read ({error.strerror}); give a file of text") from error
+
+
+def read_text(path: Path, key: str, encoding: str | None) -> str:
+    """The text of a file, in `encoding` or what its first bytes say. Raises TrainableError."""
+    return _text_of(content_of(path, key), path, key, encoding)
+
+
+def _text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
+    for magic, what in NO_TEXT.items():
+        if content.startswith(magic):
+            raise TrainableError(f"data.{key}: {path} is {what}, not a text; save it as CSV (UTF-8)")
+    chosen = encoding or next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(chosen)
+    except UnicodeError as error:
+        at = getattr(error, "start", 0)
+        line = content.count(b"\n", 0, at) + 1
+        raise TrainableError(
+            f"data.{key}: {path} is not {chosen.upper()}: byte 0x{content[at]:02x} in line {line}; save it as UTF-8, "
+            "or name its encoding, for example data.encoding: cp1252"
+        ) from error
+    if codecs.lookup(chosen).name.startswith(("utf-16", "utf-32")) and b"\0" not in content:
+        raise TrainableError(f"data.encoding: {path} is not {chosen.upper()}, it holds no NUL; leave data.encoding out")
+    if "\0" in text:
+        raise TrainableError(f"data.{key}: {path} holds NULs; save it as UTF-8, or give data.encoding: utf-16")
+    return text.removeprefix("\ufeff")
+
+
+def _separator_line(text: str) -> tuple[str | None, str, int]:
+    """The delimiter of a first line `sep=;`, as spreadsheets write it, the text after it, and the lines left out."""
+    found = re.match(r'"?sep=(.)"?[ \t]*\r?\n', text)
+    return (found[1], text[found.end() :], 1) if found else (None, text, 0)
+
+
+def _found_delimiter(path: Path, key: str, text: str, columns: tuple[str, ...] | None, wanted: set[str]) -> str:
+    best, most = ",", 0
+    for delimiter in DELIMITERS.values():
+        first = _first_record(path, key, text, delimiter)
+        if columns:
+            fits = int(len(_trimmed(first, 0)) == len(columns))
+        else:
+            fits = len(wanted & {field.strip() for field in first})
+        if fits > most:
+            best, most = delimiter, fits
+    if most == 0:
+        widths = {d: len(_first_record(path, key, text, d)) for d in DELIMITERS.values() if d != " "}
+        best = max(widths, key=lambda delimiter: widths[delimiter])
+    return best
+
+
+def _first_record(path: Path, key: str, text: str, delimiter: str) -> list[str]:
+    lines = (line for line in io.StringIO(text, newline="") if line.strip())
+    head = next(lines, "")
+    try:
+        return next((fields for _, fields in _records(path, key, head, delimiter, 0)), [])
+    except TrainableError:
+        return []
+
+
+def _records(path: Path, key: str, text: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of every line that is not blank."""
+    if delimiter == " ":
+        text = "\n".join(re.sub(r"[ \t]+", "\t", line.strip()) for line in io.StringIO(text, newline=None))
+        delimiter = "\t"
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    line = 0
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                yield line + 1 + skipped, fields
+            line = reader.line_num
+    except csv.Error as error:
+        raise TrainableError(
+            f"data.{key}: {path}, line {line + 1 + skipped}: {error}; close or double the quotes of this field"
+        ) from error

@@ -1,0 +1,75 @@
+"""Settings of data sets whose images are files: how they are kept once decoded, and what a bad one does."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from evenkeel.trainables.data.csv.dialects import counted, shown
+from evenkeel.trainables.data.decoding import Form, Stored, decoded
+from evenkeel.trainables.data.image_lookup import ImageFile
+from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.settings import DataSettings
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import SWITCH
+
+NUM_LISTED = 20
+"""How many bad images an error names."""
+
+
+@dataclass(frozen=True)
+class Had:
+    """The rows whose images can be had, these images, and why others are left out."""
+
+    rows: np.ndarray
+    images: ImageArray
+    skipped: tuple[str, ...]
+
+
+class Pictures(DataSettings):
+    """Images are files."""
+
+    place_key: ClassVar[str] = "images"
+    """Which key says where they are."""
+
+    on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = Field(
+        "fail", description="what a missing or broken image does"
+    )
+    stored: Annotated[Stored, SWITCH] = Field(
+        "pixels",
+        description="how decoded images lie in the cache; jpeg takes a fifth to an eighth of the room, is decoded for "
+        "each batch, and changes pixels a little",
+    )
+
+    def had(self, ids: Sequence[str], files: Sequence[ImageFile | str], form: Form, cache: Path, root: Path) -> Had:
+        """Decode what is not in the cache yet; for a text in place of a file there is no image, and it says why.
+
+        Raises TrainableError that lists every image that cannot be had, where none may be skipped.
+        """
+        at = [row for row, file in enumerate(files) if isinstance(file, ImageFile)]
+        found = decoded([file for file in files if isinstance(file, ImageFile)], form, cache)
+        bad = {row: file for row, file in enumerate(files) if isinstance(file, str)}
+        bad |= {at[i]: f"{files[at[i]]} {why}" for i, why in found.bad.items()}
+        if refusal := self.refusal(ids, bad):
+            raise TrainableError(refusal)
+        good = np.array([row for row in range(len(files)) if row not in bad], dtype=np.int64)
+        # Readers elsewhere, to whom the root of this machine says nothing, see these texts too.
+        skipped = tuple(text.replace(f"{root}{os.sep}", "") for text in _named(ids, bad))
+        return Had(good, found.good(), skipped)
+
+    def refusal(self, ids: Sequence[str], bad: dict[int, str]) -> str | None:
+        """Why bad rows stop the study, if they do."""
+        if not bad or (self.on_bad_image == "skip" and len(bad) < len(ids)):
+            return None
+        return (
+            f"data.{self.place_key}: {counted(len(bad), 'image')} of {len(ids):,} cannot be had: "
+            f"{shown(_named(ids, bad), NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
+        )
+
+
+def _named(ids: Sequence[str], bad: dict[int, str]) -> list[str]:
+    return [f"image {ids[row]!r}: {why}" for row, why in sorted(bad.items())]

@@ -1,0 +1,187 @@
+"""Where images lie: folders and zips, searched for the spellings in which tables refer to files."""
+
+import os
+import re
+import unicodedata
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote
+
+from evenkeel.trainables.errors import TrainableError
+
+SUFFIXES = (
+    "", ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jfif", ".jpe", ".jp2", ".ppm", ".pgm",
+    ".dcm",
+)  # fmt: skip
+"""What may be added to an id, in this order, in any case."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image file of a place; two rows with the same one speak of the same image."""
+
+    place: "Place"
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.place.path}:{self.name}" if self.place.archive else str(self.place.path / self.name)
+
+    def exists(self) -> bool:
+        """False for a link whose file is gone."""
+        return self.place.archive is not None or (self.place.path / self.name).is_file()
+
+    def read(self) -> bytes:
+        """The bytes. Raises OSError, and BadZipFile, RuntimeError, NotImplementedError for a zip's own troubles."""
+        return self.place.archive.read(self.name) if self.place.archive else (self.place.path / self.name).read_bytes()
+
+
+class Place:
+    """A folder or zip with all of its image files, sub-folders included; hidden files are none.
+
+    `closed` are folders inside that this user may not list.
+    """
+
+    def __init__(
+        self, path: Path, names: Iterable[str], archive: zipfile.ZipFile | None = None, closed: Sequence[str] = ()
+    ) -> None:
+        self.path = path
+        self.archive = archive
+        self.closed = closed
+        self.names = [name for name in names if not _hidden(name)]
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._by_number: dict[int, list[str]] = defaultdict(list)
+        for name in self.names:
+            base = _folded(name).rsplit("/", 1)[-1]
+            stem = _stem(base)
+            for key in {base, stem}:
+                self._by_name[key].append(name)
+            if stem.isascii() and stem.isdigit():
+                self._by_number[int(stem)].append(name)
+
+    def find(self, wanted: str) -> list[str]:
+        """The files that an id may mean; several when it cannot be told."""
+        for spelling in dict.fromkeys((wanted, unquote(wanted))):
+            if found := self._named(spelling):
+                return found
+        return []
+
+    def find_loosely(self, wanted: str) -> list[str]:
+        """The files of the number that an id is: 7 or 7.0 for 007.png."""
+        number = re.fullmatch(r"(\d+)(?:\.0)?", _stem(wanted.rsplit("/", 1)[-1]))
+        return self._nearest(wanted, self._by_number.get(int(number[1]), [])) if number else []
+
+    def _named(self, wanted: str) -> list[str]:
+        folded = _folded(wanted)
+        base = folded.rsplit("/", 1)[-1]
+        exact = self._nearest(wanted, [n for n in self._by_name.get(base, []) if _fits(n, base)])
+        return exact or self._nearest(wanted, self._by_name.get(_stem(base), []))
+
+    def _nearest(self, wanted: str, names: list[str]) -> list[str]:
+        """Of the names, those that share most folders with the id; then the spelling as written, then by suffix."""
+        if len(names) < 2:
+            return names
+        shared = {name: _shared(wanted, name) for name in names}
+        most = max(shared.values())
+        best = [name for name in names if shared[name] == most]
+        if "/" not in wanted:
+            best = [name for name in best if "/" not in name] or best
+        cased = [name for name in best if _stem_of(name) == _stem_of(wanted)] or best
+        if len({name.rpartition("/")[0] for name in cased}) > 1 or len({_stem_of(name) for name in cased}) > 1:
+            return cased
+        return [min(cased, key=lambda name: (_rank(wanted, name), name))]
+
+
+def place_of(path: Path, key: str) -> Place:
+    """The folder or zip at `path`. Raises TrainableError when it is neither."""
+    if path.is_dir():
+        errors: list[OSError] = []
+        walk = os.walk(path, followlinks=True, onerror=errors.append)
+        found = sorted(Path(folder, file).relative_to(path).as_posix() for folder, _, files in walk for file in files)
+        return Place(path, found, closed=[str(error.filename) for error in errors])
+    status = path.stat()
+    return _zip_place(path, key, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=16)
+def _zip_place(path: Path, key: str, *_: int) -> Place:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise TrainableError(
+            f"data.{key}: {path} is not a zip file ({error}); give a folder or a zip, unpack other archives"
+        ) from error
+    return Place(path, [info.filename for info in archive.infolist() if not info.is_dir()], archive)
+
+
+def unreadable(error: OSError) -> TrainableError:
+    """What to do about a file that is there and cannot be read."""
+    return TrainableError(
+        f"data.images: {error.filename} cannot be read ({error.strerror}); make it readable, or remove its row"
+    )
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's suffix is that of an image."""
+    return f".{name.rpartition('.')[2].lower()}" in SUFFIXES
+
+
+def id_key(name: str) -> str:
+    """An id as lists of ids are compared: the file's own name, without suffix, in one case."""
+    return _stem(_folded(name).rsplit("/", 1)[-1])
+
+
+def folder_of(name: str) -> str:
+    """The folders of an id, as they are compared."""
+    return _folded(name).rpartition("/")[0]
+
+
+def meant(wanted: str, names: Iterable[str]) -> list[str]:
+    """Of names with the key of `wanted`, those that it may mean: they share most folders with it."""
+    shared = {name: _shared(wanted, name) for name in names}
+    return [name for name, num in shared.items() if num == max(shared.values())]
+
+
+def _hidden(name: str) -> bool:
+    parts = name.split("/")
+    return parts[-1].startswith(".") or parts[0] == "__MACOSX" or parts[-1].lower() in ("thumbs.db", "desktop.ini")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
+
+
+def _stem(base: str) -> str:
+    stem, dot, suffix = base.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in SUFFIXES else base
+
+
+def _stem_of(name: str) -> str:
+    return _stem(name.replace("\\", "/").rsplit("/", 1)[-1])
+
+
+def _fits(name: str, base: str) -> bool:
+    """Whether a file's own name is the id's, or the id's with a suffix."""
+    own = _folded(name).rsplit("/", 1)[-1]
+    return own == base or (own.startswith(base) and own[len(base) :] in SUFFIXES)
+
+
+def _rank(wanted: str, name: str) -> int:
+    """0 for the very name, then the order of suffixes."""
+    base, own = _folded(wanted).rsplit("/", 1)[-1], _folded(name).rsplit("/", 1)[-1]
+    suffix = own[len(base) :] if own.startswith(base) else f".{own.rpartition('.')[2]}"
+    return SUFFIXES.index(suffix) if suffix in SUFFIXES else len(SUFFIXES)
+
+
+def _shared(wanted: str, name: str) -> int:
+    """How many folders, counted from the file upwards, the id and the name have in common."""
+    ours, theirs = _folded(wanted).split("/")[-2::-1], _folded(name).split("/")[-2::-1]
+    num = 0
+    for one, other in zip(ours, theirs, strict=False):
+        if one != other:
+            break
+        num += 1
+    return num
