@@ -1,7 +1,6 @@
 """How steady is a loss when its hyperparameters move? What people import; nothing heavy until it is asked for."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,31 +8,38 @@ if TYPE_CHECKING:
     from evenkeel.search_spaces import Float as Float
     from evenkeel.search_spaces import Int as Int
     from evenkeel.search_spaces import Space as Space
+    from evenkeel.study.recorded_study import RecordedStudy as RecordedStudy
     from evenkeel.study.recorded_study import open as open
     from evenkeel.trainables import Trial as Trial
     from evenkeel.trainables.base import Result as Result
 
-HOMES = {
+MODULES = {
     "Choice": "search_spaces",
     "Float": "search_spaces",
     "Int": "search_spaces",
-    "Space": "search_spaces",
+    "RecordedStudy": "study.recorded_study",
     "Result": "trainables.base",
+    "Space": "search_spaces",
     "Trial": "trainables",
     "open": "study.recorded_study",
 }
-"""Name -> the module that has it."""
+"""Public name -> the module that defines it, imported when the name is first used."""
 
-__all__ = ["Choice", "Float", "Int", "Result", "Space", "Trial", "open"]
+__all__ = ["Choice", "Float", "Int", "RecordedStudy", "Result", "Space", "Trial", "open"]
 
 
 def __getattr__(name: str) -> Any:
+    """A public name, or `__version__` of the installed package. Raises AttributeError, naming what there is."""
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("evenkeel")
-    if name not in HOMES:
+    if name not in MODULES:
         raise AttributeError(f"evenkeel has no {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"evenkeel.{HOMES[name]}"), name)
+    value = getattr(import_module(f"evenkeel.{MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__, "__version__"])
+    return sorted([*__all__, "__version__"])

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
-from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.errors import TrainableError, nearest
 
 NUMBERS = (int, float, int | None, float | None)
 """Where pydantic would take true for 1."""
@@ -44,6 +45,10 @@ SWITCH = "switch"
 """Marks a field that came after the first version: part of an identity only when it is not at its default."""
 
 
+FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
+"""What the packages were called before all of them were installed inside `evenkeel`."""
+
+
 class Written(str):
     """Text of a study file that knows the folder against which a path in it is meant."""
 
@@ -56,10 +61,37 @@ class Written(str):
 
 
 def own_module(name: str) -> ModuleType:
-    """A user's module by its dotted name. Raises ImportError for one that is not there or is no name of a module."""
+    """A user's module by its dotted name.
+
+    Raises ImportError for one that is not there or is no name of a module, TrainableError for one that imports ours by
+    the names of 0.2.0.
+    """
     if not all(part.isidentifier() for part in name.split(".")):
         raise ImportError(f"{name!r} is no name of a module")
-    return importlib.import_module(name)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.partition(".")[0] not in FORMER_NAMES or missing == name:
+            raise
+        raise TrainableError(_former_import(name, missing)) from error
+    if copy := next(filter(_is_second_copy, FORMER_NAMES), None):
+        raise TrainableError(_former_import(name, copy))
+    return module
+
+
+def _former_import(module: str, former: str) -> str:
+    return (
+        f"module {module!r} imports {former!r}, which was a name of evenkeel up to 0.2.0; since 0.3.0 it is: "
+        f"from evenkeel.{former} import ..."
+    )
+
+
+def _is_second_copy(former: str) -> bool:
+    """Whether one of our folders was imported without `evenkeel`, as is possible at the top of a checkout: its classes
+    would not be those that this process uses."""
+    file = getattr(sys.modules.get(former), "__file__", None)
+    return file is not None and Path(file).resolve().parent == (Path(__file__).parent.parent / former).resolve()
 
 
 def at_home(text: str) -> Path:

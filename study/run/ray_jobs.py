@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+import evenkeel
 from evenkeel.study.errors import EXIT_INTERRUPTED, ClusterError, UserError
 from evenkeel.study.file.study import StudyConfig
 
@@ -34,6 +35,8 @@ GRACE_S = 300
 TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 TOKEN = Path("~/.ray/auth_token").expanduser()
 BUILT_IN = set(sys.builtin_module_names)
+OWN_SOURCE = {path.resolve() for package in evenkeel.__path__ for path in (Path(package), *Path(package).iterdir())}
+"""evenkeel and the folders that it links to: a study file may lie at the top of a checkout."""
 NO_CODE = shutil.ignore_patterns("__pycache__")
 
 
@@ -130,9 +133,12 @@ def _first_line(error: Exception) -> str:
 
 def _copy_code(beside: Path | None, to: Path) -> None:
     """A user's own modules: the Python files and packages in the study file's folder. What bears the name of something
-    that is installed stays: Ray puts a job's folder in front, and nothing may be shadowed."""
+    that is installed stays, and so does evenkeel's own source: Ray puts a job's folder in front, where it would shadow
+    what is installed there."""
     for path in sorted(beside.iterdir()) if beside else ():
         if PathFinder.find_spec(path.stem, [p for p in sys.path if p != str(beside)]) or path.stem in BUILT_IN:
+            continue
+        if path.resolve() in OWN_SOURCE:
             continue
         if path.suffix == ".py":
             shutil.copy(path, to)
