@@ -34,7 +34,7 @@ from evenkeel.reports.sections.contrasts import Contrasts
 from evenkeel.reports.sections.tolerance import Tolerances
 from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval
-from evenkeel.reports.statistics.random_settings import resampled
+from evenkeel.reports.statistics.random_settings import scores_of_resamples
 from evenkeel.reports.table.designs import cloud_of, default_score, losses_of, sweep_of, swept, with_metric
 from evenkeel.reports.table.trial_table import IMAGES, TrialRow, facts_of, trial_table, with_facts
 from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
@@ -239,8 +239,8 @@ def _former_tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[st
     def interval(scores_HS: np.ndarray) -> Interval:
         def share(rows: np.ndarray, axis: int = -1) -> np.ndarray:
             drawn = np.moveaxis(np.atleast_2d(rows), axis, -1)
-            best = cross_fitted_best(resampled(test, drawn), resampled(val, drawn))
-            shares = (resampled(scores_HS, drawn).mean(-1) >= best[:, None] - margin).mean(-1)
+            best = cross_fitted_best(scores_of_resamples(test, drawn), scores_of_resamples(val, drawn))
+            shares = (scores_of_resamples(scores_HS, drawn).mean(-1) >= best[:, None] - margin).mean(-1)
             return shares if rows.ndim > 1 else shares[0]
 
         seeds = np.arange(scores_HS.shape[1])

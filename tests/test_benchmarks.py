@@ -41,8 +41,8 @@ def test_a_short_form_of_the_coverage_runs_for_real(tmp_path, capsys):
     assert coverage.coverage(ours, [key], coverage.truths(ours)) == np.mean(held)
     assert len(set(values)) == 2, "each data set is another"
     assert all(f"ratio coverage/{name} " in printed for name in coverage.QUANTITIES)
-    assert all(i.of_images > 0 for k, i in ours[0].intervals.items() if k.quantity == coverage.CURVE)
-    assert not any(i.of_images > 0 for k, i in former[0].intervals.items() if k.quantity == coverage.CURVE)
+    assert all(i.image_half_width > 0 for k, i in ours[0].intervals.items() if k.quantity == coverage.CURVE)
+    assert not any(i.image_half_width > 0 for k, i in former[0].intervals.items() if k.quantity == coverage.CURVE)
 
 
 def test_the_truth_of_a_worst_drop_is_the_lowest_true_mean_and_verdicts_are_held_against_it():
@@ -54,7 +54,7 @@ def test_the_truth_of_a_worst_drop_is_the_lowest_true_mean_and_verdicts_are_held
         curve = {key: Interval(value, value - 0.01, value + 0.01, 6) for key, value in zip(levels, values, strict=True)}
         return coverage.Found({**curve, drop: Interval(min(values), -0.05, -0.02, 6)}, {drop: status})
 
-    studies = [study((-0.03, 0.03), "sensitive"), study((0.03, -0.03), "near the margin")]
+    studies = [study((-0.03, 0.03), "sensitive"), study((0.03, -0.03), "real drop, size open")]
     truth = coverage.truths(studies)
     assert truth == pytest.approx({levels[0]: 0, levels[1]: 0, drop: 0})
     assert coverage.contradicted(studies, truth, 0.01) == (1.0, 1) and coverage.coverage(studies, levels, truth) == 0

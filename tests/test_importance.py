@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evenkeel.reports.facts import ParameterFacts
-from evenkeel.reports.statistics.importance import LEAST_Q2, functions, variance_shares
+from evenkeel.reports.statistics.importance import LEAST_Q2, orthonormal_functions, variance_shares
 
 
 def number(low=0.0, high=1.0, log=False):
@@ -18,7 +18,7 @@ def sobol(num, dimensions):
 
 
 def shares(parameters, points, values):
-    return variance_shares([functions(points[:, d], p) for d, p in enumerate(parameters)], values)
+    return variance_shares([orthonormal_functions(points[:, d], p) for d, p in enumerate(parameters)], values)
 
 
 def test_functions_are_orthonormal_over_the_box():
@@ -31,7 +31,7 @@ def test_functions_are_orthonormal_over_the_box():
         (log, np.exp(np.log(1e-2) + x * np.log(1e4))),
         (choice, np.tile(["a", "b", "c"], 10)),
     ):
-        found = functions(values, parameter)
+        found = orthonormal_functions(values, parameter)
         assert found.T @ found / len(found) == pytest.approx(np.eye(found.shape[1]), abs=1e-3)
         assert found.mean(0) == pytest.approx(0, abs=1e-3)
 
@@ -78,7 +78,7 @@ def test_the_leave_one_out_error_is_that_of_leaving_out(rng):
     linear = 1 - np.sum(np.square(errors)) / np.sum(np.square(spread))
     assert shares([number()], points, values).q2 >= linear - 1e-9
     assert shares([number()], points[:4], values[:4]).q2 == pytest.approx(
-        variance_shares([functions(points[:4, 0], number())[:, :1]], values[:4]).q2
+        variance_shares([orthonormal_functions(points[:4, 0], number())[:, :1]], values[:4]).q2
     )
 
 

@@ -7,19 +7,19 @@ import pytest
 from scipy import stats
 
 from evenkeel.reports.statistics.multiple_testing import (
-    flipped_t,
-    flips,
     least_p,
     romano_wolf,
-    seeds_to_tell,
+    seeds_to_reject,
     sign_flip_p,
+    sign_patterns,
+    t_of_sign_patterns,
 )
 
 
 def test_t_is_scipys_under_every_flip(rng):
     differences = rng.normal(0.3, 1, (3, 6))
-    signs = flips(6, rng)
-    found = flipped_t(differences, signs)
+    signs = sign_patterns(6, rng)
+    found = t_of_sign_patterns(differences, signs)
     for f in (0, 1, 17, 63):
         assert found[f] == pytest.approx(abs(stats.ttest_1samp(differences * signs[f], 0, axis=1).statistic))
 
@@ -28,7 +28,7 @@ def test_missing_seeds_are_left_out(rng):
     values = rng.normal(0.5, 1, (1, 8))
     values[0, 2] = np.nan
     expected = abs(stats.ttest_1samp(values[0, np.isfinite(values[0])], 0).statistic)
-    assert flipped_t(values, flips(8, rng))[0, 0] == pytest.approx(expected)
+    assert t_of_sign_patterns(values, sign_patterns(8, rng))[0, 0] == pytest.approx(expected)
     assert np.isnan(sign_flip_p(np.full((1, 6), np.nan), rng)).all()
 
 
@@ -77,8 +77,8 @@ def test_six_seeds_are_the_fewest_that_can_reject(n, possible, rng):
 
 def test_seeds_to_tell_have_the_power_they_promise(rng):
     values = np.array([0.5, 1.5, 0.2, 1.8, 1.0, 1.0])
-    n = seeds_to_tell(values, 1)
+    n = seeds_to_reject(values, 1)
     simulated = rng.normal(values.mean(), values.std(ddof=1), (2000, n))
     assert n >= 6 and np.mean(stats.ttest_1samp(simulated, 0, axis=1).pvalue <= 0.05) >= 0.78
-    assert seeds_to_tell(values, 20) > n
-    assert seeds_to_tell(np.array([1.0, -1.0, 1.0, -1.0]), 1) is None
+    assert seeds_to_reject(values, 20) > n
+    assert seeds_to_reject(np.array([1.0, -1.0, 1.0, -1.0]), 1) is None

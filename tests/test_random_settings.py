@@ -8,18 +8,18 @@ from scipy import stats
 
 from evenkeel.reports.statistics.intervals import nan_mean, wilson
 from evenkeel.reports.statistics.random_settings import (
-    Spread,
+    ResampledValue,
     best_of_budget,
     budget_interval,
-    contrast,
-    few_points,
     quantile_interval,
-    quantile_spread,
+    resampled_difference,
+    resampled_quantile,
     resamples,
     share_interval,
     tail_interval,
     win_interval,
 )
+from evenkeel.reports.text.wording import few_settings_warning
 
 
 def draw(rng, num_points=64, num_seeds=6, noise=0.3):
@@ -42,7 +42,7 @@ def test_shares_cover_over_points_and_seeds(limit, rng):
     for _ in range(300):
         scores = draw(rng)
         share = lambda rows, s=scores: (s[:, rows].mean(-1) >= limit).mean(0)  # noqa: E731
-        found.append(share_interval(share, 64, 6, rng))
+        found.append(share_interval(share, 64, np.arange(6), rng))
     assert coverage(found, stats.norm.sf(limit, scale=SPREAD)) >= 0.93
     assert all(0 <= i.low <= i.high <= 1 for i in found)
 
@@ -62,7 +62,7 @@ def test_the_tail_covers(rng):
 
 def test_a_low_quantile_of_few_points_has_no_low_end(rng):
     assert quantile_interval(draw(rng, num_points=16), 0.1, rng).low == -np.inf
-    assert "give sobol.m at least 6" in few_points([64, 16]) and few_points([64, 128]) == ""
+    assert "give sobol.m at least 6" in few_settings_warning([64, 16]) and few_settings_warning([64, 128]) == ""
 
 
 def test_points_that_were_never_scored_do_not_count(rng):
@@ -111,7 +111,7 @@ class TestBestOfBudget:
 
 def spread_of_share(scores, limit, rows):
     share = (scores.mean(-1) >= limit).mean()
-    return Spread(wilson(share * len(scores), len(scores)), (scores[:, rows].mean(-1) >= limit).mean(0))
+    return ResampledValue(wilson(share * len(scores), len(scores)), (scores[:, rows].mean(-1) >= limit).mean(0))
 
 
 def test_contrasts_of_shares_and_quantiles_cover_over_points_and_seeds(rng):
@@ -119,8 +119,8 @@ def test_contrasts_of_shares_and_quantiles_cover_over_points_and_seeds(rng):
     shares, quantiles = [], []
     for _ in range(200):
         one, other, rows = draw(rng), draw(rng) - 0.3, resamples(6, rng)
-        shares.append(contrast(*(spread_of_share(scores, 0.0, rows) for scores in (one, other)), 6))
-        quantiles.append(contrast(*(quantile_spread(scores, 0.1, rows) for scores in (one, other)), 6))
+        shares.append(resampled_difference(*(spread_of_share(scores, 0.0, rows) for scores in (one, other)), 6))
+        quantiles.append(resampled_difference(*(resampled_quantile(scores, 0.1, rows) for scores in (one, other)), 6))
     truth = stats.norm.sf(0, scale=SPREAD) - stats.norm.sf(0.3, scale=SPREAD)
     assert coverage(shares, truth) >= 0.93 and coverage(quantiles, 0.3) >= 0.93
     assert np.mean([i.low > 0 for i in quantiles]) < 0.9, "they say more than nothing and less than everything"
@@ -129,7 +129,7 @@ def test_contrasts_of_shares_and_quantiles_cover_over_points_and_seeds(rng):
 def test_the_one_setting_of_a_plain_loss_is_not_drawn(rng):
     """Against it only the points of the other count: the interval is that loss's own."""
     scores, plain, rows = np.repeat(rng.normal(size=(64, 1)), 6, axis=1), np.zeros((1, 6)), resamples(6, rng)
-    found = contrast(quantile_spread(scores, 0.5, rows), quantile_spread(plain, 0.5, rows), 6)
+    found = resampled_difference(resampled_quantile(scores, 0.5, rows), resampled_quantile(plain, 0.5, rows), 6)
     assert found[:3] == pytest.approx(quantile_interval(scores, 0.5, rng)[:3], abs=1e-9)
 
 
@@ -140,11 +140,35 @@ def test_the_interval_of_one_setting_is_over_seeds_alone(rng):
     for found in (quantile_interval(scores, 0.1, rng), tail_interval(scores, 0.1, rng)):
         assert found.value == pytest.approx(scores.mean())
         assert found.high - found.value == pytest.approx(half, rel=0.25)  # by 200 resamples
-    always = share_interval(lambda rows: np.ones(len(rows)), 1, 6, rng)
+    always = share_interval(lambda rows: np.ones(len(rows)), 1, np.arange(6), rng)
     assert always[:3] == (1, 1, 1)
 
 
 def test_a_loss_contrasted_with_itself_differs_by_nothing(rng):
     spread = spread_of_share(draw(rng), 0.0, resamples(6, rng))
-    found = contrast(spread, spread, 6)
+    found = resampled_difference(spread, spread, 6)
     assert found.value == 0 and found.low < 0 < found.high
+
+
+@pytest.mark.parametrize("run", ["half of all", "all but the last seed", "one seed a setting"])
+def test_settings_without_every_seed_give_an_interval(run, rng):
+    """A study that is still running: what has no score is left out, a seed without any score is no seed."""
+    scores = draw(rng)
+    match run:
+        case "half of all":
+            scores[rng.random(scores.shape) < 0.5] = np.nan
+        case "all but the last seed":
+            scores[:, 5] = np.nan
+        case "one seed a setting":
+            scores[np.arange(64)[:, None] % 6 != np.arange(6)] = np.nan
+    rows = resamples(6, rng)
+    for found in (quantile_interval(scores, 0.1, rng), tail_interval(scores, 0.1, rng)):
+        assert found.low < found.value < found.high and found.n == np.isfinite(scores).any(0).sum()
+    assert np.isfinite(resampled_quantile(scores, 0.1, rows).drawn_R).mean() > 0.9
+    assert np.isfinite(budget_interval(scores, scores, 4, rng)[:3]).all()
+
+
+def test_no_score_at_all_gives_no_interval(rng):
+    nothing = np.full((8, 6), np.nan)
+    assert quantile_interval(nothing, 0.1, rng).n == tail_interval(nothing, 0.1, rng).n == 0
+    assert np.isnan(share_interval(lambda rows: np.ones(len(rows)), 8, np.arange(0), rng).value)

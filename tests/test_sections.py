@@ -27,7 +27,7 @@ from evenkeel.reports.table.designs import best_of, cloud_of, sweep_of, swept, w
 from evenkeel.reports.table.trial_table import trial_table
 from evenkeel.reports.text.methods import METHODS
 from tests.synthetic import SPACES, row, study, table
-from tests.test_beside import trials as with_files
+from tests.test_record_files import trials as with_files
 
 
 def flat(label, setting):
@@ -160,7 +160,7 @@ class TestVerdicts:
         facts = study(data=replace(study().data, floor={"f1": 0.49}))
         info = Verdicts().compute(table(rng, flat, facts=facts), rng)
         assert {cell.judged.status for cell in info.cells.values()} == {"not judged"}
-        assert "lies at the floor (0.490)" in Verdicts().answer(info)
+        assert "is not surely better than a constant predictor, 0.490" in Verdicts().answer(info)
         assert "Without looking at the image 0.490 is reached" in Defaults().answer(
             Defaults().compute(table(rng, flat, facts=facts), rng)
         )
@@ -202,7 +202,7 @@ class TestImages:
         sweep = sweep_of(trials, "ral", "gamma_neg")
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
         expected = [error if level == 12 else 0 for level in sweep.levels]
-        assert sweep.images_LSG.shape == (5, 6, 5) and sweep.errors_L == pytest.approx(expected, abs=1e-12)
+        assert sweep.images_LSG.shape == (5, 6, 5) and sweep.image_errors_L == pytest.approx(expected, abs=1e-12)
         verdicts = Verdicts().compute(trials, rng)
         assert verdicts.cells["ral", "gamma_neg"].judged.status == "too noisy"
         answer = Verdicts().answer(verdicts)
@@ -215,8 +215,8 @@ class TestImages:
         info = Contrasts().compute(table(rng, flat, change=self.with_images), rng)
         gamma = next(c for c in info.contrasts if c.name == "gamma_neg")
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2)) / 4
-        assert gamma.difference.of_images == pytest.approx(1.959964 * error)
-        assert next(c for c in info.contrasts if c.name == "clip").difference.of_images == pytest.approx(0)
+        assert gamma.difference.image_half_width == pytest.approx(1.959964 * error)
+        assert next(c for c in info.contrasts if c.name == "clip").difference.image_half_width == pytest.approx(0)
 
     def test_the_page_says_what_its_intervals_hold(self, rng):
         both, seeds = render(table(rng, flat, change=self.with_images)), render(table(rng, flat))
@@ -405,9 +405,9 @@ class TestJoint:
 
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
         for winner in Tuned().compute(table(rng, flat, change=with_images), rng).winners:
-            assert winner.gain.of_images == pytest.approx(1.959964 * error)
-            assert winner.default.of_images == pytest.approx(1.959964 * 2 * error)
-        assert {w.gain.of_images for w in Tuned().compute(table(rng, flat), rng).winners} == {0}
+            assert winner.gain.image_half_width == pytest.approx(1.959964 * error)
+            assert winner.default.image_half_width == pytest.approx(1.959964 * 2 * error)
+        assert {w.gain.image_half_width for w in Tuned().compute(table(rng, flat), rng).winners} == {0}
 
     def test_a_printed_table_has_the_intervals_of_the_page(self, rng):
         """Our column holds the choice of test images as the section on defaults does."""
@@ -421,7 +421,7 @@ class TestJoint:
         printed = next(one for one in Printed.of(trials) if one.key == "ral-table-3")
         ours = {p.label: p.ours for p in printed.compute(trials, rng).pairs if p.measure == "f1"}
         theirs = {one.loss: one.score for one in Defaults().compute(trials, rng).levels}
-        assert ours == theirs and ours["ral"].of_images > 0.1
+        assert ours == theirs and ours["ral"].image_half_width > 0.1
 
     def test_failures_are_counted_with_their_notes(self, rng):
         trials = table(rng, flat, change=diverge)

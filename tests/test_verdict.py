@@ -1,5 +1,7 @@
 """The rules of a verdict, each fault that a rule prevents as a test; expected values by hand, scipy or simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -57,28 +59,38 @@ class TestFaults:
 
     def test_one_diverged_seed_is_not_steady_and_no_score(self):
         judged = judge(sweep(noisy([0.0, 0.0], 0.001), diverged=[(2, 3)]), MARGIN)
-        assert judged.status in ("near the margin", "sensitive")
+        assert judged.status in ("real drop, size open", "sensitive")
         assert judged.reasons[0].startswith("clip 2 diverged in 1 of 6 seeds")
         assert abs(judged.drop.value) < 0.002 and judged.drop.n == 5
 
     def test_a_default_at_the_floor(self):
         judged = judge(sweep(noisy([0.0, 0.0], 0.001), 0.06), MARGIN, floor=0.055)
-        assert judged.status == "not judged" and "nothing is left to lose" in judged.reasons[0]
+        assert judged.status == "not judged" and "not surely better than a constant predictor" in judged.reasons[0]
+
+    def test_a_default_whose_interval_with_test_images_reaches_the_floor(self):
+        """Seeds alone put 0.10 surely above 0.06; the test images do not: nothing is concluded from what it loses."""
+        surely = sweep(noisy([0.0], 0.001), 0.1)
+        images = np.broadcast_to(0.1, (2, 6, 3)) + np.array([-0.02, 0.0, 0.02])
+        error = np.sqrt(2 / 3 * (2 * 0.02**2))
+        assert 0.1 - 1.96 * error < 0.06 + MARGIN < 0.1
+        assert judge(surely, MARGIN, floor=0.06).status == "steady"
+        judged = judge(replace(surely, images_LSG=images), MARGIN, floor=0.06)
+        assert judged.status == "not judged" and "not surely better" in judged.reasons[0]
 
     def test_few_seeds(self):
         judged = judge(sweep(np.zeros((3, 3))), MARGIN)
-        assert judged.status == "too few seeds" and judged.needed == 5
+        assert judged.status == "too few seeds" and judged.seeds_needed == 5
 
 
 class TestRules:
-    def test_a_sure_drop_around_the_margin_is_near_it(self):
+    def test_a_sure_drop_around_the_margin_leaves_its_size_open(self):
         """-0.012 [-0.014, -0.009] at margin 0.01."""
         judged = judge(sweep(noisy([-0.012], 0.0022)), MARGIN)
         assert judged.drop[1:3] == pytest.approx((-0.012 - half(6, 0.0022, 0.975), -0.012 + half(6, 0.0022, 0.975)))
-        assert judged.drop.low < -MARGIN < judged.drop.high < 0 and judged.status == "near the margin"
+        assert judged.drop.low < -MARGIN < judged.drop.high < 0 and judged.status == "real drop, size open"
 
     def test_steady_rests_on_the_90_percent_interval(self):
-        """Two one-sided tests at 5 %: the 95 % interval reaches over the margin, the 90 % interval does not."""
+        """One one-sided test at 5 %: the 95 % interval reaches over the margin, the 90 % interval does not."""
         spread, n = 0.01, 8
         mean = -MARGIN + (half(n, spread, 0.95) + half(n, spread, 0.975)) / 2
         judged = judge(sweep(noisy([mean], spread, n)), MARGIN)
@@ -89,7 +101,7 @@ class TestRules:
         assert judge(sweep(noisy([-0.05, 0.0], 0.003)), MARGIN).status == "sensitive"
         assert judge(sweep(noisy([0.0], 0.03)), MARGIN).status == "too noisy"
 
-    @pytest.mark.parametrize(("floor", "status"), [(0.1, "sensitive"), (0.4, "near the margin")])
+    @pytest.mark.parametrize(("floor", "status"), [(0.1, "sensitive"), (0.4, "real drop, size open")])
     def test_divergence_costs_its_rate_times_the_fall(self, floor, status):
         """1 of 6: Wilson's low end is 3.0 %, so a fall of 0.4 costs at least 0.012, one of 0.1 at least 0.003."""
         low = stats.binomtest(1, 6).proportion_ci(method="wilson").low
@@ -100,7 +112,7 @@ class TestRules:
 
     def test_a_better_level_is_said_with_an_interval_corrected_for_the_number_of_levels(self):
         judged = judge(sweep(noisy([0.02, 0.005, -0.001], 0.003)), MARGIN)
-        (better,) = judged.better
+        (better,) = judged.better_levels
         assert better.level == 1.0 and better.gain.low == pytest.approx(0.02 - half(6, 0.003, 1 - 0.025 / 3))
 
     def test_test_images_can_keep_a_verdict_open(self):
@@ -111,9 +123,9 @@ class TestRules:
         both = Sweep(**{**vars(one), "images_LSG": images})
         assert judge(one, MARGIN).status == "steady"
         error = np.sqrt(2 / 3 * (2 * 0.02**2))
-        assert both.errors_L == pytest.approx([0, error])
+        assert both.image_errors_L == pytest.approx([0, error])
         judged = judge(both, MARGIN)
-        assert judged.status == "too noisy" and judged.needed is None and judged.limit == "test images"
+        assert judged.status == "too noisy" and judged.seeds_needed is None and judged.limited_by == "test images"
         assert judged.drop.high == pytest.approx(np.hypot(half(6, 0.001, 0.975), 1.959964 * error))
 
     @pytest.mark.parametrize(
@@ -131,7 +143,7 @@ class TestRules:
         groups[1] += [-images, 0.0, images]
         one = Sweep(**{**vars(sweep(noisy([mean], noise))), "images_LSG": groups, "shared": 0.5})
         judged = judge(one, MARGIN)
-        assert (judged.status, judged.needed, judged.limit) == ("too noisy", None, limit)
+        assert (judged.status, judged.seeds_needed, judged.limited_by) == ("too noisy", None, limit)
 
 
 class TestSeedsNeeded:

@@ -184,9 +184,10 @@ def _cell(value: object) -> dict[str, Any]:
     coloured = first in VERDICTS
     lines = rest if coloured and rest else [str(value)]
     longest = max(map(len, lines))
+    css_class = first.replace(",", "").replace(" ", "-") if coloured else ""
     return {
         "kind": first if coloured else "",
-        "style": f"{first.replace(' ', '-') if coloured else ''} {'long' if longest > WHOLE else 'whole'}".strip(),
+        "style": f"{css_class} {'long' if longest > WHOLE else 'whole'}".strip(),
         "lines": lines,
         "headed": bool(rest),
     }

@@ -9,10 +9,10 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import bars, figure, looks, plain
 from evenkeel.reports.statistics.intervals import Interval
-from evenkeel.reports.statistics.random_settings import best_of_budget, budget_interval, few_points
+from evenkeel.reports.statistics.random_settings import best_of_budget, budget_interval
 from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
-from evenkeel.reports.text.wording import number, with_interval
+from evenkeel.reports.text.wording import few_settings_warning, number, with_interval
 
 SHOWN = (1, 4, 8, 16)
 
@@ -104,5 +104,5 @@ class Budgets:
         parts = [f"{loss} {number(value)}" for loss, value in sorted(known, key=lambda pair: -pair[1])]
         return (
             f"Expected of the best of {budget} random settings, chosen on validation: {', '.join(parts)}."
-            f"{few_points(c.num_settings for c in info.curves)}"
+            f"{few_settings_warning(c.num_settings for c in info.curves)}"
         )

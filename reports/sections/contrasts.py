@@ -9,7 +9,7 @@ import pandas as pd
 
 from evenkeel.reports.statistics.curves import areas
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, t_interval
-from evenkeel.reports.statistics.multiple_testing import ALPHA, least_p, romano_wolf, seeds_to_tell, sign_flip_p
+from evenkeel.reports.statistics.multiple_testing import ALPHA, least_p, romano_wolf, seeds_to_reject, sign_flip_p
 from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, listed, p_value, with_interval
@@ -159,7 +159,7 @@ def _tested(contrasts: list[Contrast], rng: np.random.Generator) -> list[Contras
     differences_CS = np.array([c.differences_S for c in contrasts])
     tests = zip(contrasts, sign_flip_p(differences_CS, rng), romano_wolf(differences_CS, rng), strict=True)
     return [
-        c._replace(p=float(p), p_corrected=float(corrected), needed=seeds_to_tell(c.differences_S, len(contrasts)))
+        c._replace(p=float(p), p_corrected=float(corrected), needed=seeds_to_reject(c.differences_S, len(contrasts)))
         for c, p, corrected in tests
     ]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.statistics.importance import LEAST_Q2, Shares, functions, variance_shares
+from evenkeel.reports.statistics.importance import LEAST_Q2, VarianceShares, orthonormal_functions, variance_shares
 from evenkeel.reports.statistics.intervals import nan_mean
 from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
@@ -21,7 +21,7 @@ class Explained(NamedTuple):
     loss: str
     names: list[str]
     num_settings: int
-    shares: Shares
+    shares: VarianceShares
 
     @property
     def trusted(self) -> bool:
@@ -41,7 +41,7 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares of variance by an orthogonal polynomial fit; refused where it does not predict unseen settings."""
+    """VarianceShares of variance by an orthogonal polynomial fit; refused where it does not predict unseen settings."""
 
     key: str = "importance"
     title: str = "What explains the spread"
@@ -59,8 +59,10 @@ class Importance:
                 continue
             means = nan_mean(cloud.test_HS)
             known = np.isfinite(means)
-            columns = [functions(cloud.settings[name][known], parameter) for name, parameter in space.items()]
-            shares = variance_shares(columns, means[known]) if known.any() else Shares(np.nan, {})
+            columns = [
+                orthonormal_functions(cloud.settings[name][known], parameter) for name, parameter in space.items()
+            ]
+            shares = variance_shares(columns, means[known]) if known.any() else VarianceShares(np.nan, {})
             found.append(Explained(loss, list(space), int(known.sum()), shares))
         return Info(study.title, found)
 

@@ -9,10 +9,10 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import figure, looks
 from evenkeel.reports.statistics.intervals import Interval, nan_mean
-from evenkeel.reports.statistics.random_settings import few_points, quantile_interval, tail_interval
+from evenkeel.reports.statistics.random_settings import quantile_interval, tail_interval
 from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
-from evenkeel.reports.text.wording import with_interval
+from evenkeel.reports.text.wording import few_settings_warning, with_interval
 
 WORST_SHARE = 0.1
 
@@ -91,7 +91,7 @@ class Profiles:
             return "There are no Sobol points of a loss with hyperparameters."
         order = sorted(tuned, key=lambda p: -p.low_quantile.value)
         parts = [f"{p.low_quantile.value:.3f} for {p.loss}" for p in order]
-        warning = few_points(len(p.means) for p in tuned)
+        warning = few_settings_warning(len(p.means) for p in tuned)
         return f"Nine of ten random settings reach at least {', '.join(parts)}.{warning}"
 
 

@@ -12,7 +12,7 @@ from evenkeel.reports.figures.style import FAINT, MARGIN, bars, faded, figure, l
 from evenkeel.reports.sections.overview import held, hover
 from evenkeel.reports.sections.verdicts import settles
 from evenkeel.reports.statistics.curves import (
-    Null,
+    FlatNull,
     cross_fitted_curve,
     flat_null,
     magnitude,
@@ -24,7 +24,7 @@ from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean,
 from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, p_value, with_interval
-from evenkeel.reports.verdict.verdict import NEAR, NOISY, NOT_JUDGED, Judgement, judge
+from evenkeel.reports.verdict.verdict import NOT_JUDGED, SIZE_OPEN, TOO_NOISY, Judgement, judge
 
 NAIVE, CROSSED = "naive (RAL Fig. 4): difference from own best", "cross-fitted difference from best"
 BAND, FLOORED = "where naive lies if nothing matters (95%)", "floor-scored: diverged seeds as the constant predictor"
@@ -39,7 +39,7 @@ class Curve(NamedTuple):
     judged: Judgement
     diverged: list[Interval]
     crossed: np.ndarray
-    null: Null
+    null: FlatNull
     span: Interval
     size: float
     noise: float
@@ -123,8 +123,8 @@ class Sensitivity:
                 "loss": [c.sweep.loss for c in curves],
                 "verdict": [c.judged.status for c in curves],
                 "worst drop": [with_interval(c.judged.drop, SIGNED) for c in curves],
-                "± seeds": [number(c.judged.drop.of_seeds, "{:.4f}") for c in curves],
-                "± images": [number(c.judged.drop.of_images or np.nan, "{:.4f}") for c in curves],
+                "± seeds": [number(c.judged.drop.seed_half_width, "{:.4f}") for c in curves],
+                "± images": [number(c.judged.drop.image_half_width or np.nan, "{:.4f}") for c in curves],
                 "seeds": [c.judged.drop.n for c in curves],
                 "diverged": [_divergence(c) for c in curves],
                 **floor_scored,
@@ -239,7 +239,7 @@ def _sentence(curve: Curve) -> str:
     if drop.n < MIN_SEEDS:
         return f"{loss}: worst drop {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n}).{more}"
     measured = f"worst drop {with_interval(drop, SIGNED)}, n = {drop.n}"
-    if judged.status == NOISY:
+    if judged.status == TOO_NOISY:
         return f"{loss} is too noisy to judge ({measured}; {settles(judged)}).{more}"
-    words = "surely drops, by about the margin" if judged.status == NEAR else f"is {judged.status}"
+    words = "has a real drop, not surely above the margin" if judged.status == SIZE_OPEN else f"is {judged.status}"
     return f"{loss} {words} ({measured}).{more}"

@@ -10,10 +10,10 @@ from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, figure, looks, plain
 from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, nan_mean
-from evenkeel.reports.statistics.random_settings import few_points, resampled, share_interval
+from evenkeel.reports.statistics.random_settings import scores_of_resamples, seeds_with_scores, share_interval
 from evenkeel.reports.table.designs import Cloud, cloud_of, has_design, losses_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
-from evenkeel.reports.text.wording import PERCENT, number, with_interval
+from evenkeel.reports.text.wording import PERCENT, few_settings_warning, number, with_interval
 
 NUM_DELTAS = 61
 WIDEST = 0.15
@@ -117,7 +117,7 @@ class Tolerances:
         return (
             f"Share of settings within {info.margin:g} of the best of all losses ({info.overall_best:.3f}, "
             f"cross-fitted): {', '.join(parts)}. Thick lines: against the best of all; thin dashed lines: against each "
-            f"loss's own best.{few_points(t.num_settings for t in tuned)}"
+            f"loss's own best.{few_settings_warning(t.num_settings for t in tuned)}"
         )
 
 
@@ -131,27 +131,26 @@ class Pool:
 
     def best(self, rows: np.ndarray) -> np.ndarray:
         """The reference for each row of seed numbers [R, S]: [R]."""
-        return cross_fitted_best(resampled(self.test, rows), resampled(self.val, rows))
+        return cross_fitted_best(scores_of_resamples(self.test, rows), scores_of_resamples(self.val, rows))
 
 
 def share_above(cloud: Cloud, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
     """The share of settings that reach a score, for each row of seed numbers [R, S]: [R]."""
-    return _share(nan_mean(resampled(cloud.test_HS, rows)), least_R)
+    return _share(nan_mean(scores_of_resamples(cloud.test_HS, rows)), least_R)
 
 
 def _tolerance(
     cloud: Cloud, overall: Pool, deltas: np.ndarray, margin: float, look: tuple[str, str], rng: np.random.Generator
 ) -> Tolerance:
-    own, num_seeds = Pool([cloud]), cloud.test_HS.shape[1]
-    all_seeds = np.arange(num_seeds)[None]
-    means_1H = nan_mean(resampled(cloud.test_HS, all_seeds))
-    own_best, overall_best = own.best(all_seeds), overall.best(all_seeds)
+    own, seeds_S = Pool([cloud]), seeds_with_scores(cloud.test_HS)
+    means_1H = nan_mean(scores_of_resamples(cloud.test_HS, seeds_S[None]))
+    own_best, overall_best = own.best(seeds_S[None]), overall.best(seeds_S[None])
 
     def at_margin(pool: Pool) -> Interval:
-        def share(rows: np.ndarray) -> np.ndarray:
-            return share_above(cloud, rows, pool.best(rows) - margin)
+        def share_within(rows_RS: np.ndarray) -> np.ndarray:
+            return share_above(cloud, rows_RS, pool.best(rows_RS) - margin)
 
-        return share_interval(share, len(cloud.test_HS), num_seeds, rng)
+        return share_interval(share_within, len(cloud.test_HS), seeds_S, rng)
 
     return Tolerance(
         cloud.loss,
@@ -166,5 +165,5 @@ def _tolerance(
 
 
 def _share(means_RH: np.ndarray, least_R: np.ndarray) -> np.ndarray:
-    """The share of settings whose mean reaches a score, [R]; NaN means do not count."""
-    return nan_mean(np.where(np.isfinite(means_RH), means_RH >= least_R[:, None], np.nan))
+    """The share of settings whose mean reaches a score, [R]; NaN means do not count, a NaN score gives NaN."""
+    return nan_mean(np.where(np.isfinite(means_RH - least_R[:, None]), means_RH >= least_R[:, None], np.nan))

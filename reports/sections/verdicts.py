@@ -12,7 +12,16 @@ from evenkeel.reports.statistics.intervals import MIN_SEEDS
 from evenkeel.reports.table.designs import losses_of, sweep_of, swept
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval
-from evenkeel.reports.verdict.verdict import FEW, NEAR, NOISY, NOT_JUDGED, SENSITIVE, STEADY, Judgement, judge
+from evenkeel.reports.verdict.verdict import (
+    FEW_SEEDS,
+    NOT_JUDGED,
+    SENSITIVE,
+    SIZE_OPEN,
+    STEADY,
+    TOO_NOISY,
+    Judgement,
+    judge,
+)
 
 NUM_REASONS = 4
 ROW, GAP = 15, 0.7
@@ -86,9 +95,8 @@ class Verdicts:
                 f"With {counted(info.num_seeds, 'seed')} no interval can be trusted, so nothing "
                 f"is called steady or sensitive; run at least {MIN_SEEDS}."
             )
-        cells = {loss: [c for c in info.cells.values() if c.loss == loss] for loss in info.losses}
         grid_lacks = "\n".join([*_shared(info), *_better(info), *_reasons(info), *_stuck(info)])
-        in_words = "\n".join(_sentence(loss, cells[loss]) for loss in info.losses)
+        in_words = "\n".join(_sentence(loss, _cells_of(info, loss)) for loss in info.losses)
         return f"{grid_lacks}\n\n{in_words}" if grid_lacks else in_words
 
 
@@ -159,11 +167,11 @@ def _sentence(loss: str, cells: list[Cell]) -> str:
         parts.append(
             f"is sensitive in {_names(sensitive)}{most} (worst drop {with_interval(worst.judged.drop, SIGNED)})"
         )
-    if near := _of(cells, NEAR):
-        parts.append(f"surely drops by about the margin in {_names(near)}")
-    if noisy := _of(cells, NOISY):
+    if near := _of(cells, SIZE_OPEN):
+        parts.append(f"has a real drop, not surely above the margin, in {_names(near)}")
+    if noisy := _of(cells, TOO_NOISY):
         parts.append(f"is too noisy to judge in {listed([_name_and_seeds(c) for c in noisy])}")
-    if few := _of(cells, FEW):
+    if few := _of(cells, FEW_SEEDS):
         parts.append(f"has too few seeds in {_names(few)}")
     if unjudged := _of(cells, NOT_JUDGED):
         parts.append(f"is not judged in {_names(unjudged)} ({unjudged[0].judged.reasons[0]})")
@@ -174,9 +182,9 @@ def settles(judged: Judgement) -> str:
     """What would settle a verdict that is too noisy."""
     if judged.reasons:
         return "levels are incomplete"
-    if judged.needed:
-        return f"about {counted(judged.needed, 'seed')} would settle it"
-    return f"no number of seeds would settle it, {_why(judged.limit)}"
+    if judged.seeds_needed:
+        return f"about {counted(judged.seeds_needed, 'seed')} would settle it"
+    return f"no number of seeds would settle it, {_why(judged.limited_by)}"
 
 
 def _why(limit: str) -> str:
@@ -184,16 +192,20 @@ def _why(limit: str) -> str:
 
 
 def _name_and_seeds(cell: Cell) -> str:
-    return f"{cell.name} ({settles(cell.judged)})" if cell.judged.needed or cell.judged.reasons else cell.name
+    return f"{cell.name} ({settles(cell.judged)})" if cell.judged.seeds_needed or cell.judged.reasons else cell.name
 
 
 def _stuck(info: Info) -> list[str]:
     """What no number of seeds settles, once for each reason."""
-    cells = [c for c in _of(list(info.cells.values()), NOISY) if not c.judged.needed and not c.judged.reasons]
+    cells = [c for c in _of(list(info.cells.values()), TOO_NOISY) if not c.judged.seeds_needed and not c.judged.reasons]
     named: dict[str, list[str]] = {}
     for cell in cells:
-        named.setdefault(cell.judged.limit, []).append(f"{cell.loss} {cell.name}")
+        named.setdefault(cell.judged.limited_by, []).append(f"{cell.loss} {cell.name}")
     return [f"No number of seeds would settle {listed(of)}: {_why(limit)}." for limit, of in named.items()]
+
+
+def _cells_of(info: Info, loss: str) -> list[Cell]:
+    return [cell for cell in info.cells.values() if cell.loss == loss]
 
 
 def _of(cells: list[Cell], status: str) -> list[Cell]:
@@ -209,7 +221,11 @@ def _better(info: Info) -> list[str]:
     found = []
     for loss in info.losses:
         beaten = sorted(
-            ((c.judged.better[0], c.name) for c in info.cells.values() if c.loss == loss and c.judged.better),
+            (
+                (c.judged.better_levels[0], c.name)
+                for c in info.cells.values()
+                if c.loss == loss and c.judged.better_levels
+            ),
             key=lambda pair: -pair[0].gain.value,
         )
         if beaten:
@@ -235,6 +251,6 @@ def _cell_text(cell: Cell | None) -> str:
         lines.append(f"{number(drop.low, SIGNED)} to {number(drop.high, SIGNED)}")
     if cell.judged.reasons:
         lines.append(cell.judged.reasons[0])
-    elif cell.judged.needed:
-        lines.append(f"{counted(cell.judged.needed, 'seed')} would settle it")
+    elif cell.judged.seeds_needed:
+        lines.append(f"{counted(cell.judged.seeds_needed, 'seed')} would settle it")
     return "|".join(lines)

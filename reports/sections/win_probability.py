@@ -11,18 +11,18 @@ from evenkeel.reports.sections.profile import WORST_SHARE
 from evenkeel.reports.sections.tolerance import Pool, share_above
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.statistics.random_settings import (
-    AT_ONCE,
-    Spread,
-    contrast,
-    few_points,
-    of_points,
-    quantile_spread,
+    RESAMPLES_AT_ONCE,
+    ResampledValue,
+    resampled_difference,
+    resampled_quantile,
     resamples,
+    seeds_with_scores,
+    share_over_points,
     win_interval,
 )
 from evenkeel.reports.table.designs import Cloud, cloud_of, has_design, losses_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
-from evenkeel.reports.text.wording import PERCENT, SIGNED, SIGNED_PERCENT, with_interval
+from evenkeel.reports.text.wording import PERCENT, SIGNED, SIGNED_PERCENT, few_settings_warning, with_interval
 
 
 class Win(NamedTuple):
@@ -92,7 +92,7 @@ class Winning:
         open_pairs = len(info.wins) - len(sure)
         parts = [f"Set at random, in {info.title}: {said}."] if sure else []
         parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
-        return " ".join(parts) + few_points(n for n in info.num_settings.values() if n > 1)
+        return " ".join(parts) + few_settings_warning(n for n in info.num_settings.values() if n > 1)
 
 
 class _Spreads:
@@ -100,25 +100,26 @@ class _Spreads:
 
     def __init__(self, clouds: list[Cloud], margin: float, rng: np.random.Generator) -> None:
         pool = Pool(clouds)
-        self.num_seeds = pool.num_seeds
-        rows, seeds = resamples(self.num_seeds, rng), np.arange(self.num_seeds)[None]
+        seeds = np.flatnonzero(np.isfinite(pool.test).any(0))[None]
+        rows = seeds[0][resamples(seeds.size, rng)]
         least = pool.best(seeds) - margin
-        drawn = [(part, pool.best(part) - margin) for part in np.array_split(rows, len(rows) // AT_ONCE)]
-        self.within: dict[str, Spread] = {}
-        self.low_quantile: dict[str, Spread] = {}
+        drawn = [(part, pool.best(part) - margin) for part in np.array_split(rows, len(rows) // RESAMPLES_AT_ONCE)]
+        self.within: dict[str, ResampledValue] = {}
+        self.low_quantile: dict[str, ResampledValue] = {}
         for cloud in clouds:
             share, num = float(share_above(cloud, seeds, least)[0]), len(cloud.test_HS)
             shares = np.concatenate([share_above(cloud, *part) for part in drawn])
-            self.within[cloud.loss] = Spread(of_points(share, num), shares)
-            self.low_quantile[cloud.loss] = quantile_spread(cloud.test_HS, WORST_SHARE, rows)
+            self.within[cloud.loss] = ResampledValue(share_over_points(share, num), shares)
+            self.low_quantile[cloud.loss] = resampled_quantile(cloud.test_HS, WORST_SHARE, rows)
 
-    def win(self, one: Cloud, other: Cloud) -> Win:
+    def win(self, first: Cloud, second: Cloud) -> Win:
+        num_seeds = len(seeds_with_scores(first.test_HS, second.test_HS))
         return Win(
-            one.loss,
-            other.loss,
-            win_interval(one.test_HS, other.test_HS),
-            contrast(self.within[one.loss], self.within[other.loss], self.num_seeds),
-            contrast(self.low_quantile[one.loss], self.low_quantile[other.loss], self.num_seeds),
+            first.loss,
+            second.loss,
+            win_interval(first.test_HS, second.test_HS),
+            resampled_difference(self.within[first.loss], self.within[second.loss], num_seeds),
+            resampled_difference(self.low_quantile[first.loss], self.low_quantile[second.loss], num_seeds),
         )
 
 

@@ -1,4 +1,8 @@
-"""What a sensitivity curve says beside its reference curve and worst drop. Letters: L levels, S seeds."""
+"""What a sensitivity curve says beside its reference curve and worst drop.
+
+Letters: L levels, S seeds, H settings, G groups of test images. R-numbers are those of docs/reading.md. Scores and
+differences are in the unit of their metric; `default` is the number of the default's level.
+"""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -8,15 +12,15 @@ import numpy as np
 from evenkeel.reports.statistics.intervals import (
     CONFIDENCE,
     Interval,
-    enough_seeds,
     jackknife_error,
     nan_mean,
+    rows_with_enough_seeds,
     t_interval,
 )
-from evenkeel.reports.statistics.multiple_testing import flips, romano_wolf
+from evenkeel.reports.statistics.multiple_testing import romano_wolf, sign_patterns
 
 
-class Null(NamedTuple):
+class FlatNull(NamedTuple):
     """R4: what the naive curve looks like when nothing matters: a band [L], and p of the measured curve."""
 
     p: float
@@ -25,13 +29,13 @@ class Null(NamedTuple):
 
 
 def naive_curve(scores_LS: np.ndarray) -> np.ndarray:
-    """R1, as RAL Fig. 4: mean over seeds minus the highest such mean, [L]. Biased downwards by its own noise."""
+    """R1, as RAL Fig. 4: mean over seeds minus the highest such mean, [L, S] to [L]. Biased down by its own noise."""
     means = nan_mean(scores_LS)
     return means - np.nanmax(means) if np.isfinite(means).any() else means
 
 
 def cross_fitted_curve(test_LS: np.ndarray, val_LS: np.ndarray) -> np.ndarray:
-    """R3: F_r(k) - F_r(k*), [L, S], k* the level whose validation score, over the other seeds, is highest.
+    """R3: F_r(k) - F_r(k*), [L, S] to [L, S], k* the level whose validation score, over the other seeds, is highest.
 
     Unlike the naive curve it does not fall by its own noise alone. NaN where a score is missing.
     """
@@ -44,13 +48,13 @@ def chosen_by_others(val: np.ndarray) -> np.ndarray:
 
     Where no other seed has a score, on the validation of the seed itself.
     """
-    known = np.isfinite(val)
-    if val.shape[-1] > 1 and known.all():
+    finite = np.isfinite(val)
+    if val.shape[-1] > 1 and finite.all():
         return ((val.sum(-1, keepdims=True) - val) / (val.shape[-1] - 1)).argmax(-2)
-    filled = np.where(known, val, 0)
-    sums, counts = filled.sum(-1, keepdims=True) - filled, known.sum(-1, keepdims=True) - known
+    filled = np.where(finite, val, 0)
+    sums, counts = filled.sum(-1, keepdims=True) - filled, finite.sum(-1, keepdims=True) - finite
     alone = ~counts.any(-2, keepdims=True)
-    sums, counts = np.where(alone, filled, sums), np.where(alone, known, counts)
+    sums, counts = np.where(alone, filled, sums), np.where(alone, finite, counts)
     return np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf).argmax(-2)
 
 
@@ -63,8 +67,8 @@ def cross_fitted_best(test: np.ndarray, val: np.ndarray) -> np.ndarray:
     return nan_mean(np.take_along_axis(test, chosen, axis=-2)[..., 0, :])
 
 
-def flat_null(differences_LS: np.ndarray, default: int, rng: np.random.Generator) -> Null:
-    """R4: each seed's differences from the default change sign together; under no effect either sign is as likely.
+def flat_null(differences_LS: np.ndarray, default: int, rng: np.random.Generator) -> FlatNull:
+    """R4: each seed's differences [L, S] from the default change sign together; under no effect either is as likely.
 
     p: the largest |t| over levels against those of the flips (levels with unequal noise weigh the same). The band holds
     the naive curve of 95 % of the flips, level by level. NaN where a level has a missing seed.
@@ -74,11 +78,11 @@ def flat_null(differences_LS: np.ndarray, default: int, rng: np.random.Generator
     p = float(np.nanmin(p_values)) if np.isfinite(p_values).any() else np.nan
     complete = differences_LS[:, np.isfinite(differences_LS).all(0)]
     if complete.shape[1] < 2:
-        return Null(p, *np.full((2, len(differences_LS)), np.nan))
-    curves = flips(complete.shape[1], rng) @ complete.T / complete.shape[1]
+        return FlatNull(p, *np.full((2, len(differences_LS)), np.nan))
+    curves = sign_patterns(complete.shape[1], rng) @ complete.T / complete.shape[1]
     naive = curves - curves.max(1, keepdims=True)
     low, high = np.quantile(naive, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], axis=0)
-    return Null(p, low, high)
+    return FlatNull(p, low, high)
 
 
 def areas(differences_LS: np.ndarray, default: int) -> np.ndarray:
@@ -94,7 +98,8 @@ def areas(differences_LS: np.ndarray, default: int) -> np.ndarray:
 def magnitude(differences_LS: np.ndarray, default: int) -> float:
     """Signed root of the cross-validated square: mean over levels and pairs of different seeds of D_r(k) D_s(k).
 
-    The square is 0 on average when nothing matters, whatever the noise, and counts gains as it counts losses.
+    differences_LS [L, S]; NaN with fewer than two complete seeds. The square is 0 on average when nothing matters,
+    whatever the noise, and counts gains as it counts losses. Source: Walther et al. 2016; R18.
     """
     moved = np.delete(differences_LS, default, axis=0)
     moved = moved[:, np.isfinite(moved).all(0)]
@@ -106,17 +111,17 @@ def magnitude(differences_LS: np.ndarray, default: int) -> float:
 
 
 def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None, *, shared: float = 0.0) -> Interval:
-    """R5: the highest minus the lowest mean of the reference curve, with an interval that allows for the choice.
+    """R5: the highest minus the lowest mean of the reference curve [L, S], with an interval that allows for the choice.
 
     The low end is that of the best pair of levels at a confidence corrected for the number of pairs (0 when no pair
     surely differs), the high end the highest of the pairs' own limits: both safe, as for the worst drop. `images_LG`
-    are the means without each group of test images. Levels with few seeds are left out while others have enough.
+    [L, G] are the means without each group of test images. Levels with few seeds are left out while others have enough.
     """
-    kept = enough_seeds(differences_LS)
+    kept = rows_with_enough_seeds(differences_LS)
     pairs = list(combinations(kept, 2))
     if not pairs:
         return Interval(np.nan, np.nan, np.nan, 0)
-    rows = [(differences_LS[a] - differences_LS[b], _error(images_LG, a, b)) for a, b in pairs]
+    rows = [(differences_LS[a] - differences_LS[b], _image_error_of_pair(images_LG, a, b)) for a, b in pairs]
     own = [t_interval(row, error=error, shared=shared) for row, error in rows]
     confidence = 1 - (1 - CONFIDENCE) / len(pairs)
     corrected = [t_interval(row, confidence, error, shared=shared) for row, error in rows]
@@ -125,12 +130,12 @@ def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None, *, sha
     return Interval(float(np.ptp(nan_mean(differences_LS)[kept])), low, high, min(i.n for i in own))
 
 
-def _error(images_LG: np.ndarray | None, a: int, b: int) -> float:
+def _image_error_of_pair(images_LG: np.ndarray | None, a: int, b: int) -> float:
     return 0.0 if images_LG is None else float(jackknife_error(images_LG[a] - images_LG[b]))
 
 
 def seed_noise(scores_LS: np.ndarray) -> float:
-    """R16: pooled standard deviation over seeds."""
+    """R16: standard deviation over seeds, pooled over the levels of [L, S]; NaN without two seeds at any level."""
     rows = [row[np.isfinite(row)] for row in scores_LS]
     rows = [row for row in rows if len(row) > 1]
     if not rows:

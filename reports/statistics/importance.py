@@ -15,37 +15,39 @@ from numpy.polynomial import legendre
 from evenkeel.reports.facts import ParameterFacts
 
 LEAST_Q2 = 0.5
+"""Below it the fit does not predict settings that it has not seen, and no shares are given."""
 DEGREES = (1, 2, 3, 4)
 SETTINGS_PER_TERM = 2
 Term = tuple[int, ...]
 """Numbers of the hyperparameters that a term is made of."""
 
 
-class Shares(NamedTuple):
+class VarianceShares(NamedTuple):
     """Shares of the variance of the fit by terms, in [0, 1], and how well it predicts unseen settings (1: exactly)."""
 
     q2: float
     by_term: dict[Term, float]
 
 
-def variance_shares(columns: list[np.ndarray], values_H: np.ndarray) -> Shares:
-    """Shares of the best of several fits; `columns` holds the orthonormal functions [H, P_d] of each hyperparameter.
+def variance_shares(columns: list[np.ndarray], values_H: np.ndarray) -> VarianceShares:
+    """R14: shares of the best of several fits to the seed means values_H [H].
 
-    q2 is NaN where there are too few settings for any fit, or nothing varies.
+    `columns` holds the orthonormal functions [H, P] of each hyperparameter. q2 is NaN where there are too few settings
+    for any fit, or nothing varies.
     """
     if not np.ptp(values_H) > 0:
-        return Shares(np.nan, {})
+        return VarianceShares(np.nan, {})
     fits = [_fit(terms, values_H) for terms in _candidates(columns, len(values_H))]
-    return max(fits, key=lambda fit: fit.q2, default=Shares(np.nan, {}))
+    return max(fits, key=lambda fit: fit.q2, default=VarianceShares(np.nan, {}))
 
 
-def functions(values: np.ndarray, parameter: ParameterFacts) -> np.ndarray:
-    """Orthonormal functions of one hyperparameter at its values, [H, P]: by rising degree, the constant left out."""
+def orthonormal_functions(values: np.ndarray, parameter: ParameterFacts) -> np.ndarray:
+    """Orthonormal functions of one hyperparameter at its values, [H] to [H, P]: by rising degree, no constant."""
     if parameter.options:
-        at = [parameter.options.index(value) for value in values]
+        numbers = [parameter.options.index(value) for value in values]
         num = len(parameter.options)
         basis, _ = np.linalg.qr(np.column_stack([np.ones(num), np.eye(num)[:, 1:]]))
-        return np.sqrt(num) * basis[at, 1:]
+        return np.sqrt(num) * basis[numbers, 1:]
     assert parameter.low is not None and parameter.high is not None
     x, low, high = values.astype(float), parameter.low, parameter.high
     if parameter.log:
@@ -66,11 +68,11 @@ def _candidates(columns: list[np.ndarray], num_settings: int) -> list[list[tuple
     return candidates
 
 
-def _fit(terms: list[tuple[Term, np.ndarray]], values_H: np.ndarray) -> Shares:
+def _fit(terms: list[tuple[Term, np.ndarray]], values_H: np.ndarray) -> VarianceShares:
     design = np.column_stack([np.ones(len(values_H)), *(part for _, part in terms)])
     q, r = np.linalg.qr(design)
     if np.abs(np.diag(r)).min() < 1e-9:
-        return Shares(-np.inf, {})
+        return VarianceShares(-np.inf, {})
     coefficients = np.linalg.solve(r, q.T @ values_H)
     residuals = (values_H - design @ coefficients) / np.maximum(1 - (q**2).sum(1), 1e-9)
     left_out_means = (values_H.sum() - values_H) / (len(values_H) - 1)
@@ -78,4 +80,4 @@ def _fit(terms: list[tuple[Term, np.ndarray]], values_H: np.ndarray) -> Shares:
     ends = np.cumsum([1, *(part.shape[1] for _, part in terms)])
     squares = {t: float((coefficients[a:b] ** 2).sum()) for (t, _), a, b in zip(terms, ends, ends[1:], strict=False)}
     total = sum(squares.values())
-    return Shares(q2, {term: square / total for term, square in squares.items()} if total > 0 else {})
+    return VarianceShares(q2, {term: square / total for term, square in squares.items()} if total > 0 else {})

@@ -1,6 +1,7 @@
 """Intervals and tests with the seed as the unit of replication. numpy and scipy only, no drawing.
 
-Letters: L levels, S seeds, H settings. NaN marks a missing cell (a failed trial); it is left out, never imputed.
+Letters: L levels, S seeds, H settings, G groups of test images. Scores are in the unit of their metric. NaN marks a
+missing cell (a failed trial); it is left out, never imputed. R-numbers are those of docs/reading.md.
 """
 
 from functools import cache
@@ -20,25 +21,27 @@ POWER = 0.8
 class Interval(NamedTuple):
     """A point estimate with its interval (NaN ends when there are too few seeds) and the number of seeds.
 
-    `of_seeds` and `of_images` are what seeds and test images alone add to half the width, NaN where not known.
+    `seed_half_width` and `image_half_width` are what seeds and test images alone add to half the width, in the unit of
+    the value; NaN where it is unknown.
     """
 
     value: float
     low: float
     high: float
     n: int
-    of_seeds: float = np.nan
-    of_images: float = np.nan
+    seed_half_width: float = np.nan
+    image_half_width: float = np.nan
 
 
 def t_interval(
     values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, shared: float = 0.0
 ) -> Interval:
-    """Student's interval of the mean over seeds, values [S].
+    """Student's interval of the mean over seeds, values [S]; NaN is left out, fewer than MIN_SEEDS values give no ends.
 
     `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
     sqrt((t s / sqrt n)^2 + (z error)^2). `shared`: where each seed has its own bootstrap of the train rows, the part of
-    their variance that seeds share (`MeasureFacts.shared`); `of_one_mean` then takes the place of 1 / sqrt n.
+    their variance that seeds share (`MeasureFacts.shared`); `standard_error_factor` then takes the place of 1 / sqrt n.
+    Source: Student 1908; R2.
     """
     values = values[np.isfinite(values)]
     n = len(values)
@@ -47,14 +50,15 @@ def t_interval(
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    of_seeds = float(t_quantile(0.5 + confidence / 2, n - 1) * values.std(ddof=1) * of_one_mean(n, shared))
-    of_images = normal_quantile(0.5 + confidence / 2) * error
-    half = float(np.hypot(of_seeds, of_images))
-    return Interval(mean, mean - half, mean + half, n, of_seeds, of_images)
+    seed_error = values.std(ddof=1) * standard_error_factor(n, shared)
+    seed_half_width = float(t_quantile(0.5 + confidence / 2, n - 1) * seed_error)
+    image_half_width = normal_quantile(0.5 + confidence / 2) * error
+    half = float(np.hypot(seed_half_width, image_half_width))
+    return Interval(mean, mean - half, mean + half, n, seed_half_width, image_half_width)
 
 
-def of_one_mean(n: Any, shared: float) -> Any:
-    """Standard deviation of a mean over n seeds, in that of a single seed; n is a number or an array.
+def standard_error_factor(n: Any, shared: float) -> Any:
+    """Standard deviation of a mean over n seeds, in that of a single seed; n is a number or an array of numbers [N].
 
     Where each seed trains on a bootstrap of the one set of train rows, the mean is a bagged score, and another training
     set moves it by more than the seeds say of each other's mean: by `shared` of their variance, however many there are.
@@ -75,7 +79,7 @@ def normal_quantile(probability: float) -> float:
 
 
 def jackknife_error(values: np.ndarray) -> np.ndarray:
-    """Standard error by the delete-group jackknife, from values without each of G groups, [..., G] to [...].
+    """Standard error by the delete-group jackknife, from values without each of G groups: [..., G] to [...].
 
     Source: Efron and Stein 1981; Kott 2001 for random groups.
     """
@@ -87,38 +91,41 @@ def jackknife_error(values: np.ndarray) -> np.ndarray:
 def worst_drop(
     differences_LS: np.ndarray,
     confidence: float = CONFIDENCE,
-    errors_L: np.ndarray | None = None,
+    image_errors_L: np.ndarray | None = None,
     *,
     shared: float = 0.0,
 ) -> Interval:
-    """The lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
+    """R5: the lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
 
-    differences_LS: F_r(k) - F_r(default); rows of the default are left out by the caller. Levels with fewer than
+    differences_LS [L, S]: F_r(k) - F_r(default); rows of the default are left out by the caller. Levels with fewer than
     MIN_SEEDS finite seeds are left out while others have enough. The low end is the lowest of the levels' own t-limits
     (an intersection-union argument: safe for the claim "no level drops more"), the high end the lowest of their limits
-    at a confidence corrected for the number of levels (safe for "some level drops more"). `errors_L` and `shared` as
-    in t_interval.
+    at a confidence corrected for the number of levels (safe for "some level drops more"). `image_errors_L` [L] holds
+    the `error` of each level; it and `shared` as in t_interval.
     """
-    kept = enough_seeds(differences_LS)
+    kept = rows_with_enough_seeds(differences_LS)
     if not len(kept):
         return Interval(np.nan, np.nan, np.nan, 0)
-    errors = np.zeros(len(differences_LS)) if errors_L is None else errors_L
+    errors = np.zeros(len(differences_LS)) if image_errors_L is None else image_errors_L
     corrected = 1 - (1 - confidence) / len(kept)
     own = [t_interval(differences_LS[k], confidence, errors[k], shared=shared) for k in kept]
     highs = [t_interval(differences_LS[k], corrected, errors[k], shared=shared).high for k in kept]
     lowest = min(own, key=lambda i: i.low)
     value, n = min(i.value for i in own), min(i.n for i in own)
-    return Interval(value, lowest.low, min(highs), n, lowest.of_seeds, lowest.of_images)
+    return Interval(value, lowest.low, min(highs), n, lowest.seed_half_width, lowest.image_half_width)
 
 
-def enough_seeds(values_LS: np.ndarray) -> np.ndarray:
-    """Numbers of the rows with MIN_SEEDS finite values; where no row has as many, of those that have any."""
+def rows_with_enough_seeds(values_LS: np.ndarray) -> np.ndarray:
+    """Numbers of the rows of [L, S] with MIN_SEEDS finite values; where no row has as many, of those that have any."""
     counts = np.isfinite(values_LS).sum(-1)
     return np.flatnonzero(counts >= (MIN_SEEDS if (counts >= MIN_SEEDS).any() else 1))
 
 
 def wilson(successes: float, total: int) -> Interval:
-    """Wilson's interval of a rate. `successes` may be a mean over seeds; scipy's takes whole numbers only."""
+    """Interval of a rate in [0, 1]. `successes` may be a mean over seeds; scipy's takes whole numbers only.
+
+    Source: Wilson 1927.
+    """
     if total == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
     z = stats.norm.ppf(0.5 + CONFIDENCE / 2)
@@ -129,9 +136,9 @@ def wilson(successes: float, total: int) -> Interval:
 
 
 def nan_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Mean over an axis without NaN; NaN (silently) where nothing is left."""
-    known = np.isfinite(values)
-    if values.size and known.all():
+    """Mean over an axis without NaN, [..., S] to [...]; NaN (silently) where nothing is left."""
+    finite = np.isfinite(values)
+    if values.size and finite.all():
         return values.mean(axis)
-    counts, sums = known.sum(axis), np.where(known, values, 0).sum(axis)
+    counts, sums = finite.sum(axis), np.where(finite, values, 0).sum(axis)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

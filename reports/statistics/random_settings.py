@@ -3,10 +3,11 @@
 Letters: H settings, S seeds, R resamples. A point of the box and a seed are both drawn at random, so both are sources
 of variation: half the width is the root of the sum of squares of the half over points and the half over seeds. Over
 points: Wilson's interval of a share, the binomial interval of a quantile (which needs no assumption, and has no low end
-where the points are too few). Over seeds: the bootstrap's standard deviation times Student's t.
+where the points are too few). Over seeds: the bootstrap's standard deviation times Student's t. A setting without a
+score in a resample of the seeds is left out of it, a seed without any score is no seed. R-numbers: docs/reading.md.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -16,55 +17,51 @@ from scipy.special import gammaln
 
 from evenkeel.reports.statistics.intervals import CONFIDENCE, MIN_SEEDS, Interval, jackknife_error, nan_mean, wilson
 
-RESAMPLES, MOST_GROUPS = 200, 64
-AT_ONCE = 10
+NUM_RESAMPLES, MAX_JACKKNIFE_GROUPS = 200, 64
+RESAMPLES_AT_ONCE = 10
 """Resamples that are held in memory at a time: many more and their arrays no longer fit a processor's cache."""
 
-FEWEST_POINTS = 64
-"""2^6: below it the tails of a box are not seen, and the page warns."""
-
-OfSeeds = Callable[[np.ndarray], np.ndarray]
+SeedStatistic = Callable[[np.ndarray], np.ndarray]
 """Rows of seed numbers [R, S] to a value each [R]."""
 
 
-def few_points(numbers: Iterable[int]) -> str:
-    """A warning where a loss has too few settings, or nothing."""
-    least = min(numbers, default=FEWEST_POINTS)
-    if least >= FEWEST_POINTS:
-        return ""
-    return f" With {least} settings the intervals are wide: give sobol.m at least {FEWEST_POINTS.bit_length() - 1}."
+def seeds_with_scores(*scores_HS: np.ndarray) -> np.ndarray:
+    """Numbers of the seeds (columns of [H, S]) that have a score in every one of the arrays."""
+    return np.flatnonzero(np.logical_and.reduce([np.isfinite(scores).any(0) for scores in scores_HS]))
 
 
-def resampled(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def scores_of_resamples(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Scores [H, S] for each row of seed numbers [R, S']: [R, H, S']."""
     return np.moveaxis(scores[:, rows], 0, 1)
 
 
-def share_interval(statistic: OfSeeds, num_points: int, num_seeds: int, rng: np.random.Generator) -> Interval:
-    """Interval of a share of settings, in [0, 1]."""
-    value = float(statistic(np.arange(num_seeds)[None])[0])
+def share_interval(
+    statistic: SeedStatistic, num_points: int, seeds_S: np.ndarray, rng: np.random.Generator
+) -> Interval:
+    """R7: interval of a share of settings, in [0, 1], over the seeds whose numbers are seeds_S [S]."""
+    value = float(statistic(seeds_S[None])[0]) if len(seeds_S) else np.nan
     if not np.isfinite(value):
-        return Interval(np.nan, np.nan, np.nan, num_seeds)
-    points = of_points(value, num_points)
-    found = _joined(value, points.low, points.high, statistic, num_seeds, rng)
-    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
+        return Interval(np.nan, np.nan, np.nan, len(seeds_S))
+    points = share_over_points(value, num_points)
+    interval = _over_points_and_seeds(points, statistic, seeds_S, rng)
+    return interval._replace(low=max(0.0, interval.low), high=min(1.0, interval.high))
 
 
-def of_points(share: float, num_points: int) -> Interval:
+def share_over_points(share: float, num_points: int) -> Interval:
     """Wilson's interval; the one setting of a loss without hyperparameters is not drawn."""
     return wilson(share * num_points, num_points) if num_points > 1 else Interval(share, share, share, num_points)
 
 
 def quantile_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
-    """Interval of a quantile of the settings' seed means; an end is infinite where the points are too few for it."""
-    points = _quantile_over_points(scores_HS, share)
+    """R9: interval of a quantile of the settings' seed means [H, S]; an end is infinite where points are too few."""
+    points, seeds_S = _quantile_over_points(scores_HS, share), seeds_with_scores(scores_HS)
     if not points.n:
-        return points._replace(n=scores_HS.shape[1])
-    return _joined(*points[:3], _quantile_of_seeds(scores_HS, share), scores_HS.shape[1], rng)
+        return points._replace(n=len(seeds_S))
+    return _over_points_and_seeds(points, _quantile_of_resamples(scores_HS, share), seeds_S, rng)
 
 
 def _quantile_over_points(scores_HS: np.ndarray, share: float) -> Interval:
-    ordered = np.sort(_means(scores_HS))
+    ordered = np.sort(_finite_means(scores_HS))
     n = len(ordered)
     if n < 2:
         alone = float(ordered[0]) if n else np.nan  # the one setting of a plain loss is not drawn
@@ -75,70 +72,77 @@ def _quantile_over_points(scores_HS: np.ndarray, share: float) -> Interval:
     return Interval(float(np.quantile(ordered, share)), float(low), float(high), n)
 
 
-def _quantile_of_seeds(scores_HS: np.ndarray, share: float) -> OfSeeds:
-    def statistic(rows: np.ndarray) -> np.ndarray:
-        means = nan_mean(resampled(scores_HS, rows))
-        return np.quantile(means[:, np.isfinite(means).all(0)], share, axis=-1)
+def _quantile_of_resamples(scores_HS: np.ndarray, share: float) -> SeedStatistic:
+    def statistic(rows_RS: np.ndarray) -> np.ndarray:
+        means_RH = nan_mean(scores_of_resamples(scores_HS, rows_RS))
+        scored_R = np.isfinite(means_RH).any(-1)
+        quantiles_R = np.full(len(means_RH), np.nan)
+        quantile = np.quantile if np.isfinite(means_RH).all() else np.nanquantile  # the first is much faster
+        quantiles_R[scored_R] = quantile(means_RH[scored_R], share, axis=-1)
+        return quantiles_R
 
     return statistic
 
 
-class Spread(NamedTuple):
+class ResampledValue(NamedTuple):
     """A value of one loss's settings: with its interval over points, and for each of R resamples of the seeds [R]."""
 
     points: Interval
     drawn_R: np.ndarray
 
 
-def quantile_spread(scores_HS: np.ndarray, share: float, rows_RS: np.ndarray) -> Spread:
-    """Of a quantile of the settings' seed means; `rows_RS` are resampled seed numbers, the same for all losses."""
-    return Spread(_quantile_over_points(scores_HS, share), in_parts(_quantile_of_seeds(scores_HS, share), rows_RS))
+def resampled_quantile(scores_HS: np.ndarray, share: float, rows_RS: np.ndarray) -> ResampledValue:
+    """A quantile of the settings' seed means [H, S]; `rows_RS` are resampled seed numbers, the same for all losses."""
+    drawn_R = evaluate_in_chunks(_quantile_of_resamples(scores_HS, share), rows_RS)
+    return ResampledValue(_quantile_over_points(scores_HS, share), drawn_R)
 
 
-def contrast(one: Spread, other: Spread, num_seeds: int) -> Interval:
+def resampled_difference(first: ResampledValue, second: ResampledValue, num_seeds: int) -> Interval:
     """R18 of R7 and R9: the interval of the value of one loss minus that of another.
 
     Over points by the limits of each (Zou and Donner 2008), over seeds by the bootstrap of the paired difference.
     """
-    (a, drawn_a), (b, drawn_b) = one, other
+    (a, drawn_a), (b, drawn_b) = first, second
     value = a.value - b.value
     if not np.isfinite(value):
         return Interval(np.nan, np.nan, np.nan, num_seeds)
     low, high = value - np.hypot(a.value - a.low, b.high - b.value), value + np.hypot(a.high - a.value, b.value - b.low)
-    return _widened(value, low, high, drawn_a - drawn_b, num_seeds)
+    return _widened_by_seeds(Interval(value, low, high, a.n), drawn_a - drawn_b, num_seeds)
 
 
 def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator) -> Interval:
-    """Interval of the mean over the worst `share` of settings: its influence function, Student's t over that tail.
+    """R9: interval of the mean over the worst `share` of settings [H, S]: its influence function, Student's t over it.
 
     Source: Trindade et al. 2007 for the variance.
     """
 
-    def statistic(rows: np.ndarray) -> np.ndarray:
-        means = np.sort(nan_mean(resampled(scores_HS, rows)), axis=-1)  # settings never scored come last
-        return nan_mean(means[:, : max(1, round(share * means.shape[-1]))])
+    def statistic(rows_RS: np.ndarray) -> np.ndarray:
+        means_RH = np.sort(nan_mean(scores_of_resamples(scores_HS, rows_RS)), axis=-1)  # settings never scored are last
+        return nan_mean(means_RH[:, : max(1, round(share * means_RH.shape[-1]))])
 
-    means, num_seeds = _means(scores_HS), scores_HS.shape[1]
+    means, seeds_S = _finite_means(scores_HS), seeds_with_scores(scores_HS)
     if not len(means):
-        return Interval(np.nan, np.nan, np.nan, num_seeds)
-    value, tail = float(statistic(np.arange(num_seeds)[None])[0]), round(share * len(means))
+        return Interval(np.nan, np.nan, np.nan, len(seeds_S))
+    value, tail = float(statistic(seeds_S[None])[0]), round(share * len(means))
     influence = np.minimum(means - np.quantile(means, share), 0) / share
     half = stats.t.ppf(0.5 + CONFIDENCE / 2, tail - 1) * influence.std() / np.sqrt(len(means)) if tail > 1 else np.inf
     half = half if len(means) > 1 else 0.0
-    return _joined(value, value - half, value + half, statistic, num_seeds, rng)
+    points = Interval(value, value - half, value + half, len(means))
+    return _over_points_and_seeds(points, statistic, seeds_S, rng)
 
 
-def win_interval(one_HS: np.ndarray, other_HS: np.ndarray) -> Interval:
+def win_interval(first_HS: np.ndarray, second_HS: np.ndarray) -> Interval:
     """R19: how often a random setting of one loss beats a random one of another under the same seed, ties half.
 
-    Over points by DeLong et al. 1988, with one win and one loss added to the placements as Agresti and Coull 1998 do
-    for a share, so that "always" keeps an interval; over seeds by Student's t of the seeds' own shares.
+    Scores [H, S] and [H', S]; a seed that any setting lacks is left out. Over points by DeLong et al. 1988, with one
+    win and one loss added to the placements as Agresti and Coull 1998 do for a share, so that "always" keeps an
+    interval; over seeds by Student's t of the seeds' own shares.
     """
-    known = np.isfinite(one_HS).all(0) & np.isfinite(other_HS).all(0)
-    n, one, other = int(known.sum()), one_HS[:, known], other_HS[:, known]
+    complete = np.isfinite(first_HS).all(0) & np.isfinite(second_HS).all(0)
+    n, first, second = int(complete.sum()), first_HS[:, complete], second_HS[:, complete]
     if not n:
         return Interval(np.nan, np.nan, np.nan, 0)
-    beaten, beating = _below(one, other), 1 - _below(other, one)  # [H, S] and [H', S]
+    beaten, beating = _share_beaten(first, second), 1 - _share_beaten(second, first)  # [H, S] and [H', S]
     value, by_seed = float(beaten.mean()), beaten.mean(0)
     if n < MIN_SEEDS:
         return Interval(value, np.nan, np.nan, n)
@@ -150,45 +154,47 @@ def win_interval(one_HS: np.ndarray, other_HS: np.ndarray) -> Interval:
     return Interval(value, max(0.0, value - half), min(1.0, value + half), n)
 
 
-def _below(scores_HS: np.ndarray, others_HS: np.ndarray) -> np.ndarray:
-    """The share of `others` of the same seed that each score beats, ties half, [H, S]."""
-    ordered = np.sort(others_HS, axis=0)
+def _share_beaten(scores_HS: np.ndarray, rivals_HS: np.ndarray) -> np.ndarray:
+    """The share of `rivals` of the same seed that each score beats, ties half, [H, S]."""
+    ordered = np.sort(rivals_HS, axis=0)
     sides = [
         [np.searchsorted(o, s, side) for s, o in zip(scores_HS.T, ordered.T, strict=True)] for side in ("left", "right")
     ]
     return np.mean(sides, axis=0).T / len(ordered)
 
 
-def _joined(
-    value: float, low: float, high: float, statistic: OfSeeds, num_seeds: int, rng: np.random.Generator
+def _over_points_and_seeds(
+    points: Interval, statistic: SeedStatistic, seeds_S: np.ndarray, rng: np.random.Generator
 ) -> Interval:
     """The interval over points, widened by what the seeds add."""
-    if num_seeds < MIN_SEEDS:
-        return Interval(value, np.nan, np.nan, num_seeds)
-    return _widened(value, low, high, in_parts(statistic, resamples(num_seeds, rng)), num_seeds)
+    if len(seeds_S) < MIN_SEEDS:
+        return Interval(points.value, np.nan, np.nan, len(seeds_S))
+    rows_RS = seeds_S[resamples(len(seeds_S), rng)]
+    return _widened_by_seeds(points, evaluate_in_chunks(statistic, rows_RS), len(seeds_S))
 
 
 def resamples(num_seeds: int, rng: np.random.Generator) -> np.ndarray:
     """Rows of seed numbers [R, S], drawn with replacement."""
-    return rng.integers(num_seeds, size=(RESAMPLES, num_seeds))
+    return rng.integers(num_seeds, size=(NUM_RESAMPLES, num_seeds))
 
 
-def in_parts(statistic: OfSeeds, rows_RS: np.ndarray) -> np.ndarray:
-    """The statistic of each row of seed numbers, a few rows at once: [R]."""
-    return np.concatenate([statistic(part) for part in np.array_split(rows_RS, RESAMPLES // AT_ONCE)])
+def evaluate_in_chunks(statistic: SeedStatistic, rows_RS: np.ndarray) -> np.ndarray:
+    """The statistic of each row of seed numbers [R, S], a few rows at once: [R]."""
+    return np.concatenate([statistic(part) for part in np.array_split(rows_RS, NUM_RESAMPLES // RESAMPLES_AT_ONCE)])
 
 
-def _widened(value: float, low: float, high: float, drawn_R: np.ndarray, num_seeds: int) -> Interval:
-    if num_seeds < MIN_SEEDS:
-        return Interval(value, np.nan, np.nan, num_seeds)
+def _widened_by_seeds(points: Interval, drawn_R: np.ndarray, num_seeds: int) -> Interval:
+    value, low, high = points[:3]
     drawn = drawn_R[np.isfinite(drawn_R)]
-    spread = drawn.std() * np.sqrt(num_seeds / (num_seeds - 1)) if len(drawn) else 0.0
-    of_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, num_seeds - 1) * spread
-    ends = value - np.hypot(value - low, of_seeds), value + np.hypot(high - value, of_seeds)
+    if num_seeds < MIN_SEEDS or not len(drawn):
+        return Interval(value, np.nan, np.nan, num_seeds)
+    spread = drawn.std() * np.sqrt(num_seeds / (num_seeds - 1))
+    half_over_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, num_seeds - 1) * spread
+    ends = value - np.hypot(value - low, half_over_seeds), value + np.hypot(high - value, half_over_seeds)
     return Interval(value, float(ends[0]), float(ends[1]), num_seeds)
 
 
-def _means(scores_HS: np.ndarray) -> np.ndarray:
+def _finite_means(scores_HS: np.ndarray) -> np.ndarray:
     means = nan_mean(scores_HS)
     return means[np.isfinite(means)]
 
@@ -196,12 +202,13 @@ def _means(scores_HS: np.ndarray) -> np.ndarray:
 def best_of_budget(val_HS: np.ndarray, test_HS: np.ndarray, budget: int) -> float:
     """R13: expected mean test score of the setting with the highest mean validation score among `budget` random ones.
 
-    Without replacement from the H points: the i-th worst by validation is the best of the draw with probability
-    C(i - 1, B - 1) / C(H, B). Source: Tang et al. 2020, eq. 4. NaN where fewer than `budget` points were scored.
+    Scores [H, S]. Without replacement from the H points: the i-th worst by validation is the best of the draw with
+    probability C(i - 1, B - 1) / C(H, B). Source: Tang et al. 2020, eq. 4. NaN where fewer than `budget` points were
+    scored.
     """
     val, test = nan_mean(val_HS), nan_mean(test_HS)
-    known = np.isfinite(val) & np.isfinite(test)
-    ordered = test[known][np.argsort(val[known], kind="stable")]
+    finite = np.isfinite(val) & np.isfinite(test)
+    ordered = test[finite][np.argsort(val[finite], kind="stable")]
     n = len(ordered)
     if n < budget:
         return np.nan
@@ -221,17 +228,21 @@ def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
 
 
 def budget_interval(val_HS: np.ndarray, test_HS: np.ndarray, budget: int, rng: np.random.Generator) -> Interval:
-    """Interval of R13 over points (by a jackknife whose variance is not too small: Efron and Stein 1981) and seeds."""
-    num_points, num_seeds = val_HS.shape
+    """Interval of R13 from scores [H, S], over points and seeds.
+
+    Over points by a jackknife, whose variance is not too small: Efron and Stein 1981. No ends below two draws' points.
+    """
+    num_points, seeds_S = len(val_HS), seeds_with_scores(val_HS, test_HS)
     value = best_of_budget(val_HS, test_HS, budget)
     if not np.isfinite(value) or num_points < 2 * budget:
-        return Interval(value, np.nan, np.nan, num_seeds)
-    groups = np.array_split(rng.permutation(num_points), min(num_points, MOST_GROUPS))
-    kept = [np.delete(np.arange(num_points), group) for group in groups]
-    left_out = np.array([best_of_budget(val_HS[rows], test_HS[rows], budget) for rows in kept])
+        return Interval(value, np.nan, np.nan, len(seeds_S))
+    groups = np.array_split(rng.permutation(num_points), min(num_points, MAX_JACKKNIFE_GROUPS))
+    remaining = [np.delete(np.arange(num_points), group) for group in groups]
+    left_out = np.array([best_of_budget(val_HS[rows], test_HS[rows], budget) for rows in remaining])
     half = stats.norm.ppf(0.5 + CONFIDENCE / 2) * float(jackknife_error(left_out))
 
-    def statistic(rows: np.ndarray) -> np.ndarray:
-        return np.array([best_of_budget(val_HS[:, row], test_HS[:, row], budget) for row in rows])
+    def statistic(rows_RS: np.ndarray) -> np.ndarray:
+        return np.array([best_of_budget(val_HS[:, row], test_HS[:, row], budget) for row in rows_RS])
 
-    return _joined(value, value - half, value + half, statistic, num_seeds, rng)
+    points = Interval(value, value - half, value + half, num_points)
+    return _over_points_and_seeds(points, statistic, seeds_S, rng)

@@ -54,7 +54,7 @@ class Sweep:
     @property
     def reference(self) -> list[Interval]:
         """R2: the mean difference from the default at each level, with its interval."""
-        rows = zip(self.differences_LS, self.errors_L, strict=True)
+        rows = zip(self.differences_LS, self.image_errors_L, strict=True)
         return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
 
     @property
@@ -76,7 +76,7 @@ class Sweep:
         return None if self.images_LSG is None else nan_mean(self.images_LSG - self.images_LSG[self.default], axis=1)
 
     @cached_property
-    def errors_L(self) -> np.ndarray:
+    def image_errors_L(self) -> np.ndarray:
         """Standard error that the choice of test images adds to each mean difference; 0 where not recorded."""
         return np.zeros(len(self.levels)) if self.images_LG is None else jackknife_error(self.images_LG)
 

@@ -79,15 +79,17 @@ METHODS = (
         "smallest D0(k) over k other than the default",
         "low end: lowest of the levels' limits; high end: lowest of limits corrected for the number of levels",
     ),
-    Method("steady", "90% interval of the worst drop above −margin", "two one-sided tests at 5%, Schuirmann 1987; "
-           "every planned level has five finite seeds and nothing diverged"),
+    Method("steady", "90% interval of the worst drop above −margin", "non-inferiority, a one-sided test at 5% "
+           "(Schuirmann 1987); every planned level has five finite seeds and nothing diverged"),
     Method("sensitive", "95% interval of the worst drop below −margin", "or divergence alone costs more: low end of "
            "its rate's Wilson interval times the fall to the floor"),
-    Method("near the margin", "95% interval below 0 and around −margin", "surely a drop, its size about the margin"),
+    Method("real drop, size open", "95% interval below 0, not below −margin", "a drop, not surely above the margin"),
     Method("too few seeds", "n < 5 at every level", "no interval can be trusted"),
     Method("too noisy", "none of these", "the number of seeds beside it would settle it in four of five such studies"),
-    Method("not judged", "default ≤ floor + margin, diverged or lacking seeds", "nothing is left to lose there"),
-    Method("floor", "best score without looking at the image", "F1 of “always”, AP = prevalence, AUC = ½"),
+    Method("not judged", "low end of the default's interval ≤ floor + margin, or diverged, or lacking seeds",
+           "not surely better than a constant predictor: what it loses says nothing"),
+    Method("floor", "best score of a constant predictor, which ignores the image", "F1 of “always”, AP = prevalence, "
+           "AUC = ½"),
     Method("divergence rate", "k of n, Wilson interval", "Wilson 1927; a diverged seed enters no interval as a score"),
     Method("floor-scored", "as the worst drop, a diverged seed scored as the constant predictor",
            "beside the worst drop of the finite seeds, never in its interval"),

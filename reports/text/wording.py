@@ -1,6 +1,6 @@
 """Numbers and lists as sentences show them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,8 @@ SIGNED = "{:+.3f}"
 PLAIN = "{:.3f}"
 PERCENT = "{:.0%}"
 SIGNED_PERCENT = "{:+.0%}"
+MIN_SETTINGS = 64
+"""2^6 Sobol points: below it the tails of a box are not seen, and the page warns."""
 
 
 def number(value: float, form: str = PLAIN) -> str:
@@ -46,3 +48,11 @@ def counted(num: int, noun: str) -> str:
 def level(value: object) -> str:
     """A hyperparameter's value as an axis shows it."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def few_settings_warning(numbers: Iterable[int]) -> str:
+    """A warning where a loss has too few random settings, or nothing."""
+    least = min(numbers, default=MIN_SETTINGS)
+    if least >= MIN_SETTINGS:
+        return ""
+    return f" With {least} settings the intervals are wide: give sobol.m at least {MIN_SETTINGS.bit_length() - 1}."

@@ -11,7 +11,7 @@ from evenkeel.reports.table.trial_table import facts_of
 
 RISE = "rise"
 """The measure that says how much each trial rose over the last quarter of its epochs, and its standard error."""
-FREEDOM = 2
+DEGREES_OF_FREEDOM = 2
 """Degrees of freedom of a trial's standard error at least: a line through four epochs or more."""
 
 
@@ -31,16 +31,16 @@ def unfinished(table: pd.DataFrame) -> list[Unfinished]:
     if RISE not in study.measures:
         return []
     margin = study.margins[study.chosen_by or study.metric]
-    found = []
+    still_rising = []
     for loss in losses_of(table):
         rises, errors = (default_scores(table, loss, f"val_{RISE}{part}") for part in ("", "_error"))
-        known = np.isfinite(rises) & np.isfinite(errors)
-        if known.any() and sure_rise(rises[known], errors[known]) > margin:
-            found.append(Unfinished(loss, float(rises[known].mean())))
-    return found
+        finite = np.isfinite(rises) & np.isfinite(errors)
+        if finite.any() and sure_rise(rises[finite], errors[finite]) > margin:
+            still_rising.append(Unfinished(loss, float(rises[finite].mean())))
+    return still_rising
 
 
 def sure_rise(rises_S: np.ndarray, errors_S: np.ndarray) -> float:
-    """The mean rise of the seeds minus Student's t at 95%, one-sided, times its standard error."""
+    """The mean rise [S] of the seeds minus Student's t at 95%, one-sided, times its standard error; errors_S [S]."""
     n = len(rises_S)
-    return float(rises_S.mean() - t_quantile(CONFIDENCE, FREEDOM * n) * np.linalg.norm(errors_S) / n)
+    return float(rises_S.mean() - t_quantile(CONFIDENCE, DEGREES_OF_FREEDOM * n) * np.linalg.norm(errors_S) / n)
