@@ -57,11 +57,12 @@ def entry() -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
-        from evenkeel.trainables.cache import default_cache
-
-        os.environ["EVENKEEL_CACHE"] = default_cache()
     try:
+        _refuse_homeless()
+        if os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
+            from evenkeel.trainables.cache import default_cache
+
+            os.environ["EVENKEEL_CACHE"] = default_cache()
         options.own_code = _own_code(getattr(options, "study", None) or "")
         sys.path += [folder for folder in options.own_code if folder not in sys.path]
         return importlib.import_module(f"evenkeel.study.commands.{options.command}").execute(options)
@@ -77,6 +78,12 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(f"{error.filename}: {error.strerror}; give leave there, or name another place", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
+
+
+def _refuse_homeless() -> None:
+    """Ray and MLflow look into the home folder. Raises UserError for a user without one (a number in a container)."""
+    if os.path.expanduser("~") == "~":
+        raise UserError(f"HOME is not set, and user {os.getuid()} has no home; set HOME to a folder you may write to")
 
 
 def _own_code(study: str) -> list[str]:
@@ -95,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="evenkeel",
         description="How steady is a loss when its hyperparameters move?",
         epilog=f"STUDY is {STUDY}. Exit codes: 0 all well, 1 some trials failed, "
-        "2 bad input, 3 cluster trouble, 4 a place that cannot be written, 130 interrupted. Try: evenkeel plan demo",
+        "2 bad input, 3 cluster trouble, 4 a place that cannot be written, 5 a fault in a program, 130 interrupted. "
+        "Try: evenkeel plan demo",
     )
     parser.add_argument("--version", action="version", version=f"evenkeel {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

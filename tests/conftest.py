@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.pop("MLFLOW_TRACKING_URI", None)
 # Speed is measured in benchmarks/; CI draws the same examples every time, everybody else new ones.
 hypothesis.settings.register_profile("busy machine", deadline=None, derandomize="CI" in os.environ, database=None)
 hypothesis.settings.load_profile("busy machine")

@@ -388,6 +388,11 @@ class TestPlaces:
         assert self.of(tracking="http://a:1").blamed == "tracking http://a:1"
         assert self.of("http://b:1", tracking="http://a:1").blamed == "--tracking-uri http://b:1"
 
+    def test_mlflows_variable_counts_where_the_study_names_none(self, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:s3cret@c:1")
+        assert self.of().blamed == "MLFLOW_TRACKING_URI http://***c:1"
+        assert self.of("http://a:1").raw == "http://a:1" and self.of(tracking="http://b:1").raw == "http://b:1"
+
     @pytest.mark.parametrize(
         "secret",
         [
@@ -417,7 +422,7 @@ class TestPlaces:
         from evenkeel.study.file.read import load_study
 
         study = load_study("demo")
-        with pytest.raises(UserError, match="give --tracking-uri"):
+        with pytest.raises(UserError, match="give --tracking-uri, or set MLFLOW_TRACKING_URI"):
             TrackingUri.of(study, Storage.of(study, "s3://bucket/st"), None)
 
 

@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT
 from evenkeel.study.run.supervisor import PREFIX
 
 SUPERVISED = """
@@ -41,3 +44,28 @@ def test_a_run_in_another_container_keeps_its_folder_until_it_is_killed():
     while there.exists() and time.monotonic() < deadline:  # its child ends a moment later
         assert start(0).wait() == 0
     assert not there.exists()
+
+
+FAULTY = """
+import sys
+from evenkeel.study.run.supervisor import supervised
+
+def work():
+    {}
+
+sys.exit(supervised(work))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "words"),
+    [
+        ("raise KeyError('getpwuid()')", EXIT_FAULT, "the same command would meet it again"),
+        ("raise ConnectionError('the head is gone')", EXIT_CLUSTER, "the same command goes on"),
+        ("exec('raise ValueError()', {'__name__': 'ray.core'})", EXIT_CLUSTER, "the same command goes on"),
+    ],
+)
+def test_a_fault_in_a_program_is_not_taken_for_a_clusters(ends, code, words):
+    """A Slurm script puts its job back into the queue after the code of a cluster's trouble."""
+    ended = subprocess.run([sys.executable, "-c", FAULTY.format(ends)], capture_output=True, text=True)
+    assert ended.returncode == code and words in ended.stderr

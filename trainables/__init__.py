@@ -14,6 +14,7 @@ from evenkeel.trainables.finetune.settings import Finetune
 from evenkeel.trainables.lm_clip.settings import LmClip
 from evenkeel.trainables.probe.settings import Probe
 from evenkeel.trainables.prompt.settings import Prompt
+from evenkeel.trainables.resources import user_name
 from evenkeel.trainables.seeded_settings import Varied
 from evenkeel.trainables.settings import chosen, named
 from evenkeel.trainables.trial import Trial
@@ -23,6 +24,9 @@ __all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial",
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Read when torch is imported: a thread that waits for another sleeps. One that spins keeps the cores from the other
 processes of a machine; two that computed features at the same time took many times as long as one after the other."""
+
+os.environ.setdefault("LOGNAME", user_name())
+"""torch, Ray and MLflow ask for the name of the user; for a number without one the answer is a KeyError."""
 
 TRAINABLES: dict[str, type[Trainable]] = {
     "finetune": Finetune,

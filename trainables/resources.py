@@ -1,5 +1,6 @@
 """What this process may use of the machine; needs no torch."""
 
+import getpass
 import math
 import os
 from contextlib import suppress
@@ -7,24 +8,30 @@ from pathlib import Path
 
 import psutil
 
+from evenkeel.trainables.cgroup import cpu_quota, memory_left
+
 CPU_SHARE, GPU_SHARE = 0.5, 0.8
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cpus() -> int:
     """CPUs that this process may run on: not those that a batch system, `taskset` or a container's limit keeps back."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, math.ceil(min(cpu_quota(), affinity))))
+
+
+def user_name() -> str:
+    """Who runs this process; the number of a user whom the system knows by no name (OpenShift, Apptainer)."""
     try:
-        quota, period = QUOTA.read_text(encoding="ascii").split()
-        return max(1, min(affinity, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such limit ("max"), or another system
-        return affinity
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return str(os.getuid())
 
 
 def spare_bytes(device: str) -> float:
-    """Memory that one worker may plan with: a share of what is free now, on the machine or on its GPU."""
+    """Memory in bytes that one worker may plan with: a share of what is free now, on its GPU or on the machine, where
+    the limit of a container or of a batch job counts too."""
     if device == "cpu":
-        return CPU_SHARE * psutil.virtual_memory().available
+        return CPU_SHARE * min(psutil.virtual_memory().available, memory_left())
     import torch
 
     return GPU_SHARE * torch.cuda.mem_get_info()[0]

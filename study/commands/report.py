@@ -90,10 +90,8 @@ def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
 
 def _runs(config: Recorded, storage: Storage, options: argparse.Namespace) -> str | None:
     """The address of a trial's run in MLflow; None without a server, or while it does not answer."""
-    if not (options.tracking_uri or config.tracking):
-        return None
-    uri = TrackingUri.of(config, storage, options.tracking_uri)
-    if not uri.is_server:
+    uri = TrackingUri.named(config, storage, options.tracking_uri)
+    if uri is None or not uri.is_server:
         return None
     from evenkeel.study.tracking.experiment import trial_address
     from evenkeel.study.tracking.reader import experiment_of

@@ -24,7 +24,7 @@ from evenkeel.study.run.failure_reasons import reasons
 from evenkeel.study.run.host_status import this_host
 from evenkeel.study.run.interfaces import Display, Ended, Options, Runner
 from evenkeel.study.run.lease import Lease
-from evenkeel.study.run.locations import Storage, TrackingUri
+from evenkeel.study.run.locations import VARIABLE, Storage, TrackingUri
 from evenkeel.study.run.pack_queue import Feed
 from evenkeel.study.run.progress_lines import Heartbeat
 from evenkeel.study.run.resume import healed, nothing_missing, usable
@@ -114,6 +114,8 @@ class Run:
         self.counts = {loss.label: self._counts(loss) for loss in self.config.losses}
         complete = nothing_missing(self.planner, self.planned, self.entries)
         uri = TrackingUri.of(self.config, self.storage, self.options.tracking_uri)
+        if uri.key == VARIABLE:
+            self.display.say(f"MLflow at {uri}, as {VARIABLE} says")
         marker = Tracked(self.ledger.folder, uri)
         stored = self.ledger.read_study()
         tracked = not self.options.track_again and marker.holds(self._recorded())

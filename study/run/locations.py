@@ -14,6 +14,9 @@ from evenkeel.trainables.settings import at_home
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
 """The user and password of a URI, and its query, which may hold a token."""
 
+VARIABLE = "MLFLOW_TRACKING_URI"
+"""Where every program of MLflow looks."""
+
 
 class Recorded(NamedTuple):
     """What must be known of a study to read its records; `margins` by metric, where its file was read."""
@@ -54,7 +57,7 @@ class Storage:
 class TrackingUri:
     """Where MLflow lies. `str` and `repr` show it without user, password and query; `raw` is for MLflow alone.
 
-    `key` is what to blame: the option or the study file's key; empty for our own database.
+    `key` is what to blame: the option, the study file's key or the variable; empty for our own database.
     """
 
     raw: str = field(repr=False)
@@ -63,15 +66,24 @@ class TrackingUri:
 
     @classmethod
     def of(cls, config: StudyConfig | Recorded, storage: Storage, option: str | None) -> "TrackingUri":
-        """The option, the file's `tracking`, or a database in the study's folder.
+        """What was named, or a database in the study's folder.
 
         Raises UserError for an object store, which cannot hold a database.
         """
-        if chosen := option or config.tracking:
-            return cls(absolute_uri(chosen, Path.cwd()), "--tracking-uri" if option else "tracking", storage)
+        if uri := cls.named(config, storage, option):
+            return uri
         if storage.folder is None:
-            raise UserError(f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri")
+            raise UserError(
+                f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri, or set {VARIABLE}"
+            )
         return cls(own_database(storage.folder), "", storage)
+
+    @classmethod
+    def named(cls, config: StudyConfig | Recorded, storage: Storage, option: str | None) -> "TrackingUri | None":
+        """The option, the file's `tracking`, or MLflow's own variable of the environment; None where none is set."""
+        keys = {"--tracking-uri": option, "tracking": config.tracking, VARIABLE: os.environ.get(VARIABLE)}
+        key, uri = next(((key, uri) for key, uri in keys.items() if uri), ("", None))
+        return cls(absolute_uri(uri, Path.cwd()), key, storage) if uri else None
 
     def __str__(self) -> str:
         return self.raw if self.database else SECRET.sub("***", self.raw)

@@ -13,11 +13,12 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from evenkeel.study.errors import EXIT_CLUSTER
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT
 
 PREFIX = "ek-"
 LONGEST_PARENT = 12
@@ -25,6 +26,8 @@ LONGEST_PARENT = 12
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 END_S = 3.0
+FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
+"""Errors in a program, not in a cluster: a batch system that tried again would try for ever."""
 SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -43,7 +46,7 @@ def supervised(work: Callable[[], int]) -> int:
         os.setsid()  # the terminal's signals reach the parent alone, which passes each on once
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         threading.Thread(target=_end_with_parent, args=[alive], name="parent", daemon=True).start()
-        code = work()
+        code = _code_of(work)
         os.write(code_write, bytes([code]))
         return code
     os.close(alive)
@@ -57,6 +60,19 @@ def short_folder(longest: int) -> str | None:
         if len(os.fsencode(folder)) <= longest and os.access(folder, os.W_OK | os.X_OK):
             return folder
     return None
+
+
+def _code_of(work: Callable[[], int]) -> int:
+    """The exit code of `work`. What Ray raises passes: a cluster that died is left to the parent to tell."""
+    try:
+        return work()
+    except FAULTS as error:
+        *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+        if innermost.f_globals.get("__name__", "").partition(".")[0] == "ray":
+            raise
+        traceback.print_exc()
+        sys.stderr.write("evenkeel: a fault in evenkeel or in a library; the same command would meet it again\n")
+        return EXIT_FAULT
 
 
 def _end_with_parent(alive: int) -> None:

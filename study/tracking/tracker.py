@@ -1,6 +1,5 @@
 """The driver's end of MLflow: it hands records to the processes that fill it, and never waits for them in mid-run."""
 
-import getpass
 import queue
 import subprocess
 import sys
@@ -38,7 +37,7 @@ from evenkeel.study.tracking.messages import (
     to_line,
 )
 from evenkeel.trainables import Trial
-from evenkeel.trainables.resources import usable_cpus
+from evenkeel.trainables.resources import usable_cpus, user_name
 
 CLOSE_TIMEOUT_S = OPEN_TIMEOUT_S = 10
 GIVE_UP_S = 60.0
@@ -230,7 +229,7 @@ def provenance() -> dict[str, str]:
     """MLflow's own tags for who ran what, from which commit (of the working folder, where it is a repository)."""
     git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     commit = {"mlflow.source.git.commit": git.stdout.strip()} if git.returncode == 0 else {}
-    return {"mlflow.user": getpass.getuser(), "mlflow.source.name": "evenkeel", "mlflow.source.type": "LOCAL"} | commit
+    return {"mlflow.user": user_name(), "mlflow.source.name": "evenkeel", "mlflow.source.type": "LOCAL"} | commit
 
 
 __all__ = ["About", "Attach", "Setup", "Start", "Summary", "Tracker"]
