@@ -62,8 +62,8 @@ bench-losses: $(READY)
 docs: $(READY)  ## tables of keys in docs/study_files.md, made from the models
 	$(BIN)/python -m evenkeel.study.file.keys
 
-house: $(READY)  ## counts that show drift: lengths, untyped crossings, imports between rooms
-	$(BIN)/python benchmarks/house.py
+house: $(READY)  ## words, lengths, imports between rooms; AGAINST=COMMIT shows that commit beside them
+	$(BIN)/python benchmarks/house.py $(if $(AGAINST),--against $(AGAINST))
 
 clean:
 	rm -rf $(VENV) .oldest-mlflow .fitting .audit studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -62,7 +62,7 @@ class Key(NamedTuple):
 
     quantity: str
     metric: str
-    where: tuple[str, ...]
+    subject: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def measured(size: Size, folder: Path, workers: int) -> tuple[list[Found], list[
     if not (weights := folder / "backbone.pt").exists():
         torch.save(_backbone(size.warm_epochs), weights)
     of_set, numbers = partial(both, size=size, folder=folder), range(1, size.sets + 1)
-    found = list(map(of_set, numbers)) if workers == 1 else _shared_out(of_set, numbers, workers)
-    return [ours for ours, _ in found], [former for _, former in found]
+    results = list(map(of_set, numbers)) if workers == 1 else _shared_out(of_set, numbers, workers)
+    return [ours for ours, _ in results], [former for _, former in results]
 
 
 def _shared_out(of_set: Callable[[int], Both], numbers: Iterable[int], workers: int) -> list[Both]:
@@ -203,26 +203,26 @@ def without_images(table: pd.DataFrame) -> pd.DataFrame:
 
 def found_in(table: pd.DataFrame, tolerances: Shares) -> Found:
     """All intervals and verdicts of a study, under every headline metric."""
-    found = Found({}, {})
+    estimates = Found({}, {})
     for metric in HEADLINES:
-        shown = with_metric(table, metric)
-        study = facts_of(shown)
-        for loss in losses_of(shown):
-            found.intervals[Key(SCORE, metric, (loss,))] = default_score(shown, loss, metric)
-        for loss, name in ((loss, name) for loss in losses_of(shown) for name in swept(shown)):
-            if (sweep := sweep_of(shown, loss, name)) is None:
+        metric_table = with_metric(table, metric)
+        study = facts_of(metric_table)
+        for loss in losses_of(metric_table):
+            estimates.intervals[Key(SCORE, metric, (loss,))] = default_score(metric_table, loss, metric)
+        for loss, name in ((loss, name) for loss in losses_of(metric_table) for name in swept(metric_table)):
+            if (sweep := sweep_of(metric_table, loss, name)) is None:
                 continue
             curve, judged = sweep.reference, judge(sweep, study.margin, study.floor)
             for k in sweep.moved:
-                found.intervals[Key(CURVE, metric, (loss, name, f"{sweep.levels[k]:g}"))] = curve[k]
-            found.intervals[drop := Key(DROP, metric, (loss, name))] = judged.drop
-            found.verdicts[drop] = judged.status
+                estimates.intervals[Key(CURVE, metric, (loss, name, f"{sweep.levels[k]:g}"))] = curve[k]
+            estimates.intervals[drop := Key(DROP, metric, (loss, name))] = judged.drop
+            estimates.verdicts[drop] = judged.status
         rng = np.random.default_rng(0)
-        for c in Contrasts().compute(shown, rng).contrasts:
-            found.intervals[Key(CONTRAST, metric, (c.first, c.second, c.name))] = c.difference
-        for loss, interval in tolerances(shown, rng).items():
-            found.intervals[Key(TOLERANCE, metric, (loss,))] = interval
-    return found
+        for c in Contrasts().compute(metric_table, rng).contrasts:
+            estimates.intervals[Key(CONTRAST, metric, (c.first, c.second, c.name))] = c.difference
+        for loss, interval in tolerances(metric_table, rng).items():
+            estimates.intervals[Key(TOLERANCE, metric, (loss,))] = interval
+    return estimates
 
 
 def _tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, Interval]:
@@ -248,8 +248,8 @@ def _former_tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[st
             warnings.simplefilter("ignore")  # the same share in every resample
             ends = stats.bootstrap((seeds,), share, n_resamples=200, rng=rng, axis=-1).confidence_interval
         value = float(share(seeds))
-        known = np.isfinite(ends.low)
-        return Interval(value, float(ends.low) if known else value, float(ends.high) if known else value, len(seeds))
+        finite = np.isfinite(ends.low)
+        return Interval(value, float(ends.low) if finite else value, float(ends.high) if finite else value, len(seeds))
 
     return {cloud.loss: interval(cloud.test_HS) for cloud in clouds}
 
@@ -270,7 +270,7 @@ def truths(studies: Sequence[Found]) -> dict[Key, float]:
     for study in studies:
         for key, interval in study.intervals.items():
             values[key].append(interval.value)
-    means = {key: float(np.nanmean(found)) for key, found in values.items()}
+    means = {key: float(np.nanmean(estimates)) for key, estimates in values.items()}
     for key in means:
         if key.quantity == DROP:
             levels = (mean for k, mean in means.items() if k.quantity == CURVE and _within(k, key))
@@ -279,7 +279,7 @@ def truths(studies: Sequence[Found]) -> dict[Key, float]:
 
 
 def _within(curve: Key, drop: Key) -> bool:
-    return curve.metric == drop.metric and curve.where[:2] == drop.where
+    return curve.metric == drop.metric and curve.subject[:2] == drop.subject
 
 
 def coverage(studies: Sequence[Found], keys: Iterable[Key], truth: dict[Key, float]) -> float:
@@ -290,8 +290,8 @@ def coverage(studies: Sequence[Found], keys: Iterable[Key], truth: dict[Key, flo
 
 def contradicted(studies: Sequence[Found], truth: dict[Key, float], margin: float) -> tuple[float, int]:
     """The share of the steady and sensitive verdicts that the true worst drop contradicts, and their number."""
-    given = [(status, truth[key]) for study in studies for key, status in study.verdicts.items()]
-    wrong = [(drop < -margin) == (status == STEADY) for status, drop in given if status in (STEADY, SENSITIVE)]
+    claims = [(status, truth[key]) for study in studies for key, status in study.verdicts.items()]
+    wrong = [(drop < -margin) == (status == STEADY) for status, drop in claims if status in (STEADY, SENSITIVE)]
     return (float(np.mean(wrong)) if wrong else 0.0), len(wrong)
 
 

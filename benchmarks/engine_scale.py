@@ -104,58 +104,60 @@ def run(study: Path, storage: Path, num: int, address: str, *more: str) -> Timed
 def engine(study: Path, folder: Path, most: int) -> None:
     """Trials a second by number of trials; the largest study stays for `large`."""
     print(f"{'trials':>9}{'wall s':>9}{'trials/s':>10}{'driver MiB':>12}{'fillers MiB':>13}")
-    found: dict[int, float] = {}
-    with cluster({"num_cpus": 2}) as made:
+    timings: dict[int, float] = {}
+    with cluster({"num_cpus": 2}) as grid:
         for num in (size for size in SIZES if size <= most):
-            timed = run(study, folder / f"engine-{num}", num, made.address)
-            found[num] = timed.seconds
+            timed = run(study, folder / f"engine-{num}", num, grid.address)
+            timings[num] = timed.seconds
             print(f"{num:9,}{timed.seconds:9.1f}{num / timed.seconds:10.0f}{timed.driver:12.0f}{timed.fillers:13.0f}",
                   flush=True)  # fmt: skip
-    largest, tenth = max(found), sorted(found)[-2]
-    print(f"ratio wall/{largest}-trials-vs-{tenth} {found[largest] / found[tenth]:.1f}")
+    largest, tenth = max(timings), sorted(timings)[-2]
+    print(f"ratio wall/{largest}-trials-vs-{tenth} {timings[largest] / timings[tenth]:.1f}")
 
 
 def packs(study: Path, folder: Path, most: int) -> None:
     """How many packs a second a driver hands out and takes back: the same trials in packs of one and of 256."""
-    with cluster({"num_cpus": 2}) as made:
-        single = run(study, folder / "packs-1", POINTS, made.address, "--set", "resources.pack_size=1").seconds
-        large = run(study, folder / "packs-256", POINTS, made.address).seconds
+    with cluster({"num_cpus": 2}) as grid:
+        single = run(study, folder / "packs-1", POINTS, grid.address, "--set", "resources.pack_size=1").seconds
+        large = run(study, folder / "packs-256", POINTS, grid.address).seconds
     rate = POINTS / (single - large)
     print(f"{POINTS:,} trials in packs of one: {single:.1f} s, of 256: {large:.1f} s; {rate:.0f} packs/s")
 
 
 def nodes(study: Path, folder: Path, most: int) -> None:
     """Trials a second by number of raylets."""
-    num, found = min(most, SIZES[2]), {}
+    num, timings = min(most, SIZES[2]), {}
     print(f"{'nodes':>9}{'wall s':>9}{'trials/s':>10}")
     for number in NODES:
-        with cluster(*[{"num_cpus": 1}] * number) as made:
-            found[number] = run(study, folder / f"nodes-{number}", num, made.address).seconds
-        print(f"{number:9}{found[number]:9.1f}{num / found[number]:10.0f}", flush=True)
-    print(f"ratio wall/{NODES[-1]}-nodes-vs-1 {found[NODES[-1]] / found[1]:.2f}")
+        with cluster(*[{"num_cpus": 1}] * number) as grid:
+            timings[number] = run(study, folder / f"nodes-{number}", num, grid.address).seconds
+        print(f"{number:9}{timings[number]:9.1f}{num / timings[number]:10.0f}", flush=True)
+    print(f"ratio wall/{NODES[-1]}-nodes-vs-1 {timings[NODES[-1]] / timings[1]:.2f}")
 
 
 def large(study: Path, folder: Path, most: int) -> None:
     """The commands on a finished study: planned, counted, run again, run again for one trial."""
     num = max(size for size in SIZES if size <= most)
     storage = folder / f"engine-{num}"
-    where = [*sized(num), "--storage", str(storage)]
+    arguments = [*sized(num), "--storage", str(storage)]
     if not storage.exists():
         untracked = ["--track-later", "--tracking-uri", NOBODY]
-        print(f"serial run of {num:,}: {Timed(study, 'run', *where, '--serial', *untracked).seconds:.1f} s")
-    _show("plan", Timed(study, "plan", *where))
-    _show("status", Timed(study, "status", *where))
-    ledger, overrides = Ledger(str(storage), "scale"), where[1:4:2]
+        print(f"serial run of {num:,}: {Timed(study, 'run', *arguments, '--serial', *untracked).seconds:.1f} s")
+    _show("plan", Timed(study, "plan", *arguments))
+    _show("status", Timed(study, "status", *arguments))
+    ledger, overrides = Ledger(str(storage), "scale"), arguments[1:4:2]
     config = load_study(str(study), overrides)
     uri = TrackingUri.of(config, Storage.of(config, str(storage)), NOBODY)
     Tracked(ledger.folder, uri).write(f"{entry.id} {entry.state}" for entry in ledger.entries().values())
-    _show("run, nothing missing", Timed(study, "run", *where, "--tracking-uri", NOBODY))
+    _show("run, nothing missing", Timed(study, "run", *arguments, "--tracking-uri", NOBODY))
     ledger.retire([next(iter(ledger.ids()))])
-    _show("run, one trial missing", Timed(study, "run", *where, "--serial", "--track-later", "--tracking-uri", NOBODY))
+    _show(
+        "run, one trial missing", Timed(study, "run", *arguments, "--serial", "--track-later", "--tracking-uri", NOBODY)
+    )
 
 
-def _show(what: str, timed: Timed) -> None:
-    print(f"{what:24}{timed.seconds:7.1f} s{timed.driver:8.0f} MiB, fillers {timed.fillers:.0f} MiB", flush=True)
+def _show(title: str, timed: Timed) -> None:
+    print(f"{title:24}{timed.seconds:7.1f} s{timed.driver:8.0f} MiB, fillers {timed.fillers:.0f} MiB", flush=True)
 
 
 def search(study: Path, folder: Path, most: int) -> None:
@@ -163,17 +165,17 @@ def search(study: Path, folder: Path, most: int) -> None:
     design = f"designs.search={{trials: {TOLD[1] + 2 * MARGIN}, batch: 8, groups: 1, seeds_per_group: 1}}"
     config = load_study(str(study), [design, "designs.sobol=null"])
     searched = LossSearch(Planner(config, {}, {}), config.losses[0], 0)
-    rng, spent = random.Random(0), {told: [] for told in TOLD}
-    for told in range(0, TOLD[1] + MARGIN, 8):
+    rng, spent = random.Random(0), {num_told: [] for num_told in TOLD}
+    for num_told in range(0, TOLD[1] + MARGIN, 8):
         started = time.perf_counter()
         trials = searched.ask()
         each = 1000 * (time.perf_counter() - started) / len(trials)
         for trial in trials:
             searched.tell("done", rng.random(), trial.id)
         for number in TOLD:
-            if number <= told < number + MARGIN:
+            if number <= num_told < number + MARGIN:
                 spent[number].append(each)
-    few, many = (fmean(spent[told]) for told in TOLD)
+    few, many = (fmean(spent[num_told]) for num_told in TOLD)
     print(f"a suggestion: {few:.1f} ms with {TOLD[0]} results told, {many:.1f} ms with {TOLD[1]:,}")
     print(f"ratio suggestion/{TOLD[1]}-told-vs-{TOLD[0]} {many / few:.1f}")
 

@@ -104,11 +104,11 @@ class Bench:
 
     def start(self, *more: str, program: tuple[str, ...] = ("-m", "evenkeel")) -> subprocess.Popen[str]:
         """The command, in a session of its own."""
-        where = ["--address", self.grid.cluster.address] if self.grid else []
+        address = ["--address", self.grid.cluster.address] if self.grid else []
         command = [sys.executable, *program, "run", str(self.folder / "faults.yaml"), "--storage", str(self.storage)]
         marked = {MARK: self.mark, "TMPDIR": str(self.temporary), "EVENKEEL_CACHE": str(self.cache)}
         with (self.folder / "log").open("a") as log:
-            return subprocess.Popen([*command, *where, *self.options, *more], env=os.environ | marked, stderr=log,
+            return subprocess.Popen([*command, *address, *self.options, *more], env=os.environ | marked, stderr=log,
                                     stdout=log, text=True, start_new_session=True)  # fmt: skip
 
     def num_recorded(self) -> int:
@@ -116,9 +116,9 @@ class Bench:
 
     def begun(self, **more: Any) -> subprocess.Popen[str]:
         """A run in its middle: some more trials are recorded, not all."""
-        before, wanted = self.num_recorded(), self.rng.randint(3, self.most)
+        before, num_more = self.num_recorded(), self.rng.randint(3, self.most)
         process = self.start(**more)
-        wait_for(lambda: self.num_recorded() >= before + wanted or process.poll() is not None, LIMIT_S)
+        wait_for(lambda: self.num_recorded() >= before + num_more or process.poll() is not None, LIMIT_S)
         assert process.poll() is None, f"the run ended before its fault:\n{self.log()}"
         return process
 

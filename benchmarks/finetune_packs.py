@@ -57,9 +57,9 @@ def at_once(models: list[nn.Module], x: Tensor, y: Tensor) -> Callable[[], Tenso
     slopes = vmap(grad_and_value(loss), randomness="different")
 
     def step() -> Tensor:
-        found, losses = slopes(weights, buffers)
+        gradients, losses = slopes(weights, buffers)
         for name, weight in weights.items():
-            weight.grad = found[name]
+            weight.grad = gradients[name]
         optimiser.step()
         return losses
 

@@ -68,8 +68,8 @@ class InstantWorker:
     measures: tuple[str, ...]
 
     def prepare(self, data: DataSet, cache: Path, device: str) -> Cached:
-        made = made_once(cache / "instant.json", lambda to: to.write_text(json.dumps({"shift": 0.5})))
-        return Cached(json.loads(made.read_text())["shift"])
+        shift_file = made_once(cache / "instant.json", lambda path: path.write_text(json.dumps({"shift": 0.5})))
+        return Cached(json.loads(shift_file.read_text())["shift"])
 
     def bytes_per_trial(self, prepared: Cached) -> int:
         return 0

@@ -52,8 +52,8 @@ class Published:
         prompts = normalise(module.encode_text(self.prompts), dim=-1)
         k, pairs = module.logit_scale.exp(), torch.arange(len(rows))
         similarity = k * images @ texts.T
-        both = (torch.nn.functional.cross_entropy(s, pairs) for s in (similarity, similarity.T))
-        total = sum(both) / 2 + 0.4 * self.loss(k * images @ prompts.T, self.targets[rows]).mean()
+        directions = (torch.nn.functional.cross_entropy(s, pairs) for s in (similarity, similarity.T))
+        total = sum(directions) / 2 + 0.4 * self.loss(k * images @ prompts.T, self.targets[rows]).mean()
         self.optimiser.zero_grad()
         total.backward()
         self.optimiser.step()

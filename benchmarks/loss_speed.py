@@ -91,8 +91,8 @@ def _measured(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> tuple[fl
 def setting_of(name: str, shape: tuple[int, ...], generator: torch.Generator) -> dict:
     """Published defaults; for packs each real hyperparameter with a value of its own in every trial."""
     facts = {"counts": tuple(range(20, 20 + shape[-1])), "total": 20 * shape[-1]}
-    known = {field.name for field in fields(LOSSES[name])}
-    setting = {key: fact for key, fact in facts.items() if key in known}
+    hyperparameters = {field.name for field in fields(LOSSES[name])}
+    setting = {key: fact for key, fact in facts.items() if key in hyperparameters}
     if len(shape) == 2:
         return setting
     for key, parameter in SPACES[name].parameters.items():

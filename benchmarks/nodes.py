@@ -28,23 +28,23 @@ def cluster(*nodes: dict[str, Any], **head: Any) -> Iterator[Cluster]:
         patch.dict(os.environ, RAY_TMPDIR=folder, RAY_USAGE_STATS_ENABLED="0"),
         patch("ray._private.utils.write_ray_address", lambda *_: None),
     ):
-        made = Cluster(initialize_head=True, head_node_args={"object_store_memory": OBJECT_STORE_BYTES, **head})
+        grid = Cluster(initialize_head=True, head_node_args={"object_store_memory": OBJECT_STORE_BYTES, **head})
         try:
             for node in nodes:
-                join(made, **node)
-            yield made
+                join(grid, **node)
+            yield grid
         finally:
-            for node in [*made.worker_nodes, made.head_node]:
+            for node in [*grid.worker_nodes, grid.head_node]:
                 with suppress(Exception):  # what a fault has killed already
                     node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def join(made: Cluster, **node: Any) -> Any:
+def join(grid: Cluster, **node: Any) -> Any:
     """A further node."""
-    return made.add_node(object_store_memory=OBJECT_STORE_BYTES, **node)
+    return grid.add_node(object_store_memory=OBJECT_STORE_BYTES, **node)
 
 
-def kill_head(made: Cluster) -> None:
+def kill_head(grid: Cluster) -> None:
     """SIGKILL for the process that knows all nodes."""
-    psutil.Process(made.head_node.all_processes["gcs_server"][0].process.pid).kill()
+    psutil.Process(grid.head_node.all_processes["gcs_server"][0].process.pid).kill()

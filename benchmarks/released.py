@@ -96,8 +96,8 @@ def ral_hill(x: Tensor, y: Tensor, gamma_neg: Any = 4.0, gamma_pos: Any = 0.0, c
                        negative=lambda N, p: bracket(N, p) * (hill_lambda - p) * p**2)  # fmt: skip
 
 
-def _class_weights(counts: tuple[int, ...], s: Any, like: Tensor) -> Tensor:
-    n = torch.tensor(counts, dtype=like.dtype)
+def _class_weights(counts: tuple[int, ...], s: Any, logits: Tensor) -> Tensor:
+    n = torch.tensor(counts, dtype=logits.dtype)
     return (n.min() / n) ** s
 
 

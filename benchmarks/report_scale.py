@@ -39,8 +39,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         num = record(folder, changes)
         start = time.perf_counter()
-        asked = [word for change in changes for word in ("--set", change)]
-        subprocess.run([sys.executable, "-m", "evenkeel", "report", "demo", "--storage", folder, *asked], check=True)
+        overrides = [word for change in changes for word in ("--set", change)]
+        subprocess.run(
+            [sys.executable, "-m", "evenkeel", "report", "demo", "--storage", folder, *overrides], check=True
+        )
         seconds, size = time.perf_counter() - start, Path(folder, "report.html").stat().st_size
     print(f"{num} trials")
     print(f"ratio report/seconds-per-1e5-trials {seconds * 1e5 / num:.1f}")
@@ -59,8 +61,8 @@ def record(folder: str, changes: list[str]) -> int:
     ledger.create()
     ledger.write_study(StudyRecord(config.model_dump(mode="json"), facts.to_json()))
     for start in range(0, len(trials), NUM_RECORDS):
-        for found in _records(trials[start : start + NUM_RECORDS], facts, np.random.default_rng(start)):
-            ledger.write(found)
+        for record in _records(trials[start : start + NUM_RECORDS], facts, np.random.default_rng(start)):
+            ledger.write(record)
         ledger.pack()
     return len(trials)
 

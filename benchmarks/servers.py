@@ -54,10 +54,10 @@ class MlflowServer:
 
     def start(self) -> None:
         """Returns when it answers."""
-        where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        address = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         places = {"BACKEND_STORE_URI": self.backend, "ARTIFACTS_DESTINATION": str(self.folder / "artifacts")}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlflow", "server", *where],
+            [sys.executable, "-P", "-m", "mlflow", "server", *address],
             env=os.environ | {f"MLFLOW_{name}": place for name, place in places.items()},
             cwd=self.folder,
             start_new_session=True,

@@ -175,11 +175,11 @@ def main() -> None:
     if options.postgresql:
         with ExitStack() as stack:
             folder, own = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
-            made = stack.enter_context(PostgreSql(folder))
+            server = stack.enter_context(PostgreSql(folder))
             if options.search:
-                search("postgresql", options.search, made.database("ours"), own, None)
+                search("postgresql", options.search, server.database("ours"), own, None)
             else:
-                compare("postgresql", options.trials, made.database("plain"), made.database("ours"), own, None)
+                compare("postgresql", options.trials, server.database("plain"), server.database("ours"), own, None)
 
 
 if __name__ == "__main__":

@@ -97,12 +97,12 @@ def _image_groups(repeats: int) -> float:
             return time.process_time() - started
 
         seconds()  # the first compiles
-        given, plain = [], []
+        tuned, plain = [], []
         for _ in range(repeats):
-            given.append(seconds())
+            tuned.append(seconds())
             with patch.object(DataFacts, "image_groups", return_value=None):
                 plain.append(seconds())
-        return min(given) / min(plain)
+        return min(tuned) / min(plain)
 
 
 def _features(study: Path, folder: Path) -> Path:
@@ -110,12 +110,12 @@ def _features(study: Path, folder: Path) -> Path:
     config = load_study(str(study))
     _, store = ready(context_of(config, Storage(str(folder))))
     features, rows, values = standardised(store, 0)
-    parts, to = ("train", "val", "test"), folder / "features"
-    to.mkdir()
-    np.save(to / "features.npy", np.concatenate([values[part] for part in parts]))
-    np.save(to / "targets.npy", np.concatenate([features.targets[rows[part]] for part in parts]))
-    np.save(to / "split.npy", np.repeat(range(3), [len(rows[part]) for part in parts]))
-    return to
+    parts, feature_folder = ("train", "val", "test"), folder / "features"
+    feature_folder.mkdir()
+    np.save(feature_folder / "features.npy", np.concatenate([values[part] for part in parts]))
+    np.save(feature_folder / "targets.npy", np.concatenate([features.targets[rows[part]] for part in parts]))
+    np.save(feature_folder / "split.npy", np.repeat(range(3), [len(rows[part]) for part in parts]))
+    return feature_folder
 
 
 @contextmanager

@@ -46,11 +46,11 @@ class Float:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
 
-    def levels(self, num: int, others: Iterable[float] = ()) -> list[float]:
+    def levels(self, num: int, extra_levels: Iterable[float] = ()) -> list[float]:
         """`num` evenly placed levels through the default and through `others`, the defaults of other losses: the level
         nearest to each is replaced by it."""
         placed = [float(f"{self.at(i / (num - 1)):.6g}") for i in range(num)] if num > 1 else []
-        return _through(placed, {self.default, *others}, math.log if self.log else float)
+        return _through(placed, {self.default, *extra_levels}, math.log if self.log else float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +86,11 @@ class Int:
         """The value at `share` in [0, 1) of the range."""
         return min(self.high, self.low + int(share * (self.high - self.low + 1)))
 
-    def levels(self, num: int, others: Iterable[int] = ()) -> list[int]:
+    def levels(self, num: int, extra_levels: Iterable[int] = ()) -> list[int]:
         """At most `num` evenly placed whole numbers, through the default and `others`."""
         step = (self.high - self.low) / max(1, num - 1)
         placed = sorted({round(self.low + i * step) for i in range(num)}) if num > 1 else []
-        return _through(placed, {self.default, *others})
+        return _through(placed, {self.default, *extra_levels})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class Choice:
         """The option at `share` in [0, 1) of the list."""
         return self.options[min(len(self.options) - 1, int(share * len(self.options)))]
 
-    def levels(self, num: int, others: Iterable[Any] = ()) -> list[Any]:
+    def levels(self, num: int, extra_levels: Iterable[Any] = ()) -> list[Any]:
         """All options, whatever else is asked for."""
         return list(self.options)
 

@@ -1,0 +1,86 @@
+"""Names say what they hold: no pronoun is a variable, a constant has one home or two, array functions name shapes."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from benchmarks.house import (
+    PACKAGES,
+    PRONOUNS,
+    constants,
+    mutual_rooms,
+    repeated_constants,
+    variables,
+    without_shape,
+)
+
+ROOT = Path(__file__).parent.parent
+PRONOUNS_LEFT = {"study": 95, "trainables": 258, "reports": 130}
+"""How many variables of a folder are still called by a pronoun; only ever made smaller."""
+SHAPELESS_LEFT = {"trainables": 89, "reports": 9}
+CONSTANTS_LEFT = {
+    *("BATCH", "EPSILON", "FEW", "FILE", "HARMLESS", "LOOK_S", "MOST", "NUM_SHOWN", "SEED", "SHARED", "SIDE", "SPLITS"),
+    *("STALE_S", "STUDY", "SWITCH", "VERSION"),
+}
+MUTUAL_LEFT = [("study.records", "study.tracking"), ("study.run", "study.tracking")]
+
+
+def places(folder: str, kind) -> list[str]:
+    """`file:line name` of all that `kind` yields in a folder."""
+    paths = sorted((ROOT / folder).rglob("*.py"))
+    return [
+        f"{path.relative_to(ROOT)}:{line} {name}" for path in paths for name, line in kind(ast.parse(path.read_text()))
+    ]
+
+
+def pronouns(tree: ast.AST) -> list[tuple[str, int]]:
+    return [(name, line) for name, line in variables(tree) if name in PRONOUNS]
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks"])
+def test_no_variable_is_called_by_a_pronoun(folder: str):
+    bound = places(folder, pronouns)
+    assert len(bound) <= PRONOUNS_LEFT.get(folder, 0), "\n".join(bound)
+
+
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_public_functions_on_arrays_name_a_shape(folder: str):
+    lacking = places(folder, without_shape)
+    assert len(lacking) <= SHAPELESS_LEFT.get(folder, 0), "\n".join(lacking)
+
+
+def test_a_constant_of_one_name_stands_in_at_most_two_modules():
+    repeated = repeated_constants()
+    assert not {name: paths for name, paths in repeated.items() if name not in CONSTANTS_LEFT}
+
+
+def test_no_two_rooms_import_each_other():
+    assert set(mutual_rooms()) <= set(MUTUAL_LEFT)
+
+
+def test_every_way_to_bind_a_variable_is_seen():
+    code = (
+        "of = 1\nfor at in []: pass\nwith x as to: pass\n[0 for on in []]\ndef f(known, *told, one=1): pass\n"
+        "try: pass\nexcept E as said: pass\nlambda what: 0\nwhose: int = 2\n(seen := 3)\nx.found = here['there']\n"
+    )
+    assert {name for name, _ in pronouns(ast.parse(code))} == {
+        *("of", "at", "to", "on", "known", "told", "one", "said", "what", "whose", "seen")
+    }
+
+
+def test_a_shape_is_named_in_brackets_or_words_or_by_a_suffix():
+    code = (
+        "def plain(x: Tensor):\n    '''Adds.'''\n"
+        "def bracket(x: Tensor):\n    '''Adds [B, C].'''\n"
+        "def suffix(x_BC: np.ndarray):\n    '''Adds.'''\n"
+        "def number(x: int):\n    '''Adds.'''\n"
+        "class Loss:\n    '''Takes [B, C].'''\n    def __call__(self, x: Tensor): ...\n"
+        "class Bare:\n    '''A loss.'''\n    def __call__(self, x: Tensor): ...\n"
+    )
+    assert [(name, line) for name, line in without_shape(ast.parse(code))] == [("plain", 1), ("__call__", 14)]
+
+
+def test_constants_are_upper_case_names_of_a_module():
+    code = "MOST = 3\nFIRST, LAST = 1, 2\nKIND: str = 'a'\nT = TypeVar('T')\nplain = 1\ndef f():\n    INSIDE = 1\n"
+    assert constants(ast.parse(code)) == {"MOST", "FIRST", "LAST", "KIND"}
