@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # declarations are read where torch is not wanted
     import numpy as np
     from torch import Tensor, nn
 
-Needs = Literal["scores", "logits", "embeddings", "model"]
+Needs = Literal["scores", "logits", "embeddings", "model", "returned"]
 
 
 @dataclass(frozen=True)

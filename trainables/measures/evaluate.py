@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.measures import ALWAYS, MEASURES, Evidence, Measured
+from evenkeel.trainables.measures import ALWAYS, Evidence, Measured, measure
 
 CHUNK_ELEMENTS = 4_000_000
 
@@ -23,7 +23,7 @@ class Numbers(NamedTuple):
 
 def evaluate(evidence: Evidence, names: Sequence[str] = ALWAYS) -> Measured:
     """Every column of the named measures, for all trials of the evidence."""
-    parts = [MEASURES[name].compute(chunk) for chunk in _chunks(evidence) for name in names]
+    parts = [measure(name).compute(chunk) for chunk in _chunks(evidence) for name in names]
     files = {name: path for part in parts for name, path in part.files.items()}
     joined = {name: _joined([getattr(p, name) for p in parts]) for name in ("totals", "per_class", "images")}
     return Measured(files=files, **joined)

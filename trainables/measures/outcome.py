@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.base import Result
-from evenkeel.trainables.measures import ALWAYS, MEASURES, Evidence, Measured
+from evenkeel.trainables.measures import ALWAYS, Evidence, Measured, measure
 from evenkeel.trainables.measures.evaluate import evaluate, number, of_trial
 
 EVALUATED = ("val", "test")
@@ -61,7 +61,7 @@ def results(
     diverged = curves.diverged_epoch()
     evidence = replace(evidence, curves=curves.stacked())
     measured = evaluate(evidence, measures) if None in diverged else Measured()
-    of_scores = [name for name in measures if MEASURES[name].needs == "scores"]
+    of_scores = [name for name in measures if measure(name).needs == "scores"]
     floor = evaluate(at_prior(evidence, prior), of_scores) if any(diverged) else measured
     return [
         _result(epoch, measured if epoch is None else floor, k, curves, epochs, wall_s / len(diverged), paths[k])
@@ -78,7 +78,7 @@ def frequencies(targets: Tensor, known: Tensor | None = None) -> Tensor:
 def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
     """The constant predictor in place of the trials, K = 1."""
     scores = {name: prior.double().expand(1, len(rows), -1) for name, rows in evidence.targets.items()}
-    return Evidence(scores, evidence.targets, evidence.groups, evidence.known)
+    return Evidence(scores, evidence.targets, evidence.groups, evidence.known, classes=evidence.classes)
 
 
 def _result(

@@ -1,0 +1,81 @@
+"""A user's own measure: a function of scores and targets of one trial, as numpy arrays."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.own_code import own_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+OWN_SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class OwnMeasure:
+    """`file.py:function` or `module:function`, called with scores [N, C] in [0, 1] and targets [N, C] of 0 and 1.
+
+    Targets are NaN where a label is missing. It returns one number; with groups of test images it is called once more
+    without each of them, so that the noise of the test images is known. `function.better`, "higher" or "lower", says
+    what is good, where the study file does not.
+    """
+
+    reference: str
+    needs: Needs = "scores"
+
+    @property
+    def name(self) -> str:
+        """Of the column: that of the function."""
+        return self.reference.rpartition(":")[2].rpartition(".")[2]
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        return {self.name: Column(self.name.replace("_", " "), better=self.better or "higher")}
+
+    @property
+    def better(self) -> Literal["higher", "lower"] | None:
+        """What the function itself says; None where it does not. Raises ValueError for anything else."""
+        better = getattr(self.function(), "better", None)
+        if better not in ("higher", "lower", None):
+            raise ValueError(f"measure {self.reference!r}: better must be 'higher' or 'lower', got {better!r}")
+        return better
+
+    def function(self) -> "Callable[[np.ndarray, np.ndarray], float]":
+        """Raises ValueError for what cannot be imported or called."""
+        function = own_object("measure", self.reference)
+        if not callable(function):
+            raise ValueError(f"measure {self.reference!r}: must be a function of scores and targets")
+        return function
+
+    def compute(self, evidence: Evidence) -> Measured:
+        """Raises TrainableError for a function that does not return a number."""
+        import torch
+
+        totals, images = {}, {}
+        for split in OWN_SPLITS:
+            targets_NC, scores_KNC = _labelled(evidence, split), evidence.scores[split].nan_to_num(0.0).cpu().numpy()
+            totals[f"{split}_{self.name}"] = torch.tensor([self._number(s, targets_NC) for s in scores_KNC])
+            if split == "test" and evidence.image_groups is not None:
+                groups_N = evidence.image_groups
+                kept = [groups_N != group for group in range(int(groups_N.max()) + 1)]
+                rows = [[self._number(s[rows], targets_NC[rows]) for rows in kept] for s in scores_KNC]
+                images[f"{split}_{self.name}"] = torch.tensor(rows)
+        return Measured(totals, images=images)
+
+    def _number(self, scores_NC: np.ndarray, targets_NC: np.ndarray) -> float:
+        value = self.function()(scores_NC, targets_NC)
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise TrainableError(f"measure {self.reference!r}: must return one number, got {value!r}") from error
+
+
+def _labelled(evidence: Evidence, split: str) -> np.ndarray:
+    """Targets [N, C], NaN where a label is missing."""
+    targets, mask = evidence.targets[split].double().cpu().numpy(), evidence.known.get(split)
+    return targets if mask is None else np.where(mask.cpu().numpy(), targets, np.nan)
