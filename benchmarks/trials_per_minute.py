@@ -35,7 +35,7 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.engine import context_of
 from evenkeel.study.run.locations import Storage
 from evenkeel.study.run.worker import ready
-from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.probe.features import standardised
 
 NUM_TRIALS = 64
@@ -100,7 +100,7 @@ def _image_groups(repeats: int) -> float:
         tuned, plain = [], []
         for _ in range(repeats):
             tuned.append(seconds())
-            with patch.object(DataFacts, "image_groups", return_value=None):
+            with patch.object(SplitFacts, "image_groups", return_value=None):
                 plain.append(seconds())
         return min(tuned) / min(plain)
 

@@ -115,6 +115,25 @@ def test_rooms_of_study_look_one_way():
         assert targets <= ROOMS[room], f"{room} imports {sorted(targets - ROOMS[room])}"
 
 
+TABLE_CHAIN = ("settings", "rows", "splitting", "reading", "overview", "data_set")
+"""The modules of `trainables.data.csv` that put a data set together: each may import those before it."""
+
+
+@pytest.mark.parametrize(("number", "module"), list(enumerate(TABLE_CHAIN)))
+def test_the_reading_of_tables_is_a_one_way_chain(number: int, module: str):
+    room = "trainables.data.csv"
+    tree = ast.parse((ROOT / room.replace(".", "/") / f"{module}.py").read_text())
+    names = {own(node.module or "") for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    inside = {name.removeprefix(f"{room}.") for name in names if name.startswith(room)}
+    assert inside & set(TABLE_CHAIN) <= set(TABLE_CHAIN[:number])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "trainables/data/csv").glob("*.py")), ids=lambda path: path.stem)
+def test_what_the_chain_stands_on_does_not_know_it(path: Path):
+    if path.stem not in (*TABLE_CHAIN, "__init__"):
+        assert not imported(path) & {f"trainables.data.csv.{name}" for name in TABLE_CHAIN}
+
+
 def test_no_module_imports_itself_by_way_of_others():
     graph = {name_of(path): imported(path) for path in modules()}
     cyclic, finished = [], set()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from evenkeel.trainables import TrainableError
-from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.finetune.settings import Finetune
 from evenkeel.trainables.finetune.task import Images
 from evenkeel.trainables.finetune.train import Course, FinetuneWorker
@@ -195,8 +195,8 @@ def test_masked_labels_have_no_part_in_the_loss(images, tmp_path):
     results = []
     for lie in (0, 1):
         targets = np.where(known, found.targets, lie).astype(np.uint8)
-        masked = replace(images, images=replace(found, targets=targets, known=known))
-        masked.__dict__["facts"] = DataFacts.of("squares", found, None, TINY)
+        masked = replace(images, images=replace(found, targets=targets, label_mask=known))
+        masked.__dict__["facts"] = SplitFacts.of("squares", found, None, TINY)
         task_of = course(masked, tmp_path / str(lie), bias="zero")
         results.append([task_of._criterion(task_of.loss, torch.arange(8))(torch.ones(8, 4) * 0.3) for _ in (0,)][0])
     assert results[0] == results[1]

@@ -12,8 +12,8 @@ import pytest
 from evenkeel.search_spaces import SPACES
 from evenkeel.trainables import TRAINABLES, Trial
 from evenkeel.trainables.data.image_set import ImageSet
-from evenkeel.trainables.data.jpeg_store import Encoded
-from evenkeel.trainables.data.pixel_stores import Jpegs
+from evenkeel.trainables.data.jpeg_store import JpegImages
+from evenkeel.trainables.data.pixel_stores import JpegStore
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.losses import LOSSES
 from evenkeel.trainables.measures import MEASURES, Measured, columns
@@ -99,11 +99,11 @@ class StoredSquares(Squares):
         found = super().load(image_size, cache)
         folder = cache / f"stored-{self.as_pixels}"
         folder.mkdir()
-        store = Jpegs.empty(folder, found.images.shape, 0)
+        store = JpegStore.empty(folder, found.images.shape, 0)
         for row, image in enumerate(found.images):
             store.put(row, image)
         store.settle(range(len(found.images)))
-        images = Encoded(folder)
+        images = JpegImages(folder)
         return replace(found, images=images[:] if self.as_pixels else images)
 
 

@@ -15,13 +15,13 @@ from PIL import Image
 
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data import decoding
-from evenkeel.trainables.data.decoding import Form, decoded
-from evenkeel.trainables.data.image_lookup import ImageFile, place_of
-from evenkeel.trainables.data.jpeg_store import QUALITY
+from evenkeel.trainables.data.decoding import ImageFormat, decoded
+from evenkeel.trainables.data.image_lookup import ImageFile, image_source
+from evenkeel.trainables.data.jpeg_store import JPEG_QUALITY
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.data.settings import ClassGroups
-from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.progress import being_made
 from tests.data.makers import csv_table, encoded, shade, six, write, zipped
 
@@ -291,9 +291,9 @@ class TestCache:
     def test_decoding_holds_no_set_in_memory(self, tmp_path):
         import tracemalloc
 
-        place = place_of(six(tmp_path) / "images", "images")
+        place = image_source(six(tmp_path) / "images", "images")
         tracemalloc.start()
-        found = decoded([ImageFile(place, "im0.png")] * 128, Form(512, False), tmp_path / "cache")
+        found = decoded([ImageFile(place, "im0.png")] * 128, ImageFormat(512, False), tmp_path / "cache")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert found.images.nbytes == 128 * 512 * 512 * 3 > 6 * peak
@@ -304,13 +304,13 @@ class TestDecodingForLong:
 
     @pytest.fixture
     def files(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(decoding, "BLOCK", 2)
-        place = place_of(six(tmp_path) / "images", "images")
+        monkeypatch.setattr(decoding, "NUM_IMAGES_DECODED_AT_ONCE", 2)
+        place = image_source(six(tmp_path) / "images", "images")
         return [ImageFile(place, f"im{n}.png") for n in range(6)]
 
     @pytest.mark.parametrize("stored", ["pixels", "jpeg"])
     def test_goes_on_where_it_was_cut_off(self, stored, files, tmp_path, monkeypatch):
-        form = Form(8, False, stored)
+        form = ImageFormat(8, False, stored)
         whole = np.array(decoded(files, form, tmp_path / "undisturbed").images[:])
         read, said, real = [], [], decoding.pixels
 
@@ -324,7 +324,7 @@ class TestDecodingForLong:
             return real(file, *how)
 
         monkeypatch.setattr(decoding, "usable_cpus", lambda: 1)
-        monkeypatch.setattr(decoding, "SAMPLED", 1)
+        monkeypatch.setattr(decoding, "NUM_JPEGS_SAMPLED", 1)
         monkeypatch.setattr(decoding, "pixels", cut)
         with pytest.raises(KeyboardInterrupt):
             decoded(files, form, tmp_path / "cache")
@@ -338,23 +338,23 @@ class TestDecodingForLong:
     def test_wants_its_room_first(self, stored, way, files, tmp_path, monkeypatch):
         monkeypatch.setattr(decoding.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
         with pytest.raises(TrainableError, match=rf"image_size: 6 images of 8 x 8 pixels.* EVENKEEL_CACHE.*{way}"):
-            decoded(files, Form(8, False, stored), tmp_path / "cache")
+            decoded(files, ImageFormat(8, False, stored), tmp_path / "cache")
         assert not list((tmp_path / "cache").glob("*.part"))
 
     def test_jpegs_cut_off_by_more_than_a_block_begin_anew(self, files, tmp_path):
-        whole = decoded(files, Form(8, True, "jpeg"), tmp_path / "undisturbed")
+        whole = decoded(files, ImageFormat(8, True, "jpeg"), tmp_path / "undisturbed")
         part = tmp_path / "cache" / f"{whole.folder.name.removeprefix('images-')}.part"
         shutil.copytree(whole.folder, part)
         (part / "done.json").write_text('{"done": 4, "bad": {}}')
         (part / "images.bin").write_bytes(b"")
-        found = decoded(files, Form(8, True, "jpeg"), tmp_path / "cache")
+        found = decoded(files, ImageFormat(8, True, "jpeg"), tmp_path / "cache")
         np.testing.assert_array_equal(found.images[:], whole.images[:])
 
     def test_what_nobody_goes_on_with_is_forgotten(self, files, tmp_path):
         left = tmp_path / "cache" / "0.part"
         left.mkdir(parents=True)
         os.utime(left, (0, 0))
-        decoded(files, Form(8, False), tmp_path / "cache")
+        decoded(files, ImageFormat(8, False), tmp_path / "cache")
         assert not left.exists()
 
 
@@ -362,7 +362,7 @@ def test_what_was_skipped_is_said(tmp_path):
     write(six(tmp_path), {"images/im1.png": b"no image", "images/im2.png": b""})
     chosen = csv_table(tmp_path, on_bad_image="skip")
     images = load(chosen, 8, tmp_path / "cache")
-    said = DataFacts.of("x", images, None, ClassGroups()).describe([0])["skipped"]
+    said = SplitFacts.of("x", images, None, ClassGroups()).describe([0])["skipped"]
     assert [line.partition(":")[0] for line in images.skipped] == ["image 'im1'", "image 'im2'"]
     assert re.match("2 images left out: image 'im1': .*im1.png cannot be decoded.*'im2': .*im2.png is empty", said)
 
@@ -459,7 +459,7 @@ class TestStoredAsJpegs:
         assert found.images.shape == pixels.images.shape == (6, 16, 16, 1 if grey else 3)
         assert np.array_equal(found.targets, pixels.targets) and len(found.images) == 6
         for image, stored in zip(smooth, found.images[:], strict=True):
-            jpeg = encoded(image.convert("L") if grey else image, "JPEG", quality=QUALITY, subsampling=0)
+            jpeg = encoded(image.convert("L") if grey else image, "JPEG", quality=JPEG_QUALITY, subsampling=0)
             plain = np.asarray(Image.open(io.BytesIO(jpeg))).reshape(stored.shape)
             np.testing.assert_array_equal(stored, plain)
         assert 0 < np.abs(found.images[:].astype(int) - pixels.images[:]).mean() < 3

@@ -75,7 +75,7 @@ def test_one_column_a_class(positive, negative, wanted, tmp_path):
         content = "\n".join(lines)
     write(six(tmp_path), {"labels.csv": content})
     found = load(csv_table(tmp_path, label_columns=wanted), 8, tmp_path / "cache")
-    assert found.classes == ["cat", "dog"] and found.known is None
+    assert found.classes == ["cat", "dog"] and found.label_mask is None
     assert found.targets.tolist() == [[1, 1], [0, 1], [1, 0], [0, 0], [1, 0], [1, 1]]
 
 
@@ -94,7 +94,7 @@ def test_blanks_and_minus_one_mean_what_the_study_says(keys, values, missing, tm
     write(six(tmp_path), {"labels.csv": columns(**UNSURE)})
     found = load(csv_table(tmp_path, label_columns=["cat", "dog"], **keys), 8, tmp_path / "cache")
     assert [found.targets[1, 0], found.targets[3, 0], found.targets[3, 1]] == values
-    unknown = [] if found.known is None else [tuple(at) for at in np.argwhere(~found.known)]
+    unknown = [] if found.label_mask is None else [tuple(at) for at in np.argwhere(~found.label_mask)]
     assert unknown == missing
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data import data_set
-from evenkeel.trainables.data.csv.rows import list_images, read_rows
+from evenkeel.trainables.data.csv.reading import list_images, read_rows
 from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, shade, write, zipped
 
@@ -167,7 +167,7 @@ def test_is_read_as_the_page_says(form, tmp_path):
         assert 0.1 < (found.split == 2).mean() < 0.3
     else:
         assert (found.split == 2).tolist() == test.tolist()
-    assert (found.known is None) if known is None else (found.known == known).all()
+    assert (found.label_mask is None) if known is None else (found.label_mask == known).all()
     if form != "Plain folders":
         assert np.abs(found.images[:, 4, 4, 0].astype(int) - np.arange(N)).max() <= 1
     assert found.images.shape[-1] == (1 if given.get("grey") else 3)

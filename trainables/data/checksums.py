@@ -11,25 +11,25 @@ from contextlib import suppress
 from pathlib import Path
 
 from evenkeel.trainables.cache import default_cache, write_whole
-from evenkeel.trainables.data.image_lookup import ImageFile, Place, place_of, unreadable
+from evenkeel.trainables.data.image_lookup import ImageFile, ImageSource, image_source, unreadable
 
 SETTLED_S = 2.0
 """A file that changed less than so many seconds ago may change again within the same time stamp: it is read."""
 
 
-def contents(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:
+def identity_lines(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:
     """The lines of all folders and zips, in the order of their paths."""
     for path in sorted({str(path) for inside in paths.values() for path in inside}):
         if not Path(path).is_dir():
-            yield from _zip_listing(place_of(Path(path), "images"))
+            yield from _zip_listing(image_source(Path(path), "images"))
             continue
-        yield from sorted(checksums(file for file in files if str(file.place.path) == path).values())
+        yield from sorted(checksums(file for file in files if str(file.source.path) == path).values())
 
 
-def _zip_listing(place: Place) -> list[str]:
+def _zip_listing(source: ImageSource) -> list[str]:
     """The lines of all members of a zip."""
-    assert place.archive
-    members = sorted(place.archive.infolist(), key=lambda entry: entry.filename)
+    assert source.archive
+    members = sorted(source.archive.infolist(), key=lambda entry: entry.filename)
     return [_line(info.filename, info.file_size, info.CRC) for info in members]
 
 
@@ -44,16 +44,16 @@ def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
     Raises TrainableError for a file that cannot be read.
     """
     marks: dict[ImageFile, str] = {}
-    by_place: dict[Place, list[ImageFile]] = defaultdict(list)
+    by_source: dict[ImageSource, list[ImageFile]] = defaultdict(list)
     for file in dict.fromkeys(files):
-        by_place[file.place].append(file)
-    for place, inside in by_place.items():
-        if place.archive:
-            infos = {info.filename: info for info in place.archive.infolist()}
+        by_source[file.source].append(file)
+    for source, inside in by_source.items():
+        if source.archive:
+            infos = {info.filename: info for info in source.archive.infolist()}
             marks |= {f: _line(f.name, infos[f.name].file_size, infos[f.name].CRC) for f in inside}
         else:
             try:
-                marks |= _folder_checksums(place.path, inside)
+                marks |= _folder_checksums(source.path, inside)
             except OSError as error:
                 raise unreadable(error) from error
     return marks
@@ -62,19 +62,19 @@ def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
 def _folder_checksums(folder: Path, files: list[ImageFile]) -> dict[ImageFile, str]:
     key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     store = Path(default_cache()) / "checksums" / f"{key}.json"
-    known = _remembered(store)
+    entries = _remembered(store)
     stamps = {}
     for file in files:
         status = (folder / file.name).stat()
         stamps[file] = [status.st_size, status.st_mtime_ns, status.st_ino]
-    unread = [file for file in files if known.get(file.name, [None])[:3] != stamps[file]]
+    unread = [file for file in files if entries.get(file.name, [None])[:3] != stamps[file]]
     with ThreadPoolExecutor(max_workers=4) as pool:
         for file, checksum in zip(unread, pool.map(lambda file: _crc(folder / file.name), unread), strict=True):
-            known[file.name] = [*stamps[file], checksum]
-    marks = {file: _line(file.name, known[file.name][0], known[file.name][3]) for file in files}
+            entries[file.name] = [*stamps[file], checksum]
+    marks = {file: _line(file.name, entries[file.name][0], entries[file.name][3]) for file in files}
     if unread:
         now = time.time()
-        _remember(store, {name: entry for name, entry in known.items() if now - entry[1] / 1e9 > SETTLED_S})
+        _remember(store, {name: entry for name, entry in entries.items() if now - entry[1] / 1e9 > SETTLED_S})
     return marks
 
 

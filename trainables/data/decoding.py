@@ -21,8 +21,8 @@ from evenkeel.trainables.cache import made_once, write_whole
 from evenkeel.trainables.data.checksums import checksums
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray
-from evenkeel.trainables.data.jpeg_store import QUALITY, Encoded, encode
-from evenkeel.trainables.data.pixel_stores import Jpegs, Pixels, Store, empty, mapped
+from evenkeel.trainables.data.jpeg_store import JPEG_QUALITY, JpegImages, encode_jpeg
+from evenkeel.trainables.data.pixel_stores import JpegStore, PixelStore, Store, empty, mapped
 from evenkeel.trainables.data.pixels import BadImage, library, pixels
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.progress import progress
@@ -30,19 +30,19 @@ from evenkeel.trainables.resources import usable_cpus
 
 Stored = Literal["pixels", "jpeg"]
 
-VERSION = 2
+DECODING_VERSION = 2
 """Raised when the same file would give other pixels, so that old caches are left alone."""
 
-BLOCK = 1024
+NUM_IMAGES_DECODED_AT_ONCE = 1024
 """So many images are decoded between two notes of how far it has come."""
 
-COPIED = 256
+NUM_IMAGES_COPIED_AT_ONCE = 256
 """So many images are in memory at once when rows are copied."""
 
-SAMPLED = 16
+NUM_JPEGS_SAMPLED = 16
 """So many images tell how much room JPEGs take."""
 
-STALE_S = 7 * 24 * 3600.0
+STALE_PART_S = 7 * 24 * 3600.0
 """What was cut off so long ago belongs to a study that nobody goes on with."""
 
 
@@ -56,7 +56,7 @@ class Decoded:
     @property
     def images(self) -> ImageArray:
         """All rows, mapped from where they lie."""
-        return Encoded(self.folder) if Encoded.lies_in(self.folder) else mapped(self.folder / "images.npy")
+        return JpegImages(self.folder) if JpegImages.lies_in(self.folder) else mapped(self.folder / "images.npy")
 
     def good(self) -> ImageArray:
         """The rows that are not bad; pixels are written to a file of their own once, where there are bad ones."""
@@ -64,14 +64,14 @@ class Decoded:
         if not self.bad:
             return images
         rows = np.array([row for row in range(len(images)) if row not in self.bad], dtype=np.int64)
-        if isinstance(images, Encoded):
+        if isinstance(images, JpegImages):
             return images.take(rows)
         kept = self.folder.with_name(f"{self.folder.name}-good.npy")
-        return mapped(made_once(kept, lambda to: _take_rows(images, rows, to)))
+        return mapped(made_once(kept, lambda path: _take_rows(images, rows, path)))
 
 
 @dataclass(frozen=True)
-class Form:
+class ImageFormat:
     """How images are to lie: pixels of a side, in one channel or three, as they are or as JPEGs."""
 
     size: int
@@ -80,16 +80,18 @@ class Form:
 
     def decisive(self) -> list[object]:
         """What makes another cache of the same files."""
-        return [self.size, self.grey, *([] if self.stored == "pixels" else [self.stored, QUALITY])]
+        return [self.size, self.grey, *([] if self.stored == "pixels" else [self.stored, JPEG_QUALITY])]
 
 
-def decoded(files: Sequence[ImageFile], form: Form, cache: Path) -> Decoded:
+def decoded(files: Sequence[ImageFile], image_format: ImageFormat, cache: Path) -> Decoded:
     """The pixels of `files`, from the cache where they are known. Raises TrainableError when there is no room."""
     try:
         marks = checksums(files)
-        decisive = [VERSION, library(), *form.decisive(), *(marks[file] for file in files)]
+        decisive = [DECODING_VERSION, library(), *image_format.decisive(), *(marks[file] for file in files)]
         key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-        folder = made_once(cache / f"images-{key}", lambda to: _decode(files, form, to, cache / f"{key}.part"))
+        folder = made_once(
+            cache / f"images-{key}", lambda path: _decode(files, image_format, path, cache / f"{key}.part")
+        )
     except OSError as error:
         raise TrainableError(
             f"{cache}: cannot hold the decoded images ({error.strerror}); free space there, or set EVENKEEL_CACHE"
@@ -98,12 +100,12 @@ def decoded(files: Sequence[ImageFile], form: Form, cache: Path) -> Decoded:
     return Decoded(folder, {int(row): why for row, why in bad.items()})
 
 
-def _decode(files: Sequence[ImageFile], form: Form, folder: Path, part: Path) -> None:
+def _decode(files: Sequence[ImageFile], image_format: ImageFormat, folder: Path, part: Path) -> None:
     """Fill `part`, or what is missing of it, and make it `folder`. Killed, it leaves what it has done."""
     _forget_stale(part.parent)
     try:
-        store, done, bad = _begun(files, form, part)
-        _fill(store, files, form, part, done, bad)
+        store, done, bad = _begun(files, image_format, part)
+        _fill(store, files, image_format, part, done, bad)
     except Exception:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -111,49 +113,51 @@ def _decode(files: Sequence[ImageFile], form: Form, folder: Path, part: Path) ->
     part.rename(folder)
 
 
-def _begun(files: Sequence[ImageFile], form: Form, part: Path) -> tuple[Store, int, dict[int, str]]:
+def _begun(files: Sequence[ImageFile], image_format: ImageFormat, part: Path) -> tuple[Store, int, dict[int, str]]:
     """What was decoded before, how many rows, and the bad ones; where nothing can be gone on with, an empty store."""
-    shape = (len(files), form.size, form.size, 1 if form.grey else 3)
-    kind: type[Store] = Jpegs if form.stored == "jpeg" else Pixels
+    shape = (len(files), image_format.size, image_format.size, 1 if image_format.grey else 3)
+    kind: type[Store] = JpegStore if image_format.stored == "jpeg" else PixelStore
     try:
         noted = json.loads((part / "done.json").read_text(encoding="utf-8"))
         return kind.resumed(part, shape, noted["done"]), noted["done"], {int(r): why for r, why in noted["bad"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        return kind.empty(part, shape, _room(files, form, part, shape)), 0, {}
+        return kind.empty(part, shape, _room(files, image_format, part, shape)), 0, {}
 
 
-def _fill(store: Store, files: Sequence[ImageFile], form: Form, part: Path, done: int, bad: dict[int, str]) -> None:
+def _fill(
+    store: Store, files: Sequence[ImageFile], image_format: ImageFormat, part: Path, done: int, bad: dict[int, str]
+) -> None:
     def fill(row: int) -> None:
         try:
-            store.put(row, pixels(files[row], form.size, form.grey))
+            store.put(row, pixels(files[row], image_format.size, image_format.grey))
         except BadImage as error:
             bad[row] = str(error)
 
-    what = f"decoding images ({store.num_bytes / 1e9:.1f} GB in {part.parent})"
+    task = f"decoding images ({store.num_bytes / 1e9:.1f} GB in {part.parent})"
     with (
         warnings.catch_warnings(),
         ThreadPoolExecutor(max_workers=usable_cpus()) as pool,
-        progress(part.parent, what, len(files)) as at,
+        progress(part.parent, task, len(files)) as show_progress,
     ):
         warnings.simplefilter("ignore")
-        for start in range(done, len(files), BLOCK):
-            at(start)
-            rows = range(start, min(start + BLOCK, len(files)))
+        for start in range(done, len(files), NUM_IMAGES_DECODED_AT_ONCE):
+            show_progress(start)
+            rows = range(start, min(start + NUM_IMAGES_DECODED_AT_ONCE, len(files)))
             list(pool.map(fill, rows))
             store.settle(rows)  # what is noted as done must be on the disk
             write_whole(part / "done.json", json.dumps({"done": rows.stop, "bad": bad}))
     write_whole(part / "bad.json", json.dumps(dict(sorted(bad.items()))))
 
 
-def _room(files: Sequence[ImageFile], form: Form, part: Path, shape: tuple[int, ...]) -> int:
+def _room(files: Sequence[ImageFile], image_format: ImageFormat, part: Path, shape: tuple[int, ...]) -> int:
     """The bytes that the images take, of JPEGs by a few of them. Raises TrainableError where the disk has fewer."""
     needed, free = int(np.prod(shape)), shutil.disk_usage(part).free
-    if form.stored == "jpeg":
-        needed = round(len(files) * _mean_jpeg(files[:: max(1, len(files) // SAMPLED)], form))
+    if image_format.stored == "jpeg":
+        needed = round(len(files) * _mean_jpeg(files[:: max(1, len(files) // NUM_JPEGS_SAMPLED)], image_format))
     if needed > free:
-        ways = "" if form.stored == "jpeg" else "keep them as JPEGs by data.stored: jpeg, "
+        ways = "" if image_format.stored == "jpeg" else "keep them as JPEGs by data.stored: jpeg, "
         raise TrainableError(
             f"trainable.image_size: {shape[0]:,} images of {shape[1]} x {shape[2]} pixels in {shape[3]} channels take "
             f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in {part.parent}; free some, set EVENKEEL_CACHE to "
@@ -162,23 +166,23 @@ def _room(files: Sequence[ImageFile], form: Form, part: Path, shape: tuple[int, 
     return needed
 
 
-def _mean_jpeg(files: Sequence[ImageFile], form: Form) -> float:
+def _mean_jpeg(files: Sequence[ImageFile], image_format: ImageFormat) -> float:
     sizes = []
     for file in files:
         with warnings.catch_warnings(), suppress(BadImage):
             warnings.simplefilter("ignore")
-            sizes.append(len(encode(pixels(file, form.size, form.grey))))
+            sizes.append(len(encode_jpeg(pixels(file, image_format.size, image_format.grey))))
     return float(np.mean(sizes)) if sizes else 0.0
 
 
-def _take_rows(images: ImageArray, rows: np.ndarray, to: Path) -> None:
-    kept = empty(to, (len(rows), *images.shape[1:]))
-    for start in range(0, len(rows), COPIED):
-        kept[start : start + COPIED] = images[rows[start : start + COPIED]]
+def _take_rows(images: ImageArray, rows: np.ndarray, path: Path) -> None:
+    kept = empty(path, (len(rows), *images.shape[1:]))
+    for start in range(0, len(rows), NUM_IMAGES_COPIED_AT_ONCE):
+        kept[start : start + NUM_IMAGES_COPIED_AT_ONCE] = images[rows[start : start + NUM_IMAGES_COPIED_AT_ONCE]]
     kept.flush()
 
 
 def _forget_stale(cache: Path) -> None:
     for left in cache.glob("*.part"):
-        if time.time() - left.stat().st_mtime > STALE_S:
+        if time.time() - left.stat().st_mtime > STALE_PART_S:
             shutil.rmtree(left, ignore_errors=True)

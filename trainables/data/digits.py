@@ -14,8 +14,8 @@ from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import SWITCH
 
-SEED = 0
-SIDE = 32
+SCENE_SEED = 0
+CANVAS_SIDE = 32
 NUM_SCENES = {"train": 4000, "val": 1000, "test": 2000}
 POOL_SHARES = {"train": (0, 60), "val": (60, 75), "test": (75, 100)}
 """Percent of each digit's 1,797 / 10 originals; a digit image lives in one split only."""
@@ -41,15 +41,15 @@ class DigitsMlt(DataSettings):
         return None
 
     def fingerprint(self) -> str:
-        return f"digits-mlt-v1-seed{SEED}" + (f"-composition{self.composition}" if self.composition else "")
+        return f"digits-mlt-v1-seed{SCENE_SEED}" + (f"-composition{self.composition}" if self.composition else "")
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
-        if image_size != SIDE:
-            raise TrainableError(f"trainable.image_size: digits-mlt is {SIDE} pixels wide, got {image_size}")
-        rng, counts = np.random.default_rng(SEED), TRAIN_COUNTS
+        if image_size != CANVAS_SIDE:
+            raise TrainableError(f"trainable.image_size: digits-mlt is {CANVAS_SIDE} pixels wide, got {image_size}")
+        rng, counts = np.random.default_rng(SCENE_SEED), TRAIN_COUNTS
         pools = _pools(rng)
         if self.composition:
-            rng = np.random.default_rng([SEED, 2, self.composition])
+            rng = np.random.default_rng([SCENE_SEED, 2, self.composition])
             counts = tuple(rng.poisson(TRAIN_COUNTS).clip(1).tolist())
         targets = {
             "train": _tailed_targets(rng, counts),
@@ -72,8 +72,8 @@ def balanced_scenes(num: int) -> tuple[np.ndarray, np.ndarray]:
 
     Drawn from the originals of the train split alone, so that nothing of validation or test is seen.
     """
-    pool = _pools(np.random.default_rng(SEED))["train"]
-    rng = np.random.default_rng([SEED, 1])
+    pool = _pools(np.random.default_rng(SCENE_SEED))["train"]
+    rng = np.random.default_rng([SCENE_SEED, 1])
     targets = _flat_targets(rng, num)
     return np.stack([_scene(rng, row, pool) for row in targets])[..., None], targets
 
@@ -118,11 +118,11 @@ def _flat_targets(rng: np.random.Generator, num: int) -> np.ndarray:
 
 def _scene(rng: np.random.Generator, labels: np.ndarray, pool: list[np.ndarray]) -> np.ndarray:
     """One canvas [32, 32] uint8: the labelled digits at random places, sizes and contrasts, over mild noise."""
-    canvas = rng.integers(0, 25, size=(SIDE, SIDE))
+    canvas = rng.integers(0, 25, size=(CANVAS_SIDE, CANVAS_SIDE))
     for digit in rng.permutation(np.flatnonzero(labels)):
         original = pool[digit][rng.integers(len(pool[digit]))]
         side = int(rng.integers(11, 18))
-        top, left = rng.integers(0, SIDE - side + 1, size=2)
+        top, left = rng.integers(0, CANVAS_SIDE - side + 1, size=2)
         contrast = int(rng.integers(90, 231))
         patch = _enlarge(original, side) * contrast // 1024
         window = canvas[top : top + side, left : left + side]
@@ -134,7 +134,7 @@ def _enlarge(image: np.ndarray, side: int) -> np.ndarray:
     """Bilinear enlargement of [8, 8] in 0..16 to [side, side] in 0..1024, in whole numbers."""
     position = (np.arange(side) * 7 * 64) // (side - 1)
     low = np.minimum(position // 64, 6)
-    rest = position - 64 * low
-    rows = image[low] * (64 - rest)[:, None] + image[low + 1] * rest[:, None]
-    both = rows[:, low] * (64 - rest) + rows[:, low + 1] * rest
-    return both // 64
+    remainder = position - 64 * low
+    rows = image[low] * (64 - remainder)[:, None] + image[low + 1] * remainder[:, None]
+    blend = rows[:, low] * (64 - remainder) + rows[:, low + 1] * remainder
+    return blend // 64

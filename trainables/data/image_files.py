@@ -9,20 +9,20 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from evenkeel.trainables.data.csv.dialects import counted, shown
-from evenkeel.trainables.data.decoding import Form, Stored, decoded
+from evenkeel.trainables.data.decoding import ImageFormat, Stored, decoded
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import SWITCH
 
-NUM_LISTED = 20
+NUM_BAD_IMAGES_LISTED = 20
 """How many bad images an error names."""
 
 
 @dataclass(frozen=True)
-class Had:
+class AvailableImages:
     """The rows whose images can be had, these images, and why others are left out."""
 
     rows: np.ndarray
@@ -30,10 +30,10 @@ class Had:
     skipped: tuple[str, ...]
 
 
-class Pictures(DataSettings):
+class ImageFileSettings(DataSettings):
     """Images are files."""
 
-    place_key: ClassVar[str] = "images"
+    files_key: ClassVar[str] = "images"
     """Which key says where they are."""
 
     on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = Field(
@@ -45,29 +45,32 @@ class Pictures(DataSettings):
         "each batch, and changes pixels a little",
     )
 
-    def had(self, ids: Sequence[str], files: Sequence[ImageFile | str], form: Form, cache: Path, root: Path) -> Had:
+    def available(
+        self, ids: Sequence[str], files: Sequence[ImageFile | str], image_format: ImageFormat, cache: Path, root: Path
+    ) -> AvailableImages:
         """Decode what is not in the cache yet; for a text in place of a file there is no image, and it says why.
 
         Raises TrainableError that lists every image that cannot be had, where none may be skipped.
         """
-        at = [row for row, file in enumerate(files) if isinstance(file, ImageFile)]
-        found = decoded([file for file in files if isinstance(file, ImageFile)], form, cache)
+        found_rows = [row for row, file in enumerate(files) if isinstance(file, ImageFile)]
+        decoded_images = decoded([file for file in files if isinstance(file, ImageFile)], image_format, cache)
         bad = {row: file for row, file in enumerate(files) if isinstance(file, str)}
-        bad |= {at[i]: f"{files[at[i]]} {why}" for i, why in found.bad.items()}
+        bad |= {found_rows[i]: f"{files[found_rows[i]]} {why}" for i, why in decoded_images.bad.items()}
         if refusal := self.refusal(ids, bad):
             raise TrainableError(refusal)
         good = np.array([row for row in range(len(files)) if row not in bad], dtype=np.int64)
         # Readers elsewhere, to whom the root of this machine says nothing, see these texts too.
         skipped = tuple(text.replace(f"{root}{os.sep}", "") for text in _named(ids, bad))
-        return Had(good, found.good(), skipped)
+        return AvailableImages(good, decoded_images.good(), skipped)
 
     def refusal(self, ids: Sequence[str], bad: dict[int, str]) -> str | None:
         """Why bad rows stop the study, if they do."""
         if not bad or (self.on_bad_image == "skip" and len(bad) < len(ids)):
             return None
         return (
-            f"data.{self.place_key}: {counted(len(bad), 'image')} of {len(ids):,} cannot be had: "
-            f"{shown(_named(ids, bad), NUM_LISTED)}; mend them, remove their rows, or give data.on_bad_image: skip"
+            f"data.{self.files_key}: {plural(len(bad), 'image')} of {len(ids):,} cannot be had: "
+            f"{first_few(_named(ids, bad), NUM_BAD_IMAGES_LISTED)}; mend them, remove their rows, or give "
+            "data.on_bad_image: skip"
         )
 
 

@@ -22,24 +22,26 @@ SUFFIXES = (
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image file of a place; two rows with the same one speak of the same image."""
+    """One image file of a source; two rows with the same one speak of the same image."""
 
-    place: "Place"
+    source: "ImageSource"
     name: str
 
     def __str__(self) -> str:
-        return f"{self.place.path}:{self.name}" if self.place.archive else str(self.place.path / self.name)
+        return f"{self.source.path}:{self.name}" if self.source.archive else str(self.source.path / self.name)
 
     def exists(self) -> bool:
         """False for a link whose file is gone."""
-        return self.place.archive is not None or (self.place.path / self.name).is_file()
+        return self.source.archive is not None or (self.source.path / self.name).is_file()
 
     def read(self) -> bytes:
         """The bytes. Raises OSError, and BadZipFile, RuntimeError, NotImplementedError for a zip's own troubles."""
-        return self.place.archive.read(self.name) if self.place.archive else (self.place.path / self.name).read_bytes()
+        return (
+            self.source.archive.read(self.name) if self.source.archive else (self.source.path / self.name).read_bytes()
+        )
 
 
-class Place:
+class ImageSource:
     """A folder or zip with all of its image files, sub-folders included; hidden files are none.
 
     `closed` are folders inside that this user may not list.
@@ -62,59 +64,59 @@ class Place:
             if stem.isascii() and stem.isdigit():
                 self._by_number[int(stem)].append(name)
 
-    def find(self, wanted: str) -> list[str]:
+    def find(self, image_id: str) -> list[str]:
         """The files that an id may mean; several when it cannot be told."""
-        for spelling in dict.fromkeys((wanted, unquote(wanted))):
-            if found := self._named(spelling):
-                return found
+        for spelling in dict.fromkeys((image_id, unquote(image_id))):
+            if names := self._named(spelling):
+                return names
         return []
 
-    def find_loosely(self, wanted: str) -> list[str]:
+    def find_loosely(self, image_id: str) -> list[str]:
         """The files of the number that an id is: 7 or 7.0 for 007.png."""
-        number = re.fullmatch(r"(\d+)(?:\.0)?", _stem(wanted.rsplit("/", 1)[-1]))
-        return self._nearest(wanted, self._by_number.get(int(number[1]), [])) if number else []
+        number = re.fullmatch(r"(\d+)(?:\.0)?", _stem(image_id.rsplit("/", 1)[-1]))
+        return self._nearest(image_id, self._by_number.get(int(number[1]), [])) if number else []
 
-    def _named(self, wanted: str) -> list[str]:
-        folded = _folded(wanted)
+    def _named(self, image_id: str) -> list[str]:
+        folded = _folded(image_id)
         base = folded.rsplit("/", 1)[-1]
-        exact = self._nearest(wanted, [n for n in self._by_name.get(base, []) if _fits(n, base)])
-        return exact or self._nearest(wanted, self._by_name.get(_stem(base), []))
+        exact = self._nearest(image_id, [n for n in self._by_name.get(base, []) if _fits(n, base)])
+        return exact or self._nearest(image_id, self._by_name.get(_stem(base), []))
 
-    def _nearest(self, wanted: str, names: list[str]) -> list[str]:
+    def _nearest(self, image_id: str, names: list[str]) -> list[str]:
         """Of the names, those that share most folders with the id; then the spelling as written, then by suffix."""
         if len(names) < 2:
             return names
-        shared = {name: _shared(wanted, name) for name in names}
+        shared = {name: _shared(image_id, name) for name in names}
         most = max(shared.values())
         best = [name for name in names if shared[name] == most]
-        if "/" not in wanted:
+        if "/" not in image_id:
             best = [name for name in best if "/" not in name] or best
-        cased = [name for name in best if _stem_of(name) == _stem_of(wanted)] or best
+        cased = [name for name in best if _stem_of(name) == _stem_of(image_id)] or best
         if len({name.rpartition("/")[0] for name in cased}) > 1 or len({_stem_of(name) for name in cased}) > 1:
             return cased
-        return [min(cased, key=lambda name: (_rank(wanted, name), name))]
+        return [min(cased, key=lambda name: (_rank(image_id, name), name))]
 
 
-def place_of(path: Path, key: str) -> Place:
+def image_source(path: Path, key: str) -> ImageSource:
     """The folder or zip at `path`. Raises TrainableError when it is neither."""
     if path.is_dir():
         errors: list[OSError] = []
         walk = os.walk(path, followlinks=True, onerror=errors.append)
-        found = sorted(Path(folder, file).relative_to(path).as_posix() for folder, _, files in walk for file in files)
-        return Place(path, found, closed=[str(error.filename) for error in errors])
+        names = sorted(Path(folder, file).relative_to(path).as_posix() for folder, _, files in walk for file in files)
+        return ImageSource(path, names, closed=[str(error.filename) for error in errors])
     status = path.stat()
-    return _zip_place(path, key, status.st_size, status.st_mtime_ns, status.st_ino)
+    return _zip_source(path, key, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=16)
-def _zip_place(path: Path, key: str, *_: int) -> Place:
+def _zip_source(path: Path, key: str, *_: int) -> ImageSource:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise TrainableError(
             f"data.{key}: {path} is not a zip file ({error}); give a folder or a zip, unpack other archives"
         ) from error
-    return Place(path, [info.filename for info in archive.infolist() if not info.is_dir()], archive)
+    return ImageSource(path, [info.filename for info in archive.infolist() if not info.is_dir()], archive)
 
 
 def unreadable(error: OSError) -> TrainableError:
@@ -139,9 +141,9 @@ def folder_of(name: str) -> str:
     return _folded(name).rpartition("/")[0]
 
 
-def meant(wanted: str, names: Iterable[str]) -> list[str]:
-    """Of names with the key of `wanted`, those that it may mean: they share most folders with it."""
-    shared = {name: _shared(wanted, name) for name in names}
+def meant(image_id: str, names: Iterable[str]) -> list[str]:
+    """Of names with the key of `image_id`, those that it may mean: they share most folders with it."""
+    shared = {name: _shared(image_id, name) for name in names}
     return [name for name, num in shared.items() if num == max(shared.values())]
 
 
@@ -169,19 +171,19 @@ def _fits(name: str, base: str) -> bool:
     return own == base or (own.startswith(base) and own[len(base) :] in SUFFIXES)
 
 
-def _rank(wanted: str, name: str) -> int:
+def _rank(image_id: str, name: str) -> int:
     """0 for the very name, then the order of suffixes."""
-    base, own = _folded(wanted).rsplit("/", 1)[-1], _folded(name).rsplit("/", 1)[-1]
+    base, own = _folded(image_id).rsplit("/", 1)[-1], _folded(name).rsplit("/", 1)[-1]
     suffix = own[len(base) :] if own.startswith(base) else f".{own.rpartition('.')[2]}"
     return SUFFIXES.index(suffix) if suffix in SUFFIXES else len(SUFFIXES)
 
 
-def _shared(wanted: str, name: str) -> int:
+def _shared(image_id: str, name: str) -> int:
     """How many folders, counted from the file upwards, the id and the name have in common."""
-    ours, theirs = _folded(wanted).split("/")[-2::-1], _folded(name).split("/")[-2::-1]
+    ours, theirs = _folded(image_id).split("/")[-2::-1], _folded(name).split("/")[-2::-1]
     num = 0
-    for one, other in zip(ours, theirs, strict=False):
-        if one != other:
+    for our_folder, their_folder in zip(ours, theirs, strict=False):
+        if our_folder != their_folder:
             break
         num += 1
     return num

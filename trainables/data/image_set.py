@@ -21,14 +21,14 @@ class ImageArray(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, at: Any, /) -> np.ndarray: ...
+    def __getitem__(self, rows: Any, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Images [N, S, S, channels] uint8, targets [N, C] uint8, split [N] uint8, group [N] (or None), class names [C].
 
-    `known` [N, C] bool is False where a label is missing (None: all are known): such an entry, whose target is 0,
+    `label_mask` [N, C] bool is False where a label is missing (None: none is): such an entry, whose target is 0,
     has no part in a loss or a metric. `skipped` says which rows were left out because their image cannot be had.
     """
 
@@ -37,7 +37,7 @@ class ImageSet:
     split: np.ndarray
     group: np.ndarray | None
     classes: list[str]
-    known: np.ndarray | None = None
+    label_mask: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
 
     def rows(self, split: str) -> np.ndarray:
@@ -47,8 +47,8 @@ class ImageSet:
     def keep_classes(self, kept: np.ndarray) -> "ImageSet":
         """The same rows with some of the classes; `kept` is a mask [C]."""
         names = [name for name, keep in zip(self.classes, kept, strict=True) if keep]
-        known = None if self.known is None else self.known[:, kept]
-        return replace(self, targets=self.targets[:, kept], classes=names, known=known)
+        mask = None if self.label_mask is None else self.label_mask[:, kept]
+        return replace(self, targets=self.targets[:, kept], classes=names, label_mask=mask)
 
     def train_counts(self) -> np.ndarray:
         """Positives of each class in train, [C]."""

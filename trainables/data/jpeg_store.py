@@ -11,57 +11,59 @@ import numpy as np
 
 from evenkeel.trainables.resources import usable_cpus
 
-CONTENT, ENDS, SHAPE = "images.bin", "ends.npy", "shape.npy"
+JPEG_CONTENT_FILE, JPEG_ENDS_FILE, JPEG_SHAPE_FILE = "images.bin", "ends.npy", "shape.npy"
 
-QUALITY = 95
+JPEG_QUALITY = 95
 """Of the JPEGs, colour at full resolution: photographs are off by less than one level of 256 in the mean."""
 
 
-def encode(image: np.ndarray) -> bytes:
+def encode_jpeg(image: np.ndarray) -> bytes:
     """One image [S, S, 1 or 3] uint8 as a JPEG."""
     from PIL import Image
 
-    to = BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(to, "JPEG", quality=QUALITY, subsampling=0)
-    return to.getvalue()
+    content = BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
+        content, "JPEG", quality=JPEG_QUALITY, subsampling=0
+    )
+    return content.getvalue()
 
 
-class Encoded:
-    """Images [N, S, S, 1 or 3] uint8 of a folder that `Jpegs` filled, indexed by rows as an array is.
+class JpegImages:
+    """Images [N, S, S, 1 or 3] uint8 of a folder that `JpegStore` filled, indexed by rows as an array is.
 
     A row that was never encoded is black.
     """
 
     def __init__(self, folder: Path, rows: np.ndarray | None = None) -> None:
         self.folder = folder
-        ends = np.load(folder / ENDS)
-        self.one = tuple(np.load(folder / SHAPE).tolist())[1:]
+        ends = np.load(folder / JPEG_ENDS_FILE)
+        self.image_shape = tuple(np.load(folder / JPEG_SHAPE_FILE).tolist())[1:]
         self._bounds = np.stack([np.concatenate([[0], ends[:-1]]), ends], 1)
         self._rows = np.arange(len(ends)) if rows is None else rows
-        self._content = np.memmap(folder / CONTENT, mode="r") if ends[-1] else np.empty(0, np.uint8)
+        self._content = np.memmap(folder / JPEG_CONTENT_FILE, mode="r") if ends[-1] else np.empty(0, np.uint8)
 
     @staticmethod
     def lies_in(folder: Path) -> bool:
         """Whether `folder` is one of these."""
-        return (folder / ENDS).exists()
+        return (folder / JPEG_ENDS_FILE).exists()
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return len(self), *self.one
+        return len(self), *self.image_shape
 
-    def take(self, rows: np.ndarray) -> "Encoded":
+    def take(self, rows: np.ndarray) -> "JpegImages":
         """Some of the rows; nothing is copied."""
-        return Encoded(self.folder, self._rows[rows])
+        return JpegImages(self.folder, self._rows[rows])
 
-    def __getitem__(self, at: Any) -> np.ndarray:
-        wanted = self._rows[at]
-        if wanted.ndim == 0:
-            return self._decode(wanted)
-        whole = np.empty((len(wanted), *self.one), dtype=np.uint8)
-        for k, image in enumerate(_pool(os.getpid()).map(self._decode, wanted)):
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        numbers = self._rows[rows]
+        if numbers.ndim == 0:
+            return self._decode(numbers)
+        whole = np.empty((len(numbers), *self.image_shape), dtype=np.uint8)
+        for k, image in enumerate(_pool(os.getpid()).map(self._decode, numbers)):
             whole[k] = image
         return whole
 
@@ -70,9 +72,9 @@ class Encoded:
 
         start, end = self._bounds[row]
         if start == end:
-            return np.zeros(self.one, dtype=np.uint8)
+            return np.zeros(self.image_shape, dtype=np.uint8)
         with Image.open(BytesIO(self._content[start:end].data)) as image:
-            return np.asarray(image).reshape(self.one)
+            return np.asarray(image).reshape(self.image_shape)
 
 
 @cache

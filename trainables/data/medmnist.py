@@ -30,7 +30,7 @@ CLASSES = {
 }  # fmt: skip
 """Names by number, as the package's list has them. chestmnist has several labels an image, the others one."""
 
-BLOCK = 1024
+NUM_IMAGES_READ_AT_ONCE = 1024
 
 
 class MedMnist(OneLabel):
@@ -70,12 +70,12 @@ class MedMnist(OneLabel):
     def load(self, image_size: int, cache: Path) -> ImageSet:
         name = f"medmnist-{_hash(f'{self.fingerprint()} {image_size}')}.npy"
         with _opened(self.path) as archive:
-            images = made_once(cache / name, lambda to: _write_images(archive, image_size, to))
+            images = made_once(cache / name, lambda path: _write_images(archive, image_size, path))
             labels = [_array(archive, f"{split}_labels") for split in SPLITS]
-        targets = np.concatenate([self._targets(found) for found in labels])
-        split = np.repeat(np.arange(3, dtype=np.uint8), [len(found) for found in labels])
-        found = ImageSet(np.load(images, mmap_mode="r"), targets, split, None, list(CLASSES[self.dataset]))
-        return found if self.several else self.checked(found)
+        targets = np.concatenate([self._targets(split_labels) for split_labels in labels])
+        split = np.repeat(np.arange(3, dtype=np.uint8), [len(split_labels) for split_labels in labels])
+        loaded = ImageSet(np.load(images, mmap_mode="r"), targets, split, None, list(CLASSES[self.dataset]))
+        return loaded if self.several else self.checked(loaded)
 
     def _targets(self, labels: np.ndarray) -> np.ndarray:
         num = len(CLASSES[self.dataset])
@@ -110,12 +110,12 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
         raise TrainableError(f"data.root: {archive.filename} holds no {name}; download the file again") from error
 
 
-def _write_images(archive: zipfile.ZipFile, side: int, to: Path) -> None:
+def _write_images(archive: zipfile.ZipFile, side: int, path: Path) -> None:
     """All splits one after the other as [N, side, side, channels], block by block: the largest file has 5.6 GB."""
     shapes = [_shape(archive, split) for split in SPLITS]
     channels = shapes[0][3] if len(shapes[0]) == 4 else 1
     total = (sum(shape[0] for shape in shapes), side, side, channels)
-    images = np.lib.format.open_memmap(to, mode="w+", dtype=np.uint8, shape=total)
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=total)
     row = 0
     for split in SPLITS:
         for block in _blocks(archive, split):
@@ -141,8 +141,8 @@ def _header(archive: zipfile.ZipFile, stream: IO[bytes]) -> tuple[int, ...]:
 def _blocks(archive: zipfile.ZipFile, split: str) -> Iterator[np.ndarray]:
     with _member(archive, f"{split}_images") as stream:
         num, *inner = _header(archive, stream)
-        for start in range(0, num, BLOCK):
-            rows = min(BLOCK, num - start)
+        for start in range(0, num, NUM_IMAGES_READ_AT_ONCE):
+            rows = min(NUM_IMAGES_READ_AT_ONCE, num - start)
             yield np.frombuffer(stream.read(rows * math.prod(inner)), np.uint8).reshape(rows, *inner)
 
 

@@ -13,21 +13,21 @@ import numpy as np
 from pydantic import Field
 
 from evenkeel.trainables.data.checksums import checksums
-from evenkeel.trainables.data.decoding import Form
-from evenkeel.trainables.data.image_files import Pictures
-from evenkeel.trainables.data.image_lookup import ImageFile, Place
+from evenkeel.trainables.data.decoding import ImageFormat
+from evenkeel.trainables.data.image_files import ImageFileSettings
+from evenkeel.trainables.data.image_lookup import ImageFile, ImageSource
 from evenkeel.trainables.data.image_set import ImageSet
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import PathText, at_home
 
 
-class Mlt(Pictures):
+class Mlt(ImageFileSettings):
     """Published lists of images beside folders of images."""
 
     prefix: ClassVar[str]
     """What the names of the lists begin with."""
-    place_key: ClassVar[str] = "root"
+    files_key: ClassVar[str] = "root"
 
     root: PathText = Field(description="the folder of the images, as the lists name them")
     lists: PathText | None = Field(None, description="the folder of the lists; root if none")
@@ -46,12 +46,16 @@ class Mlt(Pictures):
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
         ids, files, labels, split = self._rows()
-        had = self.had(ids, files, Form(image_size, grey=False, stored=self.stored), cache, at_home(self.root))
+        available = self.available(
+            ids, files, ImageFormat(image_size, grey=False, stored=self.stored), cache, at_home(self.root)
+        )
         classes = self._classes()
         targets = np.zeros((len(files), len(classes)), dtype=np.uint8)
         for row, numbers in enumerate(labels):
             targets[row, numbers] = 1
-        return ImageSet(had.images, targets[had.rows], split[had.rows], None, classes, skipped=had.skipped)
+        return ImageSet(
+            available.images, targets[available.rows], split[available.rows], None, classes, skipped=available.skipped
+        )
 
     def _list(self, name: str) -> Path:
         path = at_home(self.lists or self.root) / f"{self.prefix}_{name}.txt"
@@ -64,30 +68,30 @@ class Mlt(Pictures):
         """Names in the order of their numbers."""
         path, named = self._list("labels"), {}
         for line, text in _lines(path):
-            found = re.fullmatch(r"(\S.*?)\s+(\d+)", text)
-            if not found:
+            match = re.fullmatch(r"(\S.*?)\s+(\d+)", text)
+            if not match:
                 raise TrainableError(f"data.lists: {path}, line {line}: {text!r} is not a name and a number")
-            named[int(found[2])] = found[1]
+            named[int(match[2])] = match[1]
         if sorted(named) != list(range(len(named))) or not named:
             raise TrainableError(f"data.lists: {path}: the numbers must be 0 to {len(named) - 1}, each once")
         return [named[number] for number in range(len(named))]
 
     def _rows(self) -> tuple[list[str], list[ImageFile | str], list[list[int]], np.ndarray]:
         """Name, file (or why there is none), class numbers and split of all lines."""
-        num, place = len(self._classes()), Place(at_home(self.root), ())
+        num, source = len(self._classes()), ImageSource(at_home(self.root), ())
         ids: list[str] = []
         files: list[ImageFile | str] = []
         labels, split = [], []
         for code, name in ((0, "lt_train"), (2, "lt_test")):
             path = self._list(name)
             for line, text in _lines(path):
-                image, *rest = text.split()
-                if any(not (number.isdigit() and int(number) < num) for number in rest):
+                image, *numbers = text.split()
+                if any(not (number.isdigit() and int(number) < num) for number in numbers):
                     raise TrainableError(f"data.lists: {path}, line {line}: class numbers must be 0 to {num - 1}")
                 ids.append(image)
-                there = (place.path / image).is_file()
-                files.append(ImageFile(place, image) if there else f"is not in {place.path}")
-                labels.append([int(number) for number in rest])
+                exists = (source.path / image).is_file()
+                files.append(ImageFile(source, image) if exists else f"is not in {source.path}")
+                labels.append([int(number) for number in numbers])
                 split.append(code)
         return ids, files, labels, np.array(split, dtype=np.uint8)
 

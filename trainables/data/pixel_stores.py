@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from evenkeel.trainables.data.jpeg_store import CONTENT, ENDS, SHAPE, encode
+from evenkeel.trainables.data.jpeg_store import JPEG_CONTENT_FILE, JPEG_ENDS_FILE, JPEG_SHAPE_FILE, encode_jpeg
 
 
 class Store(Protocol):
@@ -33,7 +33,7 @@ class Store(Protocol):
         ...
 
 
-class Pixels:
+class PixelStore:
     """`images.npy`, memory-mapped."""
 
     def __init__(self, images: np.memmap) -> None:
@@ -57,8 +57,8 @@ class Pixels:
         self.images.flush()
 
 
-class Jpegs:
-    """JPEGs one after the other, and where each ends: what `Encoded` reads."""
+class JpegStore:
+    """JPEGs one after the other, and where each ends: what `JpegImages` reads."""
 
     def __init__(self, part: Path, ends: np.memmap, num_bytes: int) -> None:
         self.part, self.ends, self.num_bytes = part, ends, num_bytes
@@ -66,26 +66,30 @@ class Jpegs:
 
     @classmethod
     def empty(cls, part: Path, shape: tuple[int, ...], num_bytes: int) -> Self:
-        (part / CONTENT).touch()
-        np.save(part / SHAPE, shape)
-        return cls(part, np.lib.format.open_memmap(part / ENDS, mode="w+", dtype=np.int64, shape=shape[:1]), num_bytes)
+        (part / JPEG_CONTENT_FILE).touch()
+        np.save(part / JPEG_SHAPE_FILE, shape)
+        return cls(
+            part,
+            np.lib.format.open_memmap(part / JPEG_ENDS_FILE, mode="w+", dtype=np.int64, shape=shape[:1]),
+            num_bytes,
+        )
 
     @classmethod
     def resumed(cls, part: Path, shape: tuple[int, ...], done: int) -> Self:
-        ends = np.load(part / ENDS, mmap_mode="r+")
-        if tuple(np.load(part / SHAPE)) != shape:
+        ends = np.load(part / JPEG_ENDS_FILE, mmap_mode="r+")
+        if tuple(np.load(part / JPEG_SHAPE_FILE)) != shape:
             raise ValueError(f"{part} holds other images")
         settled = int(ends[done - 1])
-        if (part / CONTENT).stat().st_size < settled:
+        if (part / JPEG_CONTENT_FILE).stat().st_size < settled:
             raise ValueError(f"{part} was cut off")
-        os.truncate(part / CONTENT, settled)
+        os.truncate(part / JPEG_CONTENT_FILE, settled)
         return cls(part, ends, settled * len(ends) // done)
 
     def put(self, row: int, image: np.ndarray) -> None:
-        self.waiting[row] = encode(image)
+        self.waiting[row] = encode_jpeg(image)
 
     def settle(self, rows: range) -> None:
-        with (self.part / CONTENT).open("ab") as content:
+        with (self.part / JPEG_CONTENT_FILE).open("ab") as content:
             for row in rows:
                 content.write(self.waiting.pop(row, b""))
                 self.ends[row] = content.tell()

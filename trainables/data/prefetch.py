@@ -22,10 +22,10 @@ class Reader:
     def __call__(self, rows: np.ndarray, then: np.ndarray | None = None) -> Tensor:
         """The images of `rows`; those of `then` are asked for next."""
         ahead, self._ahead = self._ahead, None
-        found = ahead[1].result() if ahead and ahead[0] == rows.tobytes() else self._read(rows)
+        images = ahead[1].result() if ahead and ahead[0] == rows.tobytes() else self._read(rows)
         if then is not None and len(then):
             self._ahead = then.tobytes(), _thread(os.getpid()).submit(self._read, then)
-        return found
+        return images
 
     def batches(self, rows: np.ndarray, size: int) -> Iterator[Tensor]:
         """The images of `rows`, so many at a time."""
@@ -33,8 +33,8 @@ class Reader:
             yield self(rows[start : start + size], rows[start + size : start + 2 * size])
 
     def _read(self, rows: np.ndarray) -> Tensor:
-        found = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
-        return found.pin_memory() if self.pinned else found
+        images = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
+        return images.pin_memory() if self.pinned else images
 
 
 @cache

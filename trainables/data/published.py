@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from evenkeel.trainables.data.csv.data_set import CsvTable
-from evenkeel.trainables.data.image_files import Pictures
+from evenkeel.trainables.data.image_files import ImageFileSettings
 from evenkeel.trainables.data.image_set import ImageSet
 from evenkeel.trainables.data.settings import DataSettings, Validation
 from evenkeel.trainables.data.summary import DataSummary
@@ -20,7 +20,7 @@ from evenkeel.trainables.settings import PathText
 Task = Literal["one-hot", "one-vs-rest"]
 
 
-SHARED = ("root", "validation", "on_bad_image", "stored")
+SHARED_KEYS = ("root", "validation", "on_bad_image", "stored")
 """Keys that say the same of a published layout and of its table."""
 
 
@@ -35,18 +35,18 @@ class OneLabel(DataSettings):
     def softmax(self) -> bool:
         return self.task == "one-hot"
 
-    def checked(self, found: ImageSet) -> ImageSet:
-        """`found`, if every image has exactly one label or need not. Raises TrainableError."""
-        others = np.flatnonzero(found.targets.sum(1, dtype=np.int64) != 1)
-        if self.task == "one-hot" and len(others):
+    def checked(self, loaded: ImageSet) -> ImageSet:
+        """`loaded`, if every image has exactly one label or need not. Raises TrainableError."""
+        wrong = np.flatnonzero(loaded.targets.sum(1, dtype=np.int64) != 1)
+        if self.task == "one-hot" and len(wrong):
             raise TrainableError(
-                f"data.task: {len(others):,} of {len(found.targets):,} images have no label or several (the first is "
-                f"row {others[0]}), one-hot needs exactly one; correct the table, or set data.task: one-vs-rest"
+                f"data.task: {len(wrong):,} of {len(loaded.targets):,} images have no label or several (the first is "
+                f"row {wrong[0]}), one-hot needs exactly one; correct the table, or set data.task: one-vs-rest"
             )
-        return found
+        return loaded
 
 
-class Published(Pictures):
+class Published(ImageFileSettings):
     """A published layout under `root`."""
 
     name: str
@@ -55,11 +55,11 @@ class Published(Pictures):
 
     @abstractmethod
     def layout(self) -> dict[str, Any]:
-        """The keys of `csv` that read it, without name and what is SHARED."""
+        """The keys of `csv` that read it, without name and what is SHARED_KEYS."""
 
     def table(self) -> CsvTable:
         """The layout as a table of labels and folders of images."""
-        return CsvTable.model_validate({key: getattr(self, key) for key in SHARED} | self.layout())
+        return CsvTable.model_validate({key: getattr(self, key) for key in SHARED_KEYS} | self.layout())
 
     def fingerprint(self) -> str:
         with self._explained():

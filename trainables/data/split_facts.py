@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.dialects import counted, shown
 from evenkeel.trainables.data.image_set import SPLITS, ImageSet
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import ClassGroups, Validation
 from evenkeel.trainables.data.stratify import class_groups, rows_of
 from evenkeel.trainables.errors import TrainableError
@@ -16,7 +16,7 @@ NUM_IMAGE_GROUPS = 50
 
 
 @dataclass(frozen=True, eq=False)
-class DataFacts:
+class SplitFacts:
     """Targets [N, C], split codes [N], group [N] or None, class names [C]; how val is carved, where groups are cut.
 
     `vary` are the sources of variation that follow a trial's seed (`evenkeel.trainables.seeds`).
@@ -33,7 +33,7 @@ class DataFacts:
     vary: list[Source] | None = None
 
     @classmethod
-    def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "DataFacts":
+    def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "SplitFacts":
         """The facts of loaded images; `cuts` says what the study varies if it is a `Varied`."""
         vary = getattr(cuts, "vary", None)
         return cls(
@@ -91,13 +91,15 @@ class DataFacts:
             "classes": self.classes,
             "train_counts": self.train_counts(),
             "groups": self.groups(),
-            "skipped": f"{counted(len(self.skipped), 'image')} left out: {shown(self.skipped)}" if self.skipped else "",
-            "rows": {name: len(at) for name, at in rows.items()},
-            "positives": {name: self.targets[at].sum(0).astype(int).tolist() for name, at in rows.items()},
+            "skipped": f"{plural(len(self.skipped), 'image')} left out: {first_few(self.skipped)}"
+            if self.skipped
+            else "",
+            "rows": {name: len(numbers) for name, numbers in rows.items()},
+            "positives": {name: self.targets[numbers].sum(0).astype(int).tolist() for name, numbers in rows.items()},
             "labels_per_image": sorted(set(self.targets.sum(1).astype(int).tolist())),
             "undefined": {
-                name: [c for n, c in zip(self.targets[at].sum(0), self.classes, strict=True) if n == 0]
-                for name, at in rows.items()
+                name: [c for n, c in zip(self.targets[numbers].sum(0), self.classes, strict=True) if n == 0]
+                for name, numbers in rows.items()
                 if name != "train"
             },
         }

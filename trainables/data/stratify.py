@@ -63,9 +63,9 @@ def carve(targets: np.ndarray, group: np.ndarray | None, *, fraction: float, rng
         return True
 
     for c in np.argsort(total, kind="stable"):
-        wanted = round(fraction * total[c])
+        num_wanted = round(fraction * total[c])
         for unit in order[counts[order, c] > 0]:
-            if taken[c] >= wanted or num_rows >= wanted_rows:
+            if taken[c] >= num_wanted or num_rows >= wanted_rows:
                 break
             take(unit)
     quota = np.ceil(fraction * total)
@@ -93,8 +93,8 @@ def folds(targets: np.ndarray, group: np.ndarray | None, *, num: int, rng: np.ra
     home = np.full(len(counts), -1)
     order = rng.permutation(len(counts))
 
-    def settle(unit: int, wanted: np.ndarray) -> None:
-        home[unit] = fold = np.lexsort((room, wanted))[-1]
+    def settle(unit: int, missing: np.ndarray) -> None:
+        home[unit] = fold = np.lexsort((room, missing))[-1]
         lacking[fold] -= counts[unit]
         room[fold] -= sizes[unit]
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Oddity:
-    """Something that may not be meant, and the key under `data:` that settles it."""
+    """Something that may not be meant, as a text, and the key under `data:` that settles it."""
 
-    what: str
+    text: str
     key: str
 
     def __str__(self) -> str:
-        return f"{self.what} (data.{self.key})"
+        return f"{self.text} (data.{self.key})"
 
 
 @dataclass(frozen=True)

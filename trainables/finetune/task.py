@@ -13,7 +13,7 @@ from evenkeel.trainables.data.image_set import DataSet, ImageSet
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.data.sampling import draw_rows, row_weights
-from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.finetune.settings import Finetune
 from evenkeel.trainables.loop.corruption import harmed
 from evenkeel.trainables.loop.step import seed_of
@@ -37,9 +37,9 @@ class Images:
         return cls(settings, data.name, data, load(data, settings.image_size, cache), device)
 
     @cached_property
-    def facts(self) -> DataFacts:
+    def facts(self) -> SplitFacts:
         """Rows, counts and groups."""
-        return DataFacts.of(self.name, self.images, self.data.validation, self.settings)
+        return SplitFacts.of(self.name, self.images, self.data.validation, self.settings)
 
     def describe(self, seeds: list[int]) -> dict[str, Any]:
         """The facts of the data as the study splits it. Raises TrainableError when a seed has no validation rows."""
@@ -64,7 +64,7 @@ class Task:
         """Raises TrainableError when there are no validation rows."""
         found, rows = images.images, images.facts.rows(seed)
         labels = {split: found.targets[at] for split, at in rows.items()}
-        told = {} if found.known is None else {split: found.known[at] for split, at in rows.items()}
+        told = {} if found.label_mask is None else {split: found.label_mask[at] for split, at in rows.items()}
         drawn = settings.seeds(seed).split
         rows["train"], labels["train"], kept = harmed(rows["train"], labels["train"], settings.knobs, drawn)
         told |= {"train": told["train"][kept]} if told else {}

@@ -87,7 +87,7 @@ class Run:
         self.model = prepared_model(store.model(trial.seed), settings)
         self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self.targets = {name: self._tensor(store.images.targets[at], self.dtype) for name, at in self.rows.items()}
-        labels = store.images.known
+        labels = store.images.label_mask
         self.known = {} if labels is None else {n: self._tensor(labels[at], torch.bool) for n, at in self.rows.items()}
         y = self.targets["train"]
         facts = {"counts": tuple(y.sum(0).int().tolist()), "total": len(y)}

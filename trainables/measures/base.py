@@ -91,7 +91,7 @@ class Evidence:
     curves: "dict[str, Tensor]" = field(default_factory=dict)
     """Values of each epoch by name, [K, E]; that of a validation score begins with `val_`."""
     image_groups: "np.ndarray | None" = None
-    """Group of each test image, [N], the same for all trials of a study: `DataFacts.image_groups`."""
+    """Group of each test image, [N], the same for all trials of a study: `SplitFacts.image_groups`."""
 
 
 @dataclass(frozen=True)

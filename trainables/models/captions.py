@@ -18,5 +18,5 @@ def captions(targets: np.ndarray, classes: list[str], template: str = TEMPLATE) 
 def numbered(texts: list[str]) -> tuple[list[str], np.ndarray]:
     """(each text once, in order of appearance; the number of each text, [N])."""
     numbers: dict[str, int] = {}
-    at = np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
-    return list(numbers), at
+    codes = np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+    return list(numbers), codes

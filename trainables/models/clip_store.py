@@ -17,7 +17,7 @@ from evenkeel.trainables.data.digits import balanced_scenes
 from evenkeel.trainables.data.image_set import DataSet, ImageSet
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.settings import ClassGroups
-from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.device import all_threads
 from evenkeel.trainables.models.captions import captions
 from evenkeel.trainables.models.clip import ClipModel, build_clip
@@ -46,9 +46,9 @@ class ClipStore:
         return load(self.data, self.image_size, self.cache)
 
     @cached_property
-    def facts(self) -> DataFacts:
+    def facts(self) -> SplitFacts:
         """Rows of a seed, class counts and groups."""
-        return DataFacts.of(self.data.name, self.images, self.data.validation, self.cuts)
+        return SplitFacts.of(self.data.name, self.images, self.data.validation, self.cuts)
 
     def describe(self, seeds: list[int]) -> dict[str, Any]:
         """The facts of the data."""

@@ -20,7 +20,7 @@ def extract(images: ImageSet, fitted: np.ndarray, backbone: Backbone, device: st
         model = build(backbone, channels, device)
         check_size(model.module, backbone, channels, size)
         if backbone.warm_start:
-            warm_start(model, images.images, images.targets, fitted, backbone.warm_start, images.known, seed)
+            warm_start(model, images.images, images.targets, fitted, backbone.warm_start, images.label_mask, seed)
         features = model.features(images.images)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):

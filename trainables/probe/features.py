@@ -16,7 +16,7 @@ import numpy as np
 from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
-from evenkeel.trainables.data.split_facts import DataFacts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.probe.settings import Probe
 
@@ -84,9 +84,9 @@ class FeatureStore:
         variant = self._variant(seed)
         return Features(made_once(self._folder(variant), lambda folder: self._make(folder, variant)))
 
-    def facts(self, features: Features) -> DataFacts:
+    def facts(self, features: Features) -> SplitFacts:
         """The facts of the data as the study splits it."""
-        return DataFacts(
+        return SplitFacts(
             name=self.data.name,
             targets=features.targets,
             split=features.split,
@@ -144,13 +144,13 @@ class FeatureStore:
         from evenkeel.trainables.models.frozen import extract
 
         images = load(self.data, self.probe.image_size, self.cache)
-        fitted = DataFacts.of(self.data.name, images, self.data.validation, self.probe).fitted(variant or 0)
+        fitted = SplitFacts.of(self.data.name, images, self.data.validation, self.probe).fitted(variant or 0)
         seed = self.probe.seeds(variant or 0).backbone
         folder.mkdir()
         np.save(folder / "features.npy", extract(images, fitted, self.probe.backbone, self.device, seed))
         np.save(folder / "targets.npy", images.targets)
         np.save(folder / "split.npy", images.split)
-        for name, array in (("group.npy", images.group), ("known.npy", images.known)):
+        for name, array in (("group.npy", images.group), ("known.npy", images.label_mask)):
             if array is not None:
                 np.save(folder / name, array)
         (folder / "classes.json").write_text(json.dumps(images.classes))

@@ -127,7 +127,7 @@ def _shared(store: ClipStore, seed: int, settings: Prompt) -> _Shared:
     images = {name: tensor(embeddings[at]) for name, at in rows.items()}
     prompts = Prompts.of(model.text, store.images.classes, settings.ending, like=images["train"])
     targets = {name: tensor(store.images.targets[at]) for name, at in rows.items()}
-    labels = store.images.known
+    labels = store.images.label_mask
     known = {} if labels is None else {name: torch.from_numpy(labels[at]).to(store.device) for name, at in rows.items()}
     return _Shared(images, targets, known, model.logit_scale.exp().detach(), prompts, store.facts.image_groups())
 

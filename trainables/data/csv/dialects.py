@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.errors import TrainableError, nearest
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
@@ -38,7 +39,6 @@ MARKS = {
     b"\xfe\xff": "utf-16",
 }
 BLANKS = {"", "nan", "na", "n/a", "<na>", "nat", "null", "none"}
-NUM_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,19 @@ class Table:
 
     def column(self, name: str, key: str, remark: str = "") -> list[str]:
         """The cells of one column. Raises TrainableError, blaming `key`, when it is not there or there twice."""
-        found = [i for i, column in enumerate(self.columns) if column == name]
-        if not found:
+        positions = [i for i, column in enumerate(self.columns) if column == name]
+        if not positions:
             hint = nearest(name, filter(None, self.columns))
             if len(self.columns) == 1 and not remark:
                 hint += f"; the whole line is one column: give data.delimiter ({', '.join(DELIMITERS)})"
             raise TrainableError(f"data.{key}: {self.path} has no column {name!r}{remark}; {hint}")
-        if len(found) > 1:
-            places = " and ".join(str(i + 1) for i in found)
+        if len(positions) > 1:
+            places = " and ".join(str(i + 1) for i in positions)
             raise TrainableError(
-                f"data.{key}: {self.path} has {len(found)} columns {name!r} (columns {places}); give each its own name"
+                f"data.{key}: {self.path} has {len(positions)} columns {name!r} (columns {places}); give each "
+                "its own name"
             )
-        return [row[found[0]] for row in self.rows]
+        return [row[positions[0]] for row in self.rows]
 
 
 def is_blank(cell: str) -> bool:
@@ -84,30 +85,18 @@ def is_blank(cell: str) -> bool:
     return cell.lower() in BLANKS
 
 
-def counted(number: int, what: str, many: str | None = None) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{number:,} {what if number == 1 else many or f'{what}s'}"
-
-
-def shown(items: Iterable[object], most: int = NUM_SHOWN) -> str:
-    """The first few, and how many more there are."""
-    texts = [str(item) for item in items]
-    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
-
-
-def read_table(path: Path, key: str, dialect: Dialect, wanted: Iterable[str]) -> Table:
-    """Read a table; its delimiter, if not given, is the one that makes the header hold the `wanted` names.
+def read_table(path: Path, key: str, dialect: Dialect, names: Iterable[str]) -> Table:
+    """Read a table; its delimiter, if not given, is the one that makes the header hold most of `names`.
 
     Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
     """
     content = content_of(path, key)
     text = _text_of(content, path, key, dialect.encoding)
-    if what := next((what for begins, what in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
-        raise TrainableError(f"data.{key}: {path} is {what}, not a table; give a table as CSV (UTF-8)")
-    named, text, skipped = _separator_line(text)
-    given = DELIMITERS.get(dialect.delimiter or "", dialect.delimiter) or named
-    delimiter = given or _found_delimiter(path, key, text, dialect.columns, set(wanted))
+    if kind := next((kind for begins, kind in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
+        raise TrainableError(f"data.{key}: {path} is {kind}, not a table; give a table as CSV (UTF-8)")
+    separator, text, skipped = _separator_line(text)
+    explicit = DELIMITERS.get(dialect.delimiter or "", dialect.delimiter) or separator
+    delimiter = explicit or _found_delimiter(path, key, text, dialect.columns, set(names))
     records = list(_records(path, key, text, delimiter, skipped))
     if not records:
         raise TrainableError(f"data.{key}: {path} is empty; give a table with a header line and a row an image")
@@ -138,12 +127,12 @@ def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, l
             lines.append(line)
     if wrong:
         line, num = wrong[0]
-        others = f" (so are lines {shown(at for at, _ in wrong[1:])})" if len(wrong) > 1 else ""
+        more = f" (so are lines {first_few(other for other, _ in wrong[1:])})" if len(wrong) > 1 else ""
         way = f"quote fields that hold {delimiter!r}, or name another delimiter with data.delimiter"
         if not rows:
-            way = f"the header line must be the first, which reads {shown(map(repr, header))}; or {way}"
+            way = f"the header line must be the first, which reads {first_few(map(repr, header))}; or {way}"
         raise TrainableError(
-            f"data.{key}: {path}, line {line} has {counted(num, 'field')}, {len(header)} expected{others}; {way}"
+            f"data.{key}: {path}, line {line} has {plural(num, 'field')}, {len(header)} expected{more}; {way}"
         )
     if not rows:
         raise TrainableError(f"data.{key}: {path} has a header line and no rows; give a row an image")
@@ -172,18 +161,18 @@ def read_text(path: Path, key: str, encoding: str | None) -> str:
 
 
 def _text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
-    for magic, what in NO_TEXT.items():
+    for magic, kind in NO_TEXT.items():
         if content.startswith(magic):
-            raise TrainableError(f"data.{key}: {path} is {what}, not a text; save it as CSV (UTF-8)")
+            raise TrainableError(f"data.{key}: {path} is {kind}, not a text; save it as CSV (UTF-8)")
     chosen = encoding or next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(chosen)
     except UnicodeError as error:
-        at = getattr(error, "start", 0)
-        line = content.count(b"\n", 0, at) + 1
+        position = getattr(error, "start", 0)
+        line = content.count(b"\n", 0, position) + 1
         raise TrainableError(
-            f"data.{key}: {path} is not {chosen.upper()}: byte 0x{content[at]:02x} in line {line}; save it as UTF-8, "
-            "or name its encoding, for example data.encoding: cp1252"
+            f"data.{key}: {path} is not {chosen.upper()}: byte 0x{content[position]:02x} in line {line}; save it "
+            "as UTF-8, or name its encoding, for example data.encoding: cp1252"
         ) from error
     if codecs.lookup(chosen).name.startswith(("utf-16", "utf-32")) and b"\0" not in content:
         raise TrainableError(f"data.encoding: {path} is not {chosen.upper()}, it holds no NUL; leave data.encoding out")
@@ -194,18 +183,18 @@ def _text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
 
 def _separator_line(text: str) -> tuple[str | None, str, int]:
     """The delimiter of a first line `sep=;`, as spreadsheets write it, the text after it, and the lines left out."""
-    found = re.match(r'"?sep=(.)"?[ \t]*\r?\n', text)
-    return (found[1], text[found.end() :], 1) if found else (None, text, 0)
+    match = re.match(r'"?sep=(.)"?[ \t]*\r?\n', text)
+    return (match[1], text[match.end() :], 1) if match else (None, text, 0)
 
 
-def _found_delimiter(path: Path, key: str, text: str, columns: tuple[str, ...] | None, wanted: set[str]) -> str:
+def _found_delimiter(path: Path, key: str, text: str, columns: tuple[str, ...] | None, names: set[str]) -> str:
     best, most = ",", 0
     for delimiter in DELIMITERS.values():
         first = _first_record(path, key, text, delimiter)
         if columns:
             fits = int(len(_trimmed(first, 0)) == len(columns))
         else:
-            fits = len(wanted & {field.strip() for field in first})
+            fits = len(names & {field.strip() for field in first})
         if fits > most:
             best, most = delimiter, fits
     if most == 0:

@@ -4,19 +4,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.dialects import counted, is_blank, shown
+from evenkeel.trainables.data.csv.dialects import is_blank
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
 
 Meaning = Literal["positive", "negative", "missing"]
 SEPARATORS = (";", "|", ",", "/", "\t", "+", "&", " ")
 POSITIVE, NEGATIVE, UNCERTAIN, BLANK, UNREADABLE = 1, 0, -1, 2, 3
-CODES = {"positive": 1, "negative": 0, "missing": -1}
 WORDS = {
     "true": 1, "yes": 1, "t": 1, "y": 1, "positive": 1, "pos": 1, "present": 1,
     "false": 0, "no": 0, "f": 0, "n": 0, "negative": 0, "neg": 0, "absent": 0,
@@ -39,12 +39,33 @@ TOKEN = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"]+)""")
 
 @dataclass(frozen=True)
 class Labels:
-    """Class names [C], targets [N, C] uint8, known [N, C] bool (None: all are), and what looked odd."""
+    """Class names [C], targets [N, C] uint8, label mask [N, C] bool, and what looked odd.
+
+    The mask is False where a label is missing, whose target is 0; None where none is.
+    """
 
     classes: list[str]
     targets: np.ndarray
-    known: np.ndarray | None
+    label_mask: np.ndarray | None
     odd: list[Oddity]
+
+    def take(self, rows: np.ndarray) -> "Labels":
+        """The labels of some rows, by their numbers."""
+        mask = None if self.label_mask is None else self.label_mask[rows]
+        return replace(self, targets=self.targets[rows], label_mask=mask)
+
+    def keep_classes(self, keep: np.ndarray) -> "Labels":
+        """Some of the classes, by a mask [C]."""
+        mask = None if self.label_mask is None else self.label_mask[:, keep]
+        names = [name for name, kept in zip(self.classes, keep, strict=True) if kept]
+        return replace(self, classes=names, targets=self.targets[:, keep], label_mask=mask)
+
+    def united(self, groups: Iterable[list[int]]) -> "Labels":
+        """Every row of a group of rows with the positives of the whole group."""
+        targets = self.targets.copy()
+        for rows in groups:
+            targets[rows] = targets[rows].max(0)
+        return replace(self, targets=targets)
 
 
 def label_lists(
@@ -72,19 +93,19 @@ def label_lists(
     return [[label for label in labels if label not in set(none)] for labels in lists], odd
 
 
-def from_lists(lists: list[list[str]], key: str, named: dict[str, str] | None, where: list[str]) -> Labels:
-    """Targets of label lists. `named` maps labels to the names to show, in order; without it classes are sorted.
+def from_lists(lists: list[list[str]], key: str, names: dict[str, str] | None, lines: list[str]) -> Labels:
+    """Targets of label lists. `names` maps labels to the names to show, in order; without it classes are sorted.
 
-    Raises TrainableError for a label that `named` lacks; `where` says for each row where it stands.
+    Raises TrainableError for a label that `names` lacks; `lines` [N] say where each row stands.
     """
-    labels = named or {label: label for label in sorted({label for labels in lists for label in labels})}
+    labels = names or {label: label for label in sorted({label for labels in lists for label in labels})}
     codes = {label: i for i, label in enumerate(labels)}
     targets = np.zeros((len(lists), len(labels)), dtype=np.uint8)
-    for row, found in enumerate(lists):
-        for label in found:
+    for row, row_labels in enumerate(lists):
+        for label in row_labels:
             if label not in codes:
                 raise TrainableError(
-                    f"data.label_column: {where[row]} has label {label!r} in {key}, which no class list names; "
+                    f"data.label_column: {lines[row]} has label {label!r} in {key}, which no class list names; "
                     f"{nearest(label, codes)}"
                 )
             targets[row, codes[label]] = 1
@@ -92,7 +113,7 @@ def from_lists(lists: list[list[str]], key: str, named: dict[str, str] | None, w
 
 
 def from_columns(
-    columns: dict[str, list[str]], uncertain: Meaning | None, blank: Meaning | None, where: list[str]
+    columns: dict[str, list[str]], uncertain: Meaning | None, blank: Meaning | None, lines: list[str]
 ) -> Labels:
     """Targets of one column a class: 0 and 1 in any spelling; -1 and blanks as the study says.
 
@@ -100,41 +121,41 @@ def from_columns(
     other value with its count.
     """
     meanings: dict[str, int] = {}
-    codes = np.empty((len(where), len(columns)), dtype=np.int8)
+    codes = np.empty((len(lines), len(columns)), dtype=np.int8)
     for c, cells in enumerate(columns.values()):
         for cell in set(cells) - meanings.keys():
             meanings[cell] = _meaning(cell)
         codes[:, c] = [meanings[cell] for cell in cells]
-    said = {UNCERTAIN: uncertain, BLANK: blank or (uncertain and "negative"), UNREADABLE: None}
-    _refuse_unsaid(columns, codes, said, where)
+    code_meanings = {UNCERTAIN: uncertain, BLANK: blank or (uncertain and "negative"), UNREADABLE: None}
+    _refuse_unclear(columns, codes, code_meanings, lines)
     missing = np.zeros(codes.shape, dtype=bool)
-    for code, meaning in said.items():
+    for code, meaning in code_meanings.items():
         if meaning:
-            at = codes == code
-            missing |= at & (meaning == "missing")
-            codes[at] = int(meaning == "positive")
+            cells_of_code = codes == code
+            missing |= cells_of_code & (meaning == "missing")
+            codes[cells_of_code] = int(meaning == "positive")
     targets = codes.astype(np.uint8)
     return Labels(list(columns), targets, ~missing if missing.any() else None, _class_oddities(list(columns), targets))
 
 
-def _refuse_unsaid(
-    columns: dict[str, list[str]], codes: np.ndarray, said: Mapping[int, str | None], where: list[str]
+def _refuse_unclear(
+    columns: dict[str, list[str]], codes: np.ndarray, code_meanings: Mapping[int, str | None], lines: list[str]
 ) -> None:
-    unsaid = np.argwhere(np.isin(codes, [code for code, meaning in said.items() if meaning is None]))
-    if not len(unsaid):
+    unclear = np.argwhere(np.isin(codes, [code for code, meaning in code_meanings.items() if meaning is None]))
+    if not len(unclear):
         return
     names = list(columns)
-    found = Counter(columns[names[c]][row] for row, c in unsaid)
-    values = ", ".join(f"{repr(cell) if cell else 'blank'} ({n:,} times)" for cell, n in found.most_common(6))
-    row, c = unsaid[0]
-    kinds = set(codes[unsaid[:, 0], unsaid[:, 1]].tolist())
+    counts = Counter(columns[names[c]][row] for row, c in unclear)
+    values = ", ".join(f"{repr(cell) if cell else 'blank'} ({n:,} times)" for cell, n in counts.most_common(6))
+    row, c = unclear[0]
+    kinds = set(codes[unclear[:, 0], unclear[:, 1]].tolist())
     if UNREADABLE in kinds:
         way = "must be 0 or 1: correct the table, or leave the column out of data.label_columns"
     else:
         keys = [key for code, key in ((UNCERTAIN, "data.uncertain"), (BLANK, "data.blank")) if code in kinds]
         way = f"say what they mean with {' and '.join(keys)}: positive, negative or missing"
     raise TrainableError(
-        f"data.label_columns: besides 0 and 1 the columns hold {values}, first in {where[row]}, column {names[c]!r}; "
+        f"data.label_columns: besides 0 and 1 the columns hold {values}, first in {lines[row]}, column {names[c]!r}; "
         f"{way}"
     )
 
@@ -197,7 +218,7 @@ def _separator_oddities(filled: list[str], key: str, separator: str | None) -> l
     example = next(cell for cell in sorted(distinct, key=lambda cell: (-len(cell), cell)) if likely[0] in cell)
     return [
         Oddity(
-            f"without a separator {key} has {counted(len(distinct), 'class', 'classes')} such as {example!r}; "
+            f"without a separator {key} has {plural(len(distinct), 'class', 'classes')} such as {example!r}; "
             f"is {likely[0]!r} the separator?",
             "separator",
         )
@@ -217,17 +238,17 @@ def _none_oddities(lists: list[list[str]], none: list[str]) -> list[Oddity]:
             if label in none or label.lower() in NONE_WORDS:
                 (alone if len(set(labels)) == 1 else together)[label] += 1
     odd = [
-        Oddity(f"{label!r} stands beside other labels in {counted(n, 'row')} and is ignored there", "none_labels")
+        Oddity(f"{label!r} stands beside other labels in {plural(n, 'row')} and is ignored there", "none_labels")
         for label, n in together.items()
         if label in none
     ]
     odd += [
-        Oddity(f"{label!r} is a class of {counted(n, 'image')}; if it means no label, say so", "none_labels")
+        Oddity(f"{label!r} is a class of {plural(n, 'image')}; if it means no label, say so", "none_labels")
         for label, n in (alone + together).items()
         if label not in none
     ]
     absent = [label for label in none if label not in alone and label not in together]
-    return odd + [Oddity(f"{shown(map(repr, absent))} occurs nowhere", "none_labels")] if absent else odd
+    return odd + [Oddity(f"{first_few(map(repr, absent))} occurs nowhere", "none_labels")] if absent else odd
 
 
 def _class_oddities(classes: Iterable[str], targets: np.ndarray) -> list[Oddity]:
@@ -236,13 +257,13 @@ def _class_oddities(classes: Iterable[str], targets: np.ndarray) -> list[Oddity]
     odd = []
     once = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if once:
-        number = counted(len(once), "class", "classes")
-        odd.append(Oddity(f"{number} with a single image: {shown(once)}", "min_positives"))
+        number = plural(len(once), "class", "classes")
+        odd.append(Oddity(f"{number} with a single image: {first_few(once)}", "min_positives"))
     full = [name for name, count in zip(names, counts, strict=True) if count == len(targets)]
     if full:
-        odd.append(Oddity(f"every image is {shown(full)}: nothing can be told apart there", "label_columns"))
+        odd.append(Oddity(f"every image is {first_few(full)}: nothing can be told apart there", "label_columns"))
     spelled = Counter(re.sub(r"[\s_-]+", " ", name).lower() for name in names)
     alike = [name for name in names if spelled[re.sub(r"[\s_-]+", " ", name).lower()] > 1]
     if alike:
-        odd.append(Oddity(f"classes that differ only in case, blanks or dashes: {shown(alike)}", "classes_table"))
+        odd.append(Oddity(f"classes that differ only in case, blanks or dashes: {first_few(alike)}", "classes_table"))
     return odd

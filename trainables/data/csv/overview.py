@@ -4,10 +4,11 @@ from collections import Counter
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.dialects import Table, counted, shown
+from evenkeel.trainables.data.csv.dialects import Table
 from evenkeel.trainables.data.csv.rows import Listing, Rows
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import SPLITS
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.data.stratify import rows_of
 from evenkeel.trainables.data.summary import ClassCount, DataSummary, Oddity
@@ -24,56 +25,56 @@ def summary_of(
     if num_absent:
         odd.append(
             Oddity(
-                f"{counted(num_absent, 'image')} cannot be found; their rows are left out if they may be skipped",
+                f"{plural(num_absent, 'image')} cannot be found; their rows are left out if they may be skipped",
                 "on_bad_image",
             )
         )
-    places = {str(file.place.path) for file in rows.files if isinstance(file, ImageFile)}
+    sources = {str(file.source.path) for file in rows.files if isinstance(file, ImageFile)}
     return DataSummary(
-        tables=[_shown_table(table) for table in listing.tables.values()],
-        images=f"{counted(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(places))}",
+        tables=[_table_line(table) for table in listing.tables.values()],
+        images=f"{plural(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(sources))}",
         rows={name: int((rows.split == code).sum()) for code, name in enumerate(SPLITS)},
         classes=classes,
         labels_per_image=dict(sorted(Counter(labels.targets.sum(1, dtype=np.int64).tolist()).items())),
-        num_missing=0 if labels.known is None else int((~labels.known).sum()),
-        first_rows=[_shown_row(rows, row) for row in range(min(3, len(rows.ids)))],
+        num_missing=0 if labels.label_mask is None else int((~labels.label_mask).sum()),
+        first_rows=[_first_row(rows, row) for row in range(min(3, len(rows.ids)))],
         odd=odd,
         refusal=refusal,
     )
 
 
-def _shown_table(table: Table) -> str:
-    return f"{table.path.name}: {counted(len(table.rows), 'row')}, delimiter {table.delimiter!r}"
+def _table_line(table: Table) -> str:
+    return f"{table.path.name}: {plural(len(table.rows), 'row')}, delimiter {table.delimiter!r}"
 
 
-def _shown_row(rows: Rows, row: int) -> tuple[str, str, str]:
+def _first_row(rows: Rows, row: int) -> tuple[str, str, str]:
     file = rows.files[row]
-    found = [name for name, on in zip(rows.labels.classes, rows.labels.targets[row], strict=True) if on]
-    return file.name if isinstance(file, ImageFile) else rows.ids[row], ", ".join(found), SPLITS[rows.split[row]]
+    positives = [rows.labels.classes[c] for c in np.flatnonzero(rows.labels.targets[row])]
+    return file.name if isinstance(file, ImageFile) else rows.ids[row], ", ".join(positives), SPLITS[rows.split[row]]
 
 
 def _split_oddities(rows: Rows, counts: dict[str, np.ndarray], validation: Validation | None) -> list[Oddity]:
     classes = rows.labels.classes
-    given = [name for name in ("val", "test") if (rows.split == SPLITS.index(name)).any()]
-    odd = [_unscored(classes, counts[name], name, "min_positives") for name in given]
+    official_splits = [name for name in ("val", "test") if (rows.split == SPLITS.index(name)).any()]
+    odd = [_unscored(classes, counts[name], name, "min_positives") for name in official_splits]
     if validation:
         official = int((rows.split == 1).sum())
         if official:
             odd.append(Oddity(f"the {official:,} val rows of the tables join train, val is carved anew", "validation"))
         carved = rows_of(rows.split, rows.labels.targets, rows.group, validation, 0)["val"]
-        wanted = round(validation.fraction * int((rows.split != 2).sum()))
-        if abs(len(carved) - wanted) > max(1, 0.25 * wanted):
+        num_wanted = round(validation.fraction * int((rows.split != 2).sum()))
+        if abs(len(carved) - num_wanted) > max(1, 0.25 * num_wanted):
             odd.append(
-                Oddity(f"{counted(len(carved), 'validation row')} where {wanted:,} were asked for", "validation")
+                Oddity(f"{plural(len(carved), 'validation row')} where {num_wanted:,} were asked for", "validation")
             )
         positives = rows.labels.targets[carved].sum(0, dtype=np.int64)
         odd.append(_unscored(classes, positives, "the validation that seed 0 carves", "validation"))
-    return [found for found in odd if found]
+    return [oddity for oddity in odd if oddity]
 
 
-def _unscored(classes: list[str], positives: np.ndarray, where: str, key: str) -> Oddity | None:
+def _unscored(classes: list[str], positives: np.ndarray, rows: str, key: str) -> Oddity | None:
     names = [name for name, num in zip(classes, positives, strict=True) if num == 0]
     if not names:
         return None
-    number = counted(len(names), "class", "classes")
-    return Oddity(f"{number} without a positive in {where}, unscored there: {shown(names)}", key)
+    number = plural(len(names), "class", "classes")
+    return Oddity(f"{number} without a positive in {rows}, unscored there: {first_few(names)}", key)

@@ -4,21 +4,19 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.dialects import Dialect, counted, is_blank, read_table, read_text, shown
+from evenkeel.trainables.data.csv.columns import GroupTable
+from evenkeel.trainables.data.csv.dialects import Dialect, is_blank, read_table, read_text
+from evenkeel.trainables.data.csv.rows import Listing, Rows
+from evenkeel.trainables.data.csv.settings import CsvSettings
 from evenkeel.trainables.data.image_lookup import folder_of, id_key, meant
 from evenkeel.trainables.data.image_set import SPLITS
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.stratify import carve, folds
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
-
-if TYPE_CHECKING:
-    from evenkeel.trainables.data.csv.columns import GroupTable
-    from evenkeel.trainables.data.csv.data_set import CsvTable
-    from evenkeel.trainables.data.csv.rows import Listing, Rows
 
 SPLIT_NAMES = {
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2,
@@ -26,7 +24,7 @@ SPLIT_NAMES = {
 LEFT_OUT = 9
 """The code of rows that no split list names, and of splits to skip."""
 
-CODES = {name: code for code, name in enumerate(SPLITS)} | {"skip": LEFT_OUT}
+SPLIT_CODES = {name: code for code, name in enumerate(SPLITS)} | {"skip": LEFT_OUT}
 REST = "rest"
 """Stands in `split_values` for all other cells."""
 
@@ -34,14 +32,14 @@ FIXED_TEST_SEED = 0
 """The test rows of `test_fraction` are the same for every seed of a study."""
 
 
-def split_names(data: "CsvTable", cells: list[str]) -> list[str]:
+def split_names(data: CsvSettings, cells: list[str]) -> list[str]:
     """The cells of the split column, known names in one spelling."""
-    told: dict[str, str] = {**data.split_values}
-    known = {cell: SPLITS[SPLIT_NAMES[cell.lower()]] for cell in set(cells) if cell.lower() in SPLIT_NAMES} | told
-    return [known.get(cell, told.get(REST, cell)) for cell in cells]
+    values: dict[str, str] = {**data.split_values}
+    names = {cell: SPLITS[SPLIT_NAMES[cell.lower()]] for cell in set(cells) if cell.lower() in SPLIT_NAMES} | values
+    return [names.get(cell, values.get(REST, cell)) for cell in cells]
 
 
-def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Oddity]]:
+def official(data: CsvSettings, listing: Listing) -> tuple[np.ndarray, list[Oddity]]:
     """Split codes [N] as the tables give them, all train where they give none. Raises TrainableError."""
     if data.split_lists:
         return _listed(data, listing.ids)
@@ -51,65 +49,65 @@ def official(data: "CsvTable", listing: "Listing") -> tuple[np.ndarray, list[Odd
         names = listing.parts
     else:
         return np.zeros(len(listing.ids), dtype=np.uint8), []
-    for name, part, where in zip(names, listing.parts, listing.where, strict=True):
-        if name not in CODES:
+    for name, part, line in zip(names, listing.parts, listing.lines, strict=True):
+        if name not in SPLIT_CODES:
             hint = nearest(name, SPLIT_NAMES)
             way = f"{hint}; or say what it means with data.split_values: {{{name!r}: train}}"
-            raise TrainableError(f"data.split_column: {where} has the unknown split {name!r}; {way}")
+            raise TrainableError(f"data.split_column: {line} has the unknown split {name!r}; {way}")
         if name in SPLITS and part in SPLITS and (name == "test") != (part == "test"):
             raise TrainableError(
-                f"data.split_column: {where} says {name}, but it is a row of the {part} table; correct it, or leave "
+                f"data.split_column: {line} says {name}, but it is a row of the {part} table; correct it, or leave "
                 "split_column out"
             )
-    split = np.array([CODES[name] for name in names], dtype=np.uint8)
+    split = np.array([SPLIT_CODES[name] for name in names], dtype=np.uint8)
     return split, _split_oddities(data, listing, split)
 
 
-def _split_oddities(data: "CsvTable", listing: "Listing", split: np.ndarray) -> list[Oddity]:
+def _split_oddities(data: CsvSettings, listing: Listing, split: np.ndarray) -> list[Oddity]:
     if not data.split_values:
         return []
-    there = {REST, *listing.split_cells}
-    absent = [cell for cell in data.split_values if cell not in there]
-    odd = [Oddity(f"{shown(map(repr, absent))} occurs nowhere", "split_values")] if absent else []
+    present = {REST, *listing.split_cells}
+    absent = [cell for cell in data.split_values if cell not in present]
+    odd = [Oddity(f"{first_few(map(repr, absent))} occurs nowhere", "split_values")] if absent else []
     num = int((split == LEFT_OUT).sum())
-    return [*odd, Oddity(f"{counted(num, 'row')} of the splits to skip: left out", "split_values")] if num else odd
+    return [*odd, Oddity(f"{plural(num, 'row')} of the splits to skip: left out", "split_values")] if num else odd
 
 
-def _listed(data: "CsvTable", ids: list[str]) -> tuple[np.ndarray, list[Oddity]]:
+def _listed(data: CsvSettings, ids: list[str]) -> tuple[np.ndarray, list[Oddity]]:
     """Rows by the lists of ids; without a train list what is not listed is train, with one it is left out."""
     split = np.full(len(ids), LEFT_OUT if "train" in data.split_lists else 0, dtype=np.uint8)
     rows, by_key = _rows_of(ids), defaultdict[str, list[str]](list)
     for name in rows:
         by_key[id_key(name)].append(name)
-    seen: dict[str, str] = {}
+    homes: dict[str, str] = {}
     unknown: list[str] = []
     for part, path in data.list_paths().items():
         for line in read_text(path, "split_lists", data.encoding).splitlines():
-            if not (wanted := line.split(",")[0].strip()):
+            if not (image_id := line.split(",")[0].strip()):
                 continue
-            found = meant(wanted, by_key[id_key(wanted)])
-            if len({folder_of(name) for name in found}) > 1:
+            names = meant(image_id, by_key[id_key(image_id)])
+            if len({folder_of(name) for name in names}) > 1:
                 raise TrainableError(
-                    f"data.split_lists: {wanted!r} in {path.name} may be {' or '.join(found[:3])}; write its folder"
+                    f"data.split_lists: {image_id!r} in {path.name} may be {' or '.join(names[:3])}; write its folder"
                 )
-            for name in found:
-                if seen.setdefault(name, part) != part:
+            for name in names:
+                if homes.setdefault(name, part) != part:
                     raise TrainableError(
-                        f"data.split_lists: {name!r} is in the lists of {seen[name]} and {part}; keep it in one"
+                        f"data.split_lists: {name!r} is in the lists of {homes[name]} and {part}; keep it in one"
                     )
                 split[rows[name]] = SPLITS.index(part)
-            if not found:
+            if not names:
                 unknown.append(line.strip())
-    if not seen:
+    if not homes:
         first = f" (the first: {unknown[0]!r})" if unknown else ""
         raise TrainableError(f"data.split_lists: no line is an image id of the tables{first}")
     odd = (
-        [Oddity(f"{counted(len(unknown), 'listed id')} without a row: {shown(unknown)}", "split_lists")]
+        [Oddity(f"{plural(len(unknown), 'listed id')} without a row: {first_few(unknown)}", "split_lists")]
         if unknown
         else []
     )
     if num := int((split == LEFT_OUT).sum()):
-        odd.append(Oddity(f"{counted(num, 'row')} that no list names: left out", "split_lists"))
+        odd.append(Oddity(f"{plural(num, 'row')} that no list names: left out", "split_lists"))
     return split, odd
 
 
@@ -121,28 +119,28 @@ def _rows_of(ids: list[str]) -> dict[str, list[int]]:
     return rows
 
 
-def groups_of(data: "CsvTable", listing: "Listing") -> np.ndarray | None:
+def groups_of(data: CsvSettings, listing: Listing) -> np.ndarray | None:
     """The group of each row, blank where there is none: from a column of the tables, or a table of its own."""
     if data.group_table:
         return _looked_up(data, data.group_table, listing.ids)
     if not data.group_column:
         return None
     cells = [c for table in listing.tables.values() for c in table.column(data.group_column, "group_column")]
-    return np.array(cells) if data.group_pattern is None else _matched(data.group_pattern, cells, listing.where)
+    return np.array(cells) if data.group_pattern is None else _matched(data.group_pattern, cells, listing.lines)
 
 
-def _matched(text: str, cells: list[str], where: list[str]) -> np.ndarray:
+def _matched(text: str, cells: list[str], lines: list[str]) -> np.ndarray:
     pattern = re.compile(text)
-    found = [pattern.search(cell) for cell in cells]
-    for hit, cell, place in zip(found, cells, where, strict=True):
-        if not hit and not is_blank(cell):
+    matches = [pattern.search(cell) for cell in cells]
+    for match, cell, line in zip(matches, cells, lines, strict=True):
+        if not match and not is_blank(cell):
             raise TrainableError(
-                f"data.group_pattern: {text!r} finds nothing in {cell!r} ({place}); correct the pattern"
+                f"data.group_pattern: {text!r} finds nothing in {cell!r} ({line}); correct the pattern"
             )
-    return np.array([hit[1 if pattern.groups else 0] if hit else "" for hit in found])
+    return np.array([match[1 if pattern.groups else 0] if match else "" for match in matches])
 
 
-def _looked_up(data: "CsvTable", spec: "GroupTable", ids: list[str]) -> np.ndarray:
+def _looked_up(data: CsvSettings, spec: GroupTable, ids: list[str]) -> np.ndarray:
     path = data.path(spec.file, "group_table.file")
     table = read_table(path, "group_table.file", Dialect(encoding=data.encoding), {spec.image, spec.group})
     images = table.column(spec.image, "group_table.image")
@@ -150,13 +148,13 @@ def _looked_up(data: "CsvTable", spec: "GroupTable", ids: list[str]) -> np.ndarr
     homes = defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
     for image, group in zip(images, groups, strict=True):
         homes[id_key(image)][image].add(group)
-    found = np.array([_home(name, homes.get(id_key(name), {}), path) for name in ids])
-    if not found.any():
+    home_groups = np.array([_home(name, homes.get(id_key(name), {}), path) for name in ids])
+    if not home_groups.any():
         raise TrainableError(
             f"data.group_table: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
             f"column in which ids are written as in the tables ({ids[0]!r})"
         )
-    return found
+    return home_groups
 
 
 def _home(name: str, homes: dict[str, set[str]], path: Path) -> str:
@@ -164,13 +162,13 @@ def _home(name: str, homes: dict[str, set[str]], path: Path) -> str:
     groups = sorted({group for image in meant(name, homes) for group in homes[image]})
     if len(groups) > 1:
         raise TrainableError(
-            f"data.group_table: {path} gives image {name!r} the groups {shown(map(repr, groups))}; keep one, or write "
-            "folders as the tables do"
+            f"data.group_table: {path} gives image {name!r} the groups {first_few(map(repr, groups))}; keep one, or "
+            "write folders as the tables do"
         )
     return groups[0] if groups else ""
 
 
-def with_single_groups(data: "CsvTable", rows: "Rows") -> "Rows":
+def with_single_groups(data: CsvSettings, rows: Rows) -> Rows:
     """Rows whose group is blank belong to nobody else's."""
     if rows.group is None:
         return rows
@@ -179,13 +177,13 @@ def with_single_groups(data: "CsvTable", rows: "Rows") -> "Rows":
         return rows
     names = rows.group.astype(object)
     names[blank] = [f"(none) {rows.ids[row]} {row}" for row in blank]
-    number = counted(len(blank), "row")
+    number = plural(len(blank), "row")
     key = "group_column" if data.group_column else "group_table"
     odd = Oddity(f"{number} without a {data.group_column or 'group'}: each is a group of its own", key)
     return replace(rows, group=names.astype(str), odd=[*rows.odd, odd])
 
 
-def with_test(data: "CsvTable", rows: "Rows") -> "Rows":
+def with_test(data: CsvSettings, rows: Rows) -> Rows:
     """Test rows carved, class by class and in whole groups. Raises TrainableError when there are none to be had."""
     fraction = data.test_fraction or 0.0
     rng = np.random.default_rng(FIXED_TEST_SEED)
@@ -194,13 +192,15 @@ def with_test(data: "CsvTable", rows: "Rows") -> "Rows":
         chosen = carve(targets, rows.group, fraction=fraction, rng=rng)
     else:
         chosen = folds(targets, rows.group, num=round(1 / fraction), rng=rng) == data.fold
-    wanted = round(fraction * len(chosen))
+    num_wanted = round(fraction * len(chosen))
     if not chosen.any():
         raise TrainableError(
-            f"data.test_fraction: {fraction:g} of {counted(len(chosen), 'row')} would be {wanted}, but no group is "
+            f"data.test_fraction: {fraction:g} of {plural(len(chosen), 'row')} would be {num_wanted}, but no group is "
             "small enough and leaves every class a training row; give another fraction, or leave group_column out"
         )
     odd = []
-    if abs(int(chosen.sum()) - wanted) > max(1, 0.25 * wanted):
-        odd.append(Oddity(f"{counted(int(chosen.sum()), 'test row')} where {wanted} were asked for", "test_fraction"))
+    if abs(int(chosen.sum()) - num_wanted) > max(1, 0.25 * num_wanted):
+        odd.append(
+            Oddity(f"{plural(int(chosen.sum()), 'test row')} where {num_wanted} were asked for", "test_fraction")
+        )
     return replace(rows, split=np.where(chosen, 2, 0).astype(np.uint8), odd=[*rows.odd, *odd])
