@@ -3,11 +3,17 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
+.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28
 
 demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel run demo
 	$(BIN)/evenkeel report demo
+
+test-fast: $(READY)  ## unit and contract tests: no Ray, no browser, no whole study, no training
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not whole"
 
 test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -32,12 +38,12 @@ test-submit: $(READY)  ## jobs on a Ray head with its job server, which evenkeel
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,cluster]"
 	$(BIN)/python -m pytest tests/test_submit.py
 
-lint: $(READY)
+lint: $(READY)  ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)
+bench: $(READY)  ## trials a minute, against plain scripts
 	$(BIN)/python benchmarks/trials_per_minute.py
 
 bench-scale: $(READY)  ## the platform's own cost: up to 100,000 trials, up to eight nodes (about a quarter of an hour)
@@ -56,7 +62,7 @@ bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and wheth
 faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes)
 	$(BIN)/python -m benchmarks.faults
 
-bench-losses: $(READY)
+bench-losses: $(READY)  ## forward and backward of each loss, against torch and the published code
 	$(BIN)/python -m benchmarks.loss_speed
 
 docs: $(READY)  ## tables of keys in docs/study_files.md, made from the models
@@ -65,7 +71,7 @@ docs: $(READY)  ## tables of keys in docs/study_files.md, made from the models
 house: $(READY)  ## words, lengths, imports between rooms; AGAINST=COMMIT shows that commit beside them
 	$(BIN)/python benchmarks/house.py $(if $(AGAINST),--against $(AGAINST))
 
-clean:
+clean:  ## remove what make and the tools have made, studies/ included
 	rm -rf $(VENV) .oldest-mlflow .fitting .audit studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt

@@ -14,7 +14,7 @@ import pytest
 from evenkeel.study.file.read import load_study
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.engine import planner_of
-from tests.test_nodes import STUDY
+from tests.test_node_monitor import STUDY
 
 ROOT = Path(__file__).parents[1]
 ALONE = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]

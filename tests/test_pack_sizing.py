@@ -5,7 +5,7 @@ import pytest
 from evenkeel.study.run.pack_sizing import FIRST, MOST, PACK_S, Cost, Sizing
 from evenkeel.study.run.worker import Report
 from evenkeel.trainables.resources import MemoryUse
-from tests.test_feed import make, planner, score  # noqa: F401
+from tests.test_pack_queue import make, planner, score  # noqa: F401
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from evenkeel.study.run.host_status import at_work as marked
 from evenkeel.study.run.node_monitor import Nodes
 from evenkeel.study.run.progress_lines import Heartbeat, at_work
 from evenkeel.study.run.worker import Context, Pack, Report, execute
-from tests.test_feed import make, planner, score  # noqa: F401
+from tests.test_pack_queue import make, planner, score  # noqa: F401
 from tests.test_probe import trial
 
 
