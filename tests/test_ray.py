@@ -67,7 +67,7 @@ def test_a_killed_driver_loses_and_doubles_nothing(study, whole, tmp_path):
 def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     """A user's loss that ends its process: pack mates are done, the guilty trial is recorded with what happened."""
     (tmp_path / "deadly.py").write_text(
-        "import os\nfrom dataclasses import dataclass\nfrom search_spaces import Float, Space\n"
+        "import os\nfrom dataclasses import dataclass\nfrom evenkeel.search_spaces import Float, Space\n"
         "from evenkeel.trainables.losses import Bce\n"
         "SPACE = Space({'weight': Float(low=0.0, high=2.0, default=1.0, symbol='w', source='-')})\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Deadly:\n    weight: float = 1.0\n"
