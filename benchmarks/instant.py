@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from evenkeel.trainables import Trial
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import ClassGroups
 from evenkeel.trainables.measures import ALWAYS, columns
+from evenkeel.trainables.result import Result
 
 FACTS = {
     "name": "none",

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from evenkeel.study.recorded_study import RecordedStudy as RecordedStudy
     from evenkeel.study.recorded_study import open as open
     from evenkeel.trainables import Trial as Trial
-    from evenkeel.trainables.base import Result as Result
+    from evenkeel.trainables.result import Result as Result
 
 MODULES = {
     "Choice": "search_spaces",
     "Float": "search_spaces",
     "Int": "search_spaces",
     "RecordedStudy": "study.recorded_study",
-    "Result": "trainables.base",
+    "Result": "trainables.result",
     "Space": "search_spaces",
     "Trial": "trainables",
     "open": "study.recorded_study",

@@ -198,3 +198,30 @@ def test_little_crosses_the_walls_untyped():
     texts = [path.read_text() for path in modules()]
     keys = sum(subscripts(ast.parse(text)) for text in texts)
     assert 1000 * keys / sum(len(text.splitlines()) for text in texts) <= 15
+
+
+def rooms_of_trainables() -> dict[str, set[str]]:
+    """Which rooms of `trainables` each imports, anywhere in a file: a folder is a room, and so is a module beside."""
+    graph: dict[str, set[str]] = {}
+    for path in modules():
+        names = name_of(path).split(".")
+        if names[0] != "trainables":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and own(node.module or "").split(".")[0] == "trainables":
+                target = own(node.module or "").split(".")
+                graph.setdefault(".".join(names[:2]), set()).add(".".join(target[:2]))
+    return graph
+
+
+def test_no_two_rooms_of_trainables_import_each_other():
+    graph = rooms_of_trainables()
+    pairs = {tuple(sorted((room, other))) for room, targets in graph.items() for other in targets if other != room}
+    assert not [(one, two) for one, two in pairs if two in graph.get(one, set()) and one in graph.get(two, set())]
+
+
+def test_losses_and_data_know_nothing_of_those_who_train():
+    graph = rooms_of_trainables()
+    assert graph["trainables.losses"] == {"trainables.losses"}
+    assert not graph["trainables.data"] & {f"trainables.{room}" for room in ("measures", "models", "loop", "fused")}
+    assert graph["trainables.fused"] <= {f"trainables.{room}" for room in ("fused", "losses", "cache")}

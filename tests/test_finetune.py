@@ -18,7 +18,7 @@ from evenkeel.trainables.loop.augment import augmentation
 from evenkeel.trainables.loop.corruption import harmed
 from evenkeel.trainables.loop.padding_taps import seen, zero_unseen
 from evenkeel.trainables.loop.settings import Augmentation, Knobs
-from evenkeel.trainables.loop.step import gradients, halving, seed_of
+from evenkeel.trainables.loop.step import gradients, halving
 from evenkeel.trainables.losses import Bal, Bce
 from tests.test_trainables import SETTINGS, Squares, assert_same, trial
 
@@ -286,7 +286,3 @@ def test_a_transformer_that_takes_any_size_may_be_measured_at_others():
         "backbone": VIT | {"model_args": VIT["model_args"] | {"dynamic_img_size": True, "dynamic_img_pad": True}}
     }
     FinetuneWorker(Finetune.model_validate(SETTINGS["finetune"] | any_size), ("resolution",)).prepare(Squares(), Path())
-
-
-def test_seeds_of_steps_are_apart():
-    assert len({seed_of(seed, 4, step) for seed in range(20) for step in range(50)}) == 1000

@@ -15,6 +15,7 @@ from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.lm_clip import train
 from evenkeel.trainables.lm_clip.settings import LmClip
 from evenkeel.trainables.models.clip_store import ClipStore
+from evenkeel.trainables.random_streams import stream_seed
 
 
 class FewDigits(DataSettings):
@@ -82,9 +83,9 @@ def plain_lm_clip(store, *, bal_weight, loss):
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-3, betas=(0.9, 0.98), eps=1e-9, weight_decay=0.01)
     module.train()
     for epoch in range(2):
-        generator = torch.Generator().manual_seed(train._number(0, epoch, -1))
-        order = torch.randperm(len(rows["train"]), generator=generator)
-        mirrored = torch.rand(len(order), generator=generator) < 0.5
+        generators = [torch.Generator().manual_seed(stream_seed(0, name, epoch)) for name in ("order", "augmentation")]
+        order = torch.randperm(len(rows["train"]), generator=generators[0])
+        mirrored = torch.rand(len(order), generator=generators[1]) < 0.5
         optimiser.param_groups[0]["lr"] = 1e-3 * (1 + math.cos(math.pi * epoch / 2)) / 2
         for batch, flips in zip(order.split(50), mirrored.split(50), strict=True):
             at = rows["train"][batch.numpy()]
@@ -258,7 +259,8 @@ def test_gradient_norms_by_the_temperature_alone(store, tmp_path):
     model, rows = store.model(0), store.facts.rows(0)["train"]
     module, prompts = model.module.double().eval(), model.text.tokens([f"a photo of a {c}" for c in range(10)])
     pulls = {(sign, c): [] for sign in (0, 1) for c in range(10)}
-    for batch in torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).split(32):
+    generator = torch.Generator().manual_seed(stream_seed(0, "gradients"))
+    for batch in torch.randperm(len(rows), generator=generator).split(32):
         at = rows[batch.numpy()]
         with torch.no_grad():
             x, _ = module.get_logits(model.pixels(torch.tensor(store.images.images[at])), prompts)

@@ -12,6 +12,7 @@ from torch import nn
 from evenkeel.trainables.measures import ALWAYS, MEASURES, Evidence
 from evenkeel.trainables.measures.evaluate import evaluate
 from evenkeel.trainables.measures.noise import PARTS, disturbed
+from evenkeel.trainables.random_streams import stream_seed
 
 N, C, K, S = 50, 5, 2, 8
 
@@ -221,7 +222,8 @@ def test_gradient_norms_are_means_over_the_first_batches_that_hold_the_class(of_
     from evenkeel.trainables.measures import gradients
 
     monkeypatch.setattr(gradients, "BATCH", 5)
-    trained, order = of_model.trained, torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(stream_seed(0, "gradients"))
+    trained, order = of_model.trained, torch.randperm(N, generator=generator)
     trained.targets[:] = 0
     trained.targets[:, 0] = 1
     trained.targets[order[-1], 1] = 1

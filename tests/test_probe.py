@@ -21,6 +21,7 @@ from evenkeel.trainables.probe.features import Features, FeatureStore, standardi
 from evenkeel.trainables.probe.heads import make_head
 from evenkeel.trainables.probe.settings import Probe
 from evenkeel.trainables.probe.train import ProbeWorker
+from evenkeel.trainables.random_streams import stream_seed
 from tests.losses.plain import PLAIN
 
 SETTINGS = {
@@ -112,13 +113,15 @@ def plain_loop(features, formula, scored=torch.sigmoid, epoch_rows=None):
     label = {s: torch.tensor(made.targets[at]).double() for s, at in rows.items()}
     x, y = part["train"], label["train"]
     share = y.mean(0)
-    weight = torch.randn(96, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01
+    weight = (
+        torch.randn(96, 10, generator=torch.Generator().manual_seed(stream_seed(0, "init")), dtype=torch.float64) * 0.01
+    )
     weight.requires_grad_()
     bias = torch.log(share / (1 - share)).requires_grad_()
     optimiser = torch.optim.AdamW([weight, bias], lr=0.005, weight_decay=1e-4)
-    order = torch.Generator().manual_seed(1_000_003)
     steps, step = 3 * math.ceil(len(x) / 256), 0
-    for _ in range(3):
+    for epoch in range(3):
+        order = torch.Generator().manual_seed(stream_seed(0, "order", epoch))
         drawn = epoch_rows(y, order) if epoch_rows else torch.randperm(len(x), generator=order)
         for batch in drawn.split(256):
             optimiser.param_groups[0]["lr"] = 0.005 * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -15,6 +15,7 @@ from evenkeel.trainables.models.clip_store import ClipStore
 from evenkeel.trainables.models.text import unit
 from evenkeel.trainables.prompt.context import Prompts, starting_context
 from evenkeel.trainables.prompt.settings import Prompt
+from evenkeel.trainables.random_streams import stream_seed
 from tests.losses.plain import PLAIN
 
 SETTINGS = {
@@ -79,7 +80,7 @@ def plain_coop(store, formula, per_class):
     module = model.module.double().eval().requires_grad_(False)
     rows, targets = store.facts.rows(0), torch.tensor(store.images.targets).double()
     images = torch.tensor(np.array(store.embeddings(0))).double()
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(stream_seed(0, "init"))
     context = 0.02 * torch.randn(10 if per_class else 1, 3, 16, generator=generator, dtype=torch.float64)
     context.requires_grad_()
 
@@ -96,9 +97,9 @@ def plain_coop(store, formula, per_class):
         return module.logit_scale.exp() * of @ torch.stack(texts).T
 
     optimiser = torch.optim.SGD([context], 0.5, momentum=0.9, weight_decay=1e-4)
-    order = torch.Generator().manual_seed(1_000_003)
     x, y = images[rows["train"]], targets[rows["train"]]
-    for _ in range(2):
+    for epoch in range(2):
+        order = torch.Generator().manual_seed(stream_seed(0, "order", epoch))
         for batch in torch.randperm(len(x), generator=order).split(500):
             optimiser.zero_grad()
             formula(logits(x[batch]), y[batch]).mean().backward()

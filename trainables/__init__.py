@@ -15,7 +15,7 @@ from evenkeel.trainables.lm_clip.settings import LmClip
 from evenkeel.trainables.probe.settings import Probe
 from evenkeel.trainables.prompt.settings import Prompt
 from evenkeel.trainables.resources import user_name
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.settings import chosen, named
 from evenkeel.trainables.trial import Trial
 
@@ -45,7 +45,7 @@ def hears(settings: dict[str, Any]) -> bool:
         kind = named("trainable", settings.get("name", "probe"), TRAINABLES)
     except (ValueError, TypeError, AttributeError):
         return True
-    return issubclass(kind, Varied)
+    return issubclass(kind, SeededSettings)
 
 
 def trainable(settings: dict[str, Any]) -> Trainable:

@@ -1,35 +1,13 @@
 """The contract of a trainable: settings that say what they decide, and a worker that trains packs of trials."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one trial gave.
-
-    `metrics` are numbers by column name (`<split>_<measure>`, None where undefined), `per_class` one value a class,
-    `images` a metric without each group of test images, `curves` one value an epoch. `files` are large results
-    (predictions, coordinates, pictures) by name: paths of files under the `place` that `Worker.run` was given; the
-    ledger moves them beside the record.
-    """
-
-    state: str
-    metrics: dict[str, float | None] = field(default_factory=dict)
-    per_class: dict[str, list[float | None]] = field(default_factory=dict)
-    images: dict[str, list[float]] = field(default_factory=dict)
-    curves: dict[str, list[float | None]] = field(default_factory=dict)
-    epochs_done: int = 0
-    wall_s: float = 0.0
-    loss_path: str = ""
-    note: str | None = None
-    files: dict[str, str] = field(default_factory=dict)
 
 
 class Prepared(Protocol):

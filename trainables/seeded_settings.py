@@ -1,17 +1,24 @@
-"""Settings of a trainable that hears what the study varies: the base of all of ours."""
+"""Settings of a trainable whose sources of variation follow what the study varies: the base of all of ours."""
 
-from typing import Annotated
+import sys
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from evenkeel.trainables.base import Worker
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.measures import ALWAYS
 from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, Source, in_order
 from evenkeel.trainables.settings import SWITCH
 
 
-class Varied(ClassGroups):
+class SeededSettings(ClassGroups):
     """`vary` comes from the study file, where it is a key of the study."""
+
+    worker_class: ClassVar[str]
+    """The half that computes, as `module:Class`, the module beside that of the settings (`train:ProbeWorker`)."""
 
     vary: Annotated[list[Source] | None, SWITCH, AfterValidator(in_order)] = Field(
         None, description="never given here: `vary` of the study"
@@ -22,7 +29,7 @@ class Varied(ClassGroups):
         return Seeds.of(self.vary, seed)
 
     def fixed(self, data: DataSet) -> dict[Source, str]:
-        """The sources that no seed can vary here, each with the reason and the way out."""
+        """The sources that no seed can vary on `data`, each with the reason and the way out."""
         if data.validation is None:
             return {"split": f"{data.name} has a fixed validation split"}
         if not data.validation.per_seed:
@@ -30,6 +37,13 @@ class Varied(ClassGroups):
         return {}
 
     def varies(self, data: DataSet) -> tuple[Source, ...]:
-        """The sources that do differ from seed to seed."""
-        wanted, fixed = USUAL if self.vary is None else self.vary, self.fixed(data)
-        return tuple(source for source in SOURCES if source in wanted and source not in fixed)
+        """The sources that do differ from seed to seed on `data`."""
+        chosen, fixed = USUAL if self.vary is None else self.vary, self.fixed(data)
+        return tuple(source for source in SOURCES if source in chosen and source not in fixed)
+
+    def worker(self, measures: tuple[str, ...] = ALWAYS) -> Worker[Any]:
+        """The half that computes, which takes these `measures` of each trial; imports torch now and not before."""
+        owner = next(kind for kind in type(self).__mro__ if "worker_class" in vars(kind))
+        module, _, name = self.worker_class.partition(":")
+        package = sys.modules[owner.__module__].__package__
+        return getattr(import_module(f"{package}.{module}" if package else module), name)(self, measures)

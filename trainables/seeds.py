@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
+from evenkeel.trainables.random_streams import stream
+
 Source = Literal["init", "order", "split", "train_rows", "backbone"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 USUAL: tuple[Source, ...] = ("init", "order", "split")
@@ -43,7 +45,7 @@ def bootstrap(rows: np.ndarray, targets: np.ndarray, group: np.ndarray | None, s
     targets [N, C] 0/1 and group [N] are those of all rows. A class that would lose its last positive gets one back.
     Source: Efron 1979; Field and Welsh 2007 for groups.
     """
-    rng = np.random.default_rng([seed, 3])
+    rng = stream(seed, "train_rows")
     units = np.arange(len(rows)) if group is None else np.unique(group[rows], return_inverse=True)[1]
     num_units = int(units.max()) + 1
     times = np.bincount(rng.integers(num_units, size=num_units), minlength=num_units)

@@ -6,9 +6,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
-DESIGNS = ("sweep", "sobol", "search", "confirm")
+Design = Literal["sweep", "sobol", "search", "confirm"]
+DESIGNS: tuple[Design, ...] = get_args(Design)
+
+NUMBERS_VERSION = 2
+"""Raised when the same settings give other numbers, so that trials of before are not mixed with those of today.
+
+1: up to 0.2.0; 2: named random streams, the prior of `finetune` over labelled rows, rates that reach `lr` after their
+warm-up.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +35,7 @@ class Trial:
     seed: int
     data: dict[str, Any]
     trainable: dict[str, Any]
-    design: str
+    design: Design
     label: str
     group: int | None = None
     moved: str | None = None
@@ -66,6 +74,11 @@ class Trial:
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: whoever reads a trial works its id out again."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def versioned(identity: dict[str, Any]) -> dict[str, Any]:
+    """A trainable's identity, and the version of the numbers that it gives here: what a trial's id holds of it."""
+    return identity | {"numbers_version": NUMBERS_VERSION}
 
 
 def identity_of(data: dict[str, Any], trainable: dict[str, Any]) -> str:

@@ -63,7 +63,7 @@ def _show_data(config: StudyConfig) -> None:
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:
     rows = []
     for loss in planner.config.losses:
-        counts = Counter(trial.design for trial in planned if trial.label == loss.label)
+        counts: Counter[str] = Counter(trial.design for trial in planned if trial.label == loss.label)
         counts.update(planner.num_search_trials(loss))
         rows.append([loss.label, *(counts[design] for design in DESIGNS), counts.total()])
     totals = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]

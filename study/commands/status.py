@@ -10,8 +10,8 @@ from evenkeel.study.commands.tables import show
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.record import STATES
 from evenkeel.study.run.failure_reasons import reasons
+from evenkeel.trainables.result import STATES
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from evenkeel.trainables import AnyTrainable, Trainable, hears, trainable
 from evenkeel.trainables.data import AnyData, DataSet, data_set
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, MEASURES
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import SOURCES, Source, in_order
 from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
 
@@ -116,7 +116,7 @@ class StudyConfig(Settings):
                 raise ValueError(f"vary: nothing is called {source!r}; {nearest(str(source), SOURCES)}")
         if not hears(told):
             raise ValueError(f"vary: {told['name']} does not say what its seeds vary; leave vary out, or derive its "
-                             "settings from evenkeel.trainables.seeded_settings.Varied")  # fmt: skip
+                             "settings from evenkeel.trainables.seeded_settings.SeededSettings")  # fmt: skip
         return values | {"trainable": told | {"vary": in_order(vary)}, "vary": in_order(vary)}
 
     @field_validator("metric")
@@ -185,7 +185,7 @@ class StudyConfig(Settings):
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
 
     def _check_vary(self) -> None:
-        fixed = self.trainable.fixed(self.data) if isinstance(self.trainable, Varied) else {}
+        fixed = self.trainable.fixed(self.data) if isinstance(self.trainable, SeededSettings) else {}
         for source in self.vary or ():
             if source in fixed:
                 raise ValueError(f"vary: {source} is the same for every seed ({fixed[source]}); leave {source} out")

@@ -36,7 +36,7 @@ class Changes:
     def listed(self) -> str:
         """The keys as a message shows them."""
         if not self.keys:
-            return "the data or the backbone's weights (the study file is the same)"
+            return "the data, the backbone's weights, or numbers of this version (the study file is the same)"
         return ", ".join(self.keys[:6]) + (", ..." if len(self.keys) > 6 else "")
 
 

@@ -1,12 +1,13 @@
 """From a study to its trials: pure, the same list every time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from evenkeel.study.file.losses import Loss
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables import Trial
+from evenkeel.trainables.trial import Design
 
 Setting = tuple[str | None, dict[str, Any]]
 """Which hyperparameter moved, and what differs from the default."""
@@ -25,7 +26,7 @@ class Planner:
         loss: Loss,
         setting: dict[str, Any],
         seed: int,
-        design: str,
+        design: Design,
         *,
         group: int | None = None,
         moved: str | None = None,
@@ -52,7 +53,8 @@ class Planner:
     def planned(self) -> list[Trial]:
         """All sweep and Sobol trials, each id once."""
         trials: dict[str, Trial] = {}
-        for design, settings in (("sweep", self._sweep), ("sobol", self._sobol)):
+        designs: dict[Design, Callable[[Loss], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
+        for design, settings in designs.items():
             for loss in self.config.losses:
                 for moved, setting in settings(loss):
                     first = self.trial(loss, setting, self.config.seeds[0], design, moved=moved)

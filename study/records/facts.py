@@ -11,7 +11,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.losses import Loss
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import SOURCES
 
 
@@ -38,7 +38,7 @@ def facts_of_study(
 
     `former` are the facts with which trials were recorded already: a margin that has changed since is kept in mind.
     """
-    varied = config.trainable.varies(config.data) if isinstance(config.trainable, Varied) else ()
+    varied = config.trainable.varies(config.data) if isinstance(config.trainable, SeededSettings) else ()
     return StudyFacts(
         name=config.name,
         description=config.description,

@@ -10,11 +10,10 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from evenkeel.trainables import Trial
-from evenkeel.trainables.base import Result
+from evenkeel.trainables.result import STATES, Result
 
 VERSION = 4
 """1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial."""
-STATES = ("done", "diverged", "failed", "censored")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.cache import default_cache
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.progress import telling
+from evenkeel.trainables.trial import versioned
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
     from evenkeel.study.plan.search import Searches
@@ -50,7 +51,7 @@ ROUNDS = 3
 def planner_of(config: StudyConfig) -> Planner:
     """The planner, with data and trainable identified by their contents. Raises UserError for missing files."""
     try:
-        return Planner(config, config.data.identity(), config.trainable.identity(config.data))
+        return Planner(config, config.data.identity(), versioned(config.trainable.identity(config.data)))
     except TrainableError as error:
         raise UserError(str(error)) from error
 

@@ -21,10 +21,11 @@ from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.run.host_status import at_work
 from evenkeel.study.run.pack_sizing import MOST, Cost
 from evenkeel.trainables import Trial, trainable
-from evenkeel.trainables.base import Prepared, Result, Worker
+from evenkeel.trainables.base import Prepared, Worker
 from evenkeel.trainables.data import data_set
 from evenkeel.trainables.measures import ALWAYS
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
+from evenkeel.trainables.result import Result
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3

@@ -13,6 +13,7 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.trainables.measures import Evidence
 from evenkeel.trainables.measures.evaluate import evaluate
 from evenkeel.trainables.models.warm_start import _bce
+from evenkeel.trainables.random_streams import stream_seed
 from tests.data.makers import shade, write
 from tests.test_probe import SETTINGS, Given, run_pack, trial
 
@@ -41,14 +42,14 @@ def plain_loop(store):
     y, known = torch.tensor(made.targets[train]).double(), torch.tensor(made.known[train])
     share = y.sum(0) / known.sum(0)
     weight = (
-        torch.randn(D, C, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01
+        torch.randn(D, C, generator=torch.Generator().manual_seed(stream_seed(0, "init")), dtype=torch.float64) * 0.01
     ).requires_grad_()
     bias = torch.log(share / (1 - share)).requires_grad_()
     optimiser = torch.optim.AdamW([weight, bias], lr=SETTINGS["lr"], weight_decay=SETTINGS["weight_decay"])
-    order = torch.Generator().manual_seed(1_000_003)
     steps = SETTINGS["epochs"] * math.ceil(len(x) / SETTINGS["batch"])
     step = 0
-    for _ in range(SETTINGS["epochs"]):
+    for epoch in range(SETTINGS["epochs"]):
+        order = torch.Generator().manual_seed(stream_seed(0, "order", epoch))
         for batch in torch.randperm(len(x), generator=order).split(SETTINGS["batch"]):
             optimiser.param_groups[0]["lr"] = SETTINGS["lr"] * 0.5 * (1 + math.cos(math.pi * step / steps))
             p = torch.sigmoid(x[batch] @ weight + bias)[known[batch]]

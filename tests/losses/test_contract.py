@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 
 from evenkeel.search_spaces import SPACES, Choice, Float
-from evenkeel.trainables.losses import LOSSES, Loss, _entrywise
+from evenkeel.trainables.losses import LOSSES, Loss, entrywise
 from evenkeel.trainables.packing import adopted
 from tests.losses.plain import PLAIN
 
@@ -200,7 +200,7 @@ def test_blocks_of_rows_give_what_the_whole_gives(name, packed, rng, monkeypatch
     }
     loss = make(name, **pack)
     whole = loss(x, y), slope(loss, x, y)
-    monkeypatch.setattr(_entrywise, "ENTRIES_AT_ONCE", 9)
+    monkeypatch.setattr(entrywise, "ENTRIES_AT_ONCE", 9)
     torch.testing.assert_close((loss(x, y), slope(loss, x, y)), whole)
 
 

@@ -264,7 +264,7 @@ def test_fused_is_a_lodger():
     for importer, module, name in imported_names():
         if importer.startswith("trainables/fused/"):
             assert (
-                not module.startswith("evenkeel.trainables.losses") or module == "evenkeel.trainables.losses._entrywise"
+                not module.startswith("evenkeel.trainables.losses") or module == "evenkeel.trainables.losses.entrywise"
             )
         elif module.startswith("evenkeel.trainables.fused"):
             assert module == "evenkeel.trainables.fused" and name in fused.__all__, (

@@ -10,6 +10,7 @@ from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import ClassGroups, Validation
 from evenkeel.trainables.data.stratify import class_groups, rows_of
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.random_streams import stream
 from evenkeel.trainables.seeds import Seeds, Source, bootstrap
 
 NUM_IMAGE_GROUPS = 50
@@ -34,7 +35,7 @@ class SplitFacts:
 
     @classmethod
     def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "SplitFacts":
-        """The facts of loaded images; `cuts` says what the study varies if it is a `Varied`."""
+        """The facts of loaded images; `cuts` says what the study varies if it is a `SeededSettings`."""
         vary = getattr(cuts, "vary", None)
         return cls(
             name, images.targets, images.split, images.group, images.classes, validation, cuts, images.skipped, vary
@@ -73,7 +74,7 @@ class SplitFacts:
         num_units = int(units.max()) + 1
         if num_units < 2:
             return None
-        return (np.random.default_rng(0).permutation(num_units) % min(NUM_IMAGE_GROUPS, num_units))[units]
+        return (stream(0, "image_groups").permutation(num_units) % min(NUM_IMAGE_GROUPS, num_units))[units]
 
     def train_counts(self) -> list[int]:
         """Positives of each class in the official train split."""

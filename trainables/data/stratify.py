@@ -4,6 +4,7 @@ import numpy as np
 
 from evenkeel.trainables.data.image_set import SPLITS
 from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.random_streams import stream
 
 GROUPS = ("head", "medium", "tail")
 
@@ -17,7 +18,7 @@ def rows_of(
     """
     if validation:
         train = np.flatnonzero(split != SPLITS.index("test"))
-        rng = np.random.default_rng([seed if validation.per_seed else 0, 1])
+        rng = stream(seed if validation.per_seed else 0, "split")
         inside = None if group is None else group[train]
         chosen = carve(targets[train], inside, fraction=validation.fraction, rng=rng)
         split = split.copy()

@@ -17,11 +17,12 @@ from evenkeel.trainables.measures.resolution import check_sizes
 from evenkeel.trainables.models.build import ImageModel, build, check_size
 from evenkeel.trainables.models.training import classifier_of, optimiser_of, set_rate, with_classifier
 from evenkeel.trainables.models.warm_start import seeded
+from evenkeel.trainables.random_streams import stream_seed
 
 
 def build_model(settings: Finetune, task: Task, seed: int) -> ImageModel:
     """Fresh from `seed` where not pretrained. Raises TrainableError for an unknown model or weights that misfit."""
-    torch.manual_seed(seed)
+    torch.manual_seed(stream_seed(seed, "init"))
     model = build(settings.backbone, task.channels, task.device)
     classifier = with_classifier(model.module, len(task.classes))
     if settings.bias == "prior" and classifier.bias is not None:

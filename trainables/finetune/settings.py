@@ -1,27 +1,25 @@
 """What a study file says about fine-tuning: any timm backbone, all its weights trained."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
 from evenkeel.trainables.loop.settings import Augmentation, Knobs
-from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.settings import Backbone, Optimisation
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
-
-if TYPE_CHECKING:
-    from evenkeel.trainables.finetune.train import FinetuneWorker
 
 CHANGES_NO_NUMBER = {"checkpoint_minutes"}
 
 
-class Finetune(Optimisation, Varied):
+class Finetune(Optimisation, SeededSettings):
     """A whole timm model a trial; the same budget for every trial, no early stopping."""
 
+    worker_class: ClassVar[str] = "train:FinetuneWorker"
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
     name: Literal["finetune"] = "finetune"
     backbone: Backbone = Field(description="any timm model, with a new classifier")
@@ -70,9 +68,3 @@ class Finetune(Optimisation, Varied):
 
     def prepared(self, data: DataSet, cache: Path) -> None:
         """Images are decoded, or found decoded, where trials run."""
-
-    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "FinetuneWorker":
-        """The half that computes."""
-        from evenkeel.trainables.finetune.train import FinetuneWorker
-
-        return FinetuneWorker(self, measures)

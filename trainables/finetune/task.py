@@ -16,9 +16,9 @@ from evenkeel.trainables.data.sampling import draw_rows, row_weights
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.finetune.settings import Finetune
 from evenkeel.trainables.loop.corruption import harmed
-from evenkeel.trainables.loop.step import seed_of
 from evenkeel.trainables.measures import Evidence
 from evenkeel.trainables.measures.outcome import EVALUATED
+from evenkeel.trainables.random_streams import stream_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Task:
 
     def epoch(self, settings: Finetune, seed: int, epoch: int) -> Tensor:
         """The train rows of an epoch in their order, drawn from the seed and the epoch alone."""
-        order = torch.Generator().manual_seed(seed_of(seed, 3, epoch))
+        order = torch.Generator().manual_seed(stream_seed(seed, "order", epoch))
         if settings.sampling is None:
             return torch.randperm(len(self.rows["train"]), generator=order)
         return draw_rows(row_weights(self.targets["train"].cpu(), **settings.sampling.model_dump()), order)

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.sampling import batches_of
 from evenkeel.trainables.finetune.model import TrainedModel, build_model, training_mode, try_out
@@ -23,7 +22,7 @@ from evenkeel.trainables.fused import means, path_of
 from evenkeel.trainables.loop.augment import augmentation
 from evenkeel.trainables.loop.checkpoint import Checkpoints
 from evenkeel.trainables.loop.padding_taps import zero_unseen
-from evenkeel.trainables.loop.step import Precision, gradients, halving, own_randomness, seed_of
+from evenkeel.trainables.loop.step import Precision, gradients, halving, own_randomness
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
 from evenkeel.trainables.measures.outcome import EVALUATED, Curves, at_prior, frequencies, results
@@ -31,6 +30,8 @@ from evenkeel.trainables.measures.scores import UNKNOWN, f1_at
 from evenkeel.trainables.models.build import ImageModel
 from evenkeel.trainables.models.training import averaged, optimiser_of, set_rate
 from evenkeel.trainables.packing import stack_losses
+from evenkeel.trainables.random_streams import stream_seed
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial
 
 
@@ -172,7 +173,7 @@ class Course:
         progress, settings = self.progress, self.settings
         epoch, at = divmod(progress.step, self.num_epoch_steps)
         rows, *later = self._batches(epoch)[at : at + 2]
-        seed = seed_of(self.seed, 4, progress.step)
+        seed = stream_seed(self.seed, "step", progress.step)
         torch.manual_seed(seed)
         images = self.trained.normalised(self.augment(self.task.pixels("train", rows, *later)))
         if settings.channels_last:

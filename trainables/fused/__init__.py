@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.fused.path import Faster
-from evenkeel.trainables.losses._entrywise import EntryLoss
+from evenkeel.trainables.losses.entrywise import EntryLoss
 
 __all__ = ["fuse", "means", "path_of"]
 

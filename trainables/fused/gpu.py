@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.fused.path import Faster, Means, Step, agree, small_batch
-from evenkeel.trainables.losses._entrywise import (
+from evenkeel.trainables.losses.entrywise import (
     ASK_HYPERPARAMETERS,
     EntryLoss,
     at_least_single,

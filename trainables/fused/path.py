@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import EntryLoss, Loss
+from evenkeel.trainables.losses.entrywise import EntryLoss, Loss
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(logits [..., B, C], targets) -> means [...] and their slopes [..., B, C] in the type of the logits."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from evenkeel.trainables.fused.compile import NoCompiler, compiled
 from evenkeel.trainables.fused.path import Faster, Means, agree, small_batch
 from evenkeel.trainables.fused.trace import Formula, NotTraceable, trace
-from evenkeel.trainables.losses._entrywise import EntryLoss, check_batch
+from evenkeel.trainables.losses.entrywise import EntryLoss, check_batch
 
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2, torch.bool: 2}
 ENTRIES_PER_THREAD = 1 << 15

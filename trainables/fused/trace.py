@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import EntryLoss
+from evenkeel.trainables.losses.entrywise import EntryLoss
 
 UNARY = {"neg", "exp", "log", "log1p", "abs", "relu", "sign"}
 BINARY = {"add", "sub", "mul", "div", "gt", "lt", "ge", "le", "clamp_min", "clamp_max", "minimum", "where"}

@@ -7,24 +7,24 @@ from pydantic import Field, model_validator
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
-from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import SWITCH, decisive
 
 if TYPE_CHECKING:
-    from evenkeel.trainables.lm_clip.train import LmClipWorker
     from evenkeel.trainables.models.clip_store import ClipStore
 
 HARMLESS = ("checkpoint_minutes",)
 """Settings that change no number."""
 
 
-class LmClip(Varied):
+class LmClip(SeededSettings):
     """L_CLIP + bal_weight L_BAL on a CLIP model (LM-CLIP paper); defaults are its settings for VOC-MLT, ViT-B/16."""
 
+    worker_class: ClassVar[str] = "train:LmClipWorker"
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
     name: Literal["lm-clip"] = "lm-clip"
     model: Clip = Field(description="what is trained")
@@ -102,9 +102,3 @@ class LmClip(Varied):
         from evenkeel.trainables.models.clip_store import ClipStore
 
         return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
-
-    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "LmClipWorker":
-        """The half that computes."""
-        from evenkeel.trainables.lm_clip.train import LmClipWorker
-
-        return LmClipWorker(self, measures)

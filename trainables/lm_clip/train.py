@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.data.sampling import draw_rows, row_weights
@@ -32,6 +31,8 @@ from evenkeel.trainables.measures.resolution import check_sizes
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
 from evenkeel.trainables.packing import stack_losses
+from evenkeel.trainables.random_streams import stream_seed
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial
 
 
@@ -190,7 +191,7 @@ class Run:
     def _gradients(self, loss: Loss, pixels: Tensor, rows: Tensor, step: int, micro: int) -> Tensor:
         """Add the gradients of a batch to those of the parameters; returns its loss."""
         settings, texts, model = self.settings, self.texts, self.model
-        torch.manual_seed(seed := _number(self.seed, self.progress.epoch, step))
+        torch.manual_seed(seed := stream_seed(self.seed, "step", self.progress.epoch, step))
         total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
         targets, known = self.targets["train"][rows], self.known["train"][rows] if self.known else None
         tokens, caption_of = texts.captions_of(rows)
@@ -232,10 +233,12 @@ class Run:
 
     def drawn(self, epoch: int) -> tuple[Tensor, Tensor]:
         """Rows of an epoch in order, and which of them are mirrored."""
-        generator = torch.Generator().manual_seed(_number(self.seed, epoch, -1))
+        order, flips = (
+            torch.Generator().manual_seed(stream_seed(self.seed, name, epoch)) for name in ("order", "augmentation")
+        )
         num = len(self.targets["train"])
-        drawn = torch.randperm(num, generator=generator) if self.weights is None else draw_rows(self.weights, generator)
-        return drawn, torch.rand(num, generator=generator) < self.settings.flip
+        drawn = torch.randperm(num, generator=order) if self.weights is None else draw_rows(self.weights, order)
+        return drawn, torch.rand(num, generator=flips) < self.settings.flip
 
     def _row_weights(self, trial: Trial) -> Tensor | None:
         sampling = self.settings.sampling
@@ -297,8 +300,3 @@ def _rate(settings: LmClip, epoch: int) -> float:
     if settings.schedule == "constant":
         return settings.lr
     return settings.lr * 0.5 * (1 + math.cos(math.pi * epoch / (settings.schedule_epochs or settings.epochs)))
-
-
-def _number(seed: int, epoch: int, step: int) -> int:
-    """A number for a generator, another one for every step of every epoch of every seed."""
-    return int(np.random.SeedSequence([seed, epoch, step + 1]).generate_state(1, np.uint64)[0] >> 1)

@@ -4,18 +4,22 @@ import numpy as np
 
 from evenkeel.trainables.data.stratify import carve
 from evenkeel.trainables.loop.settings import Knobs
+from evenkeel.trainables.random_streams import stream
 
 
 def harmed(rows: np.ndarray, targets: np.ndarray, knobs: Knobs, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(rows kept, their targets [n, C], their places among the rows [n]) of train rows with targets [N, C]."""
     kept = np.arange(len(rows))
-    streams = np.random.default_rng([seed, 2]).spawn(4)  # one a knob, so that one does not move the draws of another
     if knobs.fraction < 1:
-        kept = kept[~carve(targets, None, fraction=1 - knobs.fraction, rng=streams[0])]
+        kept = kept[~carve(targets, None, fraction=1 - knobs.fraction, rng=stream(seed, "fraction"))]
     if knobs.imbalance:
-        kept = kept[_steeper(targets[kept], knobs.imbalance, streams[1])]
-    labels = _swapped(targets[kept], knobs.label_noise, streams[2]) if knobs.label_noise else targets[kept]
-    return rows[kept], _lost(labels, knobs.missing, streams[3]) if knobs.missing else labels, kept
+        kept = kept[_steeper(targets[kept], knobs.imbalance, stream(seed, "imbalance"))]
+    labels = targets[kept]
+    if knobs.label_noise:
+        labels = _swapped(labels, knobs.label_noise, stream(seed, "label_noise"))
+    if knobs.missing:
+        labels = _lost(labels, knobs.missing, stream(seed, "missing"))
+    return rows[kept], labels, kept
 
 
 def _steeper(targets: np.ndarray, imbalance: float, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -127,11 +126,6 @@ def halving(micro: int, step: Callable[[int], Tensor], module: nn.Module) -> tup
                 raise
         module.zero_grad(set_to_none=True)
         micro = -(-micro // 2)
-
-
-def seed_of(*numbers: int) -> int:
-    """One seed of several numbers (a trial's seed, a step), well apart from its neighbours."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 @contextmanager

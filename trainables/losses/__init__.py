@@ -7,7 +7,6 @@ softmax losses want one-hot targets. `counts` are the training positives of each
 
 from typing import Any
 
-from evenkeel.trainables.losses._entrywise import EntryLoss, Loss, Places
 from evenkeel.trainables.losses._stable import Side
 from evenkeel.trainables.losses.apl import Apl
 from evenkeel.trainables.losses.apl_eq5 import AplEq5
@@ -19,6 +18,7 @@ from evenkeel.trainables.losses.bce import Bce
 from evenkeel.trainables.losses.cb import Cb
 from evenkeel.trainables.losses.ce import Ce
 from evenkeel.trainables.losses.db import Db
+from evenkeel.trainables.losses.entrywise import EntryLoss, Loss, Places
 from evenkeel.trainables.losses.focal import Focal
 from evenkeel.trainables.losses.focal_softmax import FocalSoftmax
 from evenkeel.trainables.losses.hill import Hill

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss
 from evenkeel.trainables.losses._stable import Number
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss
 
 
 def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:

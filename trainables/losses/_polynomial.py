@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
 from evenkeel.trainables.losses._stable import Number, Shifted, Side, focus_negative, focus_positive, shift, softplus
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ Entries of a row add up to the row's loss, so the published mean over rows is C 
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import Loss, at_least_single, check_batch
 from evenkeel.trainables.losses._stable import Number
+from evenkeel.trainables.losses.entrywise import Loss, at_least_single, check_batch
 
 
 def log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
 from evenkeel.trainables.losses._stable import (
     Number,
     Side,
@@ -14,6 +13,7 @@ from evenkeel.trainables.losses._stable import (
     focus_positive,
     shift,
 )
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss, Places
 
 
 @dataclass(frozen=True, kw_only=True)

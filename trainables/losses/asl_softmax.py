@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, UNIT
 from evenkeel.trainables.losses._softmax import OneLabel, complement, log_probabilities, smoothed, weight_power
 from evenkeel.trainables.losses._stable import Number
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, UNIT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.losses._class_weights import Balanced
-from evenkeel.trainables.losses._entrywise import Places, at_least_single
 from evenkeel.trainables.losses._stable import Number, Side, focus, shift, softplus
+from evenkeel.trainables.losses.entrywise import Places, at_least_single
 
 SMALLEST_MAXIMUM = 1e-3
 """The batch maximum is floored here: at 0 the published code divides by zero, below 0 it reverses all logits."""

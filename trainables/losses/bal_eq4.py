@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.losses._class_weights import Balanced
-from evenkeel.trainables.losses._entrywise import ABOVE_0, Places
 from evenkeel.trainables.losses._stable import Number, Side, focus_negative, focus_positive, is_zero, shift, softplus
+from evenkeel.trainables.losses.entrywise import ABOVE_0, Places
 
 
 @dataclass(frozen=True, kw_only=True)

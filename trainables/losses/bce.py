@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import EntryLoss, Places
 from evenkeel.trainables.losses._stable import Side, cross_entropy_positive, softplus
+from evenkeel.trainables.losses.entrywise import EntryLoss, Places
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.losses._class_weights import effective_weights
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, UNIT, EntryLoss, Places, one_of
 from evenkeel.trainables.losses._stable import Number, Side
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, UNIT, EntryLoss, Places, one_of
 from evenkeel.trainables.losses.focal import focal_negative, focal_positive
 
 WEIGHINGS = one_of("by_class", "average_n", "average_w", "min_n")

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import ABOVE_0, Places
 from evenkeel.trainables.losses._stable import Number, Side
+from evenkeel.trainables.losses.entrywise import ABOVE_0, Places
 from evenkeel.trainables.losses.focal import focal_negative, focal_positive
 from evenkeel.trainables.losses.r_bce_focal import RBceFocal
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
 from evenkeel.trainables.losses._stable import (
     Number,
     Side,
@@ -17,6 +16,7 @@ from evenkeel.trainables.losses._stable import (
     sigmoid_power,
     softplus,
 )
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, EntryLoss, Places
 
 
 @dataclass(frozen=True, kw_only=True)

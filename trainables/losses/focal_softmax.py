@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0
 from evenkeel.trainables.losses._softmax import OneLabel, complement, log_probabilities, weight_power
 from evenkeel.trainables.losses._stable import Number
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0
 
 
 @dataclass(frozen=True, kw_only=True)

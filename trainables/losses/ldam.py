@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.losses._class_weights import effective_weights
-from evenkeel.trainables.losses._entrywise import ABOVE_0, AT_LEAST_0, at_least_single, check_batch
 from evenkeel.trainables.losses._softmax import OneLabel, log_probabilities
 from evenkeel.trainables.losses._stable import Number
+from evenkeel.trainables.losses.entrywise import ABOVE_0, AT_LEAST_0, at_least_single, check_batch
 
 DEFERRED_FROM = 0.8
 DEFERRED_BETA = 0.9999

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._entrywise import AT_LEAST_0, EntryLoss, Places
 from evenkeel.trainables.losses._stable import Number, Side
+from evenkeel.trainables.losses.entrywise import AT_LEAST_0, EntryLoss, Places
 from evenkeel.trainables.losses.focal import focal_negative, focal_positive
 
 

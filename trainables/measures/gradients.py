@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel.trainables.data.stratify import GROUPS
 from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, Trained, by_group, saved
+from evenkeel.trainables.random_streams import stream_seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +38,8 @@ class Gradients:
 
         trained = evidence.trained
         assert trained is not None
-        order = torch.randperm(trained.num_rows("train"), generator=torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(stream_seed(0, "gradients"))
+        order = torch.randperm(trained.num_rows("train"), generator=generator)
         totals, an_entry, seen = torch.zeros(3, 2, evidence.targets["test"].shape[1], dtype=torch.float64)
         for rows in order.split(BATCH):
             counts = sides(trained, rows).sum(1).cpu()

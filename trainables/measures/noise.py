@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.random_streams import stream_seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +81,7 @@ def disturbed(images: "Tensor", rows: "Tensor", part: str) -> "Tensor":
         return gaussian_blur2d(images, max(3, size), (sigma, sigma)) if sigma else images
     changed = []
     for image, row in zip(images, rows.tolist(), strict=True):
-        draw = torch.Generator().manual_seed(1_000_003 * PARTS.index(part) + row)
+        draw = torch.Generator().manual_seed(stream_seed(0, "noise", PARTS.index(part), row))
         if part in SPECKLE:
             noise = torch.randn(image.shape, generator=draw).to(image) * SPECKLE[part] ** 0.5
             changed.append((image * (1 + noise)).clamp(0, 1))

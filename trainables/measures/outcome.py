@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.measures import ALWAYS, Evidence, Measured, measure
 from evenkeel.trainables.measures.evaluate import evaluate, number, of_trial
+from evenkeel.trainables.result import Result
 
 EVALUATED = ("val", "test")
 

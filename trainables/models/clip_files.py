@@ -9,7 +9,7 @@ from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
 from evenkeel.trainables.seeds import Seeds, Source
 
-VERSION = 1
+VERSION = 2
 """Raised when the same settings would give other models or embeddings, so that old caches are left alone."""
 
 

@@ -10,6 +10,7 @@ from evenkeel.trainables.models.captions import numbered
 from evenkeel.trainables.models.clip import ClipModel
 from evenkeel.trainables.models.clip_settings import Pretraining
 from evenkeel.trainables.models.text import unit
+from evenkeel.trainables.random_streams import stream_seed
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
@@ -30,7 +31,7 @@ def pretrain(
     optimiser = torch.optim.AdamW(model.module.parameters(), lr=how.lr, weight_decay=how.weight_decay, fused=True)
     steps = how.epochs * (len(rows) // how.batch or 1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=how.lr, total_steps=steps, pct_start=WARM_UP)
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(stream_seed(seed, "pretraining"))
     model.module.train()
     for _ in range(how.epochs):
         shuffled = torch.randperm(len(rows), generator=order)

@@ -13,6 +13,7 @@ from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.data.sampling import batches_of
 from evenkeel.trainables.models.build import ImageModel
 from evenkeel.trainables.models.settings import WarmStart
+from evenkeel.trainables.random_streams import stream_seed
 
 
 def warm_start(
@@ -41,7 +42,7 @@ def warm_start(
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr)
     steps = settings.epochs * len(batches_of(torch.arange(len(fitted)), settings.batch))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.lr, total_steps=steps)
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(stream_seed(seed, "pretraining"))
     model.module.train()
     for _ in range(settings.epochs):
         batches = batches_of(torch.randperm(len(fitted), generator=order), settings.batch)
@@ -67,5 +68,5 @@ def _bce(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor | None)
 def seeded(seed: int) -> Iterator[None]:
     """Initial weights and dropout from `seed`; the generator outside is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(stream_seed(seed, "backbone"))
         yield

@@ -20,7 +20,7 @@ from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.probe.settings import Probe
 
-VERSION = 2
+VERSION = 3
 """Raised when the computation of features changes, so that old caches are left alone."""
 
 

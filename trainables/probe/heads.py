@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from evenkeel.trainables.random_streams import stream_seed
+
 LEAST_COLUMNS = 32
 """Products of fewer columns round in their own way on some CPUs (fewer than 12 on an AMD EPYC)."""
 
@@ -94,7 +96,7 @@ def make_head(*, dimension: int, bias: Tensor, num_trials: int, hidden: int, see
 
     Parameters get the type and device of `like`.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(stream_seed(seed, "init"))
     num_classes = len(bias)
 
     def normal(rows: int, columns: int, scale: float) -> Tensor:

@@ -7,19 +7,19 @@ from pydantic import Field
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
-from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.settings import Backbone
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 
 if TYPE_CHECKING:
     from evenkeel.trainables.probe.features import FeatureStore
-    from evenkeel.trainables.probe.train import ProbeWorker
 
 
-class Probe(Varied):
+class Probe(SeededSettings):
     """A head per trial on frozen features; the same budget for every trial, no early stopping."""
 
+    worker_class: ClassVar[str] = "train:ProbeWorker"
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits")
     name: Literal["probe"] = "probe"
     backbone: Backbone
@@ -61,9 +61,3 @@ class Probe(Varied):
 
         store = FeatureStore(self, data, cache)
         return store if store.ready() else None
-
-    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "ProbeWorker":
-        """The half that computes."""
-        from evenkeel.trainables.probe.train import ProbeWorker
-
-        return ProbeWorker(self, measures)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.sampling import draw_rows, row_weights
 from evenkeel.trainables.fused import means, path_of
@@ -29,6 +28,8 @@ from evenkeel.trainables.probe.adamw import AdamW
 from evenkeel.trainables.probe.features import FeatureStore, standardised
 from evenkeel.trainables.probe.heads import Head, make_head, prior_logits
 from evenkeel.trainables.probe.settings import Probe
+from evenkeel.trainables.random_streams import stream_seed
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial, shared_settings
 
 
@@ -138,11 +139,11 @@ def _train(head: Head, losses: list[tuple[Loss, int]], split: _Split, settings: 
     x, y, told = split.features["train"], split.targets["train"], split.known.get("train")
     optimiser = AdamW(head.parameters(), weight_decay=settings.weight_decay)
     sizes = [size for _, size in losses]
-    order = torch.Generator().manual_seed(seed + 1_000_003)
     weights = row_weights(y.cpu(), **settings.sampling.model_dump()) if settings.sampling else None
     curves = Curves(sum(sizes))
     steps_per_epoch = math.ceil(len(x) / settings.batch)
     for epoch in range(settings.epochs):
+        order = torch.Generator().manual_seed(stream_seed(seed, "order", epoch))
         current = [loss.at(epoch / settings.epochs) for loss, _ in losses]
         total = torch.zeros(sum(sizes), dtype=torch.float64, device=x.device)
         shuffled = (torch.randperm(len(x), generator=order) if weights is None else draw_rows(weights, order)).to(

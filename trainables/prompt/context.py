@@ -10,6 +10,7 @@ from torch import Tensor
 
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.models.text import TextEncoder, ends, unit
+from evenkeel.trainables.random_streams import stream_seed
 
 SPREAD = 0.02
 """Deviation of the numbers that a context starts as (Zhou et al. 2022)."""
@@ -51,7 +52,7 @@ def starting_context(
     Random numbers, or the embeddings of the tokens of `words`. Raises TrainableError for words of another length.
     """
     if words is None:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(stream_seed(seed, "init"))
         drawn = torch.randn(num_classes, num_tokens, text.width, generator=generator, dtype=torch.float64)
         return (SPREAD * drawn).to(like)
     tokens = text.tokens([words])[0]

@@ -7,21 +7,21 @@ from pydantic import Field
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
-from evenkeel.trainables.measures import ALWAYS, Needs
+from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
-from evenkeel.trainables.seeded_settings import Varied
+from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import decisive
 
 if TYPE_CHECKING:
     from evenkeel.trainables.models.clip_store import ClipStore
-    from evenkeel.trainables.prompt.train import PromptWorker
 
 
-class Prompt(Varied):
+class Prompt(SeededSettings):
     """CoOp with any multi-label loss (Zhou et al. 2022); defaults are LMPT's published recipe (Xia et al. 2023)."""
 
+    worker_class: ClassVar[str] = "train:PromptWorker"
     gives: ClassVar[tuple[Needs, ...]] = ("scores",)
     name: Literal["prompt"] = "prompt"
     model: Clip = Field(description="whose encoders are frozen")
@@ -73,9 +73,3 @@ class Prompt(Varied):
         """The store, if the embeddings of the images are there already."""
         files = ClipFiles(self.model, self.image_size, self.normalisation, data, cache, self.vary)
         return self.store(data, cache) if files.embeddings(0).exists() else None
-
-    def worker(self, measures: tuple[str, ...] = ALWAYS) -> "PromptWorker":
-        """The half that computes."""
-        from evenkeel.trainables.prompt.train import PromptWorker
-
-        return PromptWorker(self, measures)

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.sampling import draw_rows, row_weights
 from evenkeel.trainables.fused import means, path_of
@@ -26,10 +25,11 @@ from evenkeel.trainables.models.clip_store import ClipStore
 from evenkeel.trainables.packing import signature, stack_losses
 from evenkeel.trainables.prompt.context import Prompts, starting_context
 from evenkeel.trainables.prompt.settings import Prompt
+from evenkeel.trainables.random_streams import stream_seed
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial, shared_settings
 
 LEAST_LR = 1e-7
-ORDER = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ def _train(
     optimisers = [_optimiser(context, settings) for context in contexts]
     schedules = [_schedule(optimiser, settings) for optimiser in optimisers]
     sizes = [size for _, size in losses]
-    order = torch.Generator().manual_seed(seed + ORDER)
     weights = row_weights(y.cpu(), **settings.sampling.model_dump()) if settings.sampling else None
     curves = Curves(len(contexts))
     for epoch in range(settings.epochs):
+        order = torch.Generator().manual_seed(stream_seed(seed, "order", epoch))
         current = [loss.at(epoch / settings.epochs) for loss, _ in losses]
         total = torch.zeros(len(contexts), dtype=torch.float64, device=y.device)
         drawn = torch.randperm(len(y), generator=order) if weights is None else draw_rows(weights, order)

@@ -1,0 +1,32 @@
+"""What one trial gave, and the states in which it can end."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+State = Literal["done", "diverged", "failed", "censored"]
+"""done: trained to its end; diverged: its loss left the finite numbers, and it is scored at the floor; failed:
+something was raised, or its worker died; censored: it was cut off on purpose, and its numbers count for nothing."""
+
+STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one trial gave.
+
+    `metrics` are numbers by column name (`<split>_<measure>`, None where undefined), `per_class` one value a class,
+    `images` a metric without each group of test images, `curves` one value an epoch. `wall_s` are seconds. `files` are
+    large results (predictions, coordinates, pictures) by name: paths of files under the `place` that `Worker.run` was
+    given; the ledger moves them beside the record.
+    """
+
+    state: State
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    per_class: dict[str, list[float | None]] = field(default_factory=dict)
+    images: dict[str, list[float]] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    epochs_done: int = 0
+    wall_s: float = 0.0
+    loss_path: str = ""
+    note: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
