@@ -100,7 +100,7 @@ DAMAGE = [
     (lambda text: signed(text, files={"a": "../../b"}), "lies elsewhere"),
     (lambda text: signed(text, study="other"), "belongs to the study 'other'"),
     (lambda text: signed(text, id="0" * 16), "does not belong to the trial whose id it bears"),
-    (lambda text: signed(text, state="gone"), "does not belong to the trial whose id it bears"),
+    (lambda text: signed(text, state="gone"), "state: Input should be 'done', 'diverged', 'failed' or 'censored'"),
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from evenkeel.trainables import Trial
-from evenkeel.trainables.result import STATES, Result
+from evenkeel.trainables.result import Result
 
 VERSION = 4
 """1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial."""
@@ -65,7 +65,7 @@ class TrialRecord(Result):
             vars(record.trial)["id"] = contents["id"]
         if not all(name and "/" not in name and not name.startswith(".") for name in record.files.values()):
             raise ValueError("a file of the record lies elsewhere")
-        if record.state not in STATES or record.id != contents.get("id"):
+        if record.id != contents.get("id"):
             raise ValueError("the record does not belong to the trial whose id it bears")
         return record
 
