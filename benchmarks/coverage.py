@@ -31,11 +31,18 @@ import torch
 from scipy import stats
 
 from evenkeel.reports.sections.contrasts import Contrasts
-from evenkeel.reports.sections.tolerance import Tolerances
+from evenkeel.reports.sections.tolerance import Tolerance
 from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.statistics.random_settings import scores_of_resamples
-from evenkeel.reports.table.designs import cloud_of, default_score, losses_of, sweep_of, swept, with_metric
+from evenkeel.reports.table.designs import (
+    default_score,
+    losses_of,
+    sobol_points_of,
+    sweep_of,
+    swept_hyperparameters,
+    with_metric,
+)
 from evenkeel.reports.table.trial_table import IMAGES, TrialRow, facts_of, trial_table, with_facts
 from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
 from evenkeel.study.file.read import load_study
@@ -209,7 +216,9 @@ def found_in(table: pd.DataFrame, tolerances: Shares) -> Found:
         study = facts_of(metric_table)
         for loss in losses_of(metric_table):
             estimates.intervals[Key(SCORE, metric, (loss,))] = default_score(metric_table, loss, metric)
-        for loss, name in ((loss, name) for loss in losses_of(metric_table) for name in swept(metric_table)):
+        for loss, name in (
+            (loss, name) for loss in losses_of(metric_table) for name in swept_hyperparameters(metric_table)
+        ):
             if (sweep := sweep_of(metric_table, loss, name)) is None:
                 continue
             curve, judged = sweep.reference, judge(sweep, study.margin, study.floor)
@@ -227,13 +236,13 @@ def found_in(table: pd.DataFrame, tolerances: Shares) -> Found:
 
 def _tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, Interval]:
     """The share of settings within the margin of the best of all losses."""
-    return {t.loss: t.at_margin_overall for t in Tolerances().compute(table, rng).losses}
+    return {t.loss: t.at_margin_overall for t in Tolerance().compute(table, rng).losses}
 
 
 def _former_tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[str, Interval]:
     """The same shares, with a BCa bootstrap over the seeds alone."""
-    clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
-    test, val = (np.concatenate([getattr(cloud, name) for cloud in clouds]) for name in ("test_HS", "val_HS"))
+    points_by_loss = [cloud for loss in losses_of(table) if (cloud := sobol_points_of(table, loss))]
+    test, val = (np.concatenate([getattr(cloud, name) for cloud in points_by_loss]) for name in ("test_HS", "val_HS"))
     margin = facts_of(table).margin
 
     def interval(scores_HS: np.ndarray) -> Interval:
@@ -251,7 +260,7 @@ def _former_tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[st
         finite = np.isfinite(ends.low)
         return Interval(value, float(ends.low) if finite else value, float(ends.high) if finite else value, len(seeds))
 
-    return {cloud.loss: interval(cloud.test_HS) for cloud in clouds}
+    return {cloud.loss: interval(cloud.test_HS) for cloud in points_by_loss}
 
 
 def _backbone(epochs: int) -> dict[str, torch.Tensor]:

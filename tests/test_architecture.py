@@ -102,6 +102,26 @@ ROOMS = {
 """Which rooms of `study` a room may import; commands may import any."""
 
 
+ROOMS_OF_REPORTS = {
+    "reports": set(),
+    "reports.statistics": {"reports"},
+    "reports.text": {"reports", "reports.statistics"},
+    "reports.table": {"reports", "reports.statistics"},
+    "reports.verdict": {"reports", "reports.statistics", "reports.text", "reports.table"},
+    "reports.figures": {"reports", "reports.statistics", "reports.text"},
+    "reports.papers": {"reports", "reports.statistics", "reports.text", "reports.table", "reports.figures"},
+}
+ROOMS_OF_REPORTS["reports.sections"] = {*ROOMS_OF_REPORTS}
+ROOMS_OF_REPORTS["reports.page"] = {*ROOMS_OF_REPORTS}
+"""Which rooms of `reports` a room may import: statistics <- table <- verdict, figures <- papers, sections <- page."""
+
+
+def test_rooms_of_reports_look_one_way():
+    for source, target in crossings():
+        if source in ROOMS_OF_REPORTS and target.startswith("reports"):
+            assert target in ROOMS_OF_REPORTS[source], f"{source} imports {target}"
+
+
 def rooms_of_study() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for source, target in crossings():

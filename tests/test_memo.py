@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evenkeel.reports.page.payload import columns
-from evenkeel.reports.table.designs import cloud_of, sweep_of, with_metric
+from evenkeel.reports.table.designs import sobol_points_of, sweep_of, with_metric
 from tests.synthetic import table
 from tests.test_sections import sharp
 
@@ -14,7 +14,7 @@ def test_a_sweep_is_cut_once_a_metric(rng):
     trials["test_map"] = trials.test_f1 / 2
     shown, other = with_metric(trials, "f1"), with_metric(with_metric(trials, "f1"), "map")
     found = sweep_of(shown, "ral", "clip")
-    assert found is sweep_of(shown, "ral", "clip") and cloud_of(shown, "ral") is cloud_of(shown, "ral")
+    assert found is sweep_of(shown, "ral", "clip") and sobol_points_of(shown, "ral") is sobol_points_of(shown, "ral")
     np.testing.assert_allclose(sweep_of(other, "ral", "clip").scores_LS, found.scores_LS / 2)
     assert sweep_of(trials, "ral", "clip") is not sweep_of(trials, "ral", "clip")  # may still be changed
 

@@ -8,8 +8,8 @@ import pytest
 
 from evenkeel.reports.facts import ParameterFacts
 from evenkeel.reports.page.page import render
-from evenkeel.reports.papers.figures_of_papers import Pictured, pictures
-from evenkeel.reports.papers.numbers_of_papers import Printed, items
+from evenkeel.reports.papers.figures_of_papers import FiguresOfPapers, printed_figures
+from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers, printed_items
 from evenkeel.reports.table.trial_table import facts_of, trial_table, with_facts
 from evenkeel.search_spaces import SPACES
 from evenkeel.study.records.facts import measure_facts
@@ -20,11 +20,13 @@ from tests.test_sections import sharp
 
 
 def test_every_printed_loss_and_hyperparameter_exists():
-    for item in items():
+    for item in printed_items():
         assert {row.loss for row in item.rows} <= set(LOSSES), item.key
         assert item.moved is None or all(item.moved in LOSSES[row.loss].__dataclass_fields__ for row in item.rows)
         assert all(0 < value < 1 for row in item.rows for value in row.values.values()), item.key
-    assert len({one.key for one in (*items(), *pictures())}) == len(items()) + len(pictures())
+    assert len({one.key for one in (*printed_items(), *printed_figures())}) == len(printed_items()) + len(
+        printed_figures()
+    )
 
 
 def test_every_printed_score_and_picture_is_of_a_column_that_a_trial_can_have():
@@ -35,9 +37,9 @@ def test_every_printed_score_and_picture_is_of_a_column_that_a_trial_can_have():
         for split in of.splits
         for part in ("", *of.parts)
     }
-    for item in items():
+    for item in printed_items():
         assert {f"test_{name}" for row in item.rows for name in row.values} <= columns, item.key
-    for picture in pictures():
+    for picture in printed_figures():
         assert set(picture.losses) <= set(LOSSES)
         assert picture.moved is None or all(picture.moved in SPACES[loss].parameters for loss in picture.losses)
         suffixes = [""] if picture.moved else ["_head", "_medium", "_tail"]
@@ -47,7 +49,7 @@ def test_every_printed_score_and_picture_is_of_a_column_that_a_trial_can_have():
 
 def test_fig_6b_stands_beside_the_sweep_of_its_hyperparameter(rng):
     trials = table(rng, sharp, noise=0.0)
-    found = {section.key: section for section in Printed.of(trials)}
+    found = {section.key: section for section in NumbersOfPapers.for_study(trials)}
     assert set(found) == {"ral-figure-6b"}  # Table 3 needs three of its losses
     info = found["ral-figure-6b"].compute(trials, rng)
     best = next(p for p in info.pairs if p.row.level == 1.5 and p.measure == "f1")
@@ -63,7 +65,7 @@ def test_each_form_of_a_loss_stands_beside_the_printed_values(rng):
     again = trials[trials.loss == "ral"].assign(loss="ral-eq6", test_f1=0.25)
     again["trial_id"] = "again" + again.trial_id
     both = with_facts(pd.concat([trials, again], ignore_index=True), facts)
-    found = next(section for section in Printed.of(both) if section.key == "ral-figure-6b")
+    found = next(section for section in NumbersOfPapers.for_study(both) if section.key == "ral-figure-6b")
     at = {p.label: p.ours.value for p in found.compute(both, rng).pairs if p.row.level == 1.5 and p.measure == "f1"}
     assert list(at) == ["ral", "ral-eq6"] and at["ral"] > 0.4 and at["ral-eq6"] == 0.25
 
@@ -74,7 +76,7 @@ def test_a_table_of_one_data_set_is_shown_there_alone(rng):
     named = trials.assign(loss=trials.loss.replace({"apl": "asl", "ral": "bal"}))[trials.loss != "bce"]
 
     def keys(data):
-        return [s.key for s in Printed.of(with_facts(named, replace(study, losses=losses, data=data)))]
+        return [s.key for s in NumbersOfPapers.for_study(with_facts(named, replace(study, losses=losses, data=data)))]
 
     assert keys(study.data) == []
     assert "lm-clip-table-5-voc-mlt" in keys(replace(study.data, name="voc-mlt"))
@@ -83,13 +85,13 @@ def test_a_table_of_one_data_set_is_shown_there_alone(rng):
 def test_table_8_is_shown_where_images_were_changed(rng):
     facts = study(measures=measure_facts(("headline", "noise")))
     losses = facts.losses | {"apl": replace(facts.losses["apl"], loss="asl")}
-    shown = Printed.of(with_facts(table(rng, sharp, facts=facts), replace(facts, losses=losses)))
+    shown = NumbersOfPapers.for_study(with_facts(table(rng, sharp, facts=facts), replace(facts, losses=losses)))
     found = next(section for section in shown if section.key == "ral-table-8")
     pairs = found.compute(table(rng, sharp, facts=facts), rng).pairs
     assert {pair.printed for pair in pairs if pair.measure == "noise_mauc_speckle_05" and pair.label == "ral"} == {
         0.534
     }
-    assert "ral-table-8" not in {section.key for section in Printed.of(table(rng, sharp))}
+    assert "ral-table-8" not in {section.key for section in NumbersOfPapers.for_study(table(rng, sharp))}
 
 
 class TestPictures:
@@ -109,7 +111,7 @@ class TestPictures:
     def test_figure_4_in_words_beside_our_curve(self, rng):
         slope = {"apl": 0.1, "ral": 0.02}
         trials, levels = self.swept("alpha1", lambda label, at: 0.5 - slope[label] * abs(at - 2))
-        (section,) = Pictured.of(trials)
+        (section,) = FiguresOfPapers.for_study(trials)
         info, far = section.compute(trials, rng), max(abs(level - 2) for level in levels)
         assert section.key == "ral-figure-4-alpha1"
         for line in info.lines:
@@ -121,7 +123,7 @@ class TestPictures:
     def test_figure_6a_counts_the_levels_at_which_ral_lies_above(self, rng):
         truth = lambda label, at: 0.6 if label == "ral" and at > 1 else 0.5 + 0.01 * (label == "apl")  # noqa: E731
         trials, levels = self.swept("beta1", truth)
-        section = next(s for s in Pictured.of(trials) if s.key == "ral-figure-6a")
+        section = next(s for s in FiguresOfPapers.for_study(trials) if s.key == "ral-figure-6a")
         answer, above = section.answer(section.compute(trials, rng)), sum(level > 1 for level in levels)
         assert f"Here ral lies above apl at {above} of {len(levels)} levels." in answer
 
@@ -130,10 +132,10 @@ class TestPictures:
         trials = table(rng, lambda label, _: 0.4, noise=0.0, facts=facts)
         losses = facts.losses | {"ral": replace(facts.losses["ral"], loss="bal-eq4")}
         trials = with_facts(trials.assign(test_recall_tail=2 * trials.test_recall_head), replace(facts, losses=losses))
-        (section,) = Pictured.of(trials)
+        (section,) = FiguresOfPapers.for_study(trials)
         info = section.compute(trials, rng)
         assert section.key == "lm-clip-figure-6" and {line.label for line in info.lines} == {"ral"}
         assert "ral precision 1.00, ral recall 2.00" in section.answer(info)
 
     def test_what_was_not_measured_is_not_shown(self, rng):
-        assert Pictured.of(table(rng, sharp)) == []
+        assert FiguresOfPapers.for_study(table(rng, sharp)) == []

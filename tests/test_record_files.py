@@ -9,12 +9,12 @@ from PIL import Image
 
 from evenkeel.reports.facts import DataFacts
 from evenkeel.reports.page.page import render
-from evenkeel.reports.sections.embedding import Coordinates
+from evenkeel.reports.sections.embedding import Embedding
 from evenkeel.reports.sections.examples import Examples
-from evenkeel.reports.sections.gradcam import GradCams
-from evenkeel.reports.sections.gradients import Pull
+from evenkeel.reports.sections.gradcam import GradCam
+from evenkeel.reports.sections.gradients import Gradients
 from evenkeel.reports.sections.worse_images import WorseImages
-from evenkeel.reports.table.record_files import MOST_BYTES, MOST_LOSSES, jpeg_size, kept
+from evenkeel.reports.table.record_files import MAX_FILE_BYTES, MAX_LOSSES_WITH_FILES, files_at_defaults, jpeg_size
 from evenkeel.reports.table.trial_table import Files, trial_table
 from evenkeel.study.records.facts import measure_facts
 from tests.synthetic import row, study, table
@@ -75,21 +75,21 @@ def trials(contents=CONTENTS, seeds=(1, 2), losses=("bce", "apl")):
 
 def test_one_trial_a_loss_at_its_default_of_the_first_seed_that_has_a_file():
     made, asked, rows = trials()
-    assert {loss: one.seed for loss, one in kept(made, "gradcam.jpg").items()} == {"apl": 1, "bce": 1}
+    assert {loss: one.seed for loss, one in files_at_defaults(made, "gradcam.jpg").items()} == {"apl": 1, "bce": 1}
     assert {(rows[i].loss, rows[i].seed, rows[i].moved) for i in asked} == {("bce", 1, None), ("apl", 1, None)}
 
 
 def test_no_file_is_no_section():
     made, _, _ = trials({})
     page = render(made)
-    for section in (GradCams, Examples, Coordinates, Pull):
-        assert section.of(made) == [] and f'id="{section().key}"' not in page
+    for section in (GradCam, Examples, Embedding, Gradients):
+        assert section.for_study(made) == [] and f'id="{section().key}"' not in page
 
 
 def test_what_is_large_or_lost_is_left_out_and_named(rng):
-    made, _, _ = trials({"gradcam.jpg": jpeg(8, 8) + bytes(MOST_BYTES)})
-    info = GradCams().compute(made, rng)
-    assert not info.sheets and GradCams().draw(info) is None and "No default" in GradCams().answer(info)
+    made, _, _ = trials({"gradcam.jpg": jpeg(8, 8) + bytes(MAX_FILE_BYTES)})
+    info = GradCam().compute(made, rng)
+    assert not info.sheets and GradCam().draw(info) is None and "No default" in GradCam().answer(info)
 
 
 @pytest.mark.parametrize("content", [OSError("gone"), b"", b"half of"])
@@ -102,7 +102,7 @@ def test_a_lost_or_damaged_file_is_none(name, content, rng):
 
     made, _, _ = trials()
     made.attrs["files"] = Files(made.attrs["files"].names, read)
-    assert kept(made, name) == {}
+    assert files_at_defaults(made, name) == {}
 
 
 def test_the_page_holds_a_figure_once_however_many_metrics_it_has(rng):
@@ -111,7 +111,7 @@ def test_the_page_holds_a_figure_once_however_many_metrics_it_has(rng):
     picture = CONTENTS["gradcam.jpg"] + noise
     without, with_them = (len(render(trials(of, losses=("bce",))[0])) for of in ({}, {"gradcam.jpg": picture}))
     assert 1.3 * len(noise) < with_them - without < 2 * 1.9 * len(noise)
-    assert MOST_LOSSES * MOST_BYTES < 3_000_000
+    assert MAX_LOSSES_WITH_FILES * MAX_FILE_BYTES < 3_000_000
 
 
 class TestGradCam:
@@ -122,7 +122,7 @@ class TestGradCam:
             jpeg_size(b"GIF89a")
 
     def test_images_once_then_the_maps_of_each_loss(self, rng):
-        section, made = GradCams(), trials()[0]
+        section, made = GradCam(), trials()[0]
         drawn = section.draw(section.compute(made, rng))
         layout = drawn.figure().layout
         assert [image.name for image in layout.images] == ["", "apl", "bce"]
@@ -139,25 +139,25 @@ class TestExamples:
         assert rows.bce.tolist() == ["sky 90 ✓, fox 40, sea 20 ✓", "sea 70, fox 60 ✓, sky 10"]
 
 
-class TestCoordinates:
+class TestEmbedding:
     def test_images_of_one_shown_class_are_coloured(self, rng):
-        info = Coordinates().compute(trials()[0], rng)
+        info = Embedding().compute(trials()[0], rng)
         assert info.classes == ["sky", "sea", "fox"]
-        assert [cloud.groups.tolist() for cloud in info.clouds] == [[0, 1, -1, 2]] * 2
-        assert len(Coordinates().draw(info).figure().data) == 2 * 4
+        assert [embedding.groups.tolist() for embedding in info.embeddings] == [[0, 1, -1, 2]] * 2
+        assert len(Embedding().draw(info).figure().data) == 2 * 4
 
 
 class TestPull:
     def test_tail_beside_head_in_a_batch_and_an_entry(self, rng):
-        info = Pull().compute(trials()[0], rng)
-        answer = Pull().answer(info)
+        info = Gradients().compute(trials()[0], rng)
+        answer = Gradients().answer(info)
         assert (
             "bce: positives of tail classes pull 0.33 times as hard as those of head classes in a batch, 2 times an"
             in answer
         )
-        drawn = Pull().draw(info).figure()
+        drawn = Gradients().draw(info).figure()
         assert drawn.data[0].x == ("sky", "sea", "fox") and drawn.data[0].y == (1, 0.5, 0.25)
-        rows = Pull().rows(info)
+        rows = Gradients().rows(info)
         assert rows[(rows.part == "negative") & (rows.norm == "an entry")]["tail"].tolist() == ["", ""]
 
 

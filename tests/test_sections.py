@@ -11,19 +11,19 @@ from plotly.offline import get_plotlyjs
 
 from evenkeel.reports.figures.small_multiples import ticks
 from evenkeel.reports.page.page import render, sections
-from evenkeel.reports.papers.numbers_of_papers import Printed
-from evenkeel.reports.sections.budget import Budgets
+from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers
+from evenkeel.reports.sections.budget import Budget
 from evenkeel.reports.sections.contrasts import Contrasts
 from evenkeel.reports.sections.defaults import Defaults
 from evenkeel.reports.sections.failures import Failures
 from evenkeel.reports.sections.importance import Importance
-from evenkeel.reports.sections.profile import Profiles
+from evenkeel.reports.sections.profile import Profile
 from evenkeel.reports.sections.sensitivity import Sensitivity
-from evenkeel.reports.sections.tolerance import Tolerances
+from evenkeel.reports.sections.tolerance import Tolerance
 from evenkeel.reports.sections.tuned import Tuned
 from evenkeel.reports.sections.verdicts import Verdicts
-from evenkeel.reports.sections.win_probability import Winning
-from evenkeel.reports.table.designs import best_of, cloud_of, sweep_of, swept, with_metric
+from evenkeel.reports.sections.win_probability import WinProbability
+from evenkeel.reports.table.designs import best_of, sobol_points_of, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import trial_table
 from evenkeel.reports.text.methods import METHODS
 from tests.synthetic import SPACES, row, study, table
@@ -89,7 +89,7 @@ def test_a_caption_names_the_score_that_the_figure_shows(rng):
     page = render(with_files()[0])
     captions = re.findall(r'<span data-for="f1">(.*?)</span>', page)
     scored = {caption.split(".")[0]: "Score: " in caption for caption in captions if "; evenkeel." in caption}
-    assert scored["Where the model looks"] is False and scored["At the defaults"] is True
+    assert scored["Grad-CAM: where the model looks"] is False and scored["At the defaults"] is True
 
 
 def test_sentences_lead_that_the_grid_of_verdicts_does_not_show(rng):
@@ -289,7 +289,7 @@ class TestSensitivity:
 
     def test_search_points_never_enter(self, rng):
         trials = table(rng, sharp, designs=("search",))
-        assert swept(trials) == [] and cloud_of(trials, "ral") is None
+        assert swept_hyperparameters(trials) == [] and sobol_points_of(trials, "ral") is None
 
     def test_a_failed_default_leaves_its_seed_out(self, rng):
         trials = table(rng, sharp)
@@ -335,7 +335,7 @@ class TestJoint:
         assert "chosen by macro F1 at 0.5 on validation" in Tuned().answer(info)
 
     def test_tolerance_of_a_flat_and_of_a_sharp_loss(self, rng):
-        info = Tolerances().compute(table(rng, sharp, noise=1e-4), rng)
+        info = Tolerance().compute(table(rng, sharp, noise=1e-4), rng)
         by = {t.loss: t for t in info.losses}
         assert by["apl"].at_margin_overall.value == 1
         assert by["ral"].at_margin_overall.value < 0.5
@@ -344,8 +344,8 @@ class TestJoint:
 
     def test_profiles_and_quantiles(self, rng):
         trials = table(rng, sharp, noise=1e-4)
-        info = Profiles().compute(trials, rng)
-        means = cloud_of(trials, "ral").test_HS.mean(1)
+        info = Profile().compute(trials, rng)
+        means = sobol_points_of(trials, "ral").test_HS.mean(1)
         ral = next(p for p in info.losses if p.loss == "ral")
         assert ral.median.value == pytest.approx(np.median(means))
         assert ral.low_quantile.value == pytest.approx(np.quantile(means, 0.1))
@@ -353,16 +353,18 @@ class TestJoint:
 
     def test_a_better_loss_wins_and_equal_ones_do_not(self, rng):
         better = lambda label, setting: 0.5 + 0.05 * (label == "ral")  # noqa: E731
-        info = Winning().compute(table(rng, better), rng)
+        info = WinProbability().compute(table(rng, better), rng)
         by = {(w.first, w.second): w.share for w in info.wins}
         assert by["apl", "ral"].value == 0 and 0.2 < by["apl", "bce"].value < 0.8
-        assert "ral beats apl in 100%" in Winning().answer(info) and "1 of 3 pairs" in Winning().answer(info)
+        assert "ral beats apl in 100%" in WinProbability().answer(info) and "1 of 3 pairs" in WinProbability().answer(
+            info
+        )
 
     def test_the_best_of_a_few_rises_with_the_budget(self, rng):
-        info = Budgets().compute(table(rng, sharp, noise=1e-4), rng)
+        info = Budget().compute(table(rng, sharp, noise=1e-4), rng)
         by = {c.loss: c.expected for c in info.curves}
         assert (np.diff(by["ral"]) >= 0).all() and np.ptp(by["apl"]) < 1e-3 and len(by["ral"]) == 4
-        means = cloud_of(table(np.random.default_rng(0), sharp, noise=1e-4), "ral").test_HS.mean(1)
+        means = sobol_points_of(table(np.random.default_rng(0), sharp, noise=1e-4), "ral").test_HS.mean(1)
         assert by["ral"][0] == pytest.approx(means.mean(), abs=1e-3)
 
     def test_shares_are_refused_with_eight_settings(self, rng):
@@ -418,7 +420,7 @@ class TestJoint:
             for i, (loss, seed) in enumerate(product(losses, range(6)))
         ]
         trials = trial_table([replace(r, images={"test_f1": np.linspace(0.4, 0.6, 5)}) for r in rows], facts)
-        printed = next(one for one in Printed.of(trials) if one.key == "ral-table-3")
+        printed = next(one for one in NumbersOfPapers.for_study(trials) if one.key == "ral-table-3")
         ours = {p.label: p.ours for p in printed.compute(trials, rng).pairs if p.measure == "f1"}
         theirs = {one.loss: one.score for one in Defaults().compute(trials, rng).levels}
         assert ours == theirs and ours["ral"].image_half_width > 0.1

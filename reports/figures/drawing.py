@@ -55,8 +55,8 @@ class Drawing:
         """A line upwards, with a text at its upper end."""
         self.add_shape(type="line", xref="x", x0=x, x1=x, yref="y domain", y0=0, y1=1, **keys)
         if annotation_text:
-            at = {"x": x, "xanchor": "left", "xref": "x", "y": 1, "yanchor": "top", "yref": "y domain"}
-            self.add_annotation(text=annotation_text, **at)
+            place = {"x": x, "xanchor": "left", "xref": "x", "y": 1, "yanchor": "top", "yref": "y domain"}
+            self.add_annotation(text=annotation_text, **place)
 
     def add_hrect(self, y0: float, y1: float, **keys: Any) -> None:
         """A stripe across."""
@@ -77,16 +77,16 @@ class Drawing:
         return go.Figure(deepcopy(self.data), deepcopy(self.layout))
 
 
-WHOLE = ("paper_bgcolor", "plot_bgcolor")
+SINGLE_KEYS = ("paper_bgcolor", "plot_bgcolor")
 """Names that hold an underscore of their own."""
 
 
 def _set(mapping: Keys, keys: Keys) -> Keys:
     """Sets `keys` in nested mappings; the mapping."""
     for name, value in keys.items():
-        first, _, rest = (name, "", "") if name in WHOLE else name.partition("_")
-        if rest:
-            _set(mapping.setdefault(first, {}), {rest: value})
+        first, _, inner = (name, "", "") if name in SINGLE_KEYS else name.partition("_")
+        if inner:
+            _set(mapping.setdefault(first, {}), {inner: value})
         elif isinstance(value, dict) and first != "meta":
             _set(mapping.setdefault(first, {}), value)
         else:

@@ -7,21 +7,21 @@ from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.small_multiples import axis_number
 from evenkeel.reports.figures.style import figure
 
-GAP, HEADING = 0.02, 24
+FRAME_GAP, TITLE_HEIGHT = 0.02, 24
 
 
 def frames(titles: Sequence[str], *, height: int, columns: int) -> Drawing:
     """Frame i has the axes x{i} and y{i}, and its title above it; `height` of a frame in pixels."""
     rows = -(-len(titles) // columns)
-    total = rows * (height + HEADING)
+    total = rows * (height + TITLE_HEIGHT)
     drawn = figure(x_title="", y_title="", height=total + 60)
     drawn.update_layout(margin={"l": 10, "r": 10, "t": 50, "b": 10})
     for i, title in enumerate(titles):
         (row, column), number = divmod(i, columns), axis_number(i)
-        left, upper = column / columns, 1 - (row * (height + HEADING) + HEADING) / total
+        left, upper = column / columns, 1 - (row * (height + TITLE_HEIGHT) + TITLE_HEIGHT) / total
         hidden = {"visible": False, "showgrid": False, "fixedrange": True}
         drawn.update_layout({
-            f"xaxis{number}": {**hidden, "anchor": f"y{number}", "domain": [left, left + 1 / columns - GAP]},
+            f"xaxis{number}": {**hidden, "anchor": f"y{number}", "domain": [left, left + 1 / columns - FRAME_GAP]},
             f"yaxis{number}": {**hidden, "anchor": f"x{number}", "domain": [max(0, upper - height / total), upper]},
         })  # fmt: skip
         drawn.add_annotation(

@@ -12,19 +12,24 @@ from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, MARGIN, figure
 from evenkeel.reports.text.wording import level
 
-COLUMNS = 4
-FRAME, ROW_GAP, COLUMN_GAP, HEADING = 140, 42, 0.1, 16
+MAX_COLUMNS = 4
+FRAME_HEIGHT, ROW_GAP, COLUMN_GAP, TITLE_LINE_HEIGHT = 140, 42, 0.1, 16
 """Height of a frame and of what lies between two rows, in pixels; what lies between columns as a share of a column;
 height of a line of a title, which comes on top."""
 
-ROOM = 0.08
+END_ROOM = 0.08
 """Beside the outermost levels, as a share of what lies between them."""
-TOP, BOTTOM, LINE, ITEM, COLUMN = 50, 36, 22, 90, 190
+TOP_MARGIN, BOTTOM_MARGIN, LEGEND_LINE_HEIGHT, LEGEND_ENTRY_WIDTH, COLUMN_WIDTH = 50, 36, 22, 90, 190
 """Pixels: above and below all rows, a line of the legend, an entry of the legend, the usual width of a column."""
 
 
 def multiples(
-    titles: Sequence[str], views: dict[str, str], *, margins: Sequence[float], num_entries: int, columns: int = COLUMNS
+    titles: Sequence[str],
+    views: dict[str, str],
+    *,
+    margins: Sequence[float],
+    num_entries: int,
+    columns: int = MAX_COLUMNS,
 ) -> Drawing:
     """Empty frames, one a title; frame i has the axes x{i} and y{i}. `views` maps a view to its title.
 
@@ -47,7 +52,7 @@ def multiples(
         domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
         drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
         drawn.add_shape(type="line", y0=0, y1=0, line={"color": FAINT, "width": 1}, **domain)
-    drawn.update_layout(arrangements[min(num, columns)], margin_l=60, margin_r=14, margin_b=BOTTOM)
+    drawn.update_layout(arrangements[min(num, columns)], margin_l=60, margin_r=14, margin_b=BOTTOM_MARGIN)
     text = {"text": next(iter(views.values())), "font": {"size": 13}, "x": 0, "xanchor": "left", "xref": "paper"}
     drawn.update_layout(title={**text, **{"yref": "container", "yanchor": "top", "y": 1, "pad": {"t": 4}}})
     drawn.update_layout(legend={"yref": "container", "yanchor": "top"})
@@ -71,20 +76,24 @@ def ticks(levels: Sequence[Any], *, log: bool = False) -> dict[str, Any]:
     if log and ordered[0] <= 0:
         return keys | {"type": "log"}
     low, high = (math.log10(end) if log else float(end) for end in (ordered[0], ordered[-1]))
-    room = ROOM * (high - low or 1)
+    room = END_ROOM * (high - low or 1)
     return keys | {"type": "log" if log else "linear", "range": [low - room, high + room]}
 
 
 def _arrangement(num: int, columns: int, num_entries: int, lines: int) -> dict[str, Any]:
     """The keys of a layout, dotted paths as plotly writes them with underscores in Python."""
     rows = -(-num // columns)
-    row_gap = ROW_GAP + HEADING * lines
-    inner = rows * FRAME + (rows - 1) * row_gap
+    row_gap = ROW_GAP + TITLE_LINE_HEIGHT * lines
+    inner = rows * FRAME_HEIGHT + (rows - 1) * row_gap
     between = COLUMN_GAP / columns
-    width, high, gap = (1 - (columns - 1) * between) / columns, FRAME / inner, row_gap / inner
-    top = TOP + HEADING * (lines - 1) + LINE * -(-num_entries * ITEM // (columns * COLUMN))
-    height = inner + top + BOTTOM
-    keys: dict[str, Any] = {"height": height, "margin_t": top, "legend_y": round(1 - LINE / height, 4)}
+    width, high, gap = (1 - (columns - 1) * between) / columns, FRAME_HEIGHT / inner, row_gap / inner
+    top = (
+        TOP_MARGIN
+        + TITLE_LINE_HEIGHT * (lines - 1)
+        + LEGEND_LINE_HEIGHT * -(-num_entries * LEGEND_ENTRY_WIDTH // (columns * COLUMN_WIDTH))
+    )
+    height = inner + top + BOTTOM_MARGIN
+    keys: dict[str, Any] = {"height": height, "margin_t": top, "legend_y": round(1 - LEGEND_LINE_HEIGHT / height, 4)}
     for i in range(num):
         row, column = divmod(i, columns)
         left, upper = column * (width + between), 1 - row * (high + gap)

@@ -32,20 +32,20 @@ DARK = {
 }  # fmt: skip
 """Colour of a figure -> the same on a dark page."""
 
-HEIGHT = 380
+FIGURE_HEIGHT = 380
 
 
 def looks(losses: dict[str, LossFacts]) -> dict[str, tuple[str, str]]:
     """label -> (colour, dash): the family decides the colour, its members in order the dash."""
-    seen: dict[str, int] = {}
+    num_of_family: dict[str, int] = {}
     spare = iter(SPARE * (1 + len(losses)))
     chosen: dict[str, str] = {}
     result = {}
     for label, facts in losses.items():
         family = facts.loss.split("-")[0]
         colour = COLOURS.get(family) or chosen.setdefault(family, next(spare))
-        result[label] = (colour, DASHES[seen.get(family, 0) % len(DASHES)])
-        seen[family] = seen.get(family, 0) + 1
+        result[label] = (colour, DASHES[num_of_family.get(family, 0) % len(DASHES)])
+        num_of_family[family] = num_of_family.get(family, 0) + 1
     return result
 
 
@@ -54,7 +54,7 @@ def symbols(losses: Iterable[str]) -> dict[str, str]:
     return dict(zip(losses, cycle(SYMBOLS), strict=False))
 
 
-def figure(*, x_title: str, y_title: str, height: int = HEIGHT) -> Drawing:
+def figure(*, x_title: str, y_title: str, height: int = FIGURE_HEIGHT) -> Drawing:
     """An empty figure in the report's style."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": FAINT, "ticks": "outside", "tickcolor": GRID}
     return Drawing(

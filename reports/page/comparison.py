@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.facts import DataFacts, StudyFacts
-from evenkeel.reports.figures.small_multiples import COLUMNS
+from evenkeel.reports.figures.small_multiples import MAX_COLUMNS
 from evenkeel.reports.figures.style import looks
 from evenkeel.reports.sections import overview, verdicts
-from evenkeel.reports.table.designs import swept, with_metric
+from evenkeel.reports.table.designs import swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import facts_of, with_facts
 from evenkeel.reports.text.wording import SIGNED, counted, listed, with_interval
 from evenkeel.reports.verdict.verdict import NOT_JUDGED
@@ -38,20 +38,20 @@ def together(studies: Studies) -> pd.DataFrame:
     Raises ValueError where the studies share no metric.
     """
     facts = {name: facts_of(table) for name, table in studies.items()}
-    first, *others = facts.values()
-    shared = {n: m for n, m in first.measures.items() if all(n in other.measures for other in others)}
+    first, *rest_of_facts = facts.values()
+    shared = {n: m for n, m in first.measures.items() if all(n in other.measures for other in rest_of_facts)}
     metric = next((study.metric for study in facts.values() if study.metric in shared), None)
     if metric is None:
         raise ValueError(f"{', '.join(study.name for study in facts.values())}: no metric in common")
     rows = pd.concat([table.assign(**{STUDY: name}) for name, table in studies.items()], ignore_index=True)
-    same_seeds = all((o.seeds, o.fresh_seeds) == (first.seeds, first.fresh_seeds) for o in others)
+    same_seeds = all((o.seeds, o.fresh_seeds) == (first.seeds, first.fresh_seeds) for o in rest_of_facts)
     whole = replace(
         first,
         name=" · ".join(facts),
         description=f"{len(facts)} studies side by side",
         metric=metric,
         measures=shared,
-        margins={n: m for n, m in first.margins.items() if all(other.margins.get(n) == m for other in others)},
+        margins={n: m for n, m in first.margins.items() if all(other.margins.get(n) == m for other in rest_of_facts)},
         former_margins=tuple(former for study in facts.values() for former in study.former_margins),
         seeds=first.seeds if same_seeds else (),
         fresh_seeds=first.fresh_seeds if same_seeds else (),
@@ -77,14 +77,14 @@ class SideBySide(overview.Overview):
     question: str = "Does a loss move with its hyperparameters in the same way in every study?"
     studies: Studies = field(default_factory=dict)
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> overview.Info:
-        every, found = facts_of(table), {}
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> overview.OverviewNumbers:
+        every, numbers = facts_of(table), {}
         for study, own in self.studies.items():
-            if swept(own):
-                found[study] = super().compute(with_metric(own, every.metric), rng)
-        order = dict.fromkeys(name for info in found.values() for name in info.frames)
-        frames = {f"{s}: {name}": (name, i) for name in order for s, i in found.items() if name in i.frames}
-        return overview.Info(
+            if swept_hyperparameters(own):
+                numbers[study] = super().compute(with_metric(own, every.metric), rng)
+        order = dict.fromkeys(name for info in numbers.values() for name in info.frames)
+        frames = {f"{s}: {name}": (name, i) for name in order for s, i in numbers.items() if name in i.frames}
+        return overview.OverviewNumbers(
             title=every.title,
             margins=[info.margins[0] for _, info in frames.values()],
             frames=list(frames),
@@ -97,19 +97,20 @@ class SideBySide(overview.Overview):
                 if line.name == name
             ],
             looks=looks(every.losses),
-            leading=list(dict.fromkeys(loss for info in found.values() for loss in info.leading)) or list(every.losses),
-            columns=COLUMNS // len(self.studies) * len(self.studies) or COLUMNS,
+            leading=list(dict.fromkeys(loss for info in numbers.values() for loss in info.leading))
+            or list(every.losses),
+            columns=MAX_COLUMNS // len(self.studies) * len(self.studies) or MAX_COLUMNS,
             note=_unlike(self.studies),
         )
 
 
 def _unlike(studies: Studies) -> str:
     """A sentence on labels whose loss, default or fixed value is another one in some study."""
-    of_label: dict[str, list[tuple[object, ...]]] = {}
+    of_label: dict[str, set[str]] = {}
     for table in studies.values():
         for label, loss in facts_of(table).losses.items():
-            of_label.setdefault(label, []).append((loss.loss, loss.fixed, loss.defaults))
-    unlike = [label for label, found in of_label.items() if any(one != found[0] for one in found)]
+            of_label.setdefault(label, set()).add(repr((loss.loss, loss.fixed, loss.defaults)))
+    unlike = [label for label, settings in of_label.items() if len(settings) > 1]
     return f" Not the same in all studies (another loss, default or fixed value): {listed(unlike)}." if unlike else ""
 
 
@@ -117,7 +118,7 @@ class Cells(NamedTuple):
     """(loss, hyperparameter) -> verdict by study."""
 
     studies: list[str]
-    cells: dict[tuple[str, str], dict[str, verdicts.Cell]]
+    cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]]
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,11 @@ class SameVerdict:
     question: str = "Is a verdict the same in every study?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Cells:
-        cells: dict[tuple[str, str], dict[str, verdicts.Cell]] = {}
+        cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]] = {}
         for study, own in self.studies.items():
             for key, cell in verdicts.Verdicts().compute(with_metric(own, facts_of(table).metric), rng).cells.items():
                 cells.setdefault(key, {})[study] = cell
@@ -164,5 +165,5 @@ class SameVerdict:
         return f"{len(judged) - len(differ)} of {len(judged)} verdicts are the same in every study.{more}"
 
 
-def _text(cell: verdicts.Cell | None) -> str:
+def _text(cell: verdicts.VerdictCell | None) -> str:
     return f"{cell.judged.status}|{with_interval(cell.judged.drop, SIGNED)}" if cell else ""

@@ -15,11 +15,11 @@ from evenkeel.reports.figures.style import FAINT, GRID, INK
 
 PANELS = ("loss of a positive", "loss of a negative", "gradient of a positive", "gradient of a negative")
 SHADES = "Viridis"
-HEIGHT = 620
+PAGE_FIGURE_HEIGHT = 620
 
 
 @dataclass(frozen=True)
-class Curves:
+class LossCurves:
     """One loss along p: `panels` holds the four of PANELS, [N] each; `value` is that of the moved hyperparameter."""
 
     value: float | str
@@ -35,8 +35,8 @@ class Moved:
     hyperparameter: str
     symbol: str
     source: str
-    curves: list[Curves]
-    other: list[Curves]
+    curves: list[LossCurves]
+    other: list[LossCurves]
 
 
 def write_loss_page(path: str, name: str, other: str | None, text: str, moved: list[Moved]) -> None:
@@ -82,7 +82,7 @@ def _figure(moved: Moved, name: str, other: str | None) -> object:
     drawn.update_yaxes(**axis)
     drawn.update_layout(
         template="none",
-        height=HEIGHT,
+        height=PAGE_FIGURE_HEIGHT,
         margin={"l": 60, "r": 10, "t": 40, "b": 50},
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},

@@ -19,55 +19,55 @@ from evenkeel.reports.page.payload import columns, packed
 from evenkeel.reports.sections import SECTIONS
 from evenkeel.reports.sections.base import Section
 from evenkeel.reports.table.designs import with_metric
-from evenkeel.reports.table.memo import remembering
+from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
 from evenkeel.reports.text.methods import METHODS, covered
 from evenkeel.reports.text.wording import SIGNED, counted, listed, number
 from evenkeel.reports.verdict.convergence import unfinished
 from evenkeel.reports.verdict.verdict import VERDICTS
 
-LONG_TABLE = 30
-WHOLE = 36
+LONG_TABLE_ROWS = 30
+MAX_UNBROKEN_CHARACTERS = 36
 """Characters of a table cell that is not broken into lines."""
-NUM_SENTENCES = 5
+MAX_SENTENCES = 5
 """A longer answer is folded away from its second paragraph on, or from here."""
-FEW = 10
+FEW_POSITIVES = 10
 """Validation positives below which a threshold chosen on them costs several points of F1."""
 
 
 def sections(table: pd.DataFrame) -> list[Section]:
     """The sections that apply to a study, in the order of SECTIONS."""
-    return [section for kind in SECTIONS.values() for section in kind.of(table)]
+    return [section for kind in SECTIONS for section in kind.for_study(table)]
 
 
 def write_report(
-    table: pd.DataFrame, path: Path, *others: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()
+    table: pd.DataFrame, path: Path, *more_tables: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()
 ) -> None:
     """Write the report of a trial table, or the comparison of several. The same tables and seed give the same bytes.
 
     `runs` are, for each table, the address of a trial's MLflow run, with `{trial_id}` in it. Raises ValueError for
     studies without a metric in common.
     """
-    path.write_text(render(table, *others, seed=seed, runs=runs), encoding="utf-8")
+    path.write_text(render(table, *more_tables, seed=seed, runs=runs), encoding="utf-8")
 
 
-def render(table: pd.DataFrame, *others: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()) -> str:
+def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()) -> str:
     """The whole page as text."""
-    studies = by_name(remembering(one, facts_of(one)) for one in (table, *others))
-    if others:
-        shown: list[Section] = [SideBySide(studies=studies), SameVerdict(studies)]
+    studies = by_name(with_cache(each, facts_of(each)) for each in (table, *more_tables))
+    if more_tables:
+        to_show: list[Section] = [SideBySide(studies=studies), SameVerdict(studies)]
         table = together(studies)
     else:
         (table,) = studies.values()
-        shown = sections(table)
+        to_show = sections(table)
     environment = Environment(
         loader=PackageLoader("evenkeel.reports.page", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     environment.filters["cell"] = _cell
-    environment.globals["few"] = FEW
+    environment.globals["few"] = FEW_POSITIVES
     study = facts_of(table)
     by_metric = {metric: with_metric(table, metric) for metric in study.headlines}
-    parts = [_part(section, by_metric, seed) for section in shown]
+    parts = [_part(section, by_metric, seed) for section in to_show]
     colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
     settings = {"name": study.name, "losses": list(study.losses), "dark": DARK}
     settings["runs"] = {name: address for name, address in zip(studies, runs, strict=False) if address}
@@ -109,23 +109,23 @@ def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> di
         "captions": {metric: _caption(section, facts_of(table), figures) for metric, table in by_metric.items()},
         "answers": answers,
         "tables": tables,
-        "long": any(rows is not None and len(rows) > LONG_TABLE for rows in tables.values()),
+        "long": any(rows is not None and len(rows) > LONG_TABLE_ROWS for rows in tables.values()),
     }
 
 
 def _once(figures: dict[str, Any]) -> dict[str, Any]:
     """Figures by metric; a single one under "" where all are equal, as pictures are."""
     first = next(iter(figures.values()), None)
-    return {"": first} if len(figures) > 1 and all(one == first for one in figures.values()) else figures
+    return {"": first} if len(figures) > 1 and all(figure == first for figure in figures.values()) else figures
 
 
 def _folded(answer: str) -> dict[str, list[str]]:
     """The sentences of an answer that are shown, and more of them."""
-    first, _, rest = answer.partition("\n\n")
-    lead, more = first.split("\n"), rest.split("\n") if rest else []
-    if len(lead) + len(more) <= NUM_SENTENCES:
+    first, _, remainder = answer.partition("\n\n")
+    lead, more = first.split("\n"), remainder.split("\n") if remainder else []
+    if len(lead) + len(more) <= MAX_SENTENCES:
         return {"shown": lead + more, "more": []}
-    return {"shown": lead[:NUM_SENTENCES], "more": lead[NUM_SENTENCES:] + more}
+    return {"shown": lead[:MAX_SENTENCES], "more": lead[MAX_SENTENCES:] + more}
 
 
 def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> str:
@@ -139,8 +139,12 @@ def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> st
 def _covered(studies: Studies) -> list[str]:
     """What intervals hold: once where it is the same for all studies, else a paragraph a study."""
     images = {name: any(column.startswith(IMAGES) for column in table.columns) for name, table in studies.items()}
-    said = {name: covered(facts_of(table), images[name]) for name, table in studies.items()}
-    return list(said.values())[:1] if len(set(said.values())) == 1 else [f"{name}: {of}" for name, of in said.items()]
+    texts = {name: covered(facts_of(table), images[name]) for name, table in studies.items()}
+    return (
+        list(texts.values())[:1]
+        if len(set(texts.values())) == 1
+        else [f"{name}: {text}" for name, text in texts.items()]
+    )
 
 
 def _header(table: pd.DataFrame, studies: Studies) -> dict[str, Any]:
@@ -164,12 +168,12 @@ def _notes(studies: Studies) -> dict[str, Any]:
     fixed: dict[str, dict[str, Any]] = {}
     rare, rose = [], []
     for name, table in studies.items():
-        study, whose = facts_of(table), f"{name}: " if len(studies) > 1 else ""
-        undefined |= {f"{whose}{split}": classes for split, classes in study.data.undefined.items() if classes}
+        study, prefix = facts_of(table), f"{name}: " if len(studies) > 1 else ""
+        undefined |= {f"{prefix}{split}": classes for split, classes in study.data.undefined.items() if classes}
         positives = zip(study.data.classes, study.data.positives.get("val", ()), strict=False)
-        rare += [f"{whose}{label}" for label, num in positives if 0 < num < FEW]
-        rose += [f"{whose}{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]
-        fixed |= {f"{whose}{label}": facts.fixed for label, facts in study.losses.items() if facts.fixed}
+        rare += [f"{prefix}{label}" for label, num in positives if 0 < num < FEW_POSITIVES]
+        rose += [f"{prefix}{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]
+        fixed |= {f"{prefix}{label}": facts.fixed for label, facts in study.losses.items() if facts.fixed}
     return {"undefined": undefined, "rare": rare, "unfinished": listed(rose), "fixed": fixed}
 
 
@@ -180,14 +184,14 @@ def _script(text: str) -> str:
 
 def _cell(value: object) -> dict[str, Any]:
     """A table cell: the first of `verdict|text|text` colours it; a verdict alone is coloured text."""
-    first, *rest = str(value).split("|")
+    first, *further = str(value).split("|")
     coloured = first in VERDICTS
-    lines = rest if coloured and rest else [str(value)]
+    lines = further if coloured and further else [str(value)]
     longest = max(map(len, lines))
     css_class = first.replace(",", "").replace(" ", "-") if coloured else ""
     return {
         "kind": first if coloured else "",
-        "style": f"{css_class} {'long' if longest > WHOLE else 'whole'}".strip(),
+        "style": f"{css_class} {'long' if longest > MAX_UNBROKEN_CHARACTERS else 'whole'}".strip(),
         "lines": lines,
-        "headed": bool(rest),
+        "headed": bool(further),
     }

@@ -11,8 +11,8 @@ import pandas as pd
 from evenkeel.reports.table.trial_table import IDENTITY, IMAGES
 from evenkeel.reports.verdict.convergence import RISE
 
-DIGITS = 6
-LEAST = 0.01
+SIGNIFICANT_DIGITS = 6
+LEAST_COMPACT_SCORE = 0.01
 """A score below it would lose digits in a column of scores."""
 
 
@@ -48,31 +48,31 @@ def _column(values: pd.Series) -> Any:
 
 
 def _numbers(values: np.ndarray) -> Any:
-    known = values[np.isfinite(values)]
-    if len(known) and ((known == 0) | (known >= LEAST) & (known <= 1)).all():
+    finite = values[np.isfinite(values)]
+    if len(finite) and ((finite == 0) | (finite >= LEAST_COMPACT_SCORE) & (finite <= 1)).all():
         return _scores(values)
     return [None if value != value else value for value in _rounded(values).tolist()]
 
 
 def _scores(values: np.ndarray) -> dict[str, Any]:
     finite = np.isfinite(values)
-    millionths = np.where(finite, np.round(np.where(finite, values, 0) * 10**DIGITS), 0).astype(int)
+    millionths = np.where(finite, np.round(np.where(finite, values, 0) * 10**SIGNIFICANT_DIGITS), 0).astype(int)
     width = len(str(millionths.max()))
-    texts = [f"{n:0{width}d}" if known else " " * width for n, known in zip(millionths.tolist(), finite, strict=True)]
+    texts = [f"{n:0{width}d}" if scored else " " * width for n, scored in zip(millionths.tolist(), finite, strict=True)]
     return {"width": width, "digits": "".join(texts)}
 
 
 def _plain(value: object) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else str(value)
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if np.isfinite(value) else str(value)
     return value if isinstance(value, int | str) else str(value)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    """To DIGITS significant digits; infinite values become missing."""
+    """To SIGNIFICANT_DIGITS significant digits; infinite values become missing."""
     values = np.where(np.isfinite(values), values, np.nan)
     exponents = np.floor(
         np.log10(np.abs(np.where(values == 0, 1, values))), where=np.isfinite(values), out=values.copy()
     )
-    scale = 10.0 ** (DIGITS - 1 - exponents)
+    scale = 10.0 ** (SIGNIFICANT_DIGITS - 1 - exponents)
     return np.where(values == 0, 0.0, np.round(values * scale) / scale)

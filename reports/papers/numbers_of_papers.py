@@ -15,13 +15,13 @@ from evenkeel.reports.facts import LossFacts
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, figure, looks, plain
 from evenkeel.reports.statistics.intervals import Interval
-from evenkeel.reports.table.designs import default_score, sweep_of, swept, with_metric
+from evenkeel.reports.table.designs import default_score, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import number, with_interval
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """One printed row: a loss, at one level of the hyperparameter that the figure moves, if it moves one."""
 
     loss: str
@@ -31,7 +31,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Item:
+class PrintedItem:
     """A printed table or figure. `needs` of its losses must be in the study, and the column of `asks`, if it names one;
     `only_there`: on these data alone."""
 
@@ -42,16 +42,16 @@ class Item:
     protocol: str
     remark: str
     needs: int
-    rows: tuple[Row, ...]
+    rows: tuple[PrintedRow, ...]
     moved: str | None = None
     only_there: bool = False
     asks: str = ""
 
 
-class Pair(NamedTuple):
+class PrintedPair(NamedTuple):
     """A printed value and ours."""
 
-    row: Row
+    row: PrintedRow
     label: str
     measure: str
     printed: float
@@ -59,31 +59,31 @@ class Pair(NamedTuple):
     colour: str
 
 
-class Info(NamedTuple):
-    item: Item
+class ItemNumbers(NamedTuple):
+    item: PrintedItem
     data: str
     trainable: str
     measures: list[str]
-    pairs: list[Pair]
+    pairs: list[PrintedPair]
 
 
-def items() -> list[Item]:
+def printed_items() -> list[PrintedItem]:
     """All that is printed, in the order of the file."""
     contents = json.loads(
         files("evenkeel.reports.papers").joinpath("numbers_of_papers.json").read_text(encoding="utf-8")
     )
-    return [Item(**{**one, "rows": tuple(Row(**row) for row in one["rows"])}) for one in contents]
+    return [PrintedItem(**{**entry, "rows": tuple(PrintedRow(**row) for row in entry["rows"])}) for entry in contents]
 
 
 @dataclass(frozen=True)
-class Printed:
+class NumbersOfPapers:
     """A printed table or figure, its values beside ours."""
 
-    item: Item = field(repr=False)
+    item: PrintedItem = field(repr=False)
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls(item) for item in items() if _applies(item, table)]
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls(item) for item in printed_items() if _applies(item, table)]
 
     @property
     def key(self) -> str:
@@ -97,29 +97,29 @@ class Printed:
     def question(self) -> str:
         return "Do the printed values come back?"
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ItemNumbers:
         study, labels = facts_of(table), _labels(table)
         look, measures = looks(study.losses), _measures(self.item, table)
         pairs = [
-            Pair(row, label, name, row.values[name], _ours(table, self.item, row, label, name), look[label][0])
+            PrintedPair(row, label, name, row.values[name], _ours(table, self.item, row, label, name), look[label][0])
             for row in self.item.rows
             for label in labels.get(row.loss, ())
             for name in measures
             if name in row.values
         ]  # fmt: skip
-        return Info(self.item, study.data.name, ", ".join(study.trainable.values()), measures, pairs)
+        return ItemNumbers(self.item, study.data.name, ", ".join(study.trainable.values()), measures, pairs)
 
-    def draw(self, info: Info) -> Drawing | None:
-        known = [pair for pair in info.pairs if np.isfinite(pair.ours.value)]
-        if not known:
+    def draw(self, info: ItemNumbers) -> Drawing | None:
+        scored = [pair for pair in info.pairs if np.isfinite(pair.ours.value)]
+        if not scored:
             return None
         drawn = figure(x_title="printed", y_title="here, on test")
-        ends = [min(p.printed for p in known), max(p.printed for p in known)]
+        ends = [min(p.printed for p in scored), max(p.printed for p in scored)]
         drawn.add_scatter(
             x=ends, y=ends, mode="lines", line={"color": FAINT, "width": 1, "dash": "dot"}, name="the same"
         )
-        for label in dict.fromkeys(pair.label for pair in known):
-            own = [pair for pair in known if pair.label == label]
+        for label in dict.fromkeys(pair.label for pair in scored):
+            own = [pair for pair in scored if pair.label == label]
             drawn.add_scatter(
                 x=[pair.printed for pair in own],
                 y=plain(pair.ours.value for pair in own),
@@ -131,7 +131,7 @@ class Printed:
             )
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame:
+    def rows(self, info: ItemNumbers) -> pd.DataFrame:
         return pd.DataFrame(
             {
                 "loss": [pair.label for pair in info.pairs],
@@ -142,11 +142,11 @@ class Printed:
             }
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: ItemNumbers) -> str:
         same = info.data == info.item.data
         data = "The data are the same" if same else f"The data differ ({info.item.data} there, {info.data} here)"
-        held = f"there: {info.item.protocol}; here: {info.trainable}"
-        sentences = [f"{data}; protocol {held}.", *_order(info), info.item.remark, f"Source: {info.item.source}."]
+        protocols = f"there: {info.item.protocol}; here: {info.trainable}"
+        sentences = [f"{data}; protocol {protocols}.", *_order(info), info.item.remark, f"Source: {info.item.source}."]
         return "\n".join(sentence for sentence in sentences if sentence)
 
 
@@ -157,27 +157,27 @@ def family(facts: LossFacts) -> str:
 
 def _labels(table: pd.DataFrame) -> dict[str, list[str]]:
     """Printed loss -> labels of the study: its forms and settings."""
-    found: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
     for label, facts in facts_of(table).losses.items():
-        found.setdefault(family(facts), []).append(label)
-    return found
+        labels.setdefault(family(facts), []).append(label)
+    return labels
 
 
-def _measures(item: Item, table: pd.DataFrame) -> list[str]:
+def _measures(item: PrintedItem, table: pd.DataFrame) -> list[str]:
     names = dict.fromkeys(name for row in item.rows for name in row.values)
     return [name for name in names if f"test_{name}" in table and table[f"test_{name}"].notna().any()]
 
 
-def _applies(item: Item, table: pd.DataFrame) -> bool:
+def _applies(item: PrintedItem, table: pd.DataFrame) -> bool:
     labels = _labels(table)
-    there = facts_of(table).data.name == item.data or not item.only_there
-    moved = item.moved is None or item.moved in swept(table)
+    same_data = facts_of(table).data.name == item.data or not item.only_there
+    moved = item.moved is None or item.moved in swept_hyperparameters(table)
     num = len({row.loss for row in item.rows} & labels.keys())
     measured = _measures(item, table)
-    return there and moved and num >= item.needs and bool(measured) and (not item.asks or item.asks in measured)
+    return same_data and moved and num >= item.needs and bool(measured) and (not item.asks or item.asks in measured)
 
 
-def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> Interval:
+def _ours(table: pd.DataFrame, item: PrintedItem, row: PrintedRow, label: str, name: str) -> Interval:
     if item.moved is None:
         return default_score(table, label, name)
     sweep = sweep_of(with_metric(table, name), label, item.moved)
@@ -186,14 +186,14 @@ def _ours(table: pd.DataFrame, item: Item, row: Row, label: str, name: str) -> I
     return sweep.level_scores[sweep.levels.index(row.level)]
 
 
-def _order(info: Info) -> list[str]:
+def _order(info: ItemNumbers) -> list[str]:
     """Whether the printed order of rows is ours: Kendall's pairs, in words."""
     agree = total = 0
     for name in info.measures:
         pairs = [pair for pair in info.pairs if pair.measure == name and np.isfinite(pair.ours.value)]
-        for i, one in enumerate(pairs):
-            for other in pairs[:i]:
-                printed, ours = one.printed - other.printed, one.ours.value - other.ours.value
-                if printed and one.ours.value != other.ours.value:
+        for i, first in enumerate(pairs):
+            for second in pairs[:i]:
+                printed, ours = first.printed - second.printed, first.ours.value - second.ours.value
+                if printed and first.ours.value != second.ours.value:
                     total, agree = total + 1, agree + (printed * ours > 0)
     return [f"The order of two printed values comes back in {agree} of {total} pairs."] if total else []

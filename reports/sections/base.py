@@ -12,7 +12,7 @@ class Section(Protocol):
     """All numbers come from `compute`, which is tested; `draw`, `rows` and `answer` only show them."""
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         """The sections of this kind that this study asks for: none, one, or one a hyperparameter."""
         ...
 

@@ -10,31 +10,31 @@ from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import bars, figure, looks, plain
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.statistics.random_settings import best_of_budget, budget_interval
-from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
+from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import few_settings_warning, number, with_interval
 
-SHOWN = (1, 4, 8, 16)
+BUDGETS = (1, 4, 8, 16)
 
 
-class Curve(NamedTuple):
+class BudgetCurve(NamedTuple):
     """One loss: expected score [B] of the best of 1, 2, ... settings, and intervals at the budgets shown."""
 
     loss: str
     num_settings: int
     expected: np.ndarray
-    shown: dict[int, Interval]
+    at_budgets: dict[int, Interval]
     colour: str
     dash: str
 
 
-class Info(NamedTuple):
+class BudgetNumbers(NamedTuple):
     title: str
-    curves: list[Curve]
+    curves: list[BudgetCurve]
 
 
 @dataclass(frozen=True)
-class Budgets:
+class Budget:
     """Expected test score of the setting that validation chooses among B random ones."""
 
     key: str = "budget"
@@ -42,22 +42,22 @@ class Budgets:
     question: str = "How much does a small random search bring, and where do the losses cross?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if has_design(table, SOBOL) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> BudgetNumbers:
         look, curves = looks(facts_of(table).losses), []
         for loss in losses_of(table):
-            cloud = cloud_of(table, loss)
+            cloud = sobol_points_of(table, loss)
             if cloud is None or len(cloud.test_HS) < 2:
                 continue
             half = len(cloud.test_HS) // 2  # beyond it too few draws differ
             expected = np.array([best_of_budget(cloud.val_HS, cloud.test_HS, b) for b in range(1, half + 1)])
-            shown = {b: budget_interval(cloud.val_HS, cloud.test_HS, b, rng) for b in SHOWN if b <= half}
-            curves.append(Curve(loss, len(cloud.test_HS), expected, shown, *look[loss]))
-        return Info(facts_of(table).title, curves)
+            at_budgets = {b: budget_interval(cloud.val_HS, cloud.test_HS, b, rng) for b in BUDGETS if b <= half}
+            curves.append(BudgetCurve(loss, len(cloud.test_HS), expected, at_budgets, *look[loss]))
+        return BudgetNumbers(facts_of(table).title, curves)
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: BudgetNumbers) -> Drawing | None:
         if not info.curves:
             return None
         drawn = figure(x_title="settings tried", y_title=f"expected {info.title}<br>of the chosen one")
@@ -72,9 +72,9 @@ class Budgets:
                 hovertemplate=f"{c.loss}: %{{y:.3f}} after %{{x}} settings<extra></extra>",
             )
             drawn.add_scatter(
-                x=list(c.shown),
-                y=plain(i.value for i in c.shown.values()),
-                error_y=bars(list(c.shown.values()), thickness=1.5, width=4),
+                x=list(c.at_budgets),
+                y=plain(i.value for i in c.at_budgets.values()),
+                error_y=bars(list(c.at_budgets.values()), thickness=1.5, width=4),
                 mode="markers",
                 marker={"color": c.colour, "size": 7},
                 name=c.loss,
@@ -84,24 +84,24 @@ class Budgets:
             )
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: BudgetNumbers) -> pd.DataFrame | None:
         if not info.curves:
             return None
-        budgets = [b for b in SHOWN if any(b in c.shown for c in info.curves)]
+        budgets = [b for b in BUDGETS if any(b in c.at_budgets for c in info.curves)]
         return pd.DataFrame(
             [
                 {"loss": c.loss, "settings": c.num_settings}
-                | {f"best of {b}": with_interval(c.shown[b]) if b in c.shown else "–" for b in budgets}
+                | {f"best of {b}": with_interval(c.at_budgets[b]) if b in c.at_budgets else "–" for b in budgets}
                 for c in info.curves
             ]
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: BudgetNumbers) -> str:
         if not info.curves:
             return "There are no Sobol points of a loss with hyperparameters."
-        budget = max(b for c in info.curves for b in c.shown)
-        known = [(c.loss, c.shown[budget].value) for c in info.curves if budget in c.shown]
-        parts = [f"{loss} {number(value)}" for loss, value in sorted(known, key=lambda pair: -pair[1])]
+        budget = max(b for c in info.curves for b in c.at_budgets)
+        scores = [(c.loss, c.at_budgets[budget].value) for c in info.curves if budget in c.at_budgets]
+        parts = [f"{loss} {number(value)}" for loss, value in sorted(scores, key=lambda pair: -pair[1])]
         return (
             f"Expected of the best of {budget} random settings, chosen on validation: {', '.join(parts)}."
             f"{few_settings_warning(c.num_settings for c in info.curves)}"

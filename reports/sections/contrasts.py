@@ -10,7 +10,7 @@ import pandas as pd
 from evenkeel.reports.statistics.curves import areas
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, t_interval
 from evenkeel.reports.statistics.multiple_testing import ALPHA, least_p, romano_wolf, seeds_to_reject, sign_flip_p
-from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
+from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, listed, p_value, with_interval
 
@@ -43,7 +43,7 @@ class Contrast(NamedTuple):
         return self.p_corrected <= ALPHA and not self.difference.low <= 0 <= self.difference.high
 
 
-class Info(NamedTuple):
+class ContrastsNumbers(NamedTuple):
     margin: float
     num_seeds: int
     areas: list[Area]
@@ -59,22 +59,22 @@ class Contrasts:
     question: str = "In a hyperparameter that two losses share, does one lose less than the other?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()]
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        found, contrasts = [], []
-        for name in swept(table):
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ContrastsNumbers:
+        areas_of_losses, contrasts = [], []
+        for name in swept_hyperparameters(table):
             sweeps = [s for loss in losses_of(table) if (s := sweep_of(table, loss, name))]
-            found += [_area(s) for s in sweeps]
+            areas_of_losses += [_area(s) for s in sweeps]
             contrasts += [_contrast(a, b) for a, b in combinations(sweeps, 2)]
         study = facts_of(table)
-        return Info(study.margin, len(study.seeds), found, _tested(contrasts, rng))
+        return ContrastsNumbers(study.margin, len(study.seeds), areas_of_losses, _tested(contrasts, rng))
 
-    def draw(self, info: Info) -> None:
+    def draw(self, info: ContrastsNumbers) -> None:
         return None
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: ContrastsNumbers) -> pd.DataFrame | None:
         if not info.areas:
             return None
         area = {(a.loss, a.name): with_interval(a.area, SIGNED) for a in info.areas}
@@ -98,7 +98,7 @@ class Contrasts:
             or [{"hyperparameter": a.name, "loss": a.loss, "area": area[a.loss, a.name]} for a in info.areas]
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: ContrastsNumbers) -> str:
         if not info.contrasts:
             return "No two losses share a swept hyperparameter."
         clear = [c for c in info.contrasts if c.clear]
@@ -116,7 +116,7 @@ EXPLAINED = (
 )
 
 
-def _open(info: Info) -> list[str]:
+def _open(info: ContrastsNumbers) -> list[str]:
     """What n seeds cannot decide, and how many could."""
     undecided = [c for c in info.contrasts if not c.clear]
     if not undecided:
@@ -146,8 +146,8 @@ def _image_areas(sweep: Sweep) -> np.ndarray:
 
 def _contrast(a: Sweep, b: Sweep) -> Contrast:
     differences = areas(a.differences_LS, a.default) - areas(b.differences_LS, b.default)
-    known = a.images_LG is not None and b.images_LG is not None
-    error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if known else 0.0
+    recorded = a.images_LG is not None and b.images_LG is not None
+    error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if recorded else 0.0
     levels = "differ" if a.levels != b.levels else "same" if a.default == b.default else "same, from other defaults"
     difference = t_interval(differences, error=error, shared=a.shared)
     return Contrast(a.loss, b.loss, a.name, levels, differences, difference)
@@ -171,8 +171,8 @@ def _sentence(name: str, clear: list[Contrast]) -> str:
         first, second = (c.first, c.second) if c.difference.value < 0 else (c.second, c.first)
         steadier.setdefault(first, []).append(second)
     alike: dict[str, list[str]] = {}
-    for first, others in steadier.items():
-        alike.setdefault(listed(others), []).append(first)
+    for first, worse in steadier.items():
+        alike.setdefault(listed(worse), []).append(first)
     parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} steadier than {o}" for o, names in alike.items()]
     worst = max(c.p_corrected for c in clear)
     return f"In {name} {'; '.join(parts)} (p {_at_most(worst)} after correction)."

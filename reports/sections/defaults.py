@@ -27,7 +27,7 @@ class Level(NamedTuple):
     colour: str
 
 
-class Info(NamedTuple):
+class DefaultsNumbers(NamedTuple):
     """`floor` is what a predictor reaches that does not look at the image; `best` the highest cross-fitted score."""
 
     title: str
@@ -47,25 +47,25 @@ class Defaults:
     question: str = "What does each loss score before anything moves, and did its authors leave it there?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()]
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> DefaultsNumbers:
         look = looks(facts_of(table).losses)
-        known = [loss for loss in losses_of(table) if np.isfinite(default_scores(table, loss)).any()]
-        return Info(
+        scored = [loss for loss in losses_of(table) if np.isfinite(default_scores(table, loss)).any()]
+        return DefaultsNumbers(
             facts_of(table).title,
-            [_level(table, loss, known[0], look[loss][0]) for loss in known],
+            [_level(table, loss, scored[0], look[loss][0]) for loss in scored],
             facts_of(table).floor,
             best_of(table),
             {
                 loss: _departs(facts)
                 for loss, facts in facts_of(table).losses.items()
-                if loss in known and facts.published
+                if loss in scored and facts.published
             },
         )
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: DefaultsNumbers) -> Drawing | None:
         if not info.levels:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test", height=320)
@@ -94,7 +94,7 @@ class Defaults:
             )
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: DefaultsNumbers) -> pd.DataFrame | None:
         if not info.levels:
             return None
         return pd.DataFrame(
@@ -108,15 +108,15 @@ class Defaults:
             }
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: DefaultsNumbers) -> str:
         if not info.levels:
             return "No loss was run at its default."
         order = sorted(info.levels, key=lambda level: -level.score.value)
         scores = ", ".join(f"{level.loss} {number(level.score.value)}" for level in order)
-        known = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
+        floor = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
         departing = "; ".join(f"{loss} has {words}" for loss, words in info.departures.items())
         not_published = f" Not as published: {departing}." if departing else ""
-        return f"{info.title}, mean over seeds: {scores}.{known}{not_published}"
+        return f"{info.title}, mean over seeds: {scores}.{floor}{not_published}"
 
 
 def _departs(facts: LossFacts) -> str:

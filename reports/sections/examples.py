@@ -10,21 +10,21 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.image_grid import frames, picture, square
 from evenkeel.reports.table.designs import losses_of
-from evenkeel.reports.table.record_files import Kept, arrays, has_any, kept, whose
+from evenkeel.reports.table.record_files import RecordFile, any_trial_has, files_at_defaults, npz_arrays, provenance
 from evenkeel.reports.table.trial_table import facts_of
 
-FILE, SIDE, MOST_NAMES = "examples.npz", 96, 5
+EXAMPLES_FILE, IMAGE_SIDE, MAX_NAMES = "examples.npz", 96, 5
 """Pixels of an image; names of a cell."""
 
 
-class Info(NamedTuple):
+class ExamplesNumbers(NamedTuple):
     """By loss and image, in words: the highest scores; `labels` of each image."""
 
     losses: list[str]
-    files: dict[str, Kept]
+    files: dict[str, RecordFile]
     sheet: bytes
     labels: list[str]
-    said: dict[str, list[str]]
+    predictions: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,25 @@ class Examples:
     question: str = "What does each loss say of the same images?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls()] if has_any(table, FILE) else []
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if any_trial_has(table, EXAMPLES_FILE) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        files, classes = kept(table, FILE), facts_of(table).data.classes
-        found = {loss: arrays(one.content) for loss, one in files.items()}
-        if not found:
-            return Info(losses_of(table), files, b"", [], {})
-        first = next(iter(found.values()))
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ExamplesNumbers:
+        files, classes = files_at_defaults(table, EXAMPLES_FILE), facts_of(table).data.classes
+        arrays = {loss: npz_arrays(file.content) for loss, file in files.items()}
+        if not arrays:
+            return ExamplesNumbers(losses_of(table), files, b"", [], {})
+        first = next(iter(arrays.values()))
         labels = [", ".join(classes[c] for c in np.flatnonzero(row)) or "none" for row in first["targets"]]
-        said = {loss: [_said(*rows, classes) for rows in zip(of["scores"], of["targets"], strict=True)]
-                for loss, of in found.items()}  # fmt: skip
-        return Info(losses_of(table), files, first["sheet"].tobytes(), labels, said)
+        predictions = {loss: [_highest(*rows, classes) for rows in zip(array["scores"], array["targets"], strict=True)]
+                for loss, array in arrays.items()}  # fmt: skip
+        return ExamplesNumbers(losses_of(table), files, first["sheet"].tobytes(), labels, predictions)
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: ExamplesNumbers) -> Drawing | None:
         num = len(info.labels)
         if not num:
             return None
-        drawn = frames(["image"], height=SIDE * num, columns=1)
+        drawn = frames(["image"], height=IMAGE_SIDE * num, columns=1)
         drawn.update_layout(xaxis={"range": [0, 8]}, yaxis={"range": [num, 0]})
         square(drawn)
         text = ["<br>".join(wrap(labels, 60)) for labels in info.labels]
@@ -65,19 +65,19 @@ class Examples:
         picture(drawn, 0, info.sheet, size=(1, num))
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
-        return pd.DataFrame({"labels": info.labels, **info.said}) if info.labels else None
+    def rows(self, info: ExamplesNumbers) -> pd.DataFrame | None:
+        return pd.DataFrame({"labels": info.labels, **info.predictions}) if info.labels else None
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: ExamplesNumbers) -> str:
         if not info.labels:
             return "No default has examples yet."
         return (
-            f"The {MOST_NAMES} highest scores of each image in percent, right ones marked ✓; images of frequent to "
-            f"rare classes, the same for every loss. {whose(info.files, info.losses)}"
+            f"The {MAX_NAMES} highest scores of each image in percent, right ones marked ✓; images of frequent to "
+            f"rare classes, the same for every loss. {provenance(info.files, info.losses)}"
         )
 
 
-def _said(scores: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> str:
+def _highest(scores: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> str:
     """The highest scores of one image."""
-    order = np.argsort(-scores.astype(float), kind="stable")[:MOST_NAMES]
+    order = np.argsort(-scores.astype(float), kind="stable")[:MAX_NAMES]
     return ", ".join(f"{classes[c]} {100 * float(scores[c]):.0f}{' ✓' if targets[c] else ''}" for c in order)

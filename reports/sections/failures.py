@@ -25,7 +25,7 @@ class Count(NamedTuple):
     rate: Interval
 
 
-class Info(NamedTuple):
+class FailuresNumbers(NamedTuple):
     counts: list[Count]
     notes: list[tuple[str, str]]
 
@@ -39,10 +39,10 @@ class Failures:
     question: str = "How often did training break, and why?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()]
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> FailuresNumbers:
         counts = []
         for loss in losses_of(table):
             states = table[table.loss == loss].state.value_counts()
@@ -50,12 +50,12 @@ class Failures:
             counts.append(Count(loss, done, diverged, failed, censored, wilson(diverged, done + diverged)))
         noted = table[(table.state != DONE) & (table.note != "")]
         notes = zip(noted.trial_id.head(NUM_NOTES), noted.note.head(NUM_NOTES), strict=True)
-        return Info(counts, [(trial_id, note.splitlines()[-1]) for trial_id, note in notes])
+        return FailuresNumbers(counts, [(trial_id, note.splitlines()[-1]) for trial_id, note in notes])
 
-    def draw(self, info: Info) -> None:
+    def draw(self, info: FailuresNumbers) -> None:
         return None
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: FailuresNumbers) -> pd.DataFrame | None:
         if not info.counts:
             return None
         frame = pd.DataFrame([c._asdict() for c in info.counts])
@@ -63,7 +63,7 @@ class Failures:
             columns={"rate": "divergence rate (Wilson)"}
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: FailuresNumbers) -> str:
         diverged, failed = sum(c.diverged for c in info.counts), sum(c.failed for c in info.counts)
         if not diverged and not failed:
             return "No trial diverged and none failed."

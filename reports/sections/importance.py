@@ -8,7 +8,7 @@ import pandas as pd
 
 from evenkeel.reports.statistics.importance import LEAST_Q2, VarianceShares, orthonormal_functions, variance_shares
 from evenkeel.reports.statistics.intervals import nan_mean
-from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
+from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, listed, number
 
@@ -34,7 +34,7 @@ class Explained(NamedTuple):
         return sorted(named.items(), key=lambda pair: -pair[1])
 
 
-class Info(NamedTuple):
+class ImportanceNumbers(NamedTuple):
     title: str
     losses: list[Explained]
 
@@ -48,28 +48,28 @@ class Importance:
     question: str = "Over the whole box, which hyperparameters and which pairs move the score?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if has_design(table, SOBOL) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        study, found = facts_of(table), []
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ImportanceNumbers:
+        study, explained = facts_of(table), []
         for loss in losses_of(table):
-            cloud, space = cloud_of(table, loss), study.losses[loss].space
+            cloud, space = sobol_points_of(table, loss), study.losses[loss].space
             if cloud is None or not space:
                 continue
             means = nan_mean(cloud.test_HS)
-            known = np.isfinite(means)
+            scored = np.isfinite(means)
             columns = [
-                orthonormal_functions(cloud.settings[name][known], parameter) for name, parameter in space.items()
+                orthonormal_functions(cloud.settings[name][scored], parameter) for name, parameter in space.items()
             ]
-            shares = variance_shares(columns, means[known]) if known.any() else VarianceShares(np.nan, {})
-            found.append(Explained(loss, list(space), int(known.sum()), shares))
-        return Info(study.title, found)
+            shares = variance_shares(columns, means[scored]) if scored.any() else VarianceShares(np.nan, {})
+            explained.append(Explained(loss, list(space), int(scored.sum()), shares))
+        return ImportanceNumbers(study.title, explained)
 
-    def draw(self, info: Info) -> None:
+    def draw(self, info: ImportanceNumbers) -> None:
         return None
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: ImportanceNumbers) -> pd.DataFrame | None:
         if not info.losses:
             return None
         return pd.DataFrame(
@@ -88,7 +88,7 @@ class Importance:
             ]
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: ImportanceNumbers) -> str:
         if not info.losses:
             return "There are no Sobol points of a loss with hyperparameters."
         parts = [

@@ -14,7 +14,7 @@ from evenkeel.reports.text.wording import with_interval
 from evenkeel.reports.verdict.convergence import RISE
 
 
-class Measured(NamedTuple):
+class MeasurementColumn(NamedTuple):
     """One column (a measurement on a split, or a part of it) at each loss's default."""
 
     title: str
@@ -24,9 +24,9 @@ class Measured(NamedTuple):
     by_loss: dict[str, Interval]
 
 
-class Info(NamedTuple):
+class MeasurementsNumbers(NamedTuple):
     losses: list[str]
-    columns: list[Measured]
+    columns: list[MeasurementColumn]
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class Measurements:
     question: str = "What else was measured at the defaults?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if _others(table) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        columns: list[Measured] = []
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> MeasurementsNumbers:
+        columns: list[MeasurementColumn] = []
         for name, measure in _others(table).items():
             for split in measure.splits:
                 for part in ("", *measure.parts):
                     by_loss = {loss: default_score(table, loss, name, part, split) for loss in losses_of(table)}
-                    columns.append(Measured(measure.title, split, part, measure.better, by_loss))
-        known = [column for column in columns if any(interval.n for interval in column.by_loss.values())]
-        return Info(losses_of(table), known)
+                    columns.append(MeasurementColumn(measure.title, split, part, measure.better, by_loss))
+        measured = [column for column in columns if any(interval.n for interval in column.by_loss.values())]
+        return MeasurementsNumbers(losses_of(table), measured)
 
-    def draw(self, info: Info) -> None:
+    def draw(self, info: MeasurementsNumbers) -> None:
         return None
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: MeasurementsNumbers) -> pd.DataFrame | None:
         if not info.columns:
             return None
         return pd.DataFrame(
@@ -65,7 +65,7 @@ class Measurements:
             ]
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: MeasurementsNumbers) -> str:
         if not info.columns:
             return "No default has been measured yet."
         return f"{len(info.columns)} more columns, mean over seeds with 95% t-intervals; no verdict rests on them."

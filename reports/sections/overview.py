@@ -8,47 +8,47 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
-from evenkeel.reports.figures.small_multiples import COLUMNS, axis_number, multiples, ticks
+from evenkeel.reports.figures.small_multiples import MAX_COLUMNS, axis_number, multiples, ticks
 from evenkeel.reports.figures.style import bars, looks, plain, symbols
 from evenkeel.reports.statistics.curves import chosen_by_others, cross_fitted_curve, naive_curve
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
-from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
+from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import level, listed
 
-REFERENCE, CROSS_FITTED, NAIVE = VIEWS = (
+REFERENCE, CROSS_FITTED, NAIVE_VIEW = VIEWS = (
     "difference from default",
     "cross-fitted difference from best",
     "naive F1 Diff",
 )
-HOVER = 30
+HOVER_CHARACTERS = 30
 """Characters of a line of a hover text, which must find room on a phone."""
 LEADING = ("apl", "ral", "bal")
 """Families that the platform is asked about; the others stand behind them, faded. Without these all lead."""
 
 
-class Line(NamedTuple):
+class OverviewLine(NamedTuple):
     """One loss in one frame: a list of intervals by level for each view; R1 has none, so its ends are NaN."""
 
     loss: str
     name: str
     sweep: Sweep
     views: dict[str, list[Interval]]
-    others: str
+    held_fixed: str
     """What was held at its default, in words."""
 
 
-class Info(NamedTuple):
+class OverviewNumbers(NamedTuple):
     title: str
     margins: list[float]
     """Of each frame."""
     frames: list[str]
     symbols: dict[str, str]
     log: dict[str, bool]
-    lines: list[Line]
+    lines: list[OverviewLine]
     looks: dict[str, tuple[str, str]]
     leading: list[str]
-    columns: int = COLUMNS
+    columns: int = MAX_COLUMNS
     note: str = ""
 
 
@@ -61,11 +61,11 @@ class Overview:
     question: str = "How far does the score move when one hyperparameter leaves its default?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls()] if swept(table) else []
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls()] if swept_hyperparameters(table) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        study, frames = facts_of(table), swept(table)
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> OverviewNumbers:
+        study, frames = facts_of(table), swept_hyperparameters(table)
         lines = [
             _line(sweep, study.losses[loss].defaults)
             for name in frames
@@ -74,7 +74,7 @@ class Overview:
         ]
         space = {n: p for facts in study.losses.values() for n, p in facts.space.items()}
         leading = [label for label, facts in study.losses.items() if facts.loss.split("-")[0] in LEADING]
-        return Info(
+        return OverviewNumbers(
             study.title,
             [study.margin] * len(frames),
             frames,
@@ -85,7 +85,7 @@ class Overview:
             leading or list(study.losses),
         )
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: OverviewNumbers) -> Drawing | None:
         if not info.lines:
             return None
         titles = [f"{name} ({info.symbols[name]})".replace(": ", ":<br>") for name in info.frames]
@@ -102,10 +102,10 @@ class Overview:
             drawn.update_layout({f"xaxis{axis_number(i)}": ticks(levels, log=info.log[name])})
         return drawn
 
-    def rows(self, info: Info) -> None:
+    def rows(self, info: OverviewNumbers) -> None:
         return None
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: OverviewNumbers) -> str:
         if not info.lines:
             return "There is no finished sweep to draw."
         margins = listed([f"{margin:g}" for margin in sorted(set(info.margins))])
@@ -113,32 +113,33 @@ class Overview:
         return f"Margin {margins}: the stripe. {means}{info.note}"
 
 
-def _line(sweep: Sweep, defaults: dict[str, object]) -> Line:
+def _line(sweep: Sweep, defaults: dict[str, object]) -> OverviewLine:
     crossed = zip(cross_fitted_curve(sweep.scores_LS, sweep.val_LS), _crossed_errors(sweep), strict=True)
     naive = naive_curve(sweep.scores_LS)
     views = {
         REFERENCE: sweep.reference,
         CROSS_FITTED: [t_interval(row, error=error, shared=sweep.shared) for row, error in crossed],
-        NAIVE: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
+        NAIVE_VIEW: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
     }
-    return Line(sweep.loss, sweep.name, sweep, views, held(sweep, defaults))
+    return OverviewLine(sweep.loss, sweep.name, sweep, views, held_at_defaults(sweep, defaults))
 
 
-def held(sweep: Sweep, defaults: dict[str, object]) -> str:
+def held_at_defaults(sweep: Sweep, defaults: dict[str, object]) -> str:
     """The defaults at which a sweep holds everything else, in words."""
     return ", ".join(f"{name} {level(value)}" for name, value in defaults.items() if name != sweep.name)
 
 
-def hover(sweep: Sweep, found: list[Interval], name: str, others: str) -> dict[str, object]:
+def hover(sweep: Sweep, intervals: list[Interval], name: str, held_fixed: str) -> dict[str, object]:
     """The keys of a curve's trace that tell of each level: interval, seeds, divergence, and what was held."""
-    counts = zip(found, np.isfinite(sweep.scores_LS).sum(1), sweep.diverged_LS.sum(1), strict=True)
+    fixed_lines = "<br>".join(wrap(held_fixed, HOVER_CHARACTERS))
+    counts = zip(intervals, np.isfinite(sweep.scores_LS).sum(1), sweep.diverged_LS.sum(1), strict=True)
     return {
         "customdata": [
             [f"{i.low:+.4f} to {i.high:+.4f}" if np.isfinite(i.low) else "no interval", int(n), int(diverged)]
             for i, n, diverged in counts
         ],
         "hovertemplate": f"<b>{sweep.loss}</b>, {name} %{{x}}<br>%{{y:+.4f}} (%{{customdata[0]}})<br>"
-        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{'<br>'.join(wrap(others, HOVER))}<extra></extra>",
+        f"%{{customdata[1]}} seeds, %{{customdata[2]}} diverged<br>{fixed_lines}<extra></extra>",
     }
 
 
@@ -150,16 +151,16 @@ def _crossed_errors(sweep: Sweep) -> np.ndarray:
     return jackknife_error(nan_mean(sweep.images_LSG - best, axis=1))
 
 
-def _add(drawn: Drawing, line: Line, view: str, info: Info, symbol: str, *, first: bool) -> None:
-    sweep, found = line.sweep, line.views[view]
+def _add(drawn: Drawing, line: OverviewLine, view: str, info: OverviewNumbers, symbol: str, *, first: bool) -> None:
+    sweep, intervals = line.sweep, line.views[view]
     (colour, dash), leads = info.looks[line.loss], line.loss in info.leading
     number = axis_number(info.frames.index(line.name))
     drawn.add_scatter(
         x=[value if isinstance(value, int | float) else str(value) for value in sweep.levels],
-        y=plain(i.value for i in found),
+        y=plain(i.value for i in intervals),
         xaxis=f"x{number}",
         yaxis=f"y{number}",
-        error_y=bars(found, thickness=1.5 if leads else 1, width=3),
+        error_y=bars(intervals, thickness=1.5 if leads else 1, width=3),
         mode="lines+markers",
         line={"color": colour, "width": 2.2 if leads else 1.2, "dash": dash},
         marker={
@@ -174,5 +175,5 @@ def _add(drawn: Drawing, line: Line, view: str, info: Info, symbol: str, *, firs
         legendgroup=line.loss,
         showlegend=first,
         meta={"view": view},
-        **hover(sweep, found, line.name, line.others),
+        **hover(sweep, intervals, line.name, line.held_fixed),
     )

@@ -10,14 +10,14 @@ from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import figure, looks
 from evenkeel.reports.statistics.intervals import Interval, nan_mean
 from evenkeel.reports.statistics.random_settings import quantile_interval, tail_interval
-from evenkeel.reports.table.designs import cloud_of, has_design, losses_of
+from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import few_settings_warning, with_interval
 
 WORST_SHARE = 0.1
 
 
-class Profile(NamedTuple):
+class LossProfile(NamedTuple):
     """One loss: the seed means of its settings, sorted, with quantiles."""
 
     loss: str
@@ -29,13 +29,13 @@ class Profile(NamedTuple):
     dash: str
 
 
-class Info(NamedTuple):
+class ProfileNumbers(NamedTuple):
     title: str
-    losses: list[Profile]
+    losses: list[LossProfile]
 
 
 @dataclass(frozen=True)
-class Profiles:
+class Profile:
     """Performance profiles: the share of settings that reach a score."""
 
     key: str = "profile"
@@ -43,18 +43,18 @@ class Profiles:
     question: str = "What score does a random setting reach, without any reference?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if has_design(table, SOBOL) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ProfileNumbers:
         look = looks(facts_of(table).losses)
         profiles = []
         for loss in losses_of(table):
-            if cloud := cloud_of(table, loss):
+            if cloud := sobol_points_of(table, loss):
                 profiles.append(_profile(loss, cloud.test_HS, look[loss], rng))
-        return Info(facts_of(table).title, profiles)
+        return ProfileNumbers(facts_of(table).title, profiles)
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: ProfileNumbers) -> Drawing | None:
         if not info.losses:
             return None
         drawn = figure(x_title=info.title, y_title="share of settings that reach it")
@@ -72,7 +72,7 @@ class Profiles:
             )
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: ProfileNumbers) -> pd.DataFrame | None:
         if not info.losses:
             return None
         return pd.DataFrame(
@@ -85,7 +85,7 @@ class Profiles:
             }
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: ProfileNumbers) -> str:
         tuned = [p for p in info.losses if len(p.means) > 1]
         if not tuned:
             return "There are no Sobol points of a loss with hyperparameters."
@@ -95,9 +95,9 @@ class Profiles:
         return f"Nine of ten random settings reach at least {', '.join(parts)}.{warning}"
 
 
-def _profile(loss: str, test_HS: np.ndarray, look: tuple[str, str], rng: np.random.Generator) -> Profile:
+def _profile(loss: str, test_HS: np.ndarray, look: tuple[str, str], rng: np.random.Generator) -> LossProfile:
     means = np.sort(nan_mean(test_HS))
-    return Profile(
+    return LossProfile(
         loss,
         means[np.isfinite(means)],
         quantile_interval(test_HS, 0.5, rng),

@@ -9,7 +9,7 @@ import pandas as pd
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, MARGIN, bars, faded, figure, looks, plain, symbols
-from evenkeel.reports.sections.overview import held, hover
+from evenkeel.reports.sections.overview import held_at_defaults, hover
 from evenkeel.reports.sections.verdicts import settles
 from evenkeel.reports.statistics.curves import (
     FlatNull,
@@ -21,7 +21,7 @@ from evenkeel.reports.statistics.curves import (
     span,
 )
 from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean, wilson
-from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept
+from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, p_value, with_interval
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SIZE_OPEN, TOO_NOISY, Judgement, judge
@@ -30,7 +30,7 @@ NAIVE, CROSSED = "naive (RAL Fig. 4): difference from own best", "cross-fitted d
 BAND, FLOORED = "where naive lies if nothing matters (95%)", "floor-scored: diverged seeds as the constant predictor"
 
 
-class Curve(NamedTuple):
+class SensitivityCurve(NamedTuple):
     """One loss: the reference curve R2 with intervals, the naive curve R1, and what the table shows."""
 
     sweep: Sweep
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
     size: float
     noise: float
     source: str
-    others: str
+    held_fixed: str
     shape: str
     colour: str
     dash: str
@@ -55,13 +55,13 @@ class Curve(NamedTuple):
         return np.flatnonzero(self.sweep.diverged_LS.any(1)).tolist()
 
 
-class Info(NamedTuple):
+class SensitivityNumbers(NamedTuple):
     name: str
     symbol: str
     title: str
     margin: float
     log: bool
-    curves: list[Curve]
+    curves: list[SensitivityCurve]
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Sensitivity:
     name: str
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls(name) for name in swept(table)]
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
+        return [cls(name) for name in swept_hyperparameters(table)]
 
     @property
     def key(self) -> str:
@@ -86,16 +86,16 @@ class Sensitivity:
     def question(self) -> str:
         return f"How far does the score move when {self.name} leaves its default?"
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> SensitivityNumbers:
         study = facts_of(table)
         parameters = [f.space[self.name] for f in study.losses.values() if self.name in f.space]
         look, shapes, curves = looks(study.losses), symbols(study.losses), []
         for loss in losses_of(table):
             if sweep := sweep_of(table, loss, self.name):
                 curves.append(_curve(sweep, study, (shapes[loss], *look[loss]), rng))
-        return Info(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
+        return SensitivityNumbers(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: SensitivityNumbers) -> Drawing | None:
         if not info.curves:
             return None
         drawn = figure(
@@ -112,7 +112,7 @@ class Sensitivity:
         _explain(drawn, any(curve.broken for curve in info.curves))
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: SensitivityNumbers) -> pd.DataFrame | None:
         """The columns that answer the question first."""
         if not info.curves:
             return None
@@ -140,16 +140,16 @@ class Sensitivity:
             }
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: SensitivityNumbers) -> str:
         if not info.curves:
             return f"No loss has a finished sweep of {info.name}."
         return "\n".join(_sentence(curve) for curve in info.curves)
 
 
-def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str, str], rng: np.random.Generator) -> Curve:
+def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str, str], rng: np.random.Generator) -> SensitivityCurve:
     ended_LS = sweep.diverged_LS | np.isfinite(sweep.scores_LS)
     rates = [wilson(int(k), int(n)) for k, n in zip(sweep.diverged_LS.sum(1), ended_LS.sum(1), strict=True)]
-    return Curve(
+    return SensitivityCurve(
         sweep,
         sweep.reference,
         naive_curve(sweep.scores_LS),
@@ -161,12 +161,12 @@ def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str, str], rng: np.
         magnitude(sweep.differences_LS, sweep.default),
         seed_noise(sweep.scores_LS),
         study.losses[sweep.loss].space[sweep.name].source,
-        held(sweep, study.losses[sweep.loss].defaults),
+        held_at_defaults(sweep, study.losses[sweep.loss].defaults),
         *look,
     )
 
 
-def _add(drawn: Drawing, curve: Curve) -> None:
+def _add(drawn: Drawing, curve: SensitivityCurve) -> None:
     """Everything of one loss; what all losses have is named by `_explain`."""
     loss, colour, seeds = curve.sweep.loss, curve.colour, curve.sweep.seeds
     x = [value if isinstance(value, int | float) else str(value) for value in curve.sweep.levels]
@@ -196,7 +196,7 @@ def _add(drawn: Drawing, curve: Curve) -> None:
         error_y=bars(curve.reference, thickness=1.5, width=4),
         line={"color": colour, "width": 2.5, "dash": curve.dash},
         marker={"color": colour, "size": [size for _, size in marks], "symbol": [shape for shape, _ in marks]},
-        name=loss, legendgroup=loss, **hover(curve.sweep, curve.reference, curve.sweep.name, curve.others),
+        name=loss, legendgroup=loss, **hover(curve.sweep, curve.reference, curve.sweep.name, curve.held_fixed),
     )  # fmt: skip
 
 
@@ -213,25 +213,25 @@ def _explain(drawn: Drawing, broken: bool) -> None:
             drawn.add_scatter(x=[None], y=[None], name=name, legendgroup=name, **look)
 
 
-def _floor_scored(curve: Curve) -> str:
+def _floor_scored(curve: SensitivityCurve) -> str:
     """The worst drop with diverged seeds at the constant predictor's score; the same drop where nothing diverged."""
     moved = curve.sweep.floor_scored[curve.sweep.moved]
     return number(float(np.nanmin(moved)) if np.isfinite(moved).any() else np.nan, SIGNED)
 
 
-def _ratio(curve: Curve) -> str:
+def _ratio(curve: SensitivityCurve) -> str:
     """R16: the seed noise in shares of the span."""
     return number(curve.noise / curve.span.value if curve.span.value > 0 else np.nan, "{:.2f}")
 
 
-def _divergence(curve: Curve) -> str:
+def _divergence(curve: SensitivityCurve) -> str:
     """Levels with diverged seeds and the rate's Wilson interval."""
     levels = [(curve.sweep.levels[k], curve.diverged[k]) for k in curve.broken]
-    found = [f"{level(value)}: {with_interval(rate, PERCENT)}" for value, rate in levels]
-    return "; ".join(found) or "none"
+    rates = [f"{level(value)}: {with_interval(rate, PERCENT)}" for value, rate in levels]
+    return "; ".join(rates) or "none"
 
 
-def _sentence(curve: Curve) -> str:
+def _sentence(curve: SensitivityCurve) -> str:
     loss, judged = curve.sweep.loss, curve.judged
     drop, more = judged.drop, f" {'; '.join(judged.reasons)}." if judged.reasons else ""
     if judged.status == NOT_JUDGED:

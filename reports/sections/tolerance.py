@@ -11,15 +11,15 @@ from evenkeel.reports.figures.style import FAINT, figure, looks, plain
 from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, nan_mean
 from evenkeel.reports.statistics.random_settings import scores_of_resamples, seeds_with_scores, share_interval
-from evenkeel.reports.table.designs import Cloud, cloud_of, has_design, losses_of
+from evenkeel.reports.table.designs import SobolPoints, has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, few_settings_warning, number, with_interval
 
 NUM_DELTAS = 61
-WIDEST = 0.15
+LARGEST_DELTA = 0.15
 
 
-class Tolerance(NamedTuple):
+class LossTolerance(NamedTuple):
     """One loss: shares [delta] of settings within delta of its own best and of the best of all losses."""
 
     loss: str
@@ -33,43 +33,43 @@ class Tolerance(NamedTuple):
     dash: str
 
 
-class Info(NamedTuple):
+class ToleranceNumbers(NamedTuple):
     title: str
     margin: float
     deltas: np.ndarray
     overall_best: float
-    losses: list[Tolerance]
+    losses: list[LossTolerance]
 
 
 @dataclass(frozen=True)
-class Tolerances:
-    """Tolerance curves against two references: each loss's own best, and the best over all losses."""
+class Tolerance:
+    """LossTolerance curves against two references: each loss's own best, and the best over all losses."""
 
     key: str = "tolerance"
     title: str = "Tolerance"
     question: str = "If hyperparameters are set blindly within their ranges, how often is the result good enough?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if has_design(table, SOBOL) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ToleranceNumbers:
         study = facts_of(table)
-        clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
-        deltas = np.linspace(0, WIDEST, NUM_DELTAS)
-        if not clouds:
-            return Info(facts_of(table).title, study.margin, deltas, np.nan, [])
-        overall = Pool(clouds)
+        points_by_loss = [cloud for loss in losses_of(table) if (cloud := sobol_points_of(table, loss))]
+        deltas = np.linspace(0, LARGEST_DELTA, NUM_DELTAS)
+        if not points_by_loss:
+            return ToleranceNumbers(facts_of(table).title, study.margin, deltas, np.nan, [])
+        overall = Pool(points_by_loss)
         look = looks(study.losses)
-        return Info(
+        return ToleranceNumbers(
             facts_of(table).title,
             study.margin,
             deltas,
             float(overall.best(np.arange(overall.num_seeds)[None])[0]),
-            [_tolerance(cloud, overall, deltas, study.margin, look[cloud.loss], rng) for cloud in clouds],
+            [_tolerance(cloud, overall, deltas, study.margin, look[cloud.loss], rng) for cloud in points_by_loss],
         )
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: ToleranceNumbers) -> Drawing | None:
         if not info.losses:
             return None
         drawn = figure(x_title=f"tolerated difference in {info.title}", y_title="share of settings")
@@ -93,7 +93,7 @@ class Tolerances:
             )
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: ToleranceNumbers) -> pd.DataFrame | None:
         if not info.losses:
             return None
         return pd.DataFrame(
@@ -108,7 +108,7 @@ class Tolerances:
             }
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: ToleranceNumbers) -> str:
         tuned = [t for t in info.losses if t.num_settings > 1]
         if not tuned:
             return "There are no Sobol points of a loss with hyperparameters."
@@ -124,9 +124,9 @@ class Tolerances:
 class Pool:
     """All settings of all losses in one array: the reference is chosen among them on validation, on other seeds."""
 
-    def __init__(self, clouds: list[Cloud]) -> None:
-        self.test = np.concatenate([cloud.test_HS for cloud in clouds])
-        self.val = np.concatenate([cloud.val_HS for cloud in clouds])
+    def __init__(self, points_by_loss: list[SobolPoints]) -> None:
+        self.test = np.concatenate([cloud.test_HS for cloud in points_by_loss])
+        self.val = np.concatenate([cloud.val_HS for cloud in points_by_loss])
         self.num_seeds = self.test.shape[1]
 
     def best(self, rows: np.ndarray) -> np.ndarray:
@@ -134,14 +134,19 @@ class Pool:
         return cross_fitted_best(scores_of_resamples(self.test, rows), scores_of_resamples(self.val, rows))
 
 
-def share_above(cloud: Cloud, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
+def share_above(cloud: SobolPoints, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
     """The share of settings that reach a score, for each row of seed numbers [R, S]: [R]."""
     return _share(nan_mean(scores_of_resamples(cloud.test_HS, rows)), least_R)
 
 
 def _tolerance(
-    cloud: Cloud, overall: Pool, deltas: np.ndarray, margin: float, look: tuple[str, str], rng: np.random.Generator
-) -> Tolerance:
+    cloud: SobolPoints,
+    overall: Pool,
+    deltas: np.ndarray,
+    margin: float,
+    look: tuple[str, str],
+    rng: np.random.Generator,
+) -> LossTolerance:
     own, seeds_S = Pool([cloud]), seeds_with_scores(cloud.test_HS)
     means_1H = nan_mean(scores_of_resamples(cloud.test_HS, seeds_S[None]))
     own_best, overall_best = own.best(seeds_S[None]), overall.best(seeds_S[None])
@@ -152,7 +157,7 @@ def _tolerance(
 
         return share_interval(share_within, len(cloud.test_HS), seeds_S, rng)
 
-    return Tolerance(
+    return LossTolerance(
         cloud.loss,
         float(own_best[0]),
         np.array([_share(means_1H, own_best - delta)[0] for delta in deltas]),

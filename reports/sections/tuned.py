@@ -14,7 +14,7 @@ from evenkeel.reports.table.designs import ENDED, has_design, losses_of, sweep_o
 from evenkeel.reports.table.trial_table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, with_interval
 
-ENOUGH = 0.95
+ENOUGH_OF_TUNING = 0.95
 
 
 class Overtuning(NamedTuple):
@@ -40,11 +40,11 @@ class Winner(NamedTuple):
     sensitivity: float
     """Of what tuning reaches above the floor, the share that the default misses."""
     to_tune: str
-    """How many hyperparameters must be tuned for ENOUGH of what tuning reaches."""
+    """How many hyperparameters must be tuned for ENOUGH_OF_TUNING of what tuning reaches."""
     colour: str
 
 
-class Info(NamedTuple):
+class TunedNumbers(NamedTuple):
     """`chosen_by` is the metric, in words, whose validation score chose the winners."""
 
     title: str
@@ -61,10 +61,10 @@ class Tuned:
     question: str = "How good does each loss get with the same budget of search, and what does tuning bring?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if has_design(table, SEARCH) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> TunedNumbers:
         look = looks(facts_of(table).losses)
         winners = []
         for loss in losses_of(table):
@@ -73,9 +73,9 @@ class Tuned:
                 if winner := _winner(table, rows, loss, int(group), look[loss][0]):
                     winners.append(winner)
         study = facts_of(table)
-        return Info(study.title, study.measures[study.chosen_by or study.metric].title, winners)
+        return TunedNumbers(study.title, study.measures[study.chosen_by or study.metric].title, winners)
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: TunedNumbers) -> Drawing | None:
         if not info.winners:
             return None
         drawn = figure(x_title="", y_title=f"{info.title} on test,<br>fresh seeds")
@@ -92,7 +92,7 @@ class Tuned:
             )
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: TunedNumbers) -> pd.DataFrame | None:
         if not info.winners:
             return None
         return pd.DataFrame(
@@ -111,7 +111,7 @@ class Tuned:
             }
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: TunedNumbers) -> str:
         if not info.winners:
             return "The study has no finished search."
         best = max(info.winners, key=lambda w: w.tuned.value)
@@ -131,7 +131,7 @@ class _Fresh(NamedTuple):
     images: pd.Series | None
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, column: str) -> Self:
+    def from_rows(cls, rows: pd.DataFrame, column: str) -> Self:
         by_seed = rows.set_index("seed")
         images = by_seed.get(f"{IMAGES}{column}")
         return cls(by_seed[column], None if images is None or images.isna().any() else images)
@@ -151,8 +151,10 @@ class _Fresh(NamedTuple):
 
 
 def overtuning(val_P: np.ndarray, test_P: np.ndarray) -> Overtuning:
-    """Of proposals in the order asked, by their scores. Those that led on validation are compared on test: the best of
-    them minus the last, and that by the best minus the first. Source: Schneider, Bischl and Feurer 2025.
+    """What choosing by validation cost on test, of P proposals in the order proposed, by their scores [P].
+
+    Those that led on validation are compared on test: the best of them minus the last, and that by the best minus the
+    first. Source: Schneider, Bischl and Feurer 2025.
     """
     led = np.flatnonzero(np.diff(np.maximum.accumulate(val_P), prepend=-np.inf) > 0)
     if not len(led):
@@ -172,7 +174,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     setting = {key: confirmed.iloc[0][key] for key in keys}
     same = np.all([[value == setting[key] for value in searched[key]] for key in keys], axis=0)
     column = f"test_{study.metric}"
-    tuned, untuned = _Fresh.of(confirmed, column), _Fresh.of(default, column)
+    tuned, untuned = _Fresh.from_rows(confirmed, column), _Fresh.from_rows(default, column)
     gain = tuned.minus(untuned).interval(study.shared)
     searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
     score = tuned.interval(study.shared_alone)
@@ -195,11 +197,11 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
 def _overtuning(table: pd.DataFrame, loss: str, group: int) -> Overtuning:
     """Of one search. NaN where records of an earlier version do not say what was proposed when."""
     study = facts_of(table)
-    asked = (table.loss == loss) & (table.design == SEARCH) & (table.group == group) & table.state.isin(ENDED)
+    proposed = (table.loss == loss) & (table.design == SEARCH) & (table.group == group) & table.state.isin(ENDED)
     columns = [f"val_{study.chosen_by or study.metric}", f"test_{study.metric}"]
-    if table.proposal[asked].isna().any():
+    if table.proposal[proposed].isna().any():
         return Overtuning(np.nan, np.nan)
-    scores = table[asked].groupby("proposal")[columns].mean().dropna(subset=columns[:1])
+    scores = table[proposed].groupby("proposal")[columns].mean().dropna(subset=columns[:1])
     return overtuning(*scores.to_numpy().T)
 
 
@@ -212,10 +214,12 @@ def _adkins(table: pd.DataFrame, loss: str, tuned: float, gain: float) -> tuple[
     if not above_floor > 0:
         return np.nan, "–"
     missed = gain / above_floor
-    one = _gain_of_one(table, loss) / above_floor
-    if 1 - missed >= ENOUGH:
+    by_one = _gain_of_one(table, loss) / above_floor
+    if 1 - missed >= ENOUGH_OF_TUNING:
         return missed, "0"
-    return missed, "1" if 1 - missed + one >= ENOUGH else "2 or more" if np.isfinite(one) else "1 or more"
+    return missed, "1" if 1 - missed + by_one >= ENOUGH_OF_TUNING else "2 or more" if np.isfinite(
+        by_one
+    ) else "1 or more"
 
 
 def _gain_of_one(table: pd.DataFrame, loss: str) -> float:
@@ -231,9 +235,9 @@ def _name(winner: Winner) -> str:
     return winner.loss if winner.group == 0 else f"{winner.loss} (group {winner.group})"
 
 
-def _overtuned(found: Overtuning) -> str:
-    share = f" ({number(found.share, PERCENT)})" if np.isfinite(found.share) else ""
-    return f"{number(found.lost)}{share}"
+def _overtuned(overtuning: Overtuning) -> str:
+    share = f" ({number(overtuning.share, PERCENT)})" if np.isfinite(overtuning.share) else ""
+    return f"{number(overtuning.lost)}{share}"
 
 
 def _short(value: object) -> Any:

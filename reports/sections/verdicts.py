@@ -9,7 +9,7 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, MARGIN, bars, figure, looks, plain, symbols
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
-from evenkeel.reports.table.designs import losses_of, sweep_of, swept
+from evenkeel.reports.table.designs import losses_of, sweep_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval
 from evenkeel.reports.verdict.verdict import (
@@ -23,12 +23,12 @@ from evenkeel.reports.verdict.verdict import (
     judge,
 )
 
-NUM_REASONS = 4
-ROW, GAP = 15, 0.7
+MAX_REASONS = 4
+FOREST_ROW_HEIGHT, FOREST_GAP = 15, 0.7
 """Of the forest plot: height of a row in pixels, and what lies between two hyperparameters in rows."""
 
 
-class Cell(NamedTuple):
+class VerdictCell(NamedTuple):
     """One loss in one hyperparameter."""
 
     loss: str
@@ -36,13 +36,13 @@ class Cell(NamedTuple):
     judged: Judgement
 
 
-class Info(NamedTuple):
+class VerdictsNumbers(NamedTuple):
     title: str
     margin: float
     losses: list[str]
     names: list[str]
     symbols: dict[str, str]
-    cells: dict[tuple[str, str], Cell]
+    cells: dict[tuple[str, str], VerdictCell]
     num_seeds: int
     looks: dict[str, tuple[str, str]]
 
@@ -56,26 +56,28 @@ class Verdicts:
     question: str = "Which loss is steady, in which hyperparameter, and how sure is that?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()]
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> VerdictsNumbers:
         study = facts_of(table)
-        names = swept(table)
+        names = swept_hyperparameters(table)
         cells = {}
         for loss in losses_of(table):
             for name in names:
                 if sweep := sweep_of(table, loss, name):
-                    cells[loss, name] = Cell(loss, name, judge(sweep, study.margin, study.floor))
+                    cells[loss, name] = VerdictCell(loss, name, judge(sweep, study.margin, study.floor))
         symbols = {n: p.symbol for facts in study.losses.values() for n, p in facts.space.items()}
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
-        return Info(study.title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses))
+        return VerdictsNumbers(
+            study.title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses)
+        )
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: VerdictsNumbers) -> Drawing | None:
         """A forest plot: a row a loss and hyperparameter, worst drops with their intervals."""
         return _forest(info) if info.cells else None
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: VerdictsNumbers) -> pd.DataFrame | None:
         """Hyperparameters by losses, the longer list downwards; a cell holds the verdict and the worst drop."""
         if not info.cells:
             return None
@@ -87,7 +89,7 @@ class Verdicts:
         )
         return (grid if len(names) >= len(info.losses) else grid.T).reset_index().rename_axis(columns=None)
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: VerdictsNumbers) -> str:
         if not info.cells:
             return "There is no finished sweep to judge."
         if info.num_seeds < MIN_SEEDS:
@@ -100,13 +102,13 @@ class Verdicts:
         return f"{grid_lacks}\n\n{in_words}" if grid_lacks else in_words
 
 
-def _forest(info: Info) -> Drawing:
+def _forest(info: VerdictsNumbers) -> Drawing:
     rows = [info.cells[loss, name] for name in info.names for loss in info.losses if (loss, name) in info.cells]
     # A gap between hyperparameters, rows from above.
-    place = {(c.loss, c.name): -i - GAP * info.names.index(c.name) for i, c in enumerate(rows)}
+    place = {(c.loss, c.name): -i - FOREST_GAP * info.names.index(c.name) for i, c in enumerate(rows)}
     lowest = min(place.values()) - 1
     title = f"worst drop in {info.title}"
-    drawn = figure(x_title=title, y_title="", height=int(ROW * (1 - lowest)) + 110)
+    drawn = figure(x_title=title, y_title="", height=int(FOREST_ROW_HEIGHT * (1 - lowest)) + 110)
     drawn.add_vrect(x0=-info.margin, x1=info.margin, fillcolor=MARGIN, line_width=0, layer="below")
     drawn.add_vline(x=0, line={"color": FAINT, "width": 1})
     shapes = symbols(info.looks)
@@ -114,13 +116,18 @@ def _forest(info: Info) -> Drawing:
         _add(drawn, [c for c in rows if c.loss == loss], place, info.looks[loss][0], shapes[loss])
     middle = {n: [place[c.loss, c.name] for c in rows if c.name == n] for n in info.names}
     drawn.update_yaxes(
-        tickvals=[sum(at) / len(at) for at in middle.values()], ticktext=list(middle), range=[lowest, 1], showgrid=False
+        tickvals=[sum(places) / len(places) for places in middle.values()],
+        ticktext=list(middle),
+        range=[lowest, 1],
+        showgrid=False,
     )
     drawn.update_layout(margin_l=95, margin_t=36)
     return drawn
 
 
-def _add(drawn: Drawing, cells: list[Cell], place: dict[tuple[str, str], float], colour: str, symbol: str) -> None:
+def _add(
+    drawn: Drawing, cells: list[VerdictCell], place: dict[tuple[str, str], float], colour: str, symbol: str
+) -> None:
     """The row of one loss in each hyperparameter; what is not judged is hollow."""
     drops = [c.judged.drop for c in cells]
     drawn.add_scatter(
@@ -140,7 +147,7 @@ def _add(drawn: Drawing, cells: list[Cell], place: dict[tuple[str, str], float],
     )  # fmt: skip
 
 
-def _shared(info: Info) -> list[str]:
+def _shared(info: VerdictsNumbers) -> list[str]:
     """One sentence on the hyperparameters that all losses have: the only fair ground for a comparison."""
     shared = [n for n in info.names if all(np.isfinite(_value(info.cells.get((loss, n)))) for loss in info.losses)]
     if len(info.losses) < 2 or not shared:
@@ -153,11 +160,11 @@ def _shared(info: Info) -> list[str]:
     ]
 
 
-def _value(cell: Cell | None) -> float:
+def _value(cell: VerdictCell | None) -> float:
     return cell.judged.drop.value if cell and cell.judged.status != NOT_JUDGED else np.nan
 
 
-def _sentence(loss: str, cells: list[Cell]) -> str:
+def _sentence(loss: str, cells: list[VerdictCell]) -> str:
     parts = []
     if steady := _of(cells, STEADY):
         parts.append(f"is steady in {_names(steady)}")
@@ -191,34 +198,34 @@ def _why(limit: str) -> str:
     return f"it takes more {limit}" if limit else "its drop is too close to the margin"
 
 
-def _name_and_seeds(cell: Cell) -> str:
+def _name_and_seeds(cell: VerdictCell) -> str:
     return f"{cell.name} ({settles(cell.judged)})" if cell.judged.seeds_needed or cell.judged.reasons else cell.name
 
 
-def _stuck(info: Info) -> list[str]:
+def _stuck(info: VerdictsNumbers) -> list[str]:
     """What no number of seeds settles, once for each reason."""
     cells = [c for c in _of(list(info.cells.values()), TOO_NOISY) if not c.judged.seeds_needed and not c.judged.reasons]
     named: dict[str, list[str]] = {}
     for cell in cells:
         named.setdefault(cell.judged.limited_by, []).append(f"{cell.loss} {cell.name}")
-    return [f"No number of seeds would settle {listed(of)}: {_why(limit)}." for limit, of in named.items()]
+    return [f"No number of seeds would settle {listed(names)}: {_why(limit)}." for limit, names in named.items()]
 
 
-def _cells_of(info: Info, loss: str) -> list[Cell]:
+def _cells_of(info: VerdictsNumbers, loss: str) -> list[VerdictCell]:
     return [cell for cell in info.cells.values() if cell.loss == loss]
 
 
-def _of(cells: list[Cell], status: str) -> list[Cell]:
+def _of(cells: list[VerdictCell], status: str) -> list[VerdictCell]:
     return [cell for cell in cells if cell.judged.status == status]
 
 
-def _names(cells: list[Cell]) -> str:
+def _names(cells: list[VerdictCell]) -> str:
     return listed([cell.name for cell in cells])
 
 
-def _better(info: Info) -> list[str]:
+def _better(info: VerdictsNumbers) -> list[str]:
     """For each loss the level that beats its default most, and where else one does."""
-    found = []
+    gains = []
     for loss in info.losses:
         beaten = sorted(
             (
@@ -229,20 +236,20 @@ def _better(info: Info) -> list[str]:
             key=lambda pair: -pair[0].gain.value,
         )
         if beaten:
-            (best, name), others = beaten[0], listed([name for _, name in beaten[1:]])
-            also = f" (also in {others})" if others else ""
-            found.append(f"{loss} gains {with_interval(best.gain, SIGNED)} at {name} {level(best.level)}{also}")
-    return [f"The default is not the best: {'; '.join(found)}."] if found else []
+            (best, name), more = beaten[0], listed([name for _, name in beaten[1:]])
+            also = f" (also in {more})" if more else ""
+            gains.append(f"{loss} gains {with_interval(best.gain, SIGNED)} at {name} {level(best.level)}{also}")
+    return [f"The default is not the best: {'; '.join(gains)}."] if gains else []
 
 
-def _reasons(info: Info) -> list[str]:
+def _reasons(info: VerdictsNumbers) -> list[str]:
     judged = [c for c in info.cells.values() if c.judged.status != NOT_JUDGED]
-    found = list(dict.fromkeys(f"{c.loss} {reason}" for c in judged for reason in c.judged.reasons))
-    more = f"; and {len(found) - NUM_REASONS} more" if len(found) > NUM_REASONS else ""
-    return [f"Never called steady: {'; '.join(found[:NUM_REASONS])}{more}."] if found else []
+    reasons = list(dict.fromkeys(f"{c.loss} {reason}" for c in judged for reason in c.judged.reasons))
+    more = f"; and {len(reasons) - MAX_REASONS} more" if len(reasons) > MAX_REASONS else ""
+    return [f"Never called steady: {'; '.join(reasons[:MAX_REASONS])}{more}."] if reasons else []
 
 
-def _cell_text(cell: Cell | None) -> str:
+def _cell_text(cell: VerdictCell | None) -> str:
     if cell is None:
         return ""
     drop = cell.judged.drop

@@ -20,7 +20,7 @@ from evenkeel.reports.statistics.random_settings import (
     share_over_points,
     win_interval,
 )
-from evenkeel.reports.table.designs import Cloud, cloud_of, has_design, losses_of
+from evenkeel.reports.table.designs import SobolPoints, has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, SIGNED_PERCENT, few_settings_warning, with_interval
 
@@ -37,7 +37,7 @@ class Win(NamedTuple):
     """What nine of ten settings reach: first minus second."""
 
 
-class Info(NamedTuple):
+class WinProbabilityNumbers(NamedTuple):
     title: str
     margin: float
     num_settings: dict[str, int]
@@ -45,29 +45,29 @@ class Info(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Winning:
+class WinProbability:
     """Probabilities to win, under the same seed; a claim only where the interval lies on one side of one half."""
 
-    key: str = "winning"
-    title: str = "Which loss wins without tuning?"
+    key: str = "win-probability"
+    title: str = "Win probability without tuning"
     question: str = "If two losses are set blindly, how often does the one beat the other?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if has_design(table, SOBOL) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
-        clouds = [cloud for loss in losses_of(table) if (cloud := cloud_of(table, loss))]
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> WinProbabilityNumbers:
+        points_by_loss = [cloud for loss in losses_of(table) if (cloud := sobol_points_of(table, loss))]
         margin = facts_of(table).margin
-        spreads = _Spreads(clouds, margin, rng) if clouds else None
-        wins = [spreads.win(a, b) for a, b in combinations(clouds, 2)] if spreads else []
-        num_settings = {cloud.loss: len(cloud.test_HS) for cloud in clouds}
-        return Info(facts_of(table).title, margin, num_settings, [win for win in wins if win.share.n])
+        spreads = _Spreads(points_by_loss, margin, rng) if points_by_loss else None
+        wins = [spreads.win(a, b) for a, b in combinations(points_by_loss, 2)] if spreads else []
+        num_settings = {cloud.loss: len(cloud.test_HS) for cloud in points_by_loss}
+        return WinProbabilityNumbers(facts_of(table).title, margin, num_settings, [win for win in wins if win.share.n])
 
-    def draw(self, info: Info) -> None:
+    def draw(self, info: WinProbabilityNumbers) -> None:
         return None
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: WinProbabilityNumbers) -> pd.DataFrame | None:
         if not info.wins:
             return None
         return pd.DataFrame(
@@ -84,13 +84,13 @@ class Winning:
             ]
         )
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: WinProbabilityNumbers) -> str:
         if not info.wins:
             return "There are no Sobol points of two losses under the same seeds."
         sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.share.low > 0.5 or w.share.high < 0.5]
-        said = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
+        wins = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
         open_pairs = len(info.wins) - len(sure)
-        parts = [f"Set at random, in {info.title}: {said}."] if sure else []
+        parts = [f"Set at random, in {info.title}: {wins}."] if sure else []
         parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
         return " ".join(parts) + few_settings_warning(n for n in info.num_settings.values() if n > 1)
 
@@ -98,21 +98,21 @@ class Winning:
 class _Spreads:
     """What is contrasted, of each loss, under the same resamples of the seeds."""
 
-    def __init__(self, clouds: list[Cloud], margin: float, rng: np.random.Generator) -> None:
-        pool = Pool(clouds)
+    def __init__(self, points_by_loss: list[SobolPoints], margin: float, rng: np.random.Generator) -> None:
+        pool = Pool(points_by_loss)
         seeds = np.flatnonzero(np.isfinite(pool.test).any(0))[None]
         rows = seeds[0][resamples(seeds.size, rng)]
         least = pool.best(seeds) - margin
         drawn = [(part, pool.best(part) - margin) for part in np.array_split(rows, len(rows) // RESAMPLES_AT_ONCE)]
         self.within: dict[str, ResampledValue] = {}
         self.low_quantile: dict[str, ResampledValue] = {}
-        for cloud in clouds:
+        for cloud in points_by_loss:
             share, num = float(share_above(cloud, seeds, least)[0]), len(cloud.test_HS)
             shares = np.concatenate([share_above(cloud, *part) for part in drawn])
             self.within[cloud.loss] = ResampledValue(share_over_points(share, num), shares)
             self.low_quantile[cloud.loss] = resampled_quantile(cloud.test_HS, WORST_SHARE, rows)
 
-    def win(self, first: Cloud, second: Cloud) -> Win:
+    def win(self, first: SobolPoints, second: SobolPoints) -> Win:
         num_seeds = len(seeds_with_scores(first.test_HS, second.test_HS))
         return Win(
             first.loss,

@@ -15,7 +15,7 @@ from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, listed, with_interval
 
 
-class Cell(NamedTuple):
+class WorseImagesCell(NamedTuple):
     """One loss under one change of the images: its score, and what the change cost, paired by seed."""
 
     loss: str
@@ -25,10 +25,10 @@ class Cell(NamedTuple):
     change: Interval
 
 
-class Info(NamedTuple):
+class WorseImagesNumbers(NamedTuple):
     title: str
     margin: float
-    cells: list[Cell]
+    cells: list[WorseImagesCell]
     elsewhere: list[str]
     """Metrics, in words, under which something was measured."""
     looks: dict[str, tuple[str, str]]
@@ -43,26 +43,28 @@ class WorseImages:
     question: str = "What does each loss lose when test images are not those it was trained on?"
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> list[Self]:
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()] if any(measure.repeats for measure in facts_of(table).measures.values()) else []
 
-    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Info:
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> WorseImagesNumbers:
         study = facts_of(table)
         repeating = {name: m for name, m in study.measures.items() if m.repeats == study.metric}
-        found = [
+        cells_or_gaps = [
             _cell(table, loss, f"test_{name}_{part}", label)
             for loss in losses_of(table)
             for name, measure in repeating.items()
             for part, label in zip(measure.parts, measure.labels or measure.parts, strict=True)
         ]
         metrics = dict.fromkeys(measure.repeats for measure in study.measures.values() if measure.repeats)
-        cells = [cell for cell in found if cell.score.n]
-        return Info(study.title, study.margin, cells, [study.measures[m].title for m in metrics], looks(study.losses))
+        cells = [cell for cell in cells_or_gaps if cell.score.n]
+        return WorseImagesNumbers(
+            study.title, study.margin, cells, [study.measures[m].title for m in metrics], looks(study.losses)
+        )
 
-    def draw(self, info: Info) -> Drawing | None:
+    def draw(self, info: WorseImagesNumbers) -> Drawing | None:
         if not info.cells:
             return None
-        kinds, losses = (list(dict.fromkeys(getattr(cell, of) for cell in info.cells)) for of in ("kind", "loss"))
+        kinds, losses = (list(dict.fromkeys(getattr(cell, field) for cell in info.cells)) for field in ("kind", "loss"))
         views = {"": f"{info.title} minus that on the test images as they are"}
         margins, shapes = [info.margin] * len(kinds), symbols(losses)
         drawn = multiples(kinds, views, margins=margins, num_entries=len(losses))
@@ -81,31 +83,31 @@ class WorseImages:
                 )  # fmt: skip
         return drawn
 
-    def rows(self, info: Info) -> pd.DataFrame | None:
+    def rows(self, info: WorseImagesNumbers) -> pd.DataFrame | None:
         if not info.cells:
             return None
         rows: dict[tuple[str, str], dict[str, str]] = {}
         for c in info.cells:
-            said = f"{with_interval(c.score)}; {with_interval(c.change, SIGNED)}"
-            rows.setdefault((c.kind, c.level), {"images": c.kind, "severity": c.level})[c.loss] = said
+            text = f"{with_interval(c.score)}; {with_interval(c.change, SIGNED)}"
+            rows.setdefault((c.kind, c.level), {"images": c.kind, "severity": c.level})[c.loss] = text
         return pd.DataFrame(list(rows.values())).fillna("")
 
-    def answer(self, info: Info) -> str:
+    def answer(self, info: WorseImagesNumbers) -> str:
         if not info.cells:
             return f"Measured in {listed(info.elsewhere)}: choose one of them above, once a default has been scored."
         worst = [min((c for c in info.cells if c.loss == loss), key=lambda c: c.change.value)
                  for loss in dict.fromkeys(cell.loss for cell in info.cells)]  # fmt: skip
-        said = "; ".join(f"{c.loss} {c.change.value:+.3f} ({c.kind}: {c.level})" for c in worst)
+        changes = "; ".join(f"{c.loss} {c.change.value:+.3f} ({c.kind}: {c.level})" for c in worst)
         return (
             f"{info.title}, mean over seeds and 95% t-interval, then the change from clean images, paired by seed. The "
-            f"largest loss of each: {said}. The severities are ours; no verdict rests on them."
+            f"largest loss of each: {changes}. The severities are ours; no verdict rests on them."
         )
 
 
-def _cell(table: pd.DataFrame, loss: str, column: str, label: str) -> Cell:
+def _cell(table: pd.DataFrame, loss: str, column: str, label: str) -> WorseImagesCell:
     """`label` is `kind: level`."""
     kind, _, level = label.rpartition(": ")
     study = facts_of(table)
     scores, clean = default_scores(table, loss, column), default_scores(table, loss)
     score, change = t_interval(scores, shared=study.shared_alone), t_interval(scores - clean, shared=study.shared)
-    return Cell(loss, kind, level, score, change)
+    return WorseImagesCell(loss, kind, level, score, change)

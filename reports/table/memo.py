@@ -1,4 +1,4 @@
-"""What many sections ask of one trial table is worked out once: the sweep of a hyperparameter, the cloud of a loss."""
+"""What many sections ask of one table is computed once: the sweep of a hyperparameter, the Sobol points of a loss."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,43 +11,43 @@ from evenkeel.reports.table.trial_table import facts_of, with_facts
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Asked = Callable[Concatenate[pd.DataFrame, P], R]
-FOUND = "found"
+Query = Callable[Concatenate[pd.DataFrame, P], R]
+CACHE = "cache"
 
 
-class _Found(dict[Any, Any]):
+class _Cache(dict[Any, Any]):
     """Hangs on frames of the same trials; pandas gives what it makes of them none, since its trials may be others."""
 
     def __deepcopy__(self, memo: object) -> None:
         return None
 
 
-def remembering(table: pd.DataFrame, study: StudyFacts) -> pd.DataFrame:
+def with_cache(table: pd.DataFrame, study: StudyFacts) -> pd.DataFrame:
     """The same trials, not to be changed, under facts that differ in the shown metric alone."""
-    found, other = table.attrs.get(FOUND), with_facts(table, study)
-    other.attrs[FOUND] = _Found() if found is None else found
+    cache, other = table.attrs.get(CACHE), with_facts(table, study)
+    other.attrs[CACHE] = _Cache() if cache is None else cache
     return other
 
 
-def remembered(function: "Asked[P, R]") -> "Asked[P, R]":
-    """A function of the trials and the shown metric, asked once a table that is `remembering`."""
-    return _asked_once(function, lambda table: facts_of(table).metric)
+def cached_by_metric(function: "Query[P, R]") -> "Query[P, R]":
+    """A function of the trials and the metric that is shown, computed once for a table `with_cache`."""
+    return _cached(function, lambda table: facts_of(table).metric)
 
 
-def remembered_of_trials(function: "Asked[P, R]") -> "Asked[P, R]":
+def cached_by_trials(function: "Query[P, R]") -> "Query[P, R]":
     """The same of a function that does not depend on the metric."""
-    return _asked_once(function, lambda table: None)
+    return _cached(function, lambda table: None)
 
 
-def _asked_once(function: "Asked[P, R]", shown: Callable[[pd.DataFrame], str | None]) -> "Asked[P, R]":
+def _cached(function: "Query[P, R]", metric_of: Callable[[pd.DataFrame], str | None]) -> "Query[P, R]":
     @wraps(function)
-    def asked(table: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> R:
-        found = table.attrs.get(FOUND)
-        if found is None:
+    def answer(table: pd.DataFrame, *args: P.args, **kwargs: P.kwargs) -> R:
+        cache = table.attrs.get(CACHE)
+        if cache is None:
             return function(table, *args, **kwargs)
-        key = (function, shown(table), args, tuple(kwargs.items()))
-        if key not in found:
-            found[key] = function(table, *args, **kwargs)
-        return found[key]
+        key = (function, metric_of(table), args, tuple(kwargs.items()))
+        if key not in cache:
+            cache[key] = function(table, *args, **kwargs)
+        return cache[key]
 
-    return asked
+    return answer

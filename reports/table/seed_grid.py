@@ -1,4 +1,6 @@
-"""Trials placed in a grid of things by seeds. Where one stands is the same for every metric, so it is found once."""
+"""Trials placed in a grid of items (levels, settings) by seeds. The place is the same for every metric, so it is found
+once. Letters: R trials, N items, S seeds, G groups of test images.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,65 +9,65 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.table.memo import remembered_of_trials
+from evenkeel.reports.table.memo import cached_by_trials
 from evenkeel.reports.table.trial_table import IMAGES, facts_of
 
 
 @dataclass(frozen=True)
-class Placed:
-    """R trials in a grid of N things by S seeds: their rows in the table, the number of each thing and seed."""
+class SeedGrid:
+    """R trials in a grid of N items by S seeds: their rows in the table, the number of each one's item and seed."""
 
     rows_R: np.ndarray
-    things_R: np.ndarray
+    items_R: np.ndarray
     seeds_R: np.ndarray
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, rows_R: np.ndarray, things_R: np.ndarray, num: int) -> "Placed":
-        """Trials of other seeds than the study's, or of no thing (number -1), are left out."""
+    def place(cls, table: pd.DataFrame, rows_R: np.ndarray, items_R: np.ndarray, num: int) -> "SeedGrid":
+        """The grid of some rows [R] of a table. Trials of other seeds than the study's, or of item -1, are left out."""
         seeds = facts_of(table).seeds
-        numbers_R = numbered(values(table, "seed")[rows_R].tolist(), seeds)
-        known = (numbers_R >= 0) & (things_R >= 0)
-        return cls(rows_R[known], things_R[known], numbers_R[known], (num, len(seeds)))
+        seeds_R = indices_of(column_values(table, "seed")[rows_R].tolist(), seeds)
+        placed_R = (seeds_R >= 0) & (items_R >= 0)
+        return cls(rows_R[placed_R], items_R[placed_R], seeds_R[placed_R], (num, len(seeds)))
 
-    def only(self, kept_R: np.ndarray) -> "Placed":
-        """Some of the trials, by a mask."""
-        return Placed(self.rows_R[kept_R], self.things_R[kept_R], self.seeds_R[kept_R], self.shape)
+    def only(self, kept_R: np.ndarray) -> "SeedGrid":
+        """Some of the trials, by a mask [R]."""
+        return SeedGrid(self.rows_R[kept_R], self.items_R[kept_R], self.seeds_R[kept_R], self.shape)
 
-    def grid(self, of_trials: np.ndarray) -> np.ndarray:
-        """One value [R] or array [R, G] a trial as [N, S] or [N, S, G]; NaN where there is no trial."""
-        grid = np.full((*self.shape, *of_trials.shape[1:]), np.nan)
-        grid[self.things_R, self.seeds_R] = of_trials
+    def fill(self, values: np.ndarray) -> np.ndarray:
+        """One value [R] or array [R, G] per trial as [N, S] or [N, S, G]; NaN where there is no trial."""
+        grid = np.full((*self.shape, *values.shape[1:]), np.nan)
+        grid[self.items_R, self.seeds_R] = values
         return grid
 
     def scores(self, table: pd.DataFrame, column: str) -> np.ndarray:
         """A metric column, [N, S]."""
-        return self.grid(values(table, column)[self.rows_R])
+        return self.fill(column_values(table, column)[self.rows_R])
 
     def images(self, table: pd.DataFrame, column: str) -> np.ndarray | None:
-        """Scores without each group of test images, [N, S, G]; None unless every thing that has trials has these."""
+        """Scores without each group of test images, [N, S, G]; None unless every item that has trials has these."""
         if f"{IMAGES}{column}" not in table:
             return None
-        found = values(table, f"{IMAGES}{column}")[self.rows_R]
-        known = self.only(np.array([one is not None for one in found], dtype=bool))
-        if not len(known.rows_R) or set(known.things_R) != set(self.things_R):
+        arrays = column_values(table, f"{IMAGES}{column}")[self.rows_R]
+        recorded = self.only(np.array([array is not None for array in arrays], dtype=bool))
+        if not len(recorded.rows_R) or set(recorded.items_R) != set(self.items_R):
             return None
-        return known.grid(np.stack([one for one in found if one is not None]))
+        return recorded.fill(np.stack([array for array in arrays if array is not None]))
 
 
-@remembered_of_trials
-def values(table: pd.DataFrame, column: str) -> np.ndarray:
-    """A column of the table: metrics as floats, everything else as objects."""
+@cached_by_trials
+def column_values(table: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of the table, [N] by trial: metrics as floats, everything else as objects."""
     return table[column].to_numpy()
 
 
-@remembered_of_trials
-def rows_of(table: pd.DataFrame, loss: str, *designs: str) -> np.ndarray:
-    """Numbers of a loss's rows in these designs."""
+@cached_by_trials
+def rows_in_designs(table: pd.DataFrame, loss: str, *designs: str) -> np.ndarray:
+    """Numbers [R] of a loss's rows in these designs."""
     return np.flatnonzero((table.loss == loss) & table.design.isin(designs))
 
 
-def numbered(items: Sequence[Any], things: Sequence[Any]) -> np.ndarray:
-    """The number of each item among the things, -1 where it is none of them."""
-    number = {thing: i for i, thing in enumerate(things)}
+def indices_of(items: Sequence[Any], choices: Sequence[Any]) -> np.ndarray:
+    """The number of each of R items among the choices, [R]; -1 for one that is none of them."""
+    number = {choice: i for i, choice in enumerate(choices)}
     return np.array([number.get(item, -1) for item in items], dtype=int)

@@ -1,6 +1,6 @@
 """The trial table: one row a trial. The only input of every section; its columns are declared here and nowhere else.
 
-What is known of the study as a whole hangs on the table: `facts_of(table)`.
+What holds for the study as a whole hangs on the table: `facts_of(table)`.
 """
 
 from array import array
@@ -78,7 +78,7 @@ def files_of(table: pd.DataFrame) -> Files:
 
 
 def facts_of(table: pd.DataFrame) -> StudyFacts:
-    """What is known of the study besides its trials."""
+    """The facts of the study besides its trials."""
     return table.attrs["study"]
 
 
@@ -107,14 +107,14 @@ def trial_table(rows: Iterable[TrialRow], study: StudyFacts, files: Files | None
     Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
     """
     declared, of_row = metric_columns(study), attrgetter(*IDENTITY)
-    known, found = set(declared), _Gathered([], [], array("d"), {})
-    for number, row in enumerate(_checked(row, study, known) for row in rows):
-        found.identity.append(of_row(row))
-        found.settings.append(row.hyperparameters)
-        found.metrics.frombytes(np.array([row.metrics.get(name) for name in declared], dtype=float).tobytes())
+    declared_names, gathered = set(declared), _Gathered([], [], array("d"), {})
+    for number, row in enumerate(_checked(row, study, declared_names) for row in rows):
+        gathered.identity.append(of_row(row))
+        gathered.settings.append(row.hyperparameters)
+        gathered.metrics.frombytes(np.array([row.metrics.get(name) for name in declared], dtype=float).tobytes())
         for name, values in row.images.items():
-            found.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
-    table = pd.DataFrame(_columns(found, study, declared))
+            gathered.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
+    table = pd.DataFrame(_columns(gathered, study, declared))
     table.attrs = {"study": study, "files": files or Files()}
     return table
 
@@ -128,19 +128,19 @@ class _Gathered(NamedTuple):
     images: dict[str, dict[int, np.ndarray]]
 
 
-def _columns(found: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
-    order = sorted(range(len(found.identity)), key=lambda i: found.identity[i][0])  # the trial id
+def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
+    order = sorted(range(len(gathered.identity)), key=lambda i: gathered.identity[i][0])  # the trial id
     columns: dict[str, Any] = {
-        name: pd.Series([found.identity[i][at] for i in order], dtype=kind)
-        for at, (name, kind) in enumerate(IDENTITY.items())
+        name: pd.Series([gathered.identity[i][position] for i in order], dtype=kind)
+        for position, (name, kind) in enumerate(IDENTITY.items())
     }
     defaults = {label: {name: facts.defaults[name] for name in facts.space} for label, facts in study.losses.items()}
-    settings = [(found.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
-    for name in sorted({name for loss in defaults.values() for name in loss}.union(*found.settings)):
+    settings = [(gathered.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
+    for name in sorted({name for loss in defaults.values() for name in loss}.union(*gathered.settings)):
         columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
-    metrics = np.frombuffer(found.metrics).reshape(len(order), len(declared))[order]
+    metrics = np.frombuffer(gathered.metrics).reshape(len(order), len(declared))[order]
     columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
-    for name, arrays in found.images.items():
+    for name, arrays in gathered.images.items():
         columns[f"{IMAGES}{name}"] = pd.Series([arrays.get(i) for i in order], dtype=object)
     return columns
 
@@ -159,8 +159,10 @@ def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
 def _moved(row: TrialRow, study: StudyFacts) -> str | None:
     """What a sweep trial moved, where its record does not say: it is at the default, or older than 0.3.0."""
     loss = study.losses.get(row.loss)
-    at = loss.defaults | row.hyperparameters if loss else {}  # a trial names the settings in which it departs alone
-    differing = [name for name in loss.space if at[name] != loss.defaults[name]] if loss else []
+    setting = (
+        loss.defaults | row.hyperparameters if loss else {}
+    )  # a trial names the settings in which it departs alone
+    differing = [name for name in loss.space if setting[name] != loss.defaults[name]] if loss else []
     if len(differing) > 1:
         raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
     return differing[0] if differing else None

@@ -91,8 +91,8 @@ def _plot(name: str, path: str) -> None:
 
 
 def _curves(name: str, key: str, value: Any) -> Any:
-    from evenkeel.reports.page.loss_page import Curves
+    from evenkeel.reports.page.loss_page import LossCurves
     from evenkeel.trainables.losses.curves import along_p
 
     p, panels = along_p(name, **{key: value})
-    return Curves(value, value == SPACES[name].parameters[key].default, p, panels)
+    return LossCurves(value, value == SPACES[name].parameters[key].default, p, panels)
