@@ -128,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("submit", "logs", "stop"):
         added[name].add_argument("--address", metavar="URL", help="the job server on the head: http://head:8265")
     _add_running(added["submit"])
+    added["submit"].add_argument(
+        "--follow", action="store_true", help="then do what logs --follow does; also where a job runs the study already"
+    )
     added["logs"].add_argument("--follow", action="store_true", help="until it ends, with its exit code")
     added["status"].add_argument("--json", action="store_true", help="for scripts")
     added["report"].add_argument(

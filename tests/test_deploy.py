@@ -11,12 +11,15 @@ import tomllib
 from pathlib import Path
 
 import jsonschema
+import kubernetes_validate
 import pytest
 import ray
 import yaml
 from mlflow.server.security_utils import is_allowed_host_header
 
 from evenkeel.study.cli import _parser
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_INTERRUPTED
+from evenkeel.study.file.read import load_study
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -29,19 +32,81 @@ def test_the_ray_cluster_file_follows_rays_schema():
     assert contents["head_node_type"] in contents["available_node_types"]
 
 
-def test_the_ray_job_runs_a_command_that_exists():
-    job = yaml.safe_load((DEPLOY / "kuberay-rayjob.yaml").read_text())
-    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
-    program, *arguments = job["spec"]["entrypoint"].split()
+def documents():
+    return list(yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text()))
+
+
+def of_kind(kind):
+    return [d for d in documents() if d["kind"] == kind]
+
+
+def pods():
+    """Every pod of the file, as one of its own."""
+    cluster = of_kind("RayCluster")[0]["spec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    templates = [group["template"] for group in groups]
+    return templates + [d["spec"]["template"] for d in [*of_kind("Deployment"), *of_kind("Job")]]
+
+
+def test_kubernetes_takes_every_object_of_the_file():
+    plain = [document for document in documents() if document["kind"] != "RayCluster"]
+    whole = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}, "spec": pod["spec"]} for pod in pods()]
+    assert len(plain) == 10
+    for document in plain + whole:
+        kubernetes_validate.validate(document, "1.31", strict=True)
+
+
+def test_kubernetes_would_refuse_a_key_that_it_does_not_know():
+    (job,) = of_kind("Job")
+    job["spec"]["backoffLimits"] = 20
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(job, "1.31", strict=True)
+
+
+def test_the_objects_of_the_file_fit_each_other():
+    names = {(document["kind"], document["metadata"]["name"]) for document in documents()}
+    for pod in pods():
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        for volume in volumes.values():
+            if claim := volume.get("persistentVolumeClaim"):
+                assert ("PersistentVolumeClaim", claim["claimName"]) in names
+            if study := volume.get("configMap"):
+                assert ("ConfigMap", study["name"]) in names
+        for container in pod["spec"]["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes.keys()
+            assert all(("Secret", one["secretRef"]["name"]) in names for one in container.get("envFrom", []))
+    labels = {pod["metadata"]["labels"]["app"] for pod in pods() if "metadata" in pod}
+    assert {service["spec"]["selector"]["app"] for service in of_kind("Service")} == labels
+
+
+def test_the_ray_cluster_runs_our_ray():
+    (cluster,) = of_kind("RayCluster")
+    assert cluster["apiVersion"] == "ray.io/v1"
+    assert f"ray=={cluster['spec']['rayVersion']}" in (ROOT / "constraints.txt").read_text()
+
+
+def test_the_study_of_the_file_loads_and_its_job_submits_it(tmp_path):
+    (job,), (config,) = of_kind("Job"), of_kind("ConfigMap")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    program, *arguments = [*container["command"], *container["args"]]
     options = _parser().parse_args(arguments)
-    assert program == "evenkeel" and options.command == "run" and options.address == "auto"
-    cluster = job["spec"]["rayClusterSpec"]
-    constraints = (ROOT / "constraints.txt").read_text()
-    assert f"ray=={cluster['rayVersion']}" in constraints
-    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
-        pod = group["template"]["spec"]
-        volumes = {volume["name"] for volume in pod["volumes"]}
-        assert all({mount["name"] for mount in c["volumeMounts"]} <= volumes for c in pod["containers"])
+    (cluster,) = of_kind("RayCluster")
+    assert program == "evenkeel" and options.command == "submit" and options.follow
+    assert options.address == f"http://{cluster['metadata']['name']}-head-svc:8265"  # as KubeRay calls it
+    (tmp_path / "study.yaml").write_text(config["data"]["study.yaml"])
+    study = load_study(str(tmp_path / "study.yaml"))
+    assert study.storage.startswith("/studies/") and study.tracking == "http://mlflow:5000"
+    (worker,) = cluster["spec"]["workerGroupSpecs"]
+    limits = worker["template"]["spec"]["containers"][0]["resources"]["limits"]
+    room = min(int(limits["cpu"]) / study.resources.cpus, int(limits["nvidia.com/gpu"]) / study.resources.gpus)
+    assert 1 <= options.workers <= room * worker["maxReplicas"]
+
+
+def test_the_job_is_tried_again_after_trouble_of_the_cluster_alone():
+    (job,) = of_kind("Job")
+    (rule,) = [rule for rule in job["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert rule["action"] == "FailJob" and rule["onExitCodes"]["operator"] == "NotIn"
+    assert rule["onExitCodes"]["values"] == [EXIT_CLUSTER, EXIT_INTERRUPTED]
 
 
 def test_the_compose_file_hides_its_secrets_and_its_ports():
@@ -57,12 +122,12 @@ def test_the_compose_file_hides_its_secrets_and_its_ports():
 
 def test_the_compose_server_answers_to_the_names_that_are_used():
     """Any other is taken for an attack: 403."""
-    (allowed,) = re.findall(
-        r"^MLFLOW_SERVER_ALLOWED_HOSTS=(.*)", (DEPLOY / "mlflow.env.example").read_text(), re.MULTILINE
-    )
-    named = [(ROOT / "docs" / "cluster.md").read_text(), (DEPLOY / "kuberay-rayjob.yaml").read_text()]
-    used = {host for text in named for host in re.findall(r"http://(mlflow[\w.]*:\d+)", text)}
-    assert used and all(is_allowed_host_header(allowed.split(","), host) for host in used)
+    example, kuberay = (DEPLOY / "mlflow.env.example").read_text(), (DEPLOY / "kuberay.yaml").read_text()
+    (allowed,) = re.findall(r"^MLFLOW_SERVER_ALLOWED_HOSTS=(.*)", example, re.MULTILINE)
+    (allowed_there,) = re.findall(r'MLFLOW_SERVER_ALLOWED_HOSTS, value: "(.*)"', kuberay)
+    for text, hosts in (((ROOT / "docs" / "cluster.md").read_text(), allowed), (kuberay, allowed_there)):
+        used = set(re.findall(r"http://(mlflow[\w.]*:\d+)", text))
+        assert used and all(is_allowed_host_header(hosts.split(","), host) for host in used)
 
 
 def test_the_compose_artifacts_have_their_bucket():
@@ -86,8 +151,14 @@ def beside(tool: str) -> str:
     return str(Path(sys.executable).with_name(tool))
 
 
-def test_the_slurm_script_has_no_lint():
-    subprocess.run([beside("shellcheck"), str(DEPLOY / "slurm.sh")], check=True)
+def test_the_slurm_scripts_have_no_lint():
+    subprocess.run([beside("shellcheck"), *map(str, sorted(DEPLOY.glob("*.sh")))], check=True)
+
+
+def test_the_image_is_that_of_gpu_users_and_needs_no_root():
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert re.findall(r"^ARG TORCH_INDEX=(.*)$", text, re.MULTILINE) == [""]
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["1000"] and " wget" in text
 
 
 STUBS = {
@@ -110,6 +181,7 @@ def test_the_slurm_script_goes_on_in_another_turn(tmp_path, code, requeued):
         "SLURM_JOB_NODELIST": "n[1-2]",
         "SLURM_CPUS_PER_TASK": "8",
         "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_GPUS_PER_NODE": "1",
     }
     log = tmp_path / "log"
     environment = os.environ | slurm | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOG": str(log), "CODE": code}
@@ -124,3 +196,5 @@ def test_the_slurm_script_goes_on_in_another_turn(tmp_path, code, requeued):
     said = log.read_text()
     assert "run study.yaml --address n1:20007 --track-later" in said
     assert ("requeue 7" in said) == requeued
+    steps = [line for line in said.splitlines() if "ray start" in line]
+    assert len(steps) == 2 and all("--cpus-per-task=8" in step and "--gpus-per-node=1" in step for step in steps)

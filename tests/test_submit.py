@@ -89,7 +89,7 @@ def test_a_study_is_submitted_stopped_submitted_again_and_followed_to_its_end(se
     again = evenkeel("submit", study, server)
     assert again.returncode == EXIT_BAD_INPUT and "runs this study already" in again.stderr
     assert "running packs finish" in evenkeel("stop", study, server).stdout
-    stopped = evenkeel("logs", study, server, "--follow")
+    stopped = evenkeel("submit", study, server, "--follow")  # what runs already is followed
     assert "SIGTERM: running packs finish" in stopped.stdout and stopped.returncode == EXIT_INTERRUPTED, stopped.stdout
     planned = {
         trial.id

@@ -10,7 +10,7 @@ from evenkeel.study.run.ray_jobs import Jobs
 
 def execute(options: argparse.Namespace) -> int:
     """Print it; the exit code is that of the job's run, 0 while it goes on."""
-    return jobs_of(options).logs(_write, follow=options.follow)
+    return jobs_of(options).logs(write_log, follow=options.follow)
 
 
 def jobs_of(options: argparse.Namespace) -> Jobs:
@@ -19,6 +19,7 @@ def jobs_of(options: argparse.Namespace) -> Jobs:
     return Jobs(options.address, config.name, str(Storage.of(config, options.storage)))
 
 
-def _write(text: str) -> None:
+def write_log(text: str) -> None:
+    """Print it at once."""
     sys.stdout.write(text)
     sys.stdout.flush()

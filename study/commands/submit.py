@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from evenkeel.study.commands.logs import write_log
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import PRESETS, find_study, load_study
 from evenkeel.study.run.locations import Storage, TrackingUri
@@ -12,7 +13,10 @@ FLAGS = ("track_later", "track_again", "accept_changes", "keep_going", "retry_fa
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Submit, and say how to follow it. Raises UserError where the records have no place of their own."""
+    """Submit, and say how to follow it; with --follow, follow it to its exit code, also one that runs already.
+
+    Raises UserError where the records have no place of their own.
+    """
     config = load_study(options.study, options.overrides)
     if not (options.storage or config.storage):
         raise UserError(
@@ -31,7 +35,9 @@ def execute(options: argparse.Namespace) -> int:
     flags = [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(options, name)]
     workers = ["--workers", str(options.workers)] if options.workers else []
     jobs = Jobs(options.address, config.name, str(storage))
+    if options.follow and jobs.running():
+        return jobs.logs(write_log, follow=True)
     job = jobs.submit(config, None if folder == PRESETS else folder, [*flags, *workers])
     where = f"{options.study} --storage {storage} --address {jobs.address}"
     sys.stdout.write(f"{job}\nfollow it: evenkeel logs {where} --follow\nstop it:   evenkeel stop {where}\n")
-    return 0
+    return jobs.logs(write_log, follow=True) if options.follow else 0

@@ -58,8 +58,8 @@ class Jobs:
 
     def submit(self, config: StudyConfig, beside: Path | None, flags: list[str]) -> str:
         """Start `evenkeel run` there and return the job's id. Raises UserError while an earlier job still runs."""
-        if (job := self._newest()) and not job.status.is_terminal():
-            raise UserError(f"{self.storage}: the job {job.submission_id} runs this study already; wait or stop it")
+        if job := self.running():
+            raise UserError(f"{self.storage}: the job {job} runs this study already; wait or stop it")
         with tempfile.TemporaryDirectory() as name, self._reached():
             folder = Path(name)
             (folder / f"{self.study}.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
@@ -76,7 +76,10 @@ class Jobs:
         job = self.newest()
         with self._reached():
             if follow:
-                asyncio.run(self._follow(job, write))
+                try:
+                    asyncio.run(self._follow(job, write))
+                except OSError as error:  # of aiohttp's own errors these are what a head that died leaves
+                    raise ConnectionError(str(error)) from error
             else:
                 write(self.client.get_job_logs(job))
             info = self.client.get_job_info(job)
@@ -92,6 +95,11 @@ class Jobs:
         with self._reached():
             self.client.stop_job(job)
         return job
+
+    def running(self) -> str | None:
+        """The id of the job that runs this study now."""
+        job = self._newest()
+        return str(job.submission_id) if job and not job.status.is_terminal() else None
 
     def newest(self) -> str:
         """The id of the job submitted last. Raises UserError where there is none."""
