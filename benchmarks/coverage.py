@@ -48,7 +48,7 @@ from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import DEFAULT_MARGIN
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.records.facts import facts_of_study
+from evenkeel.study.records.facts import make_study_facts
 from evenkeel.trainables.data.digits import DigitsMlt
 from evenkeel.trainables.measures import HEADLINES
 from evenkeel.trainables.models.build import build
@@ -181,7 +181,7 @@ def run_study(number: int, seeds: int, vary: str, size: Size, weights: Path, cac
     prepared = worker.prepare(config.data, cache, "cpu")
     trials = sorted(Planner(config, {}, {}).planned(), key=lambda trial: trial.seed)
     planned = {loss.label: {"sweep": 1, "sobol": 1} for loss in config.losses}
-    facts = facts_of_study(config, prepared.describe(config.seeds), planned)
+    facts = make_study_facts(config, prepared.describe(config.seeds), planned)
     packs = (list(pack) for _, pack in groupby(trials, key=lambda trial: trial.seed))
     rows = [
         TrialRow(

@@ -24,12 +24,12 @@ from statistics import fmean
 import psutil
 
 from benchmarks.nodes import cluster
+from evenkeel.study.file.locations import Storage, TrackingUri
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.plan.search import LossSearch
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.locations import Storage, TrackingUri
-from evenkeel.study.tracking.receipt import Tracked
+from evenkeel.study.tracking.receipt import TrackingReceipt
 
 STUDY = """
 name: scale
@@ -147,8 +147,8 @@ def large(study: Path, folder: Path, most: int) -> None:
     _show("status", Timed(study, "status", *arguments))
     ledger, overrides = Ledger(str(storage), "scale"), arguments[1:4:2]
     config = load_study(str(study), overrides)
-    uri = TrackingUri.of(config, Storage.of(config, str(storage)), NOBODY)
-    Tracked(ledger.folder, uri).write(f"{entry.id} {entry.state}" for entry in ledger.entries().values())
+    uri = TrackingUri.resolve(config, Storage.resolve(config, str(storage)), NOBODY)
+    TrackingReceipt(ledger.folder, uri).write(f"{entry.id} {entry.state}" for entry in ledger.entries().values())
     _show("run, nothing missing", Timed(study, "run", *arguments, "--tracking-uri", NOBODY))
     ledger.retire([next(iter(ledger.ids()))])
     _show(

@@ -32,8 +32,9 @@ from benchmarks.nodes import cluster, join, kill_head
 from benchmarks.servers import MlflowServer, wait_for
 from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, EXIT_STORAGE
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
+from evenkeel.study.records.table import table_from_ledger
 from evenkeel.study.run.lease import Holder, _content, _name
+from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
 STUDY = """
 name: faults

@@ -22,9 +22,9 @@ from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.trial_table import DESIGNS, metric_columns
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.records.facts import facts_of_study
+from evenkeel.study.records.facts import make_study_facts
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.parquet import NUM_RECORDS
+from evenkeel.study.records.parquet import RECORDS_A_FILE
 from evenkeel.study.records.record import StudyRecord, TrialRecord
 from evenkeel.trainables import Trial
 
@@ -56,12 +56,12 @@ def record(folder: str, changes: list[str]) -> int:
     trials = Planner(config, {}, {}).planned()
     counts = Counter((trial.label, trial.design) for trial in trials)
     planned = {loss.label: {design: counts[loss.label, design] for design in DESIGNS} for loss in config.losses}
-    facts = facts_of_study(config, DATA, planned)
+    facts = make_study_facts(config, DATA, planned)
     ledger = Ledger(folder, config.name)
     ledger.create()
     ledger.write_study(StudyRecord(config.model_dump(mode="json"), facts.to_json()))
-    for start in range(0, len(trials), NUM_RECORDS):
-        for record in _records(trials[start : start + NUM_RECORDS], facts, np.random.default_rng(start)):
+    for start in range(0, len(trials), RECORDS_A_FILE):
+        for record in _records(trials[start : start + RECORDS_A_FILE], facts, np.random.default_rng(start)):
             ledger.write(record)
         ledger.pack()
     return len(trials)

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from benchmarks.servers import MlflowServer, PostgreSql
 from evenkeel.study.records.record import TrialRecord
-from evenkeel.study.tracking.run_writer import Filler
-from evenkeel.study.tracking.tracker import MANY_TRIALS, About, Setup, Start, Tracker
+from evenkeel.study.tracking.run_writer import RunWriter
+from evenkeel.study.tracking.tracker import MANY_TRIALS, OpenExperiment, Setup, StudyDescription, Tracker
 from evenkeel.trainables import Trial
 
-ABOUT = About("bench", "", "digits-mlt", "f1", [0], {"ral": ""}, [], {"ral": 0})
+ABOUT = StudyDescription("bench", "", "digits-mlt", "f1", [0], {"ral": ""}, [], {"ral": 0})
 NUM_EPOCHS = 20
 WARM = 16
 CALLS = ("create_run", "log_inputs", "log_batch", "set_terminated")
@@ -92,7 +92,7 @@ def our_rate(uri: str, number: int, folder: Path, database: Path | None) -> floa
     """Runs a second of ours, both processes warm."""
     todo = records(number + WARM)
     with Tracker(Setup(uri, "bench", database, str(folder / "artifacts"), folder), print, print) as tracker:
-        tracker.start(Start("0" * 16, ABOUT, {}), todo[:WARM], MANY_TRIALS)
+        tracker.start(OpenExperiment("0" * 16, ABOUT, {}), todo[:WARM], MANY_TRIALS)
         assert tracker.finish() == 0
         started = time.perf_counter()
         for record in todo[WARM:]:
@@ -124,10 +124,10 @@ def search(name: str, number: int, uri: str, folder: Path, database: Path | None
 
 def profile(number: int, folder: Path, database: Path) -> None:
     """Print the share of each call of MLflow's client in a filling process, and what is left for ours."""
-    filler = Filler(
+    filler = RunWriter(
         Setup(f"sqlite:///{database}", "bench", database, str(folder / "artifacts"), folder), lambda _: None
     )
-    filler.start(Start("0" * 16, ABOUT, {}))
+    filler.start(OpenExperiment("0" * 16, ABOUT, {}))
     todo = records(number + WARM)
     for record in todo[:WARM]:
         filler.fill(record)

@@ -32,9 +32,8 @@ import torch
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.engine import context_of
-from evenkeel.study.run.locations import Storage
-from evenkeel.study.run.worker import ready
+from evenkeel.study.run.worker import prepare_worker
+from evenkeel.study.run.worker_context import make_context
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.probe.features import standardised
 
@@ -108,7 +107,7 @@ def _image_groups(repeats: int) -> float:
 def _features(study: Path, folder: Path) -> Path:
     """The features of seed 0, made for both: where evenkeel finds them, and as arrays in a folder for the script."""
     config = load_study(str(study))
-    _, store = ready(context_of(config, Storage(str(folder))))
+    _, store = prepare_worker(make_context(config, str(folder)))
     features, rows, values = standardised(store, 0)
     parts, feature_folder = ("train", "val", "test"), folder / "features"
     feature_folder.mkdir()

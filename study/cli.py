@@ -20,7 +20,7 @@ from evenkeel.study.errors import (
     UserError,
 )
 
-STUDY = "a study file (*.yaml) or a preset's name"
+STUDY_HELP = "a study file (*.yaml) or a preset's name"
 COMMANDS = {
     "presets": ("list the studies that come with evenkeel", "evenkeel presets"),
     "losses": ("list losses, their hyperparameters and sources; draw them", "evenkeel losses ral --plot ral.html"),
@@ -35,7 +35,7 @@ COMMANDS = {
     "doctor": ("check this machine, and the data of a study", "evenkeel doctor demo"),
 }
 """Command -> what it does, and an example."""
-CLOSED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+PATH_ERRNOS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 """What the system says of a path that leads nowhere for this user, wherever it was first followed."""
 SUPERVISED = ("run",)
 """Commands whose work is done in a child process."""
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> 
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
     options = _parser().parse_args(arguments)
     if supervise and options.command in SUPERVISED:
-        from evenkeel.study.run.supervisor import supervised
+        from evenkeel.study.run.supervisor import run_supervised
 
-        return supervised(lambda: _run(options))
+        return run_supervised(lambda: _run(options))
     return _run(options)
 
 
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     except ClusterError as error:
         return _complain(str(error), EXIT_CLUSTER)
     except OSError as error:
-        if error.filename is None or error.errno not in CLOSED:
+        if error.filename is None or error.errno not in PATH_ERRNOS:
             raise
         return _complain(f"{error.filename}: {error.strerror}; give leave there, or name another place", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="evenkeel",
         description="How steady is a loss when its hyperparameters move?",
-        epilog=f"STUDY is {STUDY}. Exit codes: 0 all well, 1 some trials failed, "
+        epilog=f"STUDY is {STUDY_HELP}. Exit codes: 0 all well, 1 some trials failed, "
         "2 bad input, 3 cluster trouble, 4 a place that cannot be written, 5 a fault in a program, 130 interrupted. "
         "Try: evenkeel plan demo",
     )
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("plan", "run", "submit", "logs", "stop"):
         _add_study(added[name])
     for name in ("status", "report", "ui"):
-        _add_study(added[name], f"{STUDY}, or the folder of its records")
+        _add_study(added[name], f"{STUDY_HELP}, or the folder of its records")
     _add_study(added["doctor"], optional=True)
     added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
@@ -147,8 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_study(parser: argparse.ArgumentParser, what: str = STUDY, *, optional: bool = False) -> None:
-    parser.add_argument("study", metavar="STUDY", help=what, nargs="?" if optional else None)
+def _add_study(parser: argparse.ArgumentParser, text: str = STUDY_HELP, *, optional: bool = False) -> None:
+    parser.add_argument("study", metavar="STUDY", help=text, nargs="?" if optional else None)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key"
     )

@@ -28,8 +28,8 @@ class RecordedStudy:
         """One row a trial: identity, `hp.<name>`, `<split>_<metric>`. Raises UserError for a folder without a study."""
         from evenkeel.study.records.table import table_from_ledger
 
-        found = Ledger(self.folder, "").read_study()
-        return table_from_ledger(Ledger(self.folder, found.name if found else ""))
+        study = Ledger(self.folder, "").read_study()
+        return table_from_ledger(Ledger(self.folder, study.name if study else ""))
 
     def sections(self) -> dict[str, "Section"]:
         """The sections of the report by key; `compute(table, rng)` of one gives its numbers."""
@@ -45,15 +45,15 @@ class RecordedStudy:
         from evenkeel.reports.table.designs import with_metric
         from evenkeel.reports.table.trial_table import facts_of
 
-        found, study = self.sections(), facts_of(self.table)
-        section = found.get(name) or found.get(f"sensitivity-{name}")
+        by_key, study = self.sections(), facts_of(self.table)
+        section = by_key.get(name) or by_key.get(f"sensitivity-{name}")
         if section is None:
-            valid = ", ".join(key.removeprefix("sensitivity-") for key in found)
+            valid = ", ".join(key.removeprefix("sensitivity-") for key in by_key)
             raise UserError(f"figure {name!r}: unknown here; one of {valid}")
         if metric and metric not in study.headlines:
             raise UserError(f"metric {metric!r}: unknown here; one of {', '.join(study.headlines)}")
-        shown = with_metric(self.table, metric or study.metric)
-        drawn = section.draw(section.compute(shown, np.random.default_rng(0)))
+        table = with_metric(self.table, metric or study.metric)
+        drawn = section.draw(section.compute(table, np.random.default_rng(0)))
         if drawn is None:
             raise UserError(f"figure {name!r}: this section has nothing to draw")
         return drawn.figure()

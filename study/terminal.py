@@ -1,26 +1,41 @@
 """Standard output as commands use it: tables by rich, whole lines when piped, any encoding."""
 
 import sys
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-WIDE = 10_000
+UNLIMITED_COLUMNS = 10_000
 """Columns of what is no terminal: nothing is folded or cut."""
 
 
-def console() -> Console:
+def make_console() -> Console:
     """A console on standard output. Symbols that its encoding lacks are replaced."""
     if sys.stdout.encoding and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    return Console(
-        file=sys.stdout, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDE
-    )
+    width = None if sys.stdout.isatty() else UNLIMITED_COLUMNS
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
 
 
-def table(*headings: str) -> Table:
-    """An empty table without lines around its cells; on a narrow terminal cells are folded, never cut."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        made.add_column(heading, overflow="fold")
-    return made
+def make_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, num_words: int = 1, totals: bool = False
+) -> Table:
+    """A table without lines around its cells; on a narrow terminal cells are folded, never cut.
+
+    The first `num_words` columns stand to the left, numbers to the right; the last row is bold if it holds `totals`.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headers))
+    for number, header in enumerate(headers):
+        table.add_column(header, justify="left" if number < num_words else "right", overflow="fold")
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    for number, row in enumerate(cells):
+        table.add_row(*row, style="bold" if totals and number == len(cells) - 1 else None)
+    return table
+
+
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, num_words: int = 1, totals: bool = False
+) -> None:
+    """Print what `make_table` gives."""
+    make_console().print(make_table(headers, rows, num_words=num_words, totals=totals))

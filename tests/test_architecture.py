@@ -93,13 +93,24 @@ def test_no_module_outgrows_its_idea():
 
 
 ROOMS = {
-    "study.file": {"study"},
-    "study.plan": {"study.file"},
-    "study.records": {"study", "study.file", "study.tracking"},
-    "study.tracking": {"study", "study.file", "study.records", "study.run"},
-    "study.run": {"study", "study.file", "study.plan", "study.records", "study.tracking"},
-}
-"""Which rooms of `study` a room may import; commands may import any."""
+    "study.errors": set(),
+    "study.background": set(),
+    "study.terminal": set(),
+    "study.file": {"study.errors"},
+    "study.plan": {"study.errors", "study.file"},
+    "study.records": {"study.errors", "study.file"},
+    "study.tracking": {"study.errors", "study.background", "study.file", "study.records"},
+    "study.run": {"study.errors", "study.background", "study.file", "study.plan", "study.records", "study.tracking"},
+    "study.recorded_study": {"study.errors", "study.records"},
+    "study.commands": {"study.errors", "study.terminal", "study.file", "study.plan", "study.records", "study.tracking",
+                       "study.run"},
+    "study.cli": {"study.errors", "study.run"},
+}  # fmt: skip
+"""Which rooms of `study` a room may import: the graph as it is, from below to above; a module beside them is one."""
+ROOTS = ("study", "reports")
+"""Packages whose rooms look one way."""
+MAX_FAN_OUT = 15
+"""Modules of ours that the engine may import: four steps, and what they hand over."""
 
 
 ROOMS_OF_REPORTS = {
@@ -122,17 +133,49 @@ def test_rooms_of_reports_look_one_way():
             assert target in ROOMS_OF_REPORTS[source], f"{source} imports {target}"
 
 
-def rooms_of_study() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for source, target in crossings():
-        if source in ROOMS and target.startswith("study"):
-            found.setdefault(source, set()).add(target)
+def room_of(module: str) -> str:
+    """The room of a module: `study.run` of `study.run.engine`, `study.errors` of itself."""
+    return ".".join(module.split(".")[:2])
+
+
+def imported_anywhere(path: Path) -> set[str]:
+    """Modules of ours that a module imports, at its top, inside functions, or for types."""
+    names = {name_of(other) for other in modules()}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = own(node.module or "")
+            found |= {f"{module}.{a.name}" if f"{module}.{a.name}" in names else module for a in node.names} & names
     return found
 
 
-def test_rooms_of_study_look_one_way():
-    for room, targets in rooms_of_study().items():
-        assert targets <= ROOMS[room], f"{room} imports {sorted(targets - ROOMS[room])}"
+def rooms(package: str) -> dict[str, set[str]]:
+    """Which other rooms of a package each room imports."""
+    found: dict[str, set[str]] = {}
+    for path in modules():
+        if path.is_relative_to(ROOT / package):
+            room = room_of(name_of(path))
+            targets = {room_of(module) for module in imported_anywhere(path) if module.startswith(f"{package}.")}
+            found.setdefault(room, set()).update(targets - {room})
+    return found
+
+
+def test_the_rooms_of_study_are_those_that_are_drawn():
+    graph = {room: targets for room, targets in rooms("study").items() if room not in ("study", "study.presets")}
+    assert graph == ROOMS
+
+
+@pytest.mark.parametrize("package", ROOTS)
+def test_no_two_rooms_import_each_other(package: str):
+    graph = rooms(package)
+    both = {tuple(sorted((room, other))) for room, targets in graph.items() for other in targets & graph.keys()
+            if room in graph[other]}  # fmt: skip
+    assert not both
+
+
+def test_the_engine_knows_its_steps_and_little_else():
+    fan_out = imported_anywhere(ROOT / "study" / "run" / "engine.py")
+    assert len(fan_out) <= MAX_FAN_OUT, sorted(fan_out)
 
 
 TABLE_CHAIN = ("settings", "rows", "splitting", "reading", "overview", "data_set")

@@ -16,10 +16,11 @@ import pytest
 from evenkeel.search_spaces import SPACES
 from evenkeel.study.cli import COMMANDS, _parser, main
 from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_OK, EXIT_STORAGE, UserError
+from evenkeel.study.file.locations import Storage, TrackingUri
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
-from evenkeel.study.run.locations import Storage, TrackingUri
-from evenkeel.study.tracking.experiment import SWITCH
+from evenkeel.study.records.table import table_from_ledger
+from evenkeel.study.tracking.experiment import MENU_SWITCH
+from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
 
 def evenkeel(*arguments, **options):
@@ -108,7 +109,7 @@ def test_a_path_that_is_closed_is_one_line_wherever_it_is_met(number, name, said
 
 def test_a_database_that_may_not_be_read_is_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "mlflow.db").touch()
-    monkeypatch.setattr("evenkeel.study.run.locations.os.access", lambda path, mode: False)
+    monkeypatch.setattr("evenkeel.study.file.locations.os.access", lambda path, mode: False)
     assert main(["ui", "demo", "--storage", str(tmp_path)]) == EXIT_BAD_INPUT
     assert "mlflow.db: may not be read by this user" in capsys.readouterr().err
 
@@ -291,7 +292,7 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
         uri, other = f"http://127.0.0.1:{port}", tmp_path / "other"
         first, *lines = said.read_text().splitlines()
         assert re.fullmatch(rf"{uri}/#/experiments/\d+\?workflowType=machine_learning", first)
-        assert all(f": {uri}/#/experiments/" in line for line in lines[:5]) and SWITCH in lines
+        assert all(f": {uri}/#/experiments/" in line for line in lines[:5]) and MENU_SWITCH in lines
         tracked = evenkeel("run", tiny, *small, "--set", "name=other", "--storage", other, "--tracking-uri", uri)
         assert tracked.returncode == EXIT_OK, tracked.stderr
         pd.testing.assert_frame_equal(table_from_mlflow(uri, "other"), table_from_ledger(Ledger(str(other), "other")))
@@ -326,8 +327,8 @@ def test_storage_may_be_anywhere(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     study = load_study("demo")
-    assert Storage.of(study, None) == Storage(str(tmp_path / "studies" / "demo"))
-    assert Storage.of(study, "s3://bucket/study").folder is None
+    assert Storage.resolve(study, None) == Storage(str(tmp_path / "studies" / "demo"))
+    assert Storage.resolve(study, "s3://bucket/study").folder is None
 
 
 @pytest.mark.parametrize("example", [example for _, example in COMMANDS.values()])
@@ -377,7 +378,7 @@ class TestPlaces:
         from evenkeel.study.file.read import load_study
 
         study = load_study("demo", [f"{key}={value}" for key, value in keys.items()])
-        return TrackingUri.of(study, Storage.of(study, "/data/st"), option)
+        return TrackingUri.resolve(study, Storage.resolve(study, "/data/st"), option)
 
     def test_our_own_database_lies_in_the_folder(self):
         uri = self.of()
@@ -423,7 +424,7 @@ class TestPlaces:
 
         study = load_study("demo")
         with pytest.raises(UserError, match="give --tracking-uri, or set MLFLOW_TRACKING_URI"):
-            TrackingUri.of(study, Storage.of(study, "s3://bucket/st"), None)
+            TrackingUri.resolve(study, Storage.resolve(study, "s3://bucket/st"), None)
 
 
 def test_a_taken_port_is_one_message(tmp_path, capsys):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.study.commands.presets import schema
+from evenkeel.study.commands.presets import render_schema
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import PRESETS, load_study
 from evenkeel.study.plan.planner import Planner
@@ -94,7 +94,7 @@ def test_broken_yaml_is_named(tmp_path, text):
 
 
 def test_schema_describes_every_key():
-    described = json.loads(schema())
+    described = json.loads(render_schema())
     assert set(described["properties"]) >= {"name", "data", "losses", "designs", "seeds", "margin"}
     assert described["additionalProperties"] is False
 

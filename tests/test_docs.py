@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from evenkeel.study.cli import COMMANDS, _parser
-from evenkeel.study.file.keys import page, replaced
+from evenkeel.study.file.keys import render_keys, replace_tables
 from evenkeel.study.file.read import load_study
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.trainables.data import DATA_SETS
@@ -55,11 +55,11 @@ def test_make_targets_exist():
 def test_the_tables_of_keys_are_current():
     """Made from the models; mend with: make docs"""
     text = (ROOT / "docs" / "study_files.md").read_text()
-    assert text == replaced(text)
+    assert text == replace_tables(text)
 
 
 def test_every_key_is_explained():
-    rows = [line.split(" | ") for line in page().splitlines() if line.startswith("| `")]
+    rows = [line.split(" | ") for line in render_keys().splitlines() if line.startswith("| `")]
     assert len(rows) > 50 and not [row[0] for row in rows if len(row[-1].strip(" |")) < 3]
 
 
@@ -134,6 +134,6 @@ def test_adding_a_trainable_as_the_page_says(tmp_path):
 
 
 def test_the_schema_for_editors_is_current():
-    from evenkeel.study.commands.presets import schema
+    from evenkeel.study.commands.presets import render_schema
 
-    assert (ROOT / "study" / "study.schema.json").read_text() == schema()
+    assert (ROOT / "study" / "study.schema.json").read_text() == render_schema()

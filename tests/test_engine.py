@@ -10,14 +10,15 @@ from mlflow import MlflowClient
 
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import own_database_uri
 from evenkeel.study.file.read import load_study
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
-from evenkeel.study.run import engine
+from evenkeel.study.records.table import table_from_ledger
+from evenkeel.study.run import engine, execute_run
 from evenkeel.study.run.lease import Lease
-from evenkeel.study.run.locations import own_database
 from evenkeel.study.run.serial_runner import SerialRunner
 from evenkeel.study.tracking import periodic_summary
+from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 from evenkeel.trainables.probe.train import ProbeWorker
 
 
@@ -30,11 +31,11 @@ class Silent:
     def say(self, text):
         self.said.append(text)
 
-    def begin(self, total, recorded):
-        self.total, self.recorded = total, sum(recorded.values())
+    def begin(self, total, states):
+        self.total, self.recorded = total, states.total()
 
-    def trial(self, state):
-        self.states[state] += 1
+    def update(self, states, num_new):
+        self.states, self.num_new = states, num_new
 
     def end(self): ...
 
@@ -42,19 +43,19 @@ class Silent:
 def run(study, storage, *overrides, runner=SerialRunner, **options):
     display = Silent()
     config = load_study(str(study), list(overrides))
-    outcome = engine.run_study(config, engine.Options(storage=str(storage), **options), lambda s: runner(), display)
+    outcome = engine.run_study(config, engine.RunOptions(storage=str(storage), **options), lambda s: runner(), display)
     return outcome, display
 
 
 class Killed(SerialRunner):
     """Dies in the middle, as a driver that is killed does: nothing after the second pack is heard of."""
 
-    def run(self, feed, context):
-        from evenkeel.study.run.worker import execute
+    def run(self, queue, context, say, fail):
+        from evenkeel.study.run.worker import run_pack
 
-        first = feed.next()
-        feed.finished(first.number, execute(first, context))
-        execute(feed.next(), context)
+        first = queue.next_pack()
+        queue.finish(first.number, run_pack(first, context))
+        run_pack(queue.next_pack(), context)
         raise KeyboardInterrupt
 
 
@@ -96,7 +97,7 @@ def test_everything_planned_and_searched_is_done(finished):
 
 def test_packs_of_a_measured_size_give_the_same_table(finished, tmp_path, monkeypatch):
     """Trials of the tiny study take milliseconds: after the first packs all that is left of a seed is one pack."""
-    monkeypatch.setattr("evenkeel.study.run.pack_sizing.FIRST", 2)
+    monkeypatch.setattr("evenkeel.study.run.pack_sizing.FIRST_PACK_TRIALS", 2)
     folder, *_ = finished
     run(folder / "tiny.yaml", tmp_path, "resources.pack_size=null")
     tables = [table_from_ledger(ledger_of(place)) for place in (folder / "storage", tmp_path)]
@@ -114,14 +115,14 @@ def test_running_again_runs_nothing(finished):
 def test_mlflow_alone_gives_the_same_table(finished):
     folder, *_ = finished
     from_ledger = table_from_ledger(ledger_of(folder / "storage"))
-    from_mlflow = table_from_mlflow(own_database(folder / "storage"), "tiny")
+    from_mlflow = table_from_mlflow(own_database_uri(folder / "storage"), "tiny")
     pd.testing.assert_frame_equal(from_ledger, from_mlflow)
     assert facts_of(from_ledger) == facts_of(from_mlflow)
 
 
 def shown(storage, kind):
     """The runs of a kind by name, and MLflow's client."""
-    client = MlflowClient(own_database(storage))
+    client = MlflowClient(own_database_uri(storage))
     experiment = client.get_experiment_by_name("tiny").experiment_id
     found = client.search_runs([experiment], f"tags.`evenkeel.kind` = '{kind}'")
     return client, {run.info.run_name: run for run in found}
@@ -161,8 +162,8 @@ def test_what_was_deleted_in_mlflow_comes_back_when_asked(finished, tmp_path):
 
 def test_scores_are_renewed_while_trials_run(finished, tmp_path, monkeypatch):
     folder, *_ = finished
-    monkeypatch.setattr(periodic_summary, "SHARE", 1.0)
-    monkeypatch.setattr(engine, "Renewal", partial(periodic_summary.Renewal, every_s=0.05))
+    monkeypatch.setattr(periodic_summary, "SUMMARY_TIME_SHARE", 1.0)
+    monkeypatch.setattr(execute_run, "PeriodicSummary", partial(periodic_summary.PeriodicSummary, every_s=0.05))
     run(folder / "tiny.yaml", tmp_path)
     client, losses = shown(tmp_path, "loss")
     history = client.get_metric_history(losses["ral"].info.run_id, "default/score")
@@ -179,7 +180,7 @@ def test_a_killed_study_goes_on_and_ends_the_same(finished, tmp_path):
     whole = table_from_ledger(ledger_of(folder / "storage"))
     assert outcome.num_new == len(whole) - len(recorded) and 0 < len(recorded) < len(whole)
     same_numbers(table_from_ledger(ledger_of(tmp_path)), whole, 1e-6)
-    same_numbers(table_from_mlflow(own_database(tmp_path), "tiny"), whole, 1e-6)
+    same_numbers(table_from_mlflow(own_database_uri(tmp_path), "tiny"), whole, 1e-6)
 
 
 def test_failed_trials_are_recorded_and_repeated_on_request(finished, tmp_path, monkeypatch):
@@ -245,7 +246,7 @@ class TestChanges:
         run(finished[0] / "tiny.yaml", storage, "trainable.epochs=2", "designs.search=null", accept_changes=True)
         ledger = ledger_of(storage)
         assert ledger.retired_ids() == before and not ledger.ids() & before
-        table = table_from_mlflow(own_database(storage), "tiny")
+        table = table_from_mlflow(own_database_uri(storage), "tiny")
         assert set(table.trial_id) == ledger.ids() and (table.epochs_done == 2).all()
 
     def test_margin_and_resources_may_change(self, finished, storage):
@@ -286,12 +287,12 @@ def test_a_silent_server_may_be_accepted(finished, tmp_path):
     assert not any(b"s3cret" in content for content in [*written, "".join(display.said).encode()])
     outcome, _ = run(finished[0] / "tiny.yaml", tmp_path, *small)
     assert outcome.num_new == outcome.num_untracked == 0
-    assert len(table_from_mlflow(own_database(tmp_path), "tiny")) == 10
+    assert len(table_from_mlflow(own_database_uri(tmp_path), "tiny")) == 10
 
 
 def test_two_runs_of_a_study_keep_off_each_other(finished, tmp_path):
     with (
-        Lease(ledger_of(finished[0] / "storage").folder, print).held(),
+        Lease(ledger_of(finished[0] / "storage").folder, print).hold(),
         pytest.raises(UserError, match="another run of this study"),
     ):
         run(finished[0] / "tiny.yaml", finished[0] / "storage")

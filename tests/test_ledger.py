@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records import parquet
 from evenkeel.study.records.folder import Folder
-from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import StudyRecord, TrialRecord
-from evenkeel.study.records.table import row_of
+from evenkeel.study.records.table import make_row
 from tests.test_probe import trial
 
 
@@ -140,8 +140,8 @@ class TestPacked:
 
     @pytest.fixture
     def full(self, ledger, monkeypatch):
-        monkeypatch.setattr(parquet, "NUM_RECORDS", 4)
-        monkeypatch.setattr(parquet, "GROUP", 2)
+        monkeypatch.setattr(parquet, "RECORDS_A_FILE", 4)
+        monkeypatch.setattr(parquet, "RECORDS_A_ROW_GROUP", 2)
         for seed in range(10):
             ledger.write(record("failed" if seed == 9 else "done", seed=seed))
         return ledger
@@ -199,7 +199,7 @@ class TestPacked:
         content = bytearray(full.folder.read(first))
         content[20] ^= 4  # in the first row group
         spoilt = {"flip": bytes(content), "truncate": bytes(content[:-9]), "empty": b""}[damage]
-        full.folder.fs.pipe_file(full.folder.at(first), spoilt)
+        full.folder.fs.pipe_file(full.folder.path_of(first), spoilt)
         assert 6 <= len(full.entries()) < 10 and [d.name for d in full.damaged] == [first]
         full.set_aside(full.damaged)
         kept = full.read_all()
@@ -233,10 +233,10 @@ class TestFull:
 
 def test_records_without_their_study_are_no_empty_folder(ledger):
     with pytest.raises(UserError, match="no study here yet; start it with: evenkeel run s"):
-        ledger.study_record("evenkeel run s")
+        ledger.require_study("evenkeel run s")
     ledger.write(record())
     with pytest.raises(UserError, match="study.json is lost or not readable; make it again with: evenkeel run s"):
-        ledger.study_record("evenkeel run s")
+        ledger.require_study("evenkeel run s")
 
 
 def test_a_folder_of_another_study_is_refused(tmp_path):
@@ -304,7 +304,7 @@ class TestFiles:
         return ledger.folder.fs.cat_file(ledger.file(record, name))
 
     def names(self, ledger, folder="trials"):
-        return {path.rpartition("/")[2] for path in ledger.folder.fs.find(ledger.folder.at(folder))}
+        return {path.rpartition("/")[2] for path in ledger.folder.fs.find(ledger.folder.path_of(folder))}
 
     def test_move_with_the_record(self, ledger, place):
         ledger.write(record(files={"predictions": "deep/some.npz"}), place)
@@ -372,5 +372,5 @@ def test_a_record_of_any_contents_is_read_or_refused(place, value, version):
     except ValueError as error:
         assert str(error) and "\n" not in str(error)
     else:
-        assert row_of(found.id, found).trial_id == Entry.of(found).id == found.id
+        assert make_row(found.id, found).trial_id == IndexEntry.from_record(found).id == found.id
         assert TrialRecord.from_json(found.to_json()) == found

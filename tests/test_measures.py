@@ -17,7 +17,7 @@ from evenkeel.trainables.random_streams import stream_seed
 N, C, K, S = 50, 5, 2, 8
 
 
-class Known:
+class Outcome:
     """A model whose logits are a linear layer on pixels; its gradients are known in closed form."""
 
     def __init__(self, folder):
@@ -71,7 +71,7 @@ def evidence(rng, tmp_path):
 @pytest.fixture
 def of_model(tmp_path):
     """One trial with a model."""
-    trained = Known(tmp_path)
+    trained = Outcome(tmp_path)
     with torch.no_grad():
         logits = {split: trained.module(trained.normalised(trained.pixels))[None] for split in ("val", "test")}
     scores = {split: values.sigmoid() for split, values in logits.items()}

@@ -11,8 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.servers import MlflowServer
-from evenkeel.study.run.locations import own_database
-from evenkeel.study.tracking.experiment import TRAINING, described, links
+from evenkeel.study.file.locations import own_database_uri
+from evenkeel.study.tracking.experiment import TRAINING, make_experiment_tags, make_links
 from evenkeel.study.tracking.messages import Attach, Summary
 from evenkeel.study.tracking.tags import KIND
 from tests.test_ledger import record
@@ -45,15 +45,15 @@ def folder(tmp_path_factory) -> Path:
 
 
 def connect_filler(folder):
-    from evenkeel.study.tracking.run_writer import Filler
+    from evenkeel.study.tracking.run_writer import RunWriter
 
-    return connect(Filler, folder)
+    return connect(RunWriter, folder)
 
 
 @pytest.fixture(scope="module")
 def server(folder):
     """The address of MLflow's server over it."""
-    with MlflowServer(own_database(folder), folder) as server:
+    with MlflowServer(own_database_uri(folder), folder) as server:
         yield server.uri
 
 
@@ -72,7 +72,7 @@ def seen(server, tmp_path):
 
 
 def place_of(folder: Path, run: str) -> str:
-    client = MlflowClient(own_database(folder))
+    client = MlflowClient(own_database_uri(folder))
     experiment = client.get_experiment_by_name("tiny").experiment_id
     (found,) = client.search_runs([experiment], f"attributes.run_name = '{run}'")
     return f"/#/experiments/{experiment}/runs/{found.info.run_id}?{TRAINING}"
@@ -92,7 +92,7 @@ def test_the_report_is_read_in_the_run_of_the_study(folder, seen):
 
 
 def test_a_link_of_the_description_shows_charts_in_sections(folder, seen):
-    description = MlflowClient(own_database(folder)).get_experiment_by_name("tiny").tags["mlflow.note.content"]
+    description = MlflowClient(own_database_uri(folder)).get_experiment_by_name("tiny").tags["mlflow.note.content"]
     (place,) = re.findall(r"\[clip, moved from its default\]\((.*?)\)", description)
     text = seen(f"/{place}")
     assert "ral, clip 0.05, seed 0" in text and "seed 1" not in text
@@ -101,15 +101,15 @@ def test_a_link_of_the_description_shows_charts_in_sections(folder, seen):
 
 def test_losses_stay_one_click_away_however_many_trials_are_newer(server, folder, seen):
     """MLflow's first page holds the newest hundred runs; trials that came after the losses fill it."""
-    client = MlflowClient(own_database(folder))
-    experiment = client.create_experiment("long", tags=described(ABOUT, "2"))
+    client = MlflowClient(own_database_uri(folder))
+    experiment = client.create_experiment("long", tags=make_experiment_tags(ABOUT, "2"))
     losses = [client.create_run(experiment, run_name=f"loss {i}", start_time=i, tags={KIND: "loss"}) for i in range(5)]
     parent = {"mlflow.parentRunId": losses[0].info.run_id, KIND: "trial"}
     for number in range(150):
         client.create_run(experiment, run_name=f"trial {number}", start_time=1000 + number, tags=parent)
     first = seen(f"/#/experiments/{experiment}/runs?{TRAINING}")
     assert "how steady is a loss" in first and "the losses, with their verdicts" in first
-    place = next(iter(links(ABOUT).values()))
+    place = next(iter(make_links(ABOUT).values()))
     there = seen(f"/#/experiments/{experiment}{place}")
     assert all(f"loss {i}" in there for i in range(5)) and "trial 1" not in there
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.planner import make_planner
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.engine import planner_of
 from tests.test_node_monitor import STUDY
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +43,8 @@ def test_a_study_runs_on_nodes_with_networks_and_files_of_their_own():
         logs = "\n".join(log.read_text()[-1500:] for log in folder.glob("*.log"))
         assert ended.returncode == 0, ended.stderr[-3000:] + logs
         records = Ledger(str(folder / "records"), "spread").read_all()
-        assert set(records) == {trial.id for trial in planner_of(load_study(str(folder / "spread.yaml"), [])).planned()}
+        assert set(records) == {
+            trial.id for trial in make_planner(load_study(str(folder / "spread.yaml"), [])).planned()
+        }
         nodes = Counter(json.loads(record.note)["node"] for record in records.values())
         assert len(nodes) == 2 and not list((folder / "cache").iterdir())

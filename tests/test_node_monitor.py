@@ -12,8 +12,8 @@ from benchmarks.nodes import cluster, join, kill_head
 from benchmarks.servers import wait_for
 from evenkeel.study.errors import EXIT_CLUSTER
 from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.planner import make_planner
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.engine import planner_of
 from evenkeel.study.run.ray_runner import RayRunner
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ def finish(process, storage, *said):
 
 
 def planned(study, *settings):
-    return sorted(trial.id for trial in planner_of(load_study(str(study), list(settings))).planned())
+    return sorted(trial.id for trial in make_planner(load_study(str(study), list(settings))).planned())
 
 
 def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp_path):

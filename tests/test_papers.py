@@ -12,7 +12,7 @@ from evenkeel.reports.papers.figures_of_papers import FiguresOfPapers, printed_f
 from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers, printed_items
 from evenkeel.reports.table.trial_table import facts_of, trial_table, with_facts
 from evenkeel.search_spaces import SPACES
-from evenkeel.study.records.facts import measure_facts
+from evenkeel.study.records.facts import declare_measures
 from evenkeel.trainables.losses import LOSSES
 from evenkeel.trainables.measures import MEASURES
 from tests.synthetic import row, study, table
@@ -33,7 +33,7 @@ def test_every_printed_score_and_picture_is_of_a_column_that_a_trial_can_have():
     """A name that nothing writes would leave its section out in silence."""
     columns = {
         f"{split}_{'_'.join(filter(None, (name, part)))}"
-        for name, of in measure_facts(MEASURES).items()
+        for name, of in declare_measures(MEASURES).items()
         for split in of.splits
         for part in ("", *of.parts)
     }
@@ -83,7 +83,7 @@ def test_a_table_of_one_data_set_is_shown_there_alone(rng):
 
 
 def test_table_8_is_shown_where_images_were_changed(rng):
-    facts = study(measures=measure_facts(("headline", "noise")))
+    facts = study(measures=declare_measures(("headline", "noise")))
     losses = facts.losses | {"apl": replace(facts.losses["apl"], loss="asl")}
     shown = NumbersOfPapers.for_study(with_facts(table(rng, sharp, facts=facts), replace(facts, losses=losses)))
     found = next(section for section in shown if section.key == "ral-table-8")
@@ -128,7 +128,7 @@ class TestPictures:
         assert f"Here ral lies above apl at {above} of {len(levels)} levels." in answer
 
     def test_classes_are_shown_by_group_at_the_default(self, rng):
-        facts = study(measures=measure_facts(("headline", "precision-recall")))
+        facts = study(measures=declare_measures(("headline", "precision-recall")))
         trials = table(rng, lambda label, _: 0.4, noise=0.0, facts=facts)
         losses = facts.losses | {"ral": replace(facts.losses["ral"], loss="bal-eq4")}
         trials = with_facts(trials.assign(test_recall_tail=2 * trials.test_recall_head), replace(facts, losses=losses))

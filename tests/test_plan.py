@@ -7,9 +7,9 @@ import pytest
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
-from evenkeel.study.plan.outcome import Known
-from evenkeel.study.plan.search import Searches
-from evenkeel.study.run.engine import planner_of
+from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.plan.planner import make_planner
+from evenkeel.study.plan.search import StudySearches
 
 RECORDED = Path(__file__).with_name("demo_plan.csv")
 """Id and design of every trial of the demo of version 0.2.0, with the validation score of the searched ones."""
@@ -29,9 +29,9 @@ AS_IT_WAS = [
 
 def test_all_ids_of_the_demo_of_version_0_2_0_are_what_they_were():
     rows = list(csv.DictReader(RECORDED.open()))
-    known = {row["id"]: Known("done", {"val_f1": float(row["val_f1"] or 0)}) for row in rows}
-    planner = planner_of(load_study("demo", AS_IT_WAS))
-    searches = Searches(planner)
+    known = {row["id"]: Outcome("done", {"val_f1": float(row["val_f1"] or 0)}) for row in rows}
+    planner = make_planner(load_study("demo", AS_IT_WAS))
+    searches = StudySearches(planner)
     assert searches.start(known) == []
     ids = [trial.id for trial in planner.planned()] + list(searches.trials)
     assert sorted(ids) == sorted(row["id"] for row in rows) and len(ids) == 1084
@@ -46,7 +46,7 @@ def test_losses_that_share_a_hyperparameter_share_its_levels():
 
 
 def test_a_swept_trial_says_what_moved():
-    planner = planner_of(load_study("demo"))
+    planner = make_planner(load_study("demo"))
     for trial in planner.planned():
         default = next(loss for loss in planner.config.losses if loss.label == trial.label).setting()
         moved = [name for name, value in trial.hyperparameters.items() if value != default[name]]
@@ -54,7 +54,10 @@ def test_a_swept_trial_says_what_moved():
 
 
 def test_what_a_search_proposes_is_numbered_in_the_order_asked():
-    member, numbers = Searches(planner_of(load_study("demo", ["designs.search.seeds_per_group=2"]))).members[0], []
+    member, numbers = (
+        StudySearches(make_planner(load_study("demo", ["designs.search.seeds_per_group=2"]))).members[0],
+        [],
+    )
     while (trials := member.ask()) and not member.confirming:
         numbers += [trial.proposal for trial in trials]
         for trial in trials:
@@ -75,7 +78,7 @@ designs: {sweep: {levels: 3, hyperparameters: [lr, hidden, clip]}, sobol: {m: 2}
 def test_settings_of_the_trainable_vary_like_hyperparameters(tmp_path):
     path = tmp_path / "rates.yaml"
     path.write_text(SPACES)
-    planner, plain = planner_of(load_study(str(path))), planner_of(load_study("demo"))
+    planner, plain = make_planner(load_study(str(path))), make_planner(load_study("demo"))
     planned = planner.planned()
     swept = [t for t in planned if t.design == "sweep" and t.label == "bce" and t.seed == 0]
     assert [(t.moved, t.settings) for t in swept] == [
@@ -86,7 +89,7 @@ def test_settings_of_the_trainable_vary_like_hyperparameters(tmp_path):
     assert len({t.settings["lr"] for t in points}) == 4 and all(0.001 <= t.settings["lr"] <= 0.1 for t in points)
     shared = [t for t in planned if t.design == "sobol" and t.label == "bce" and t.seed == 0]
     assert [t.settings for t in shared] == [t.settings for t in points], "losses share the points of what they share"
-    asked = Searches(planner).start({})
+    asked = StudySearches(planner).start({})
     assert {t.label for t in asked} == {"bce", "ral"} and all(
         t.hyperparameters.keys().isdisjoint(["lr"]) for t in asked
     )

@@ -8,9 +8,9 @@ import yaml
 
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.study.records.record import StudyRecord
-from evenkeel.study.tracking.attachments import papers
-from evenkeel.study.tracking.periodic_summary import SHARE, Renewal
-from evenkeel.study.tracking.summaries import summaries
+from evenkeel.study.tracking.attachments import write_attachments
+from evenkeel.study.tracking.periodic_summary import SUMMARY_TIME_SHARE, PeriodicSummary
+from evenkeel.study.tracking.summaries import summarize_losses
 from tests.synthetic import table
 from tests.test_ledger import record
 from tests.test_sections import STUDIES, sharp
@@ -19,7 +19,7 @@ from tests.test_sections import STUDIES, sharp
 def test_papers_are_the_study_the_plan_the_report_and_a_figure_a_loss(tmp_path, rng):
     trials, planned = table(rng, sharp), [record(seed=seed).trial for seed in range(3)]
     record_of_it, runs = StudyRecord({"name": "tiny", "seeds": [0, 1, 2]}, {}), "http://there/runs?id={trial_id}"
-    study, *losses = papers(record_of_it, trials, planned, tmp_path, runs)
+    study, *losses = write_attachments(record_of_it, trials, planned, tmp_path, runs)
     assert study.label is None and {order.label for order in losses} == {"apl", "ral"}
     assert yaml.safe_load((study.folder / "study.yaml").read_text()) == {"name": "tiny", "seeds": [0, 1, 2]}
     rows = list(csv.DictReader((study.folder / "plan.csv").open()))
@@ -33,13 +33,13 @@ def test_papers_are_the_study_the_plan_the_report_and_a_figure_a_loss(tmp_path, 
 @pytest.mark.parametrize("kind", ["empty", "one trial", "all diverged", "all failed"])
 def test_of_a_poor_study_there_is_a_report_too(kind, tmp_path, rng):
     trials = STUDIES[kind](rng)
-    study, *_ = papers(StudyRecord({"name": "tiny"}, {}), trials, [], tmp_path)
-    assert (study.folder / "report.html").exists() and set(summaries(trials)) == set(facts_of(trials).losses)
+    study, *_ = write_attachments(StudyRecord({"name": "tiny"}, {}), trials, [], tmp_path)
+    assert (study.folder / "report.html").exists() and set(summarize_losses(trials)) == set(facts_of(trials).losses)
 
 
 def test_a_parent_says_how_its_loss_does(rng):
     trials = table(rng, sharp)
-    found = summaries(trials)["ral"]
+    found = summarize_losses(trials)["ral"]
     default = trials[(trials.loss == "ral") & (trials.design == "sweep") & trials.moved.isna()].test_f1
     assert abs(found.numbers["default/score"] - default.mean()) < 1e-12
     assert found.numbers["default/low"] < found.numbers["default/score"] < found.numbers["default/high"]
@@ -50,7 +50,7 @@ class TestRenewal:
     """Now and then, when there is something new, and never for long."""
 
     def run(self, seconds, work, version, said=None):
-        with Renewal(work, version, (said if said is not None else []).append, every_s=0.01):
+        with PeriodicSummary(work, version, (said if said is not None else []).append, every_s=0.01):
             time.sleep(seconds)
 
     def test_only_when_something_is_new(self):
@@ -66,7 +66,7 @@ class TestRenewal:
             done.append(1)
 
         self.run(0.4, work, lambda: next(versions))
-        assert 0.05 / SHARE > 0.4 and len(done) == 1
+        assert 0.05 / SUMMARY_TIME_SHARE > 0.4 and len(done) == 1
 
     def test_what_goes_wrong_is_said_and_stops_it(self):
         said, versions = [], iter(range(1000))

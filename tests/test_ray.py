@@ -11,9 +11,10 @@ import time
 import pandas as pd
 import pytest
 
+from evenkeel.study.file.locations import own_database_uri
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.table import table_from_ledger, table_from_mlflow
-from evenkeel.study.run.locations import own_database
+from evenkeel.study.records.table import table_from_ledger
+from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def test_a_killed_driver_loses_and_doubles_nothing(study, whole, tmp_path):
     # Workers outlive their driver for a moment and may still finish a pack: what they record counts.
     assert code == 0 and 0 < int(re.search(r"\((\d+) new\)", out)[1]) <= len(whole) - len(recorded)
     pd.testing.assert_frame_equal(numbers(table_of(tmp_path)), numbers(whole), rtol=1e-6, atol=1e-6)
-    tracked = table_from_mlflow(own_database(tmp_path), "tiny")
+    tracked = table_from_mlflow(own_database_uri(tmp_path), "tiny")
     pd.testing.assert_frame_equal(tracked, table_of(tmp_path))
     assert len(error.splitlines()) < 12, error
 

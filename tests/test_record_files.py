@@ -16,7 +16,7 @@ from evenkeel.reports.sections.gradients import Gradients
 from evenkeel.reports.sections.worse_images import WorseImages
 from evenkeel.reports.table.record_files import MAX_FILE_BYTES, MAX_LOSSES_WITH_FILES, files_at_defaults, jpeg_size
 from evenkeel.reports.table.trial_table import Files, trial_table
-from evenkeel.study.records.facts import measure_facts
+from evenkeel.study.records.facts import declare_measures
 from tests.synthetic import row, study, table
 
 DATA = DataFacts(
@@ -164,7 +164,7 @@ class TestPull:
 class TestWorseImages:
     def test_the_change_from_clean_images_is_paired_by_seed(self, rng):
         """Scores fall by 0.1 a severity of blur in every seed: the interval has no width, whatever seeds add."""
-        facts = replace(FACTS, measures=measure_facts(("headline", "noise")), metric="map")
+        facts = replace(FACTS, measures=declare_measures(("headline", "noise")), metric="map")
         parts = {"blur_1": 0.1, "blur_2": 0.2, "blur_4": 0.3}
 
         def worse(r):
@@ -180,7 +180,7 @@ class TestWorseImages:
         assert len(WorseImages().rows(info)) == 9
 
     def test_under_a_metric_that_was_not_measured_the_page_says_where_to_look(self, rng):
-        facts = replace(FACTS, measures=measure_facts(("headline", "noise")), metric="f1")
+        facts = replace(FACTS, measures=declare_measures(("headline", "noise")), metric="f1")
         info = WorseImages().compute(table(rng, lambda label, setting: 0.5, facts=facts), rng)
         assert "Measured in mAUC and mAP" in WorseImages().answer(info)
         assert WorseImages().draw(info) is None is WorseImages().rows(info)

@@ -16,7 +16,7 @@ from evenkeel.reports.page.standalone import alone
 from evenkeel.reports.table.designs import sweep_of
 from evenkeel.reports.table.trial_table import facts_of, with_facts
 from evenkeel.study.cli import main
-from evenkeel.study.tracking.attachments import figure_of
+from evenkeel.study.tracking.attachments import draw_sensitivity
 from tests.synthetic import table
 from tests.test_sections import diverge, sharp
 
@@ -273,7 +273,7 @@ def test_the_page_of_a_loss_is_drawn(browser, tmp_path):
 def test_a_figure_stands_alone(browser, trials, tmp_path):
     """Nothing is asked of the network, and it is drawn in the sandbox in which MLflow shows it."""
     path = tmp_path / "robustness.html"
-    path.write_text(alone(figure_of(trials, "ral"), "robustness"), encoding="utf-8")
+    path.write_text(alone(draw_sensitivity(trials, "ral"), "robustness"), encoding="utf-8")
     page = opened(browser, path, drawn="document.querySelector('.main-svg')")
     assert not page.said and "gamma_neg" in page.locator("#figure").inner_text()
     frame = tmp_path / "frame.html"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from evenkeel.study.run.supervisor import LONGEST_PARENT, short_folder
+from evenkeel.study.run.supervisor import LONGEST_PARENT, find_short_folder
 from evenkeel.trainables import cgroup, resources
 from evenkeel.trainables.cache import default_cache
 
@@ -94,7 +94,7 @@ def test_sockets_lie_in_a_folder_with_a_short_name(monkeypatch, tmp_path):
     long = tmp_path / ("x" * 90)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    folder = short_folder(LONGEST_PARENT)
+    folder = find_short_folder(LONGEST_PARENT)
     assert folder and len(folder) <= LONGEST_PARENT and os.access(folder, os.W_OK)
 
 
@@ -111,11 +111,11 @@ def test_the_cache_is_a_whole_path(monkeypatch, tmp_path):
 def test_a_cluster_that_never_starts_ends_the_run(monkeypatch):
     from evenkeel.study.run import ray_runner
 
-    def last_words(text, code):
+    def exit_with_message(text, code):
         raise SystemExit(f"{code}: {text}")
 
     monkeypatch.setattr(ray_runner, "START_LIMIT_S", 0.01)
-    monkeypatch.setattr(ray_runner, "last_words", last_words)
+    monkeypatch.setattr(ray_runner, "exit_with_message", exit_with_message)
     runner = ray_runner.RayRunner(address="auto", workers=None, cpus=1, gpus=0, storage="")
     runner.started = Future()
     for ask in (lambda: runner.workers, lambda: runner.call(print)):

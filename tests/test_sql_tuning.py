@@ -131,7 +131,7 @@ class Dialect:
 def test_postgresql_is_asked_once_and_left_alone_where_it_refuses(refuses, monkeypatch):
     monkeypatch.delenv("PGOPTIONS", raising=False)
     dialect = Dialect(refuses=refuses)
-    assert sql_tuning.hurried(dialect, None, [], {"port": 1}) == (None if refuses else "connection")
+    assert sql_tuning.connect_fast(dialect, None, [], {"port": 1}) == (None if refuses else "connection")
     assert dialect.asked == [{"port": 1, "options": sql_tuning.POSTGRESQL_OPTIONS}]
 
 
@@ -143,5 +143,5 @@ def test_what_a_user_says_of_postgresql_stays(own, monkeypatch):
         monkeypatch.setenv("PGOPTIONS", "-c work_mem=1GB")
     dialect.driver = "pg8000" if own == "driver" else dialect.driver
     dialect.name = "mysql" if own == "database" else dialect.name
-    assert sql_tuning.hurried(dialect, None, [], {"options": "-c work_mem=1GB"} if own == "uri" else {}) is None
+    assert sql_tuning.connect_fast(dialect, None, [], {"options": "-c work_mem=1GB"} if own == "uri" else {}) is None
     assert not dialect.asked

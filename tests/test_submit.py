@@ -14,8 +14,8 @@ import pytest
 from benchmarks.servers import free_port, wait_for
 from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
 from evenkeel.study.file.read import PRESETS, load_study
+from evenkeel.study.plan.planner import make_planner
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.engine import planner_of
 from evenkeel.study.run.ray_jobs import _copy_code
 
 pytestmark = pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_study_is_submitted_stopped_submitted_again_and_followed_to_its_end(se
     assert "SIGTERM: running packs finish" in stopped.stdout and stopped.returncode == EXIT_INTERRUPTED, stopped.stdout
     planned = {
         trial.id
-        for trial in planner_of(load_study(str(study), ["trainable.name=benchmarks.instant:Instant"])).planned()
+        for trial in make_planner(load_study(str(study), ["trainable.name=benchmarks.instant:Instant"])).planned()
     }
     assert 0 < len(Ledger(str(records.parent), "sent").ids()) < len(planned)
     assert evenkeel("submit", study, server, "--set", "trainable.trial_s=0").returncode == EXIT_OK

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT
-from evenkeel.study.run.supervisor import PREFIX
+from evenkeel.study.run.supervisor import FOLDER_PREFIX
 
 SUPERVISED = """
 import os, sys, time
-from evenkeel.study.run.supervisor import supervised
+from evenkeel.study.run.supervisor import run_supervised
 
 def work():
     print(os.environ["TMPDIR"], flush=True)
     time.sleep(float(sys.argv[1]))
     return 0
 
-sys.exit(supervised(work))
+sys.exit(run_supervised(work))
 """
 
 
@@ -36,7 +36,7 @@ def test_a_run_in_another_container_keeps_its_folder_until_it_is_killed():
     """The number in its name is that of no process here, as it would be for a container that shares the folder."""
     run = start(600)
     own = Path(run.stdout.readline().strip())
-    there = own.rename(own.with_name(f"{PREFIX}99999999-{own.name[-8:]}"))
+    there = own.rename(own.with_name(f"{FOLDER_PREFIX}99999999-{own.name[-8:]}"))
     assert start(0).wait() == 0 and there.exists()
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
@@ -48,12 +48,12 @@ def test_a_run_in_another_container_keeps_its_folder_until_it_is_killed():
 
 FAULTY = """
 import sys
-from evenkeel.study.run.supervisor import supervised
+from evenkeel.study.run.supervisor import run_supervised
 
 def work():
     {}
 
-sys.exit(supervised(work))
+sys.exit(run_supervised(work))
 """
 
 

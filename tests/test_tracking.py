@@ -15,34 +15,36 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.servers import free_port
-from evenkeel.study.records.table import row_of
-from evenkeel.study.run.locations import own_database
+from evenkeel.study.file.locations import own_database_uri
+from evenkeel.study.records.table import make_row
 from evenkeel.study.tracking.database import make_database
-from evenkeel.study.tracking.message_queue import Spool
-from evenkeel.study.tracking.messages import About, Attach, Outage, Said, Setup, Start
+from evenkeel.study.tracking.message_queue import MessageQueue
+from evenkeel.study.tracking.messages import Attach, Notice, OpenExperiment, Outage, Setup, StudyDescription
 from evenkeel.study.tracking.reader import read_experiment
-from evenkeel.study.tracking.run_writer import FIRST_PAUSE_S, Filler
-from evenkeel.study.tracking.tags import pieces, record_of, trial_tags
+from evenkeel.study.tracking.run_writer import FIRST_PAUSE_S, RunWriter
+from evenkeel.study.tracking.tags import make_trial_tags, read_record, split_into_tags
 from evenkeel.study.tracking.tracker import Tracker
 from tests.test_ledger import record
 
 FACTS = {"name": "tiny", "losses": {"ral": {}}, "long": "x" * 9000}
-ABOUT = About("tiny", "a study", "digits-mlt", "f1", [0, 1, 2], {"ral": "the text of ral"}, ["clip"], {"ral": 3})
-START = Start("0123456789abcdef", ABOUT, FACTS)
+ABOUT = StudyDescription(
+    "tiny", "a study", "digits-mlt", "f1", [0, 1, 2], {"ral": "the text of ral"}, ["clip"], {"ral": 3}
+)
+START = OpenExperiment("0123456789abcdef", ABOUT, FACTS)
 
 
 def setup_of(folder: Path, uri: str | None = None, study: str = "tiny") -> Setup:
     database = None if uri else folder / "mlflow.db"
-    return Setup(uri or own_database(folder), study, database, str(folder / "artifacts"), folder)
+    return Setup(uri or own_database_uri(folder), study, database, str(folder / "artifacts"), folder)
 
 
 def connect(
     kind: type, folder: Path, uri: str | None = None, study: str = "tiny"
-) -> tuple[Tracker | Filler, list[str]]:
+) -> tuple[Tracker | RunWriter, list[str]]:
     """One that fills, in processes of its own or in this one, and what it says."""
     said: list[str] = []
-    hear = lambda answer: said.append(answer.text) if isinstance(answer, Outage | Said) else None  # noqa: E731
-    return kind(setup_of(folder, uri, study), *([hear] if kind is Filler else [said.append] * 2)), said
+    on_message = lambda answer: said.append(answer.text) if isinstance(answer, Outage | Notice) else None  # noqa: E731
+    return kind(setup_of(folder, uri, study), *([on_message] if kind is RunWriter else [said.append] * 2)), said
 
 
 def fill(folder, records, *, backlog=(), start=START, expected=(), uri=None, num_trials=0):
@@ -57,7 +59,7 @@ def fill(folder, records, *, backlog=(), start=START, expected=(), uri=None, num
 
 def filled(folder, records, start=START, study="tiny", uri=None):
     """In this process; returns what was said."""
-    filler, said = connect(Filler, folder, uri, study)
+    filler, said = connect(RunWriter, folder, uri, study)
     filler.start(start)
     for item in records:
         filler.fill(item)
@@ -67,7 +69,7 @@ def filled(folder, records, start=START, study="tiny", uri=None):
 
 
 def runs(folder, experiment="tiny", uri=None):
-    client = MlflowClient(uri or own_database(folder))
+    client = MlflowClient(uri or own_database_uri(folder))
     found = client.get_experiment_by_name(experiment)
     return client, client.search_runs([found.experiment_id], "tags.`evenkeel.kind` = 'trial'")
 
@@ -122,9 +124,9 @@ def test_the_log_of_a_removed_database_is_not_played_into_the_new_one(tmp_path):
 
 def test_a_half_written_run_is_completed_not_doubled(tmp_path, records):
     filled(tmp_path, [])
-    client = MlflowClient(own_database(tmp_path))
+    client = MlflowClient(own_database_uri(tmp_path))
     experiment = client.get_experiment_by_name("tiny").experiment_id
-    tags = trial_tags(records[0].trial)
+    tags = make_trial_tags(records[0].trial)
     client.create_run(experiment, tags=tags)
     filled(tmp_path, records[:1])
     (run,) = runs(tmp_path)[1]
@@ -140,7 +142,7 @@ def test_a_trial_that_runs_is_shown_and_then_completed(tmp_path, records):
         tracker.announce(trials[:1])  # handed out again
         assert tracker.finish() == 0 and said == []
     assert [r.info.status for r in runs(tmp_path)[1]] == ["RUNNING"] * 2
-    assert read_experiment(own_database(tmp_path), "tiny", None)[1] == {}
+    assert read_experiment(own_database_uri(tmp_path), "tiny", None)[1] == {}
     fill(tmp_path, records)
     assert sorted(r.info.status for r in runs(tmp_path)[1]) == ["FAILED", "FINISHED", "KILLED"]
 
@@ -151,7 +153,7 @@ def test_a_failed_trial_that_was_repeated_becomes_done(tmp_path, records):
     (run,) = runs(tmp_path)[1]
     assert run.info.status == "FINISHED" and run.data.metrics["test/f1"] == 0.25
     assert not run.data.tags["mlflow.note.content"]
-    assert read_experiment(own_database(tmp_path), "tiny", None)[1][records[0].id].note is None
+    assert read_experiment(own_database_uri(tmp_path), "tiny", None)[1][records[0].id].note is None
 
 
 def test_retired_trials_leave(tmp_path, records):
@@ -161,8 +163,8 @@ def test_retired_trials_leave(tmp_path, records):
 
 
 def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
-    filler, said = connect(Filler, tmp_path)
-    working = Filler._log
+    filler, said = connect(RunWriter, tmp_path)
+    working = RunWriter._log
     broken = {"down": True}
 
     def log(self, item, files):
@@ -170,7 +172,7 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
             raise ConnectionError("no route")
         working(self, item, files)
 
-    monkeypatch.setattr(Filler, "_log", log)
+    monkeypatch.setattr(RunWriter, "_log", log)
     filler.start(START)
     for item in records:
         filler.fill(item)
@@ -183,7 +185,7 @@ def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
 
 
 def test_what_a_silent_server_missed_lies_on_disk(tmp_path):
-    spool, lines = Spool(tmp_path), [f"{number} \u00e9\n" for number in range(1000)]
+    spool, lines = MessageQueue(tmp_path), [f"{number} \u00e9\n" for number in range(1000)]
     for line in lines:
         spool.put(line)
     assert len(spool) == 1000 and spool.first() == spool.first() == lines[0]
@@ -196,7 +198,7 @@ def test_what_a_silent_server_missed_lies_on_disk(tmp_path):
 
 def test_a_record_that_mlflow_refuses_keeps_no_other_waiting(tmp_path, records):
     odd = record(seed=7, metrics={"test_f1@0.5": 0.5})
-    filler, said = connect(Filler, tmp_path)
+    filler, said = connect(RunWriter, tmp_path)
     filler.start(START)
     for item in (odd, *records):
         filler.fill(item)
@@ -225,20 +227,20 @@ def test_a_server_that_does_not_answer_is_noticed(tmp_path):
 
 def test_a_long_study_comes_back_whole(tmp_path, records):
     filled(tmp_path, records)
-    study, found = read_experiment(own_database(tmp_path), "tiny", START.identity)
+    study, found = read_experiment(own_database_uri(tmp_path), "tiny", START.identity)
     assert study == FACTS and len(found) == 3
-    assert all(len(value) <= 5000 for value in pieces("facts", FACTS).values())
+    assert all(len(value) <= 5000 for value in split_into_tags("facts", FACTS).values())
     with pytest.raises(LookupError, match="no MLflow experiment 'other'"):
-        read_experiment(own_database(tmp_path), "other", None)
+        read_experiment(own_database_uri(tmp_path), "other", None)
 
 
 def test_two_studies_of_one_name_never_mix(tmp_path, records):
     """On a server, which decides about artifacts: each has its own experiment, and is read by its identity."""
-    uri = own_database(tmp_path)
+    uri = own_database_uri(tmp_path)
     setup = replace(setup_of(tmp_path), artifacts=None)
     other = replace(START, identity="f" * 16)
     for start, mine in ((START, records[:1]), (other, records[1:])):
-        filler = Filler(setup, print)
+        filler = RunWriter(setup, print)
         filler.start(start)
         for item in mine:
             filler.fill(item)
@@ -249,20 +251,20 @@ def test_two_studies_of_one_name_never_mix(tmp_path, records):
 
 def test_a_deleted_experiment_is_restored_with_a_word(tmp_path, records):
     filled(tmp_path, records)
-    client = MlflowClient(own_database(tmp_path))
+    client = MlflowClient(own_database_uri(tmp_path))
     experiment = client.get_experiment_by_name("tiny").experiment_id
     client.delete_experiment(experiment)
     assert filled(tmp_path, []) == ["the experiment 'tiny' had been deleted in MLflow; it is restored"]
     assert len(runs(tmp_path)[1]) == 3
     client.rename_experiment(experiment, "mine now")
     assert filled(tmp_path, records) == [] and len(runs(tmp_path, "mine now")[1]) == 3
-    assert len(read_experiment(own_database(tmp_path), "tiny", START.identity)[1]) == 3
+    assert len(read_experiment(own_database_uri(tmp_path), "tiny", START.identity)[1]) == 3
 
 
 def test_of_two_runs_of_one_trial_the_finished_one_stays(tmp_path, records):
     filled(tmp_path, records[:1])
     client, (run,) = runs(tmp_path)
-    client.create_run(run.info.experiment_id, tags=trial_tags(records[0].trial))
+    client.create_run(run.info.experiment_id, tags=make_trial_tags(records[0].trial))
     filled(tmp_path, records[:1])
     assert [found.info.run_id for found in runs(tmp_path)[1]] == [run.info.run_id]
 
@@ -295,7 +297,7 @@ def test_scores_of_classes_are_shown_where_they_are_wanted_and_not_read_back(tmp
         "per_class/test_f1/\u00e9__": 0.75,
     }
     assert not any(key.startswith("per_class/") for key in other.data.metrics)
-    assert record_of(run.data.tags, run.data.params, run.data.metrics)[1].metrics == {"test_f1": 0.5}
+    assert read_record(run.data.tags, run.data.params, run.data.metrics)[1].metrics == {"test_f1": 0.5}
 
 
 def test_a_run_says_what_a_person_asks(tmp_path, records):
@@ -313,7 +315,7 @@ def test_a_run_says_what_a_person_asks(tmp_path, records):
 
 def test_the_experiment_says_what_it_is_and_where_to_click(tmp_path, records):
     filled(tmp_path, records)
-    experiment = MlflowClient(own_database(tmp_path)).get_experiment_by_name("tiny")
+    experiment = MlflowClient(own_database_uri(tmp_path)).get_experiment_by_name("tiny")
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     text = experiment.tags["mlflow.note.content"]
     assert "how steady" in text and "tags.moved" in text
@@ -332,7 +334,7 @@ def test_a_filled_database_can_be_copied_alone(tmp_path, records):
 def test_sqlite_knows_how_its_rows_are_spread(tmp_path, records, monkeypatch):
     """Then it finds the best of many runs by an index; it guesses wrong otherwise."""
     monkeypatch.setattr("evenkeel.study.tracking.run_writer.MANY_RUNS", 2)
-    filler, _ = connect(Filler, tmp_path)
+    filler, _ = connect(RunWriter, tmp_path)
     filler.start(START)
     for number, item in enumerate(records):
         filler.fill(item)
@@ -354,7 +356,7 @@ class TestFiles:
         return tmp_path / "papers"
 
     def names(self, folder: Path, kind: str) -> dict[str, list[str]]:
-        client = MlflowClient(own_database(folder))
+        client = MlflowClient(own_database_uri(folder))
         found = client.search_runs(
             [client.get_experiment_by_name("tiny").experiment_id], f"tags.`evenkeel.kind` = '{kind}'"
         )
@@ -369,7 +371,7 @@ class TestFiles:
                 tracker.attach([Attach(report), Attach(report, "ral")])
                 assert tracker.finish() == 0
                 opened = tracker.experiment()
-        client = MlflowClient(own_database(tmp_path))
+        client = MlflowClient(own_database_uri(tmp_path))
         (experiment,) = client.search_experiments(filter_string="name = 'tiny'")
         assert opened == experiment.experiment_id
         newest = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])[0]
@@ -390,7 +392,7 @@ class TestFiles:
 
     def test_without_a_place_for_them_only_a_word_is_said(self, tmp_path, records, report):
         (tmp_path / "closed").write_text("a file is no folder")
-        filler, said = connect(Filler, tmp_path)
+        filler, said = connect(RunWriter, tmp_path)
         filler.setup = replace(filler.setup, artifacts=str(tmp_path / "closed" / "below"))
         filler.start(START)
         filler.attach(Attach(report))
@@ -399,7 +401,7 @@ class TestFiles:
         assert len(said) == 1 and said[0].startswith("MLflow shows no files")
 
     def test_wait_for_a_server_that_is_down(self, tmp_path, report):
-        filler, _ = connect(Filler, tmp_path)
+        filler, _ = connect(RunWriter, tmp_path)
         filler.start(START)
         filler.down = True
         filler.attach(Attach(report))
@@ -412,7 +414,7 @@ def test_what_an_older_version_logged_is_read_and_then_logged_again(tmp_path, re
     """As 0.2.0 logged: a tag a field, flat metrics, parameters as JSON, the study in pieces of its own."""
     record = replace(records[0], note=None, versions={"torch": "2.13"}, curves={})
     filled(tmp_path, [])
-    client = MlflowClient(own_database(tmp_path))
+    client = MlflowClient(own_database_uri(tmp_path))
     old = client.create_experiment("old", tags={"evenkeel.study.pieces": "1", "evenkeel.study.00": '{"name": "old"}'})
     fields = {"kind": "trial", "trial_id": record.id, "loss": "ral", "loss_name": "ral", "design": "sweep", "seed": 0,
               "group": "", "state": "done", "host": "h", "wall_s": "0.1", "epochs_done": 1, "loss_path": "", "note": "",
@@ -422,9 +424,9 @@ def test_what_an_older_version_logged_is_read_and_then_logged_again(tmp_path, re
         client.log_param(run, key, json.dumps(value))
     client.log_metric(run, "test_f1", 0.25)
     client.log_metric(run, "curve_train_loss", 0.25)
-    facts, found = read_experiment(own_database(tmp_path), "old", None)
+    facts, found = read_experiment(own_database_uri(tmp_path), "old", None)
     assert facts == {"name": "old"} and list(found) == [record.id]
-    assert row_of(record.id, replace(found[record.id], metrics=record.metrics)) == row_of(record.id, record)
+    assert make_row(record.id, replace(found[record.id], metrics=record.metrics)) == make_row(record.id, record)
     assert found[record.id].metrics == {"test_f1": 0.25}
     said = filled(tmp_path, [record], start=replace(START, identity="0" * 16), study="old")
     assert said == ["1 runs of an earlier evenkeel in MLflow are logged again"]

@@ -1,7 +1,6 @@
 """What was understood of a study's data, as `plan` and `doctor STUDY` print it."""
 
-from evenkeel.study.commands.tables import show
-from evenkeel.study.terminal import console
+from evenkeel.study.terminal import make_console, print_table
 from evenkeel.trainables.data.summary import ClassCount, DataSummary
 
 NUM_CLASSES = 12
@@ -10,7 +9,7 @@ NUM_CLASSES = 12
 
 def show_data(summary: DataSummary) -> None:
     """Tables, images, splits, classes, the first rows, and one line for each thing that looks odd."""
-    out = console()
+    out = make_console()
     for line in (*summary.tables, summary.images):
         out.print(line)
     rows = ", ".join(f"{number:,} {name}" for name, number in summary.rows.items())
@@ -19,9 +18,9 @@ def show_data(summary: DataSummary) -> None:
     if summary.num_missing:
         out.print(f"{summary.num_missing:,} labels are missing: left out of losses and metrics")
     out.print()
-    show([f"{len(summary.classes):,} classes", "train", "val", "test"], _largest_and_smallest(summary.classes))
+    print_table([f"{len(summary.classes):,} classes", "train", "val", "test"], _largest_and_smallest(summary.classes))
     out.print()
-    show(["first rows", "labels", "split"], summary.first_rows, words=3)
+    print_table(["first rows", "labels", "split"], summary.first_rows, num_words=3)
     out.print()
     for odd in summary.odd:
         out.print(f"odd: {odd}")

@@ -56,13 +56,13 @@ def _python() -> str:
 
 
 def _packages() -> str:
-    found = []
+    installed = []
     for name in PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
+            installed.append(f"{name} {version(name)}")
         except PackageNotFoundError as error:
             raise UserError(f"{name} is not installed; install it again with: make clean demo") from error
-    return ", ".join(found)
+    return ", ".join(installed)
 
 
 def _gpu() -> str:
@@ -99,18 +99,18 @@ def _write_access() -> str:
 
 
 def _mlflow() -> str:
-    from evenkeel.study.run.locations import own_database
+    from evenkeel.study.file.locations import own_database_uri
     from evenkeel.study.tracking.messages import Setup
-    from evenkeel.study.tracking.run_writer import Filler
+    from evenkeel.study.tracking.run_writer import RunWriter
 
     with tempfile.TemporaryDirectory() as folder:
-        setup = Setup(own_database(Path(folder)), "doctor", None, None, Path(folder))
-        if problem := Filler(setup, lambda _: None).check():
+        setup = Setup(own_database_uri(Path(folder)), "doctor", None, None, Path(folder))
+        if problem := RunWriter(setup, lambda _: None).check():
             raise UserError(problem)
     return f"mlflow {version('mlflow')}, a database can be made"
 
 
 def _ray() -> str:
-    from evenkeel.study.run.ray_runner import node_summary
+    from evenkeel.study.run.ray_runner import check_local_cluster
 
-    return node_summary()
+    return check_local_cluster()

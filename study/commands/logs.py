@@ -3,20 +3,20 @@
 import argparse
 import sys
 
+from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
-from evenkeel.study.run.locations import Storage
-from evenkeel.study.run.ray_jobs import Jobs
+from evenkeel.study.run.ray_jobs import RayJobs
 
 
 def execute(options: argparse.Namespace) -> int:
     """Print it; the exit code is that of the job's run, 0 while it goes on."""
-    return jobs_of(options).logs(write_log, follow=options.follow)
+    return connect_jobs(options).logs(write_log, follow=options.follow)
 
 
-def jobs_of(options: argparse.Namespace) -> Jobs:
+def connect_jobs(options: argparse.Namespace) -> RayJobs:
     """The jobs of the study that the options name."""
     config = load_study(options.study, options.overrides)
-    return Jobs(options.address, config.name, str(Storage.of(config, options.storage)))
+    return RayJobs(options.address, config.name, str(Storage.resolve(config, options.storage)))
 
 
 def write_log(text: str) -> None:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 
 from evenkeel.search_spaces import SPACES, Choice, Parameter
 from evenkeel.study.errors import UserError
-from evenkeel.study.terminal import console, table
+from evenkeel.study.terminal import make_console, make_table
 from evenkeel.trainables.errors import nearest
 
 PRINTED = {name.partition("-eq")[0]: name for name in SPACES if "-eq" in name}
@@ -31,7 +31,7 @@ def execute(options: argparse.Namespace) -> int:
         _plot(options.names[0], options.plot)
         sys.stdout.write(f"{options.plot}\n")
         return 0
-    out = console()
+    out = make_console()
     for name in options.names or SPACES:
         _describe(out, name)
     return 0
@@ -42,10 +42,9 @@ def _describe(out: Console, name: str) -> None:
     out.print(name, style="bold")
     out.print(Padding(_text(name), (0, 0, 0, 2), expand=False))
     if space.parameters:
-        rows = table("hyperparameter", "symbol", "default", "range", "source")
-        for key, p in space.parameters.items():
-            rows.add_row(key, p.symbol, _value(p.default), _range(p), p.source)
-        out.print(Padding(rows, (1, 0, 0, 4), expand=False))
+        headers = ("hyperparameter", "symbol", "default", "range", "source")
+        rows = ((key, p.symbol, _value(p.default), _range(p), p.source) for key, p in space.parameters.items())
+        out.print(Padding(make_table(headers, rows, num_words=len(headers)), (1, 0, 0, 4), expand=False))
     if space.one_label:
         out.print("    for data with exactly one label an image")
     out.print()

@@ -8,16 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evenkeel.study.commands import data_summary
-from evenkeel.study.commands.tables import show
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
-from evenkeel.study.plan.planner import Planner
-from evenkeel.study.run.engine import context_of, planner_of
-from evenkeel.study.run.locations import Storage
-from evenkeel.study.run.pack_queue import divide
-from evenkeel.study.run.pack_sizing import FIRST
-from evenkeel.study.run.worker import Context, ready
+from evenkeel.study.plan.planner import Planner, make_planner
+from evenkeel.study.run.pack_queue import make_packs
+from evenkeel.study.run.pack_sizing import FIRST_PACK_TRIALS
+from evenkeel.study.run.worker import prepare_worker
+from evenkeel.study.run.worker_context import WorkerContext, make_context
+from evenkeel.study.terminal import print_table
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.trial import DESIGNS
 
@@ -27,17 +27,19 @@ def execute(options: argparse.Namespace) -> int:
     if options.price is not None and not 0 <= options.price < float("inf"):
         raise UserError(f"--price {options.price}: must be a price of one hour, 0 or more")
     config = load_study(options.study, options.overrides)
-    planner = planner_of(config)
+    planner = make_planner(config)
     planned = planner.planned()
     write = sys.stdout.write
     write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
     _show_data(config)
     _show_counts(planner, planned)
-    given = config.resources.pack_size
-    packs = divide(planned, given or FIRST, config.resources.workers or 1)
+    pack_size = config.resources.pack_size
+    packs = make_packs(planned, pack_size or FIRST_PACK_TRIALS, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
     cut = (
-        f"{len(packs)} packs of at most {largest} trials" if given else f"packs of {largest} trials, then as measured,"
+        f"{len(packs)} packs of at most {largest} trials"
+        if pack_size
+        else f"packs of {largest} trials, then as measured,"
     )
     write(f"\n{cut} for sweep and sobol; searched trials join as they come\n")
     for trial in planned[:3]:
@@ -67,14 +69,14 @@ def _show_counts(planner: Planner, planned: list[Trial]) -> None:
         counts.update(planner.num_search_trials(loss))
         rows.append([loss.label, *(counts[design] for design in DESIGNS), counts.total()])
     totals = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
-    show(["", *DESIGNS, "all"], [*rows, ["all", *totals]], totals=True)
+    print_table(["", *DESIGNS, "all"], [*rows, ["all", *totals]], totals=True)
 
 
 def _measured(config: StudyConfig, planner: Planner, packs: list[list[Trial]], options: argparse.Namespace) -> str:
     """Hours and cost, from one pack that is trained here."""
     if not packs:
         return "nothing to measure: the study has no sweep and no sobol design\n"
-    context = context_of(config, Storage.of(config, options.storage))
+    context = make_context(config, str(Storage.resolve(config, options.storage)))
     each_s = _seconds_a_trial(packs[0], context, max(1, int(config.resources.cpus)))
     total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.losses)
     hours, gpus, workers = each_s * total / 3600, config.resources.gpus, config.resources.workers or 1
@@ -84,17 +86,17 @@ def _measured(config: StudyConfig, planner: Planner, packs: list[list[Trial]], o
         f"that is {hours:.2f} worker-hours" + (f", {hours * gpus:.2f} GPU-hours" if gpus else ""),
     ]
     if options.price is not None:
-        what, priced = ("GPU-hour", hours * gpus) if gpus else ("worker-hour", hours)
-        lines.append(f"at {options.price:g} a {what}: {options.price * priced:.2f}")
+        unit, hours_priced = ("GPU-hour", hours * gpus) if gpus else ("worker-hour", hours)
+        lines.append(f"at {options.price:g} a {unit}: {options.price * hours_priced:.2f}")
     return "\n" + "\n".join(lines) + "\n"
 
 
-def _seconds_a_trial(pack: list[Trial], context: Context, num_threads: int) -> float:
+def _seconds_a_trial(pack: list[Trial], context: WorkerContext, num_threads: int) -> float:
     """Of a pack in this process, trained after one trial that warms up."""
     from evenkeel.trainables.device import threads
 
     try:
-        worker, prepared = ready(context)
+        worker, prepared = prepare_worker(context)
     except TrainableError as error:
         raise UserError(str(error)) from error
     with threads(num_threads), TemporaryDirectory() as place:

@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from evenkeel.study.commands.tables import show
 from evenkeel.study.file.read import PRESETS
 from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.terminal import print_table
 
 
 def execute(options: argparse.Namespace) -> int:
     """List the presets, or print the JSON schema of study files."""
     if options.keys:
-        from evenkeel.study.file.keys import page
+        from evenkeel.study.file.keys import render_keys
 
-        sys.stdout.write(page())
+        sys.stdout.write(render_keys())
         return 0
     if options.schema:
-        sys.stdout.write(schema())
+        sys.stdout.write(render_schema())
         return 0
-    show(["preset", "what it runs", "what it reproduces"], _rows(), words=3)
+    print_table(["preset", "what it runs", "what it reproduces"], _rows(), num_words=3)
     return 0
 
 
@@ -36,6 +36,6 @@ def _words(study: Mapping[str, str], key: str) -> str:
     return " ".join(study.get(key, "").split())
 
 
-def schema() -> str:
+def render_schema() -> str:
     """For editors that complete and check YAML."""
     return json.dumps(StudyConfig.model_json_schema(), indent=2) + "\n"

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evenkeel.study.commands.study_location import recorded
+from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import Storage, StudyLocation, TrackingUri
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.locations import Recorded, Storage, TrackingUri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,18 +28,18 @@ def execute(options: argparse.Namespace) -> int:
 
     if options.others and options.storage:
         raise UserError("--storage names one folder; several studies lie where their files say")
-    places = [recorded(study, options) for study in (options.study, *options.others)]
-    tables = [_table(config, storage, options) for config, storage in places]
-    for (config, _), table in zip(places, tables, strict=True):
+    locations = [locate_study(study, options) for study in (options.study, *options.others)]
+    tables = [_table(config, storage, options) for config, storage in locations]
+    for (config, _), table in zip(locations, tables, strict=True):
         _say_margins(config, table)
-    storage = places[0][1]
+    storage = locations[0][1]
     if options.output is None and (storage.folder is None or options.others):
         why = "which study's folder should it lie in" if options.others else "the report is written to a local file"
         raise UserError(f"{storage}: give -o FILE, {why}")
     path = Path(options.output or f"{storage}/report.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_report(tables[0], path, *tables[1:], runs=[_runs(*place, options) for place in places])
+        write_report(tables[0], path, *tables[1:], runs=[_runs(*place, options) for place in locations])
     except OSError as error:
         raise UserError(f"-o {path}: cannot be written ({error})") from error
     except ValueError as error:
@@ -50,31 +50,31 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say_margins(config: Recorded, table: "pd.DataFrame") -> None:
+def _say_margins(config: StudyLocation, table: "pd.DataFrame") -> None:
     """A margin that was changed since the last run is not yet the study's."""
     from evenkeel.reports.table.trial_table import facts_of
 
     judged = facts_of(table).margins
     changed = [name for name, margin in (config.margins or judged).items() if judged.get(name, margin) != margin]
     if config.margins and changed:
-        now, then = (", ".join(f"{name} {of[name]:g}" for name in changed) for of in (config.margins, judged))
+        now, then = (", ".join(f"{name} {margins[name]:g}" for name in changed) for margins in (config.margins, judged))
         sys.stderr.write(
             f"{config.name}: margin is now {now}; the page judges by {then}, as at the last run; evenkeel run takes "
             "the change over, and the page then says it\n"
         )
 
 
-def _table(config: Recorded, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
+def _table(config: StudyLocation, storage: Storage, options: argparse.Namespace) -> "pd.DataFrame":
     from evenkeel.study.records.table import table_from_ledger
 
     ledger = Ledger(str(storage), config.name)
     if options.from_mlflow:
-        return _from_mlflow(TrackingUri.of(config, storage, options.tracking_uri), ledger)
+        return _from_mlflow(TrackingUri.resolve(config, storage, options.tracking_uri), ledger)
     return table_from_ledger(ledger)
 
 
 def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
-    from evenkeel.study.records.table import table_from_mlflow
+    from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
     uri.check_database(ledger.study)
     study = ledger.read_study()
@@ -88,26 +88,26 @@ def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
         ) from None
 
 
-def _runs(config: Recorded, storage: Storage, options: argparse.Namespace) -> str | None:
+def _runs(config: StudyLocation, storage: Storage, options: argparse.Namespace) -> str | None:
     """The address of a trial's run in MLflow; None without a server, or while it does not answer."""
-    uri = TrackingUri.named(config, storage, options.tracking_uri)
+    uri = TrackingUri.find_named(config, storage, options.tracking_uri)
     if uri is None or not uri.is_server:
         return None
-    from evenkeel.study.tracking.experiment import trial_address
-    from evenkeel.study.tracking.reader import experiment_of
+    from evenkeel.study.tracking.experiment import make_trial_link
+    from evenkeel.study.tracking.reader import find_experiment
 
     study = Ledger(str(storage), config.name).read_study()
     try:
-        experiment = experiment_of(uri.raw, config.name, study.identity if study else None).experiment_id
+        experiment = find_experiment(uri.raw, config.name, study.identity if study else None).experiment_id
     except (LookupError, ConnectionError) as error:
         sys.stderr.write(f"no links to MLflow: {uri.hide(str(error))}\n")
         return None
-    return trial_address(uri.address, experiment)
+    return make_trial_link(uri.address, experiment)
 
 
 def _pdf(page: Path) -> Path:
     """Print the page beside itself. Raises UserError where no browser is found or it fails."""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    browser = next((program for name in BROWSERS if (program := shutil.which(name))), None)
     if browser is None:
         raise UserError("--pdf: no Chromium or Chrome on the PATH; install one, or print the page from any browser")
     path = page.with_suffix(".pdf")

@@ -4,11 +4,11 @@ import argparse
 import sys
 
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, EXIT_OK, UserError
+from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.run import engine
-from evenkeel.study.run.display import display, states_text
-from evenkeel.study.run.locations import Storage
+from evenkeel.study.run.display import format_states, make_display
 from evenkeel.study.run.ray_address import refuse_client
 
 
@@ -18,12 +18,12 @@ def execute(options: argparse.Namespace) -> int:
     if options.workers is not None and options.workers < 1:
         raise UserError(f"--workers {options.workers}: must be at least 1")
     refuse_client(options.address)
-    shown = display()
+    display = make_display()
     if config.own_code:
-        shown.say(f"runs code that the study names: {', '.join(config.own_code)}")
+        display.say(f"runs code that the study names: {', '.join(config.own_code)}")
     outcome = engine.run_study(
         config,
-        engine.Options(
+        engine.RunOptions(
             storage=options.storage,
             tracking_uri=options.tracking_uri,
             track_later=options.track_later,
@@ -34,11 +34,11 @@ def execute(options: argparse.Namespace) -> int:
             python_path=tuple(options.own_code),
         ),
         lambda storage: _runner(config, options, storage),
-        shown,
+        display,
     )
-    storage = Storage.of(config, options.storage)
+    storage = Storage.resolve(config, options.storage)
     new = f"{outcome.num_new:,} new" if outcome.num_new else "nothing was missing"
-    sys.stdout.write(f"{config.name}: {states_text(outcome.states)} ({new}) in {storage}\n")
+    sys.stdout.write(f"{config.name}: {format_states(outcome.states)} ({new}) in {storage}\n")
     if outcome.num_untracked:
         sys.stderr.write(f"{outcome.num_untracked:,} trials are not in MLflow yet; the next run catches up\n")
     for line in outcome.reasons:

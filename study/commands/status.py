@@ -5,20 +5,20 @@ import json
 import sys
 from collections import Counter
 
-from evenkeel.study.commands.study_location import recorded
-from evenkeel.study.commands.tables import show
+from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.failure_reasons import reasons
+from evenkeel.study.run.failure_reasons import list_reasons
+from evenkeel.study.terminal import print_table
 from evenkeel.trainables.result import STATES
 
 
 def execute(options: argparse.Namespace) -> int:
     """Count trials by loss and state; exit code 1 when trials failed."""
-    config, storage = recorded(options.study, options)
+    config, storage = locate_study(options.study, options)
     ledger = Ledger(str(storage), config.name)
-    facts = read_facts(ledger.study_record(f"evenkeel run {options.study}").summary)
+    facts = read_facts(ledger.require_study(f"evenkeel run {options.study}").summary)
     tallies: dict[str, Counter[str]] = {label: Counter() for label in facts.losses}
     entries = ledger.entries().values()
     for entry in entries:
@@ -29,8 +29,10 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps({"study": config.name, "total": total, "losses": rows}) + "\n")
     else:
-        show(["", *total], [[label, *row.values()] for label, row in [*rows.items(), ("all", total)]], totals=True)
-    for line in [*reasons(entries), *_damaged(ledger)]:
+        print_table(
+            ["", *total], [[label, *row.values()] for label, row in [*rows.items(), ("all", total)]], totals=True
+        )
+    for line in [*list_reasons(entries), *_damaged(ledger)]:
         sys.stderr.write(f"  {line}\n")
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
 

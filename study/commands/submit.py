@@ -5,9 +5,9 @@ import sys
 
 from evenkeel.study.commands.logs import write_log
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import Storage, TrackingUri
 from evenkeel.study.file.read import PRESETS, find_study, load_study
-from evenkeel.study.run.locations import Storage, TrackingUri
-from evenkeel.study.run.ray_jobs import Jobs
+from evenkeel.study.run.ray_jobs import RayJobs
 
 FLAGS = ("track_later", "track_again", "accept_changes", "keep_going", "retry_failed")
 
@@ -23,8 +23,8 @@ def execute(options: argparse.Namespace) -> int:
             f"{options.study}: a job's records must lie where the cluster's nodes see them: give --storage, a shared "
             "folder or a URL"
         )
-    storage = Storage.of(config, options.storage)
-    tracking = TrackingUri.of(config, storage, options.tracking_uri)
+    storage = Storage.resolve(config, options.storage)
+    tracking = TrackingUri.resolve(config, storage, options.tracking_uri)
     if str(tracking) != tracking.raw:
         raise UserError(
             f"{tracking.blamed}: holds a password or token, which would lie open on the cluster; start the "
@@ -34,10 +34,10 @@ def execute(options: argparse.Namespace) -> int:
     folder = find_study(options.study).parent
     flags = [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(options, name)]
     workers = ["--workers", str(options.workers)] if options.workers else []
-    jobs = Jobs(options.address, config.name, str(storage))
+    jobs = RayJobs(options.address, config.name, str(storage))
     if options.follow and jobs.running():
         return jobs.logs(write_log, follow=True)
     job = jobs.submit(config, None if folder == PRESETS else folder, [*flags, *workers])
-    where = f"{options.study} --storage {storage} --address {jobs.address}"
-    sys.stdout.write(f"{job}\nfollow it: evenkeel logs {where} --follow\nstop it:   evenkeel stop {where}\n")
+    arguments = f"{options.study} --storage {storage} --address {jobs.address}"
+    sys.stdout.write(f"{job}\nfollow it: evenkeel logs {arguments} --follow\nstop it:   evenkeel stop {arguments}\n")
     return jobs.logs(write_log, follow=True) if options.follow else 0

@@ -5,19 +5,19 @@ import os
 import socket
 import sys
 
-from evenkeel.study.commands.study_location import recorded
+from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import TrackingUri
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.locations import TrackingUri
 
 HOST = "127.0.0.1"
 
 
 def execute(options: argparse.Namespace) -> int:
     """Replace this process by MLflow's server; a remote tracking URI has a UI of its own."""
-    config, storage = recorded(options.study, options)
-    uri = TrackingUri.of(config, storage, options.tracking_uri)
+    config, storage = locate_study(options.study, options)
+    uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     uri.check_database(options.study)
     if not uri.is_server:
         _refuse_taken(options.port)
@@ -43,17 +43,17 @@ def _refuse_taken(port: int) -> None:
 
 def _links(address: str, uri: TrackingUri, ledger: Ledger) -> str:
     """A line a link, the study first; MLflow alone for one that is not there yet, or a server that does not answer."""
-    from evenkeel.study.tracking.description import about
-    from evenkeel.study.tracking.experiment import SWITCH, TRAINING, links
-    from evenkeel.study.tracking.reader import experiment_of
+    from evenkeel.study.tracking.description import describe_study
+    from evenkeel.study.tracking.experiment import MENU_SWITCH, TRAINING, make_links
+    from evenkeel.study.tracking.reader import find_experiment
 
     study = ledger.read_study()
     try:
-        experiment = study and experiment_of(uri.raw, ledger.study, study.identity).experiment_id
+        experiment = study and find_experiment(uri.raw, ledger.study, study.identity).experiment_id
     except (LookupError, ConnectionError) as error:
         return f"{address}\n{uri.hide(str(error))}\n"
     if study is None:
         return f"{address}\n"
-    found, page = links(about(read_facts(study.summary))), f"{address}/#/experiments/{experiment}"
-    lines = [f"{page}?{TRAINING}", *(f"{words}: {page}{place}" for words, place in found.items()), SWITCH]
+    links, page = make_links(describe_study(read_facts(study.summary))), f"{address}/#/experiments/{experiment}"
+    lines = [f"{page}?{TRAINING}", *(f"{words}: {page}{suffix}" for words, suffix in links.items()), MENU_SWITCH]
     return "".join(f"{line}\n" for line in lines)

@@ -7,7 +7,7 @@ from pydantic import Field
 from evenkeel.trainables.settings import Settings
 
 
-class Sweep(Settings):
+class SweepDesign(Settings):
     """One hyperparameter at a time through the default."""
 
     levels: int = Field(7, ge=2, description="how many levels a number gets, the default among them")
@@ -21,7 +21,7 @@ class SobolDesign(Settings):
     seed: int = Field(0, description="of the scramble or the sampler")
 
 
-class Search(Settings):
+class SearchDesign(Settings):
     """Optuna: one study per loss and seed group, equal budgets; winners are run again on fresh seeds."""
 
     sampler: Literal["tpe", "gp", "random", "cmaes"] = Field("tpe", description="of Optuna")
@@ -34,6 +34,6 @@ class Search(Settings):
 
 
 class Designs(Settings):
-    sweep: Sweep | None = None
+    sweep: SweepDesign | None = None
     sobol: SobolDesign | None = None
-    search: Search | None = None
+    search: SearchDesign | None = None

@@ -16,21 +16,21 @@ from evenkeel.trainables.data import DATA_SETS
 BEGIN, END = "<!-- keys: made by `evenkeel presets --keys`, do not edit -->", "<!-- end of keys -->"
 
 
-def page() -> str:
+def render_keys() -> str:
     """Every key: of the study, then of each trainable, then of each data set."""
     parts = [*_section("The study", StudyConfig, skip=("data", "trainable"))]
-    known: dict[str, Any]
-    for key, known in (("trainable", TRAINABLES), ("data", DATA_SETS)):
-        for name, kind in known.items():
+    members: dict[str, Any]
+    for key, members in (("trainable", TRAINABLES), ("data", DATA_SETS)):
+        for name, kind in members.items():
             parts += _section(f"`{key}: {{name: {name}}}`", kind, skip=("name", "vary"))
     return "\n".join(parts).strip() + "\n"
 
 
-def replaced(text: str) -> str:
+def replace_tables(text: str) -> str:
     """`text` of the document with its tables made anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{page()}\n{END}{after}"
+    before, _, tail = text.partition(BEGIN)
+    _, _, after = tail.partition(END)
+    return f"{before}{BEGIN}\n\n{render_keys()}\n{END}{after}"
 
 
 def _section(title: str, model: Any, skip: tuple[str, ...]) -> list[str]:
@@ -89,8 +89,8 @@ def _kind(annotation: Any) -> str:
 
 def main() -> None:
     """Write the tables into docs/study_files.md."""
-    path = Path(__file__).parents[2] / "docs" / "study_files.md"
-    path.write_text(replaced(path.read_text(encoding="utf-8")), encoding="utf-8")
+    path = Path(__file__).resolve().parents[2] / "docs" / "study_files.md"
+    path.write_text(replace_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from evenkeel.search_spaces import Parameter, Space
-from evenkeel.study.file.spaces import space_of
+from evenkeel.study.file.spaces import find_space
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.settings import Settings
 
 
-class Loss(Settings):
+class LossEntry(Settings):
     """One loss as the study shows it. Fixed hyperparameters leave its space."""
 
     loss: str = Field(description="a name of `evenkeel losses`, or `module:Class`")
@@ -25,8 +25,8 @@ class Loss(Settings):
         return {"label": value["loss"], **value} if isinstance(value, dict) and "loss" in value else value
 
     @model_validator(mode="after")
-    def _within_space(self) -> "Loss":
-        space = space_of(self.loss)
+    def _within_space(self) -> "LossEntry":
+        space = find_space(self.loss)
         for name, value in self.fixed.items():
             if name in space.constants:
                 continue
@@ -42,16 +42,16 @@ class Loss(Settings):
 
     def space(self) -> Space:
         """What may vary: the loss's space without the fixed hyperparameters."""
-        return space_of(self.loss).without(set(self.fixed))
+        return find_space(self.loss).without(set(self.fixed))
 
     def departures(self) -> dict[str, Any]:
         """What was published of the hyperparameters that are fixed at another value."""
-        published = space_of(self.loss).defaults()
+        published = find_space(self.loss).defaults()
         return {name: published[name] for name in self.fixed if self.setting()[name] != published[name]}
 
     def setting(self, **moved: Any) -> dict[str, Any]:
         """All hyperparameters, each of its parameter's type: published defaults, then the fixed ones, then `moved`."""
-        space = space_of(self.loss)
+        space = find_space(self.loss)
         return {name: space.typed(name, value) for name, value in (space.defaults() | self.fixed | moved).items()}
 
 

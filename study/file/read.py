@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.study import Places, StudyConfig
+from evenkeel.study.file.study import StudyConfig, StudyHeader
 from evenkeel.study.file.text import read_yaml
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.settings import Written, at_home
 
-M = TypeVar("M", StudyConfig, Places)
+M = TypeVar("M", StudyConfig, StudyHeader)
 PLAIN = {
     "list_type": "must be a list, as [a, b]",
     "dict_type": "must be a mapping of keys to values, as {key: value}",
@@ -35,11 +35,11 @@ def load_study(name: str, overrides: list[str] | None = None) -> StudyConfig:
     return _checked(StudyConfig, path, values)
 
 
-def load_places(name: str, overrides: list[str]) -> Places:
+def load_study_header(name: str, overrides: list[str]) -> StudyHeader:
     """The little of a study file that reading its records needs; what else it holds is not looked at, and code that it
     names is not imported. Raises as `load_study` does."""
     path, values = _written_in(name, overrides)
-    return _checked(Places, path, {key: values[key] for key in Places.model_fields if key in values})
+    return _checked(StudyHeader, path, {key: values[key] for key in StudyHeader.model_fields if key in values})
 
 
 def _written_in(name: str, overrides: list[str]) -> tuple[Path, dict[str, Any]]:
@@ -65,8 +65,8 @@ def find_study(name: str) -> Path:
     path = at_home(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            here = "; study files are read from this machine" if "://" in name else ""
-            raise UserError(f"{name}: no such study file{here}")
+            hint = "; study files are read from this machine" if "://" in name else ""
+            raise UserError(f"{name}: no such study file{hint}")
         return path.resolve()
     preset = PRESETS / f"{name}.yaml"
     if preset.is_file():
@@ -75,9 +75,9 @@ def find_study(name: str) -> Path:
     raise UserError(f"{name!r} is neither a study file (*.yaml) nor a preset; {nearest(name, names)}")
 
 
-def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path in seen:
-        raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in seen)}")
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if path in above:
+        raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in above)}")
     try:
         values = read_yaml(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
@@ -91,7 +91,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if base is None:
         return values
     sibling = path.parent / str(base)
-    return merge(_read(sibling if sibling.is_file() else find_study(str(base)), (*seen, path)), values)
+    return merge(_read(sibling if sibling.is_file() else find_study(str(base)), (*above, path)), values)
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -136,19 +136,19 @@ def _value(override: str, text: str) -> Any:
     return value
 
 
-def _lines(error: ValidationError, place: tuple[int | str, ...] = ()) -> Iterator[str]:
+def _lines(error: ValidationError, prefix: tuple[int | str, ...] = ()) -> Iterator[str]:
     """One line a problem: the dotted key, the rule, and the value where that says more."""
     for problem in error.errors():
-        where = (*place, *problem["loc"])
+        location = (*prefix, *problem["loc"])
         inner = problem.get("ctx", {}).get("error")
         if isinstance(inner, ValidationError):
-            yield from _lines(inner, where)
+            yield from _lines(inner, location)
             continue
-        message, given = problem["msg"].removeprefix("Value error, "), problem.get("input")
+        message, value = problem["msg"].removeprefix("Value error, "), problem.get("input")
         message = PLAIN.get(problem["type"], message)
         if problem["type"] == "string_type":
-            yield f"{'.'.join(map(str, where))}: must be a text, got {given!r}; put it in quotes"
+            yield f"{'.'.join(map(str, location))}: must be a text, got {value!r}; put it in quotes"
             continue
-        plain = isinstance(given, dict | list) or problem["type"] == "value_error"
-        text = message if plain else f"{message}, got {given!r}"
-        yield f"{'.'.join(map(str, where))}: {text}" if where else text
+        plain = isinstance(value, dict | list) or problem["type"] == "value_error"
+        text = message if plain else f"{message}, got {value!r}"
+        yield f"{'.'.join(map(str, location))}: {text}" if location else text

@@ -8,7 +8,7 @@ from evenkeel.search_spaces import SPACES, Choice, Float, Int, Parameter, Space
 from evenkeel.trainables.settings import Settings, named, own_module
 
 
-def space_of(loss: str) -> Space:
+def find_space(loss: str) -> Space:
     """Raises ValueError for an unknown loss or a user's module without a space."""
     if ":" in loss:
         module = loss.partition(":")[0]
@@ -23,7 +23,7 @@ def space_of(loss: str) -> Space:
     return named("loss", loss, SPACES)
 
 
-class Range(Settings):
+class SettingRange(Settings):
     """Where a setting of the trainable may lie; its default is the study's own value of it."""
 
     low: float | None = Field(None, description="lowest value of a number")
@@ -33,7 +33,7 @@ class Range(Settings):
     symbol: str | None = Field(None, description="how a report writes it; its name if none")
 
     @model_validator(mode="after")
-    def _one_form(self) -> "Range":
+    def _one_form(self) -> "SettingRange":
         if (self.options is None) == (self.low is None or self.high is None):
             raise ValueError("give low and high, or options")
         return self
@@ -46,11 +46,13 @@ class Range(Settings):
         """As a space declares it. Raises ValueError for a default outside."""
         words = {"symbol": self.symbol or name, "source": "the study file"}
         if self.options is not None:
-            made: Parameter = Choice(options=tuple(self.options), default=default, **words)
+            parameter: Parameter = Choice(options=tuple(self.options), default=default, **words)
         elif isinstance(default, int):
-            made = Int(low=int(self.low or 0), high=int(self.high or 0), default=default, **words)
+            parameter = Int(low=int(self.low or 0), high=int(self.high or 0), default=default, **words)
         else:
-            made = Float(low=float(self.low or 0), high=float(self.high or 0), default=default, log=self.log, **words)
-        if problem := made.problem(default):
+            parameter = Float(
+                low=float(self.low or 0), high=float(self.high or 0), default=default, log=self.log, **words
+            )
+        if problem := parameter.problem(default):
             raise ValueError(f"the study's own value of {name} {problem}")
-        return made
+        return parameter

@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, Field, PlainValidator, field_validator, mo
 
 from evenkeel.search_spaces import Parameter, Space
 from evenkeel.study.file.designs import Designs
-from evenkeel.study.file.losses import Loss
+from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.resources import Resources
-from evenkeel.study.file.spaces import Range
+from evenkeel.study.file.spaces import SettingRange
 from evenkeel.trainables import AnyTrainable, Trainable, hears, trainable
 from evenkeel.trainables.data import AnyData, DataSet, data_set
 from evenkeel.trainables.errors import nearest
@@ -20,18 +20,18 @@ from evenkeel.trainables.seeds import SOURCES, Source, in_order
 from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
 
 DEFAULT_MARGIN = 0.01
-MOST = 2**32 - 1
+MAX_SEED = 2**32 - 1
 """The largest seed that every generator takes."""
 SQLITE = "sqlite:///"
 
 
-def absolute_uri(uri: str, folder: Path) -> str:
+def make_absolute_uri(uri: str, folder: Path) -> str:
     """A tracking URI; of an sqlite file by absolute path, since workers and servers have other working folders."""
     return f"{SQLITE}{folder / at_home(uri.removeprefix(SQLITE))}" if uri.startswith(SQLITE) else uri
 
 
 def _tracking(uri: Any) -> Any:
-    return absolute_uri(uri, uri.folder) if isinstance(uri, Written) else uri
+    return make_absolute_uri(uri, uri.folder) if isinstance(uri, Written) else uri
 
 
 Name = Annotated[
@@ -45,13 +45,13 @@ Name = Annotated[
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 
 
-def margins_of(margin: float | dict[str, float]) -> dict[str, float]:
+def fill_margins(margin: float | dict[str, float]) -> dict[str, float]:
     """The margin of each metric; DEFAULT_MARGIN for those that are not named."""
-    given = margin if isinstance(margin, dict) else dict.fromkeys(HEADLINES, margin)
-    return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | given
+    named = margin if isinstance(margin, dict) else dict.fromkeys(HEADLINES, margin)
+    return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | named
 
 
-class Places(Settings):
+class StudyHeader(Settings):
     """What a study is called, where its records and MLflow lie, and the margin that its file names."""
 
     name: Name
@@ -68,9 +68,11 @@ class StudyConfig(Settings):
     reproduces: str = Field("", description="what of a paper it repeats, for `evenkeel presets`")
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
     trainable: Annotated[Trainable, PlainValidator(trainable, json_schema_input_type=AnyTrainable)]
-    losses: list[Loss] = Field(min_length=1)
+    losses: list[LossEntry] = Field(min_length=1)
     designs: Designs = Field(description="what is run: at least one of the three")
-    spaces: dict[str, Range] = Field({}, description="settings of the trainable that vary beside the hyperparameters")
+    spaces: dict[str, SettingRange] = Field(
+        {}, description="settings of the trainable that vary beside the hyperparameters"
+    )
     seeds: list[int] = Field(description="a number, or a list")
     vary: list[Source] | None = Field(None, description="what differs from seed to seed; init, order and split if none")
     metric: str = Field(
@@ -99,12 +101,12 @@ class StudyConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _told(cls, values: Any) -> Any:
+    def _tell_trainable(cls, values: Any) -> Any:
         """The trainable hears what the study varies."""
-        told = values.get("trainable") if isinstance(values, dict) else None
-        if not isinstance(told, dict):
+        settings = values.get("trainable") if isinstance(values, dict) else None
+        if not isinstance(settings, dict):
             return values
-        vary, own = values.get("vary"), told.get("vary")
+        vary, own = values.get("vary"), settings.get("vary")
         if own is not None and own != vary:
             raise ValueError("trainable.vary: what seeds vary is a key of the study; write vary: beside trainable:")
         if vary is None:
@@ -114,10 +116,10 @@ class StudyConfig(Settings):
         for source in vary:
             if source not in SOURCES:
                 raise ValueError(f"vary: nothing is called {source!r}; {nearest(str(source), SOURCES)}")
-        if not hears(told):
-            raise ValueError(f"vary: {told['name']} does not say what its seeds vary; leave vary out, or derive its "
-                             "settings from evenkeel.trainables.seeded_settings.SeededSettings")  # fmt: skip
-        return values | {"trainable": told | {"vary": in_order(vary)}, "vary": in_order(vary)}
+        if not hears(settings):
+            raise ValueError(f"vary: {settings['name']} does not say what its seeds vary; leave vary out, or derive "
+                             "its settings from evenkeel.trainables.seeded_settings.SeededSettings")  # fmt: skip
+        return values | {"trainable": settings | {"vary": in_order(vary)}, "vary": in_order(vary)}
 
     @field_validator("metric")
     @classmethod
@@ -150,8 +152,8 @@ class StudyConfig(Settings):
         listed = list(range(seeds)) if type(seeds) is int else seeds
         if not isinstance(listed, list) or not listed or not all(type(seed) is int for seed in listed):
             raise ValueError(f"must be a number of seeds, or a list of whole numbers, got {seeds!r}; write seeds: 6")
-        if len(set(listed)) < len(listed) or not 0 <= min(listed) <= max(listed) <= MOST:
-            raise ValueError(f"must be different numbers from 0 to {MOST}, got {seeds}")
+        if len(set(listed)) < len(listed) or not 0 <= min(listed) <= max(listed) <= MAX_SEED:
+            raise ValueError(f"must be different numbers from 0 to {MAX_SEED}, got {seeds}")
         return listed
 
     @model_validator(mode="after")
@@ -174,13 +176,13 @@ class StudyConfig(Settings):
             )
         return self
 
-    def axes(self, loss: Loss) -> Space:
+    def axes(self, loss: LossEntry) -> Space:
         """What varies for a loss: its own space, then the settings of the trainable that the study names."""
         settings = {name: span.parameter(name, getattr(self.trainable, name)) for name, span in self.spaces.items()}
         space = loss.space()
         return replace(space, parameters=space.parameters | settings)
 
-    def defaults(self, loss: Loss) -> dict[str, Any]:
+    def defaults(self, loss: LossEntry) -> dict[str, Any]:
         """Every hyperparameter of a loss at its default, and the settings that vary at theirs."""
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
 
@@ -228,19 +230,19 @@ class StudyConfig(Settings):
         return tuple(dict.fromkeys((*ALWAYS, *self.measures)))
 
     def _sweepable(self) -> None:
-        wanted = (self.designs.sweep and self.designs.sweep.hyperparameters) or []
-        known = {name for loss in self.losses for name in self.axes(loss).parameters}
-        for name in wanted:
-            if name not in known:
-                hint = nearest(name, known)
+        names = (self.designs.sweep and self.designs.sweep.hyperparameters) or []
+        valid = {name for loss in self.losses for name in self.axes(loss).parameters}
+        for name in names:
+            if name not in valid:
+                hint = nearest(name, valid)
                 raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}, nor has spaces; {hint}")
 
     @property
     def margins(self) -> dict[str, float]:
         """The margin of each metric; DEFAULT_MARGIN for those that `margin` does not name."""
-        return margins_of(self.margin)
+        return fill_margins(self.margin)
 
-    def sweep_levels(self, loss: Loss) -> dict[str, list[Any]]:
+    def sweep_levels(self, loss: LossEntry) -> dict[str, list[Any]]:
         """The levels that the sweep plans for a loss, by hyperparameter, the default among them.
 
         Losses that share a hyperparameter and its range share the levels: a contrast compares the same settings.
@@ -256,8 +258,8 @@ class StudyConfig(Settings):
 
     def _other_defaults(self, name: str, parameter: Parameter) -> list[Any]:
         """The defaults of all losses that have this hyperparameter over the same range."""
-        found = (self.axes(loss).parameters.get(name) for loss in self.losses)
-        return [p.default for p in found if p and p.span == parameter.span]
+        parameters = (self.axes(loss).parameters.get(name) for loss in self.losses)
+        return [p.default for p in parameters if p and p.span == parameter.span]
 
     @property
     def fresh_seeds(self) -> list[int]:

@@ -1,10 +1,12 @@
-"""What a search and a feed remember of a recorded trial."""
+"""What a search and a queue remember of a recorded trial."""
 
 from typing import NamedTuple
 
+from evenkeel.trainables.result import State
 
-class Known(NamedTuple):
-    """What is known of a trial that was recorded: its state and its scores on validation."""
 
-    state: str
+class Outcome(NamedTuple):
+    """A recorded trial: its state, and its scores on validation by name."""
+
+    state: State
     scores: dict[str, float | None]

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evenkeel.study.file.losses import Loss
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.study import StudyConfig
-from evenkeel.trainables import Trial
-from evenkeel.trainables.trial import Design
+from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.trial import Design, versioned
 
 Setting = tuple[str | None, dict[str, Any]]
 """Which hyperparameter moved, and what differs from the default."""
@@ -23,7 +24,7 @@ class Planner:
 
     def trial(
         self,
-        loss: Loss,
+        loss: LossEntry,
         setting: dict[str, Any],
         seed: int,
         design: Design,
@@ -53,7 +54,7 @@ class Planner:
     def planned(self) -> list[Trial]:
         """All sweep and Sobol trials, each id once."""
         trials: dict[str, Trial] = {}
-        designs: dict[Design, Callable[[Loss], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
+        designs: dict[Design, Callable[[LossEntry], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
         for design, settings in designs.items():
             for loss in self.config.losses:
                 for moved, setting in settings(loss):
@@ -63,7 +64,7 @@ class Planner:
                         trials.setdefault(trial.id, trial)
         return list(trials.values())
 
-    def _sweep(self, loss: Loss) -> Iterator[Setting]:
+    def _sweep(self, loss: LossEntry) -> Iterator[Setting]:
         """The default, then every other level of one hyperparameter after the other."""
         if self.config.designs.sweep is None:
             return
@@ -72,7 +73,7 @@ class Planner:
         for name, levels in self.config.sweep_levels(loss).items():
             yield from ((name, {name: level}) for level in levels if level != defaults[name])
 
-    def _sobol(self, loss: Loss) -> Iterator[Setting]:
+    def _sobol(self, loss: LossEntry) -> Iterator[Setting]:
         sobol = self.config.designs.sobol
         if sobol is None:
             return
@@ -81,7 +82,7 @@ class Planner:
         axes = shared_axes(self.config.axes(other) for other in self.config.losses)
         yield from ((None, point) for point in sobol_points(self.config.axes(loss), axes, m=sobol.m, seed=sobol.seed))
 
-    def num_search_trials(self, loss: Loss) -> dict[str, int]:
+    def num_search_trials(self, loss: LossEntry) -> dict[Design, int]:
         """How many searched and confirming trials a loss will get; a loss without hyperparameters is not searched."""
         search = self.config.designs.search
         if search is None or not self.config.axes(loss).parameters:
@@ -90,3 +91,14 @@ class Planner:
             "search": search.groups * search.trials * search.seeds_per_group,
             "confirm": (search.groups + 1) * search.fresh_seeds,
         }
+
+
+def make_planner(config: StudyConfig) -> Planner:
+    """The planner of a study, its data and trainable identified by their contents.
+
+    Raises UserError for files that are missing.
+    """
+    try:
+        return Planner(config, config.data.identity(), versioned(config.trainable.identity(config.data)))
+    except TrainableError as error:
+        raise UserError(str(error)) from error

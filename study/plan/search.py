@@ -13,23 +13,24 @@ import optuna
 from optuna.trial import TrialState
 
 from evenkeel.search_spaces.optuna_search import distributions, sampler
-from evenkeel.study.file.designs import Search
-from evenkeel.study.file.losses import Loss
-from evenkeel.study.plan.outcome import Known
+from evenkeel.study.file.designs import SearchDesign
+from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
 from evenkeel.trainables import Trial
+from evenkeel.trainables.result import State
 
-MOST_SEEN, KEPT, BEST = 300, 150, 30
+MAX_SEEN, NUM_KEPT, NUM_BEST = 300, 150, 30
 """A sampler that saw more than so many proposals goes on with the best of them and the latest."""
 
 
 class LossSearch:
     """The search of one loss on one seed group: proposals out, scores in, at last the winner on fresh seeds."""
 
-    def __init__(self, planner: Planner, loss: Loss, group: int) -> None:
+    def __init__(self, planner: Planner, loss: LossEntry, group: int) -> None:
         config = planner.config
         assert config.designs.search
-        self.settings: Search = config.designs.search
+        self.settings: SearchDesign = config.designs.search
         self.planner, self.loss, self.group = planner, loss, group
         width = self.settings.seeds_per_group
         self.seeds = config.seeds[group * width : (group + 1) * width]
@@ -38,7 +39,7 @@ class LossSearch:
         chosen = sampler(self.settings.sampler, seed=seed, num_startup=min(10, self.settings.trials // 2))
         self.study = optuna.create_study(direction="maximize", sampler=chosen)
         self.num_asked = 0
-        self.asked: list[tuple[optuna.trial.Trial, list[Trial]]] = []
+        self.batch: list[tuple[optuna.trial.Trial, list[Trial]]] = []
         self.results: dict[str, tuple[str, float | None]] = {}
         self.confirming = False
 
@@ -51,40 +52,40 @@ class LossSearch:
             self.confirming = True
             return self._confirm()
         space = distributions(self.planner.config.axes(self.loss))
-        self.asked = []
+        self.batch = []
         for number in range(self.num_asked, self.num_asked + num):
             proposal = self.study.ask(space)
-            self.asked.append((proposal, [self._trial(proposal.params, seed, number) for seed in self.seeds]))
+            self.batch.append((proposal, [self._trial(proposal.params, seed, number) for seed in self.seeds]))
         self.num_asked += num
-        return [trial for _, trials in self.asked for trial in trials]
+        return [trial for _, trials in self.batch for trial in trials]
 
     def _trial(self, setting: dict[str, object], seed: int, number: int) -> Trial:
         return self.planner.trial(self.loss, setting, seed, "search", group=self.group, proposal=number)
 
-    def tell(self, state: str, score: float | None, trial_id: str) -> bool:
+    def tell(self, state: State, score: float | None, trial_id: str) -> bool:
         """Take one result; True when the batch is complete and Optuna has been told of it, in the order asked."""
         self.results[trial_id] = (state, score)
-        if any(trial.id not in self.results for _, trials in self.asked for trial in trials):
+        if any(trial.id not in self.results for _, trials in self.batch for trial in trials):
             return False
-        for proposal, trials in self.asked:
+        for proposal, trials in self.batch:
             scores = [self.results[trial.id][1] for trial in trials if self.results[trial.id][0] != "failed"]
-            known = [score for score in scores if score is not None]
-            if known:
-                self.study.tell(proposal, fmean(known))
+            defined = [score for score in scores if score is not None]
+            if defined:
+                self.study.tell(proposal, fmean(defined))
             else:
                 self.study.tell(proposal, state=TrialState.FAIL)
-        self.asked = []
+        self.batch = []
         self._forget()
         return True
 
     def _forget(self) -> None:
         """Keep what a sampler sees bounded; nothing is asked at this moment."""
         trials = self.study.get_trials(deepcopy=False)
-        if len(trials) <= MOST_SEEN:
+        if len(trials) <= MAX_SEEN:
             return
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         best = sorted(complete, key=lambda trial: -(trial.value or 0.0))  # a tie is the earlier one's, as in Optuna
-        kept = {trial.number: trial for trial in [*best[:BEST], *trials[BEST - KEPT :]]}
+        kept = {trial.number: trial for trial in [*best[:NUM_BEST], *trials[NUM_BEST - NUM_KEPT :]]}
         self.study = optuna.create_study(direction="maximize", sampler=self.study.sampler)
         self.study.add_trials([kept[number] for number in sorted(kept)])
 
@@ -102,7 +103,7 @@ class LossSearch:
         return list({trial.id: trial for trial in trials}.values())
 
 
-class Searches:
+class StudySearches:
     """All searches of a study. Gives out trials that may run now; takes outcomes; knows when all is over."""
 
     def __init__(self, planner: Planner) -> None:
@@ -114,35 +115,35 @@ class Searches:
         self.waiting: dict[str, LossSearch] = {}
         self.trials: dict[str, Trial] = {}
 
-    def start(self, known: Mapping[str, Known]) -> list[Trial]:
+    def start(self, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         """Replay from the ledger's records; returns the trials that are missing now."""
         missing: list[Trial] = []
         for member in self.members:
-            missing += self._advance(member, known)
+            missing += self._advance(member, outcomes)
         return missing
 
-    def hear(self, trial_id: str, known: Mapping[str, Known]) -> list[Trial]:
-        """A trial became known; returns the trials that it sets free."""
+    def take_outcome(self, trial_id: str, outcomes: Mapping[str, Outcome]) -> list[Trial]:
+        """A trial is recorded; returns the trials that may run now."""
         member = self.waiting.pop(trial_id, None)
         if member is None or member.confirming:
             return []
-        return self._advance(member, known) if self._tell(member, trial_id, known[trial_id]) else []
+        return self._advance(member, outcomes) if self._tell(member, trial_id, outcomes[trial_id]) else []
 
-    def _tell(self, member: LossSearch, trial_id: str, known: Known) -> bool:
-        return member.tell(known.state, known.scores.get(self.scores[0]), trial_id)
+    def _tell(self, member: LossSearch, trial_id: str, outcome: Outcome) -> bool:
+        return member.tell(outcome.state, outcome.scores.get(self.scores[0]), trial_id)
 
-    def _advance(self, member: LossSearch, known: Mapping[str, Known]) -> list[Trial]:
+    def _advance(self, member: LossSearch, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         while trials := member.ask():
             self.trials |= {trial.id: trial for trial in trials}
-            missing = [trial for trial in trials if trial.id not in known]
+            missing = [trial for trial in trials if trial.id not in outcomes]
             for trial in missing:
                 self.waiting[trial.id] = member
             if member.confirming:
                 return missing
             complete = False
             for trial in trials:
-                if trial.id in known:
-                    complete = self._tell(member, trial.id, known[trial.id])
+                if trial.id in outcomes:
+                    complete = self._tell(member, trial.id, outcomes[trial.id])
             if not complete:
                 return missing
         return []

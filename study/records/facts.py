@@ -1,6 +1,6 @@
 """What a report needs to know of a study besides its trials: from a study file, or from what was stored of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from statistics import fmean
 from typing import Any
@@ -8,19 +8,20 @@ from typing import Any
 from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
 from evenkeel.search_spaces.space import Parameter
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.losses import Loss
+from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import SOURCES
+from evenkeel.trainables.trial import Design
 
 
-def measure_facts(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts]:
+def declare_measures(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts]:
     """The declared columns of the named measures."""
     return {name: MeasureFacts(**vars(column)) for name, column in columns(measures).items()}
 
 
-MEASURES = measure_facts()
+MEASURES = declare_measures()
 
 FLOORS: dict[str, Callable[[float], float]] = {
     "f1": lambda share: 2 * share / (1 + share),
@@ -31,8 +32,11 @@ FLOORS: dict[str, Callable[[float], float]] = {
 """What a class scores, by its share of positives, when every image gets the same answer: F1 of "always", AP, AUC."""
 
 
-def facts_of_study(
-    config: StudyConfig, data: dict[str, Any], planned: dict[str, dict[str, int]], former: StudyFacts | None = None
+def make_study_facts(
+    config: StudyConfig,
+    data: dict[str, Any],
+    planned: Mapping[str, Mapping[Design, int]],
+    former: StudyFacts | None = None,
 ) -> StudyFacts:
     """The facts of a study; `data` is what the workers found in it, `planned` counts trials by loss and design.
 
@@ -49,9 +53,9 @@ def facts_of_study(
         fresh_seeds=tuple(config.fresh_seeds),
         data=_data_facts(data),
         trainable=config.trainable.summary(),
-        planned=planned,
+        planned={label: {str(design): num for design, num in counts.items()} for label, counts in planned.items()},
         losses={loss.label: _loss_facts(config, loss) for loss in config.losses},
-        measures=measure_facts(config.all_measures) | (former.measures if former else {}),
+        measures=declare_measures(config.all_measures) | (former.measures if former else {}),
         varied=varied,
         constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
@@ -64,12 +68,12 @@ def _former_margins(former: StudyFacts | None, margins: dict[str, float]) -> tup
     return former.former_margins if former.margins == margins else (*former.former_margins, former.margins)
 
 
-def read_facts(contents: dict[str, Any], where: str = "study.json") -> StudyFacts:
-    """What was stored of a study by this version or an earlier one. Raises UserError, with `where`, for all else."""
+def read_facts(contents: dict[str, Any], source: str = "study.json") -> StudyFacts:
+    """What was stored of a study by this version or an earlier one. Raises UserError, with `source`, for all else."""
     try:
         return StudyFacts.from_json(contents if "measures" in contents else _upgraded(contents))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{where}: {error}; was it written by a newer evenkeel?") from error
+        raise UserError(f"{source}: {error}; was it written by a newer evenkeel?") from error
 
 
 def _upgraded(summary: dict[str, Any]) -> dict[str, Any]:
@@ -91,17 +95,17 @@ def _words(trainable: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _data_facts(found: dict[str, Any]) -> DataFacts:
-    positives = {split: tuple(counts) for split, counts in found.get("positives", {}).items()}
+def _data_facts(contents: dict[str, Any]) -> DataFacts:
+    positives = {split: tuple(counts) for split, counts in contents.get("positives", {}).items()}
     return DataFacts(
-        name=found["name"],
-        classes=tuple(found.get("classes", ())),
-        rows=found.get("rows", {}),
-        groups={name: tuple(members) for name, members in found.get("groups", {}).items()},
-        undefined={split: tuple(classes) for split, classes in found.get("undefined", {}).items()},
+        name=contents["name"],
+        classes=tuple(contents.get("classes", ())),
+        rows=contents.get("rows", {}),
+        groups={name: tuple(members) for name, members in contents.get("groups", {}).items()},
+        undefined={split: tuple(classes) for split, classes in contents.get("undefined", {}).items()},
         positives=positives,
-        skipped=found.get("skipped", ""),
-        floor=_floor(positives["test"], found["rows"]["test"]) if "test" in positives else {},
+        skipped=contents.get("skipped", ""),
+        floor=_floor(positives["test"], contents["rows"]["test"]) if "test" in positives else {},
     )
 
 
@@ -111,7 +115,7 @@ def _floor(positives: tuple[int, ...], num_rows: int) -> dict[str, float]:
     return {name: fmean(map(floor, shares)) for name, floor in FLOORS.items()} if shares else {}
 
 
-def _loss_facts(config: StudyConfig, loss: Loss) -> LossFacts:
+def _loss_facts(config: StudyConfig, loss: LossEntry) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
     return LossFacts(loss.loss, loss.fixed, config.defaults(loss), space, levels, loss.departures())

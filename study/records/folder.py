@@ -14,9 +14,9 @@ from fsspec.core import url_to_fs
 from evenkeel.study.errors import StorageError
 from evenkeel.trainables.cache import replacing
 
-TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
+FATAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
 """What no second attempt heals before somebody makes room or gives leave."""
-PROBE = b"\0" * 65536
+PROBE_BYTES = b"\0" * 65536
 """A full disk still takes an empty file."""
 
 
@@ -49,7 +49,7 @@ class Folder:
         """Whether paths are those of this machine's operating system."""
         return "file" in self.fs.protocol or self.fs.protocol == "file"
 
-    def at(self, name: str) -> str:
+    def path_of(self, name: str) -> str:
         """The path of `name`, for `fs`."""
         return f"{self.root}/{name}"
 
@@ -58,19 +58,19 @@ class Folder:
         with self.writing():
             try:
                 for name in folders:
-                    self.fs.makedirs(self.at(name), exist_ok=True)
+                    self.fs.makedirs(self.path_of(name), exist_ok=True)
             except FileNotFoundError as error:  # a parent that nobody can make: /proc, a share that went away
                 raise storage_error(error, self.location) from error
-        self.write(trial := f".write-{secrets.token_hex(4)}", PROBE)
+        self.write(trial := f".write-{secrets.token_hex(4)}", PROBE_BYTES)
         self.remove(trial)
 
     def exists(self, name: str) -> bool:
-        self.fs.invalidate_cache(self.fs._parent(self.at(name)))
-        return self.fs.exists(self.at(name))
+        self.fs.invalidate_cache(self.fs._parent(self.path_of(name)))
+        return self.fs.exists(self.path_of(name))
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError."""
-        return self.fs.cat_file(self.at(name))
+        return self.fs.cat_file(self.path_of(name))
 
     def read_many(self, names: list[str]) -> dict[str, bytes | Exception]:
         """Contents by name, read side by side where the place can; what cannot be read is the exception."""
@@ -79,49 +79,52 @@ class Folder:
                 return {names[0]: self.read(names[0])}
             except OSError as error:
                 return {names[0]: error}
-        found = self.fs.cat([self.at(name) for name in names], on_error="return") if names else {}
-        return {name: found[self.at(name)] for name in names}
+        contents = self.fs.cat([self.path_of(name) for name in names], on_error="return") if names else {}
+        return {name: contents[self.path_of(name)] for name in names}
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """Names (`folder/file`) of the files with `suffix`, sorted, without temporary ones."""
         return [n for n in self._all(folder) if n.endswith(suffix) and not n[len(folder) + 1 :].startswith(".")]
 
     def _all(self, folder: str) -> list[str]:
-        path = self.at(folder)
+        path = self.path_of(folder)
         self.fs.invalidate_cache(path)
         try:
-            found = self.fs.ls(path, detail=False)
+            paths = self.fs.ls(path, detail=False)
         except FileNotFoundError:
             return []
-        return sorted(f"{folder}/{p.rpartition('/')[2]}" for p in found)
+        return sorted(f"{folder}/{p.rpartition('/')[2]}" for p in paths)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file; whoever reads sees all of it or nothing. What fails leaves nothing behind."""
         # An object store shows an object when it is whole; a renamed one would be copied.
-        with self.writing(), replacing(Path(self.at(name))) if self.is_local else nullcontext(self.at(name)) as to:
-            self.fs.pipe_file(str(to), content)
+        with (
+            self.writing(),
+            replacing(Path(self.path_of(name))) if self.is_local else nullcontext(self.path_of(name)) as target,
+        ):
+            self.fs.pipe_file(str(target), content)
 
     def write_new(self, name: str, content: bytes) -> bool:
         """Write a file that nobody has written yet; False when somebody has. Exactly one of many callers wins."""
         with self.writing():
             try:
-                self.fs.pipe_file(self.at(name), content, mode="create")
+                self.fs.pipe_file(self.path_of(name), content, mode="create")
             except FileExistsError:
                 return False
         return True
 
-    def move(self, name: str, to: str) -> None:
+    def move(self, name: str, new_name: str) -> None:
         """Move a file, making the folder it goes to."""
         with self.writing():
-            self.fs.makedirs(self.fs._parent(self.at(to)), exist_ok=True)
-            self.fs.mv(self.at(name), self.at(to))
+            self.fs.makedirs(self.fs._parent(self.path_of(new_name)), exist_ok=True)
+            self.fs.mv(self.path_of(name), self.path_of(new_name))
 
     def remove(self, *names: str) -> None:
         """Remove files; those that are gone already are as good as removed."""
         with self.writing():
             for name in names:
                 with suppress(FileNotFoundError):
-                    self.fs.rm_file(self.at(name))
+                    self.fs.rm_file(self.path_of(name))
 
     def leftovers(self, folder: str) -> list[str]:
         """Names of temporary files of writers that were killed (or still write)."""
@@ -142,8 +145,8 @@ class Folder:
 
 def storage_error(error: OSError, place: str) -> StorageError:
     """The one line for a disk that is full, read-only or closed."""
-    what = os.strerror(error.errno) if error.errno else str(error)
+    why = os.strerror(error.errno) if error.errno else str(error)
     return StorageError(
-        f"{place}: cannot be written ({what}); make room or give leave there, or give another place. What was recorded "
+        f"{place}: cannot be written ({why}); make room or give leave there, or give another place. What was recorded "
         "is kept: the same command goes on"
     )

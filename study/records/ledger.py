@@ -16,16 +16,18 @@ from uuid import uuid4
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records import parquet
 from evenkeel.study.records.folder import Folder
-from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.record import StudyRecord, TrialRecord, check
+from evenkeel.trainables.result import State
 
-CLOSED = ("done", "diverged", "censored")
-TUNE = ".tune"
+FINAL_STATES: tuple[State, ...] = ("done", "diverged", "censored")
+"""A trial in one of these never runs again."""
+TUNE_FOLDER = ".tune"
 """Ray Tune's own files, where all nodes see them; nothing of them is ever read again."""
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedFile:
     """A file of records that cannot be read, and why."""
 
     name: str
@@ -38,7 +40,7 @@ class Ledger:
     def __init__(self, storage: str, study: str) -> None:
         self.storage, self.study = storage, study
         self.folder = Folder(storage)
-        self.damaged: list[Damaged] = []
+        self.damaged: list[DamagedFile] = []
 
     def create(self) -> None:
         """Make the folder. Raises UserError (StorageError) when it belongs to another study (cannot be written)."""
@@ -70,7 +72,7 @@ class Ledger:
                 "user read there?"
             ) from error
 
-    def study_record(self, start: str = "evenkeel run") -> StudyRecord:
+    def require_study(self, start: str = "evenkeel run") -> StudyRecord:
         """What `read_study` gives. Raises UserError, with the command to `start`, where it is nothing."""
         if (study := self.read_study()) is None:
             lost = self.folder.names("trials", ".json") or self.folder.names("packed", ".parquet")
@@ -109,7 +111,7 @@ class Ledger:
 
     def file(self, record: TrialRecord, name: str) -> str:
         """Where the file `name` of a record lies, as a path of `folder.fs`."""
-        return self.folder.at(f"{_files(record.id)}/{record.files[name]}")
+        return self.folder.path_of(f"{_files(record.id)}/{record.files[name]}")
 
     def read_file(self, trial_id: str, name: str) -> bytes:
         """What a file beside a record holds. Raises FileNotFoundError."""
@@ -119,21 +121,21 @@ class Ledger:
         """The record of a trial that was just recorded; None when there is none (or it cannot be read)."""
         return self._loose(trial_id)
 
-    def entries(self, scores: Collection[str] = ()) -> dict[str, Entry]:
+    def entries(self, scores: Collection[str] = ()) -> dict[str, IndexEntry]:
         """What is recorded, by trial id in order, in short, with the named scores. Records that cannot be read are
         listed in `damaged`."""
         self.damaged = []
-        loose = {record.id: Entry.of(record, scores) for record in self._read_loose()}
-        closed = {e.id: e for _, content in self._read_packed() for e in parquet.entries(content, scores)}
+        loose = {record.id: IndexEntry.from_record(record, scores) for record in self._read_loose()}
+        closed = {e.id: e for _, content in self._read_packed() for e in parquet.read_entries(content, scores)}
         return dict(sorted((loose | closed).items()))
 
     def records(self) -> Iterator[TrialRecord]:
         """All records, each once and one at a time. Those that cannot be read are listed in `damaged`."""
-        self.damaged, seen = [], set()
+        self.damaged, read = [], set()
         closed = (record for _, content in self._read_packed() for record in parquet.records(content))
         for record in chain(self._read_loose(), closed):  # in this order, or one that is packed meanwhile is missed
-            if record.id not in seen:
-                seen.add(record.id)
+            if record.id not in read:
+                read.add(record.id)
                 yield record
 
     def read_all(self) -> dict[str, TrialRecord]:
@@ -144,6 +146,10 @@ class Ledger:
         """Ids of all recorded trials; what lies in files of their own is not read."""
         return _ids(self.folder.names("trials", ".json")) | self._packed_ids()
 
+    def num_loose(self) -> int:
+        """How many records lie in files of their own."""
+        return len(self.folder.names("trials", ".json"))
+
     def remove(self, trial_id: str) -> None:
         """Forget a record and its files (a failed trial that is to run again)."""
         self.folder.remove(_name(trial_id))
@@ -152,29 +158,29 @@ class Ledger:
     def retire(self, trial_ids: Collection[str]) -> None:
         """Set records and their files aside: kept in `retired/`, no longer part of the study."""
         for name, content in self._read_packed():
-            found = list(parquet.records(content))
-            if not any(record.id in trial_ids for record in found):
+            records = list(parquet.records(content))
+            if not any(record.id in trial_ids for record in records):
                 continue
-            for record in found:  # all of them get a file of their own again, before theirs goes
+            for record in records:  # all of them get a file of their own again, before theirs goes
                 self._write(_name(record.id), record.to_json())
             self.folder.remove(name)
         for trial_id in trial_ids:
             if self.folder.exists(_files(trial_id)):
                 self._discard(_files(trial_id, "retired"))
-                self.folder.fs.makedirs(self.folder.at("retired"), exist_ok=True)
-                fs, at = self.folder.fs, self.folder.at
-                fs.mv(at(_files(trial_id)), at(_files(trial_id, "retired")), recursive=True)
+                self.folder.fs.makedirs(self.folder.path_of("retired"), exist_ok=True)
+                fs, path_of = self.folder.fs, self.folder.path_of
+                fs.mv(path_of(_files(trial_id)), path_of(_files(trial_id, "retired")), recursive=True)
             self.folder.move(_name(trial_id), _name(trial_id, "retired"))
 
     def retired_ids(self) -> set[str]:
         """Ids of the records that were retired."""
         return _ids(self.folder.names("retired", ".json")) - self.ids()
 
-    def set_aside(self, damaged: Iterable[Damaged]) -> None:
+    def set_aside(self, damaged: Iterable[DamagedFile]) -> None:
         """Move what cannot be read to `set-aside/`; what is still good in a file of many records is kept."""
         for file in damaged:
             if file.name.startswith("packed/"):
-                self._pack(parquet.salvaged(self.folder.read(file.name)))
+                self._pack(parquet.salvage(self.folder.read(file.name)))
             self.folder.move(file.name, f"set-aside/{file.name.rpartition('/')[2]}")
 
     def pack(self, trial_ids: Iterable[str] | None = None) -> int:
@@ -184,9 +190,9 @@ class Ledger:
         names = self.folder.names("trials", ".json") if trial_ids is None else [_name(i) for i in sorted(trial_ids)]
         self.folder.remove(*(name for name in names if _id(name) in already))
         names, num = [name for name in names if _id(name) not in already], 0
-        for start in range(0, len(names), parquet.NUM_RECORDS):
-            part = names[start : start + parquet.NUM_RECORDS]
-            closed = [record for record in self._checked(part) if record.state in CLOSED]
+        for start in range(0, len(names), parquet.RECORDS_A_FILE):
+            part = names[start : start + parquet.RECORDS_A_FILE]
+            closed = [record for record in self._checked(part) if record.state in FINAL_STATES]
             self._pack(closed)
             self.folder.remove(*(_name(record.id) for record in closed))
             num += len(closed)
@@ -194,33 +200,33 @@ class Ledger:
 
     def sweep(self) -> None:
         """Remove what runs and writers that were killed left; for when nobody writes."""
-        self._discard(TUNE)
+        self._discard(TUNE_FOLDER)
         for name in [*self.folder.leftovers("trials"), *self.folder.leftovers("packed")]:
-            self.folder.fs.rm(self.folder.at(name), recursive=True)
+            self.folder.fs.rm(self.folder.path_of(name), recursive=True)
 
     def _pack(self, records: list[TrialRecord]) -> None:
         if records:
             numbers = [int(_id(name).partition("-")[0]) for name in self.folder.names("packed", ".parquet")]
-            content = parquet.packed(records)
-            self.folder.fs.makedirs(self.folder.at("packed"), exist_ok=True)
+            content = parquet.pack_records(records)
+            self.folder.fs.makedirs(self.folder.path_of("packed"), exist_ok=True)
             self.folder.write(f"packed/{parquet.file_name(max(numbers, default=0) + 1, content)}", content)
 
     def _read_packed(self) -> Iterator[tuple[str, bytes]]:
         """Name and contents of each whole file of many records."""
         for name in self.folder.names("packed", ".parquet"):
             content = self.folder.read(name)
-            if parquet.whole(name, content):
+            if parquet.is_intact(name, content):
                 yield name, content
             else:
                 self._note(name, "its contents are not those that were written")
 
     def _packed_ids(self) -> set[str]:
-        return {entry.id for _, content in self._read_packed() for entry in parquet.entries(content)}
+        return {entry.id for _, content in self._read_packed() for entry in parquet.read_entries(content)}
 
     def _read_loose(self) -> Iterator[TrialRecord]:
         names = self.folder.names("trials", ".json")
-        for start in range(0, len(names), parquet.NUM_RECORDS):
-            yield from self._checked(names[start : start + parquet.NUM_RECORDS])
+        for start in range(0, len(names), parquet.RECORDS_A_FILE):
+            yield from self._checked(names[start : start + parquet.RECORDS_A_FILE])
 
     def _checked(self, names: list[str]) -> Iterator[TrialRecord]:
         for name, content in self.folder.read_many(names).items():
@@ -232,8 +238,8 @@ class Ledger:
                 self._note(name, str(error))
 
     def _note(self, name: str, why: str) -> None:
-        if Damaged(name, why) not in self.damaged:
-            self.damaged.append(Damaged(name, why))
+        if DamagedFile(name, why) not in self.damaged:
+            self.damaged.append(DamagedFile(name, why))
 
     def _record(self, name: str, content: bytes | Exception) -> TrialRecord:
         """Raises ValueError for what is no whole record of this study and name."""
@@ -259,21 +265,21 @@ class Ledger:
         for path in record.files.values():
             (place / path).stat()
         # Whole before it bears its name: whoever finds a record's files finds all of them.
-        temporary = folder.at(f"trials/.{record.id}.files.{id(record)}")
+        temporary = folder.path_of(f"trials/.{record.id}.files.{id(record)}")
         with folder.writing():
             folder.fs.makedirs(temporary, exist_ok=True)
             for name, path in record.files.items():
                 folder.fs.put_file(str(place / path), f"{temporary}/{names[name]}")
-            folder.fs.mv(temporary, folder.at(_files(record.id)), recursive=True)
+            folder.fs.mv(temporary, folder.path_of(_files(record.id)), recursive=True)
         for path in record.files.values():
             (place / path).unlink()
         return replace(record, files=names)
 
     def _discard(self, folder: str) -> None:
         if self.folder.is_local:
-            shutil.rmtree(self.folder.at(folder), ignore_errors=True)
+            shutil.rmtree(self.folder.path_of(folder), ignore_errors=True)
         elif self.folder.exists(folder):
-            self.folder.fs.rm(self.folder.at(folder), recursive=True)
+            self.folder.fs.rm(self.folder.path_of(folder), recursive=True)
 
     def _write(self, name: str, contents: dict[str, Any]) -> None:
         self.folder.write(name, json.dumps(contents, allow_nan=False).encode())

@@ -11,27 +11,27 @@ from collections.abc import Collection, Iterable, Iterator
 from sys import intern
 from typing import Any
 
-from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.record import TrialRecord
 
-NUM_RECORDS = 2000
+RECORDS_A_FILE = 2000
 """Records to a file: what a damaged file can cost at most."""
-GROUP = 200
+RECORDS_A_ROW_GROUP = 200
 """Records to a row group: what a damaged page of a file can cost at most."""
 
 
-def packed(records: Iterable[TrialRecord]) -> bytes:
+def pack_records(records: Iterable[TrialRecord]) -> bytes:
     """The records as the contents of a file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = []
     for record in records:
-        entry = Entry.of(record, [name for name in record.metrics if name.startswith("val_")])
-        columns = {name: getattr(entry, name) for name in Entry.__slots__} | {"scores": json.dumps(entry.scores)}
+        entry = IndexEntry.from_record(record, [name for name in record.metrics if name.startswith("val_")])
+        columns = {name: getattr(entry, name) for name in IndexEntry.__slots__} | {"scores": json.dumps(entry.scores)}
         rows.append(columns | {"record": json.dumps(record.to_json(), allow_nan=False)})
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), buffer, compression="zstd", row_group_size=GROUP)
+    pq.write_table(pa.Table.from_pylist(rows), buffer, compression="zstd", row_group_size=RECORDS_A_ROW_GROUP)
     return buffer.getvalue()
 
 
@@ -40,22 +40,22 @@ def file_name(number: int, content: bytes) -> str:
     return f"{number:06d}-{_hash(content)}.parquet"
 
 
-def whole(name: str, content: bytes) -> bool:
+def is_intact(name: str, content: bytes) -> bool:
     """Whether a file holds what was written under its name."""
     return name.rpartition("/")[2].removesuffix(".parquet").rpartition("-")[2] == _hash(content)
 
 
-def entries(content: bytes, scores: Collection[str] = ()) -> list[Entry]:
+def read_entries(content: bytes, scores: Collection[str] = ()) -> list[IndexEntry]:
     """The entries of a whole file, with the named scores."""
     import pyarrow.parquet as pq
 
-    columns = [name for name in Entry.__slots__ if scores or name != "scores"]
+    columns = [name for name in IndexEntry.__slots__ if scores or name != "scores"]
     rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
-    found = [_repeated(row) | {"scores": {}} for row in rows]
+    contents = [_repeated(row) | {"scores": {}} for row in rows]
     if scores:
-        for entry, known in zip(found, _all(row["scores"] for row in rows), strict=True):
-            entry["scores"] = {name: known[name] for name in scores if name in known}
-    return [Entry(**entry) for entry in found]
+        for entry, all_scores in zip(contents, _all(row["scores"] for row in rows), strict=True):
+            entry["scores"] = {name: all_scores[name] for name in scores if name in all_scores}
+    return [IndexEntry(**entry) for entry in contents]
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:
@@ -71,16 +71,16 @@ def records(content: bytes) -> Iterator[TrialRecord]:
         yield TrialRecord.from_json(contents, checked=True)
 
 
-def salvaged(content: bytes) -> list[TrialRecord]:
+def salvage(content: bytes) -> list[TrialRecord]:
     """What can still be trusted of a damaged file: records whose own hash is right."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found: list[TrialRecord] = []
+    good: list[TrialRecord] = []
     try:
         file = pq.ParquetFile(io.BytesIO(content))
     except (OSError, ValueError, pa.ArrowException):
-        return found
+        return good
     for group in range(file.num_row_groups):
         try:
             texts = file.read_row_group(group, columns=["record"])["record"].to_pylist()
@@ -88,10 +88,10 @@ def salvaged(content: bytes) -> list[TrialRecord]:
             continue
         for text in texts:
             try:
-                found.append(TrialRecord.from_json(json.loads(text)))
+                good.append(TrialRecord.from_json(json.loads(text)))
             except ValueError:
                 continue
-    return found
+    return good
 
 
 def _all(texts: Iterable[str]) -> list[Any]:

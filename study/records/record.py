@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import Result
 
-VERSION = 4
+RECORD_VERSION = 4
 """1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial."""
 
 
@@ -38,7 +38,7 @@ class TrialRecord(Result):
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; floats that are not finite become None. `sum` is a hash of the rest."""
-        contents = _finite({"version": VERSION, "id": self.id, **vars(self), "trial": self.trial.__getstate__()})
+        contents = _finite({"version": RECORD_VERSION, "id": self.id, **vars(self), "trial": self.trial.__getstate__()})
         return contents | {"sum": _sum(contents)}
 
     @classmethod
@@ -49,7 +49,7 @@ class TrialRecord(Result):
         """
         if not isinstance(contents, dict) or not isinstance(contents.get("version"), int):
             raise ValueError("not a trial record")
-        if contents["version"] > VERSION:
+        if contents["version"] > RECORD_VERSION:
             raise ValueError(f"written by a newer evenkeel (record version {contents['version']})")
         written = {key: value for key, value in contents.items() if key != "sum"}
         if contents["version"] >= 3 and not checked and _sum(written) != contents.get("sum"):

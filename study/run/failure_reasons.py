@@ -4,26 +4,28 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.index_entry import IndexEntry
 
-MOST = 5
-VARYING = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?|'[^']*'")
+MAX_REASONS = 5
+VARYING_WORDS = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?|'[^']*'")
 
 
-def kind_of(reason: str) -> str:
+def reason_pattern(reason: str) -> str:
     """The reason without what differs from trial to trial."""
-    return VARYING.sub("#", reason)
+    return VARYING_WORDS.sub("#", reason)
 
 
-def reasons(entries: Iterable[Entry]) -> list[str]:
+def list_reasons(entries: Iterable[IndexEntry]) -> list[str]:
     """One line a reason, the commonest first: `12 failed: ValueError: ...`; the whole text is in the records."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     first: dict[str, str] = {}
     for entry in entries:
         if entry.state == "failed":
-            found[kind := kind_of(entry.reason)] += 1
-            first.setdefault(kind, entry.reason)
-    lines = [f"{num:,} failed: {first[kind]}" for kind, num in found.most_common(MOST)]
-    if len(found) > MOST:
-        lines.append(f"{sum(found.values()) - sum(n for _, n in found.most_common(MOST)):,} failed for other reasons")
+            counts[pattern := reason_pattern(entry.reason)] += 1
+            first.setdefault(pattern, entry.reason)
+    lines = [f"{num:,} failed: {first[pattern]}" for pattern, num in counts.most_common(MAX_REASONS)]
+    if len(counts) > MAX_REASONS:
+        lines.append(
+            f"{sum(counts.values()) - sum(n for _, n in counts.most_common(MAX_REASONS)):,} failed for other reasons"
+        )
     return lines

@@ -16,7 +16,7 @@ MIB_PER_GIB = 1024
 
 
 @dataclass(frozen=True)
-class Host:
+class HostStatus:
     """Its name, the numbers of the packs that run there, and a few words on each GPU."""
 
     name: str
@@ -25,7 +25,7 @@ class Host:
 
 
 @contextmanager
-def at_work(cache: Path, storage: str, pack: int) -> Iterator[None]:
+def mark_pack_running(cache: Path, storage: str, pack: int) -> Iterator[None]:
     """While this process runs a pack, other processes of its host can read so."""
     file = cache / f"pack-{socket.gethostname()}-{os.getpid()}.txt"
     with suppress(OSError):
@@ -37,7 +37,7 @@ def at_work(cache: Path, storage: str, pack: int) -> Iterator[None]:
             file.unlink(missing_ok=True)
 
 
-def this_host(cache: str, storage: str) -> Host:
+def read_host_status(cache: str, storage: str) -> HostStatus:
     """This host, with the packs of one study."""
     name, packs = socket.gethostname(), []
     for file in sorted(Path(cache).glob(f"pack-{name}-*.txt")):
@@ -45,16 +45,16 @@ def this_host(cache: str, storage: str) -> Host:
             if not psutil.pid_exists(int(file.stem.rpartition("-")[2])):
                 file.unlink()
                 continue
-            place, number = file.read_text(encoding="utf-8").split("\n")
-            packs += [int(number)] if place == storage else []
-    return Host(name, packs, _gpus())
+            location, number = file.read_text(encoding="utf-8").split("\n")
+            packs += [int(number)] if location == storage else []
+    return HostStatus(name, packs, _gpus())
 
 
 def _gpus() -> list[str]:
     """`GPU 0 97 %, 12.0 of 80 GiB`, as its driver says."""
     try:
-        said = subprocess.run(GPUS, capture_output=True, text=True, timeout=GPU_LIMIT_S, check=True).stdout
-        rows = [[float(word) for word in line.split(",")] for line in said.splitlines()]
+        answer = subprocess.run(GPUS, capture_output=True, text=True, timeout=GPU_LIMIT_S, check=True).stdout
+        rows = [[float(word) for word in line.split(",")] for line in answer.splitlines()]
     except (OSError, subprocess.SubprocessError, ValueError):  # no GPU, or one that does not say
         return []
     return [

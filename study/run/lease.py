@@ -22,9 +22,9 @@ import psutil
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records.folder import Folder
 
-BEAT_S = 5.0
-STALE_S = 30.0
-LOOK_S = 0.5
+LEASE_BEAT_S = 5.0
+LEASE_STALE_S = 30.0
+LEASE_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,15 @@ class Holder:
 
 
 class Lease:
-    """Held by this process from `held()`; `on_lost` is called from a thread when another run took over."""
+    """Held by this process from `hold()`; `on_lost` is called from a thread when another run took over."""
 
     def __init__(
-        self, folder: Folder, on_lost: Callable[[], None], *, beat_s: float = BEAT_S, stale_s: float = STALE_S
+        self,
+        folder: Folder,
+        on_lost: Callable[[], None],
+        *,
+        beat_s: float = LEASE_BEAT_S,
+        stale_s: float = LEASE_STALE_S,
     ):
         self.folder, self.on_lost, self.beat_s, self.stale_s = folder, on_lost, beat_s, stale_s
         self.me = Holder(uuid.uuid4().hex, place(), os.getpid(), born(os.getpid()), socket.gethostname())
@@ -52,7 +57,7 @@ class Lease:
         self.over = threading.Event()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Raises UserError when another run is alive. Waits `stale_s` for one that is silent."""
         self._take()
         beating = threading.Thread(target=self._beat, name="lease", daemon=True)
@@ -67,7 +72,7 @@ class Lease:
                     self._write(replace(self.me, released=True))
 
     def _take(self) -> None:
-        self.folder.fs.makedirs(self.folder.at("lease"), exist_ok=True)
+        self.folder.fs.makedirs(self.folder.path_of("lease"), exist_ok=True)
         watched, since = None, time.monotonic()
         while True:
             number, holder = self._newest()
@@ -84,7 +89,7 @@ class Lease:
                 )
             elif watched is None:
                 watched, since = holder, time.monotonic()
-            time.sleep(LOOK_S)
+            time.sleep(LEASE_POLL_S)
 
     def _silent(self, since: float, unchanged: bool) -> bool:
         return unchanged and time.monotonic() - since > self.stale_s

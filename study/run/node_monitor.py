@@ -2,21 +2,23 @@
 
 from collections.abc import Callable
 
-from evenkeel.study.run.background import Background
+from evenkeel.study.background import Background
 
-LOOK_S = 2.0
+NODE_POLL_S = 2.0
 
 
-class Nodes(Background):
+class NodeMonitor(Background):
     """Looks at the nodes that are alive (`alive` gives their names by id) every `look_s`, until the context ends."""
 
-    def __init__(self, alive: Callable[[], dict[str, str]], say: Callable[[str], None], look_s: float = LOOK_S) -> None:
+    def __init__(
+        self, alive: Callable[[], dict[str, str]], say: Callable[[str], None], poll_s: float = NODE_POLL_S
+    ) -> None:
         super().__init__("nodes")
-        self.alive, self.say, self.look_s = alive, say, look_s
+        self.alive, self.say, self.poll_s = alive, say, poll_s
 
     def _work(self) -> None:
-        known = self.alive()
-        while not self.over.wait(self.look_s):
-            before, known = known, self.alive()
-            if gone := [name for node, name in before.items() if node not in known]:
-                self.say(f"node gone: {', '.join(gone)}; {len(known)} remain; packs that ran there run again")
+        nodes = self.alive()
+        while not self.over.wait(self.poll_s):
+            before, nodes = nodes, self.alive()
+            if gone := [name for node, name in before.items() if node not in nodes]:
+                self.say(f"node gone: {', '.join(gone)}; {len(nodes)} remain; packs that ran there run again")

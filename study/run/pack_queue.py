@@ -1,182 +1,209 @@
 """What to run next: a plain state machine that every runner drives.
 
 Searched trials go first, since others wait for them; planned packs fill the workers meanwhile. A pack that failed is
-cut, between losses first, then in halves, until the guilty trial is alone; that one is tried again, then recorded as
-failed with its text. When nothing at all has succeeded and trials of every loss of the first failing pack have failed
-for one and the same reason, the study stops: the others would go the same way.
+cut, between losses first, then in halves, until the guilty trial is alone; that one is tried again, then given up with
+its text. When nothing at all has succeeded and trials of every loss of the first failing pack have failed for one and
+the same reason, the study stops: the others would go the same way.
 """
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
-from evenkeel.study.plan.outcome import Known
-from evenkeel.study.records.index_entry import reason_of
-from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.failure_reasons import kind_of
-from evenkeel.study.run.pack_sizing import Sizing
-from evenkeel.study.run.worker import Pack, Report, failed
+from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.records.index_entry import extract_reason
+from evenkeel.study.run.failure_reasons import reason_pattern
+from evenkeel.study.run.pack_sizing import PackSizing
+from evenkeel.study.run.worker import Pack, PackReport
 from evenkeel.trainables import Trial
+from evenkeel.trainables.result import State
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from evenkeel.study.plan.search import Searches
+    from evenkeel.study.plan.search import StudySearches
 
 
-class Feed:
-    """Packs out (`next`), reports in (`finished`). `on_trial(id, state)` is called once per recorded trial,
-    `on_pack(trials)` for every pack given out."""
+class Recorder(Protocol):
+    """Who keeps the records of the trials that a queue gives out."""
+
+    def begin_pack(self, trials: list[Trial]) -> None:
+        """These trials run from now on."""
+        ...
+
+    def find_recorded(self, trials: list[Trial]) -> dict[str, Outcome]:
+        """By id, those that are recorded although no report names them: a worker that died may have got so far."""
+        ...
+
+    def add(self, trial_id: str, state: State) -> None:
+        """A trial is recorded; called once for each."""
+        ...
+
+    def give_up(self, trial: Trial, error: str) -> None:
+        """Record a trial as failed, with the text of its error; `add` is not called for it."""
+        ...
+
+
+class PackQueue:
+    """Packs out (`next_pack`), reports in (`finish`), until it is `done`.
+
+    `outcomes` are the recorded trials by id, those that come in included. `pack_size` is the largest number of trials
+    to a pack (None: as measured), `retries` how often a trial that failed alone is tried again.
+    """
 
     def __init__(
         self,
         planned: list[Trial],
-        searches: "Searches | None",
-        ledger: Ledger,
+        searches: "StudySearches | None",
+        recorder: Recorder,
         *,
-        known: Mapping[str, Known],
+        outcomes: Mapping[str, Outcome],
         pack_size: int | None,
         retries: int,
         keep_going: bool,
-        on_trial: Callable[[str, str], None],
-        on_pack: Callable[[list[Trial]], None],
     ) -> None:
-        self.ledger, self.searches, self.known = ledger, searches, dict(known)
-        self.sizing, self.retries, self.on_trial, self.on_pack = Sizing(pack_size), retries, on_trial, on_pack
-        self.workers = 1
-        self.planned = deque([missing] if (missing := [t for t in planned if t.id not in known]) else [])
+        self.recorder, self.searches, self.outcomes = recorder, searches, dict(outcomes)
+        self.sizing, self.retries, self.workers = PackSizing(pack_size), retries, 1
+        missing = [trial for trial in planned if trial.id not in outcomes]
+        self.planned = deque([missing] if missing else [])
         self.urgent: dict[str, list[Trial]] = defaultdict(list)
         self.again: deque[list[Trial]] = deque()
         self.attempts: Counter[str] = Counter()
-        self.flying: dict[int, Pack] = {}
-        self.since: dict[int, float] = {}
+        self.in_flight: dict[int, Pack] = {}
+        self.started_at: dict[int, float] = {}
         self.num_packs = 0
         self.stopping = False
-        self.full: str | None = None
+        self.storage_error: str | None = None
         self.same_reason: str | None = None
-        self.start = None if keep_going else Start()
+        self.early_failures = None if keep_going else EarlyFailures()
         if searches:
-            self._add_urgent(searches.start(self.known))
+            self._add_urgent(searches.start(self.outcomes))
 
-    def divide(self, workers: int) -> None:
+    def repack(self, workers: int) -> None:
         """Cut what is still to be given out into packs for so many workers."""
         self.workers = workers
-        self.planned = deque(divide([trial for pack in self.planned for trial in pack], self.sizing.size, workers))
+        trials = [trial for pack in self.planned for trial in pack]
+        self.planned = deque(make_packs(trials, self.sizing.size, workers))
 
     def stop(self) -> None:
-        """Give out nothing more; `over` when what flies has landed."""
+        """Give out nothing more; `done` when what is in flight has landed."""
         self.stopping = True
 
-    def next(self) -> Pack | None:
-        """The next pack, or None when all that is left waits for flying packs (or nothing is left: see `over`)."""
+    def next_pack(self) -> Pack | None:
+        """The next pack, or None when all that is left waits for packs in flight (or nothing is left: see `done`)."""
         trials = None if self.stopping else self._next_trials()
         if trials is None:
             return None
         self.num_packs += 1
         pack = Pack(self.num_packs, trials)
-        self.since[pack.number] = time.monotonic()
-        self.flying[pack.number] = pack
-        self.on_pack(trials)
+        self.started_at[pack.number] = time.monotonic()
+        self.in_flight[pack.number] = pack
+        self.recorder.begin_pack(trials)
         return pack
 
     @property
-    def over(self) -> bool:
-        """Nothing left to give out and nothing flying."""
-        return not self.flying and (self.stopping or self.nothing_waits)
+    def done(self) -> bool:
+        """Nothing left to give out and nothing in flight."""
+        return not self.in_flight and (self.stopping or self.is_empty)
 
     @property
-    def nothing_waits(self) -> bool:
+    def is_empty(self) -> bool:
         """Nothing left to give out now."""
         return not (self.planned or self.again or any(self.urgent.values()))
 
-    def finished(self, number: int, report: Report) -> None:
-        """Take the report of a pack; trials it did not record go back into the queue or are recorded as failed."""
-        pack = self.flying.pop(number)
-        self.since.pop(number)
+    def finish(self, number: int, report: PackReport) -> None:
+        """Take the report of a pack; trials it does not name go back into the queue, or are given up."""
+        pack = self.in_flight.pop(number)
+        self.started_at.pop(number)
         for trial in pack.trials:
             if trial.id in report.states:
-                self._recorded(trial.id, report.states[trial.id], report.scores[trial.id])
-        if report.cost and self.sizing.heard(report.cost):
-            self.divide(self.workers)
-        rest = [trial for trial in pack.trials if trial.id not in report.states]
-        if report.full:
-            self.full = report.full
+                self._take(trial.id, Outcome(report.states[trial.id], report.scores[trial.id]))
+        if report.cost and self.sizing.learn(report.cost):
+            self.repack(self.workers)
+        unnamed = [trial for trial in pack.trials if trial.id not in report.states]
+        if report.storage_error:
+            self.storage_error = report.storage_error
             self.stop()
-        elif rest and not report.skipped:
-            self._retry(rest, report.error or "the pack ended without a result")
+        elif unnamed and not report.skipped:
+            self._retry(unnamed, report.error or "the pack ended without a result")
 
     def _next_trials(self) -> list[Trial] | None:
         if self.again:
             return self.again.popleft()
-        for shared, trials in self.urgent.items():
+        for key, trials in self.urgent.items():
             if trials:
-                self.urgent[shared] = trials[self.sizing.size :]
+                self.urgent[key] = trials[self.sizing.size :]
                 return trials[: self.sizing.size]
         return self.planned.popleft() if self.planned else None
 
-    def _recorded(self, trial_id: str, state: str, scores: dict[str, float | None]) -> None:
-        searched = self.searches.scores if self.searches else ()
-        self.known[trial_id] = Known(state, {name: scores.get(name) for name in searched})
-        if state != "failed":
-            self.start = None
-        self.on_trial(trial_id, state)
+    def _take(self, trial_id: str, outcome: Outcome) -> None:
+        """A trial is recorded."""
+        self.recorder.add(trial_id, outcome.state)
+        self._learn(trial_id, outcome)
+
+    def _learn(self, trial_id: str, outcome: Outcome) -> None:
+        names = self.searches.scores if self.searches else ()
+        self.outcomes[trial_id] = Outcome(outcome.state, {name: outcome.scores.get(name) for name in names})
+        if outcome.state != "failed":
+            self.early_failures = None
         if self.searches:
-            self._add_urgent(self.searches.hear(trial_id, self.known))
+            self._add_urgent(self.searches.take_outcome(trial_id, self.outcomes))
 
     def _retry(self, trials: list[Trial], error: str) -> None:
-        missing = []
-        for trial in trials:
-            record = self.ledger.find(trial.id)  # a worker that died may have recorded some
-            if record:
-                self._recorded(trial.id, record.state, record.metrics)
-            else:
-                missing.append(trial)
-        if self.start:
-            self.start.failing(missing)
+        """Run trials again whose pack ended without them: in parts, and the one that is alone some more times."""
+        recorded = self.recorder.find_recorded(trials)
+        for trial_id, outcome in recorded.items():
+            self._take(trial_id, outcome)
+        missing = [trial for trial in trials if trial.id not in recorded]
+        if self.early_failures:
+            self.early_failures.note_pack(missing)
         if len(missing) > 1:
-            first, *others = _parts(missing)
+            first, *later = _cut_failed_pack(missing)
             self.again.appendleft(first)
-            self.again += others
+            self.again += later
             return
         for trial in missing:
-            self.attempts[trial.id] += 1
-            if self.attempts[trial.id] <= self.retries:
-                self.again.appendleft([trial])
-                continue
-            self.ledger.write(failed(self.ledger.study, trial, error))
-            self._recorded(trial.id, "failed", {})
-            if self.start and self.start.hopeless(trial, error) and not self.nothing_waits:
-                self.same_reason = reason_of(error)
-                self.stop()
+            self._retry_alone(trial, error)
+
+    def _retry_alone(self, trial: Trial, error: str) -> None:
+        self.attempts[trial.id] += 1
+        if self.attempts[trial.id] <= self.retries:
+            self.again.appendleft([trial])
+            return
+        self.recorder.give_up(trial, error)
+        self._learn(trial.id, Outcome("failed", {}))
+        if self.early_failures and self.early_failures.is_hopeless(trial, error) and not self.is_empty:
+            self.same_reason = extract_reason(error)
+            self.stop()
 
     def _add_urgent(self, trials: list[Trial]) -> None:
         for trial in trials:
-            self.urgent[_shared(trial)].append(trial)
+            self.urgent[_pack_key(trial)].append(trial)
 
 
-FEW = 3
+MIN_LONE_FAILURES = 3
 """So many trials must have failed alone before the rest is given up."""
 
 
-class Start:
-    """The beginning of a run, until a trial succeeds: do all losses of the first pack fail for one reason?"""
+class EarlyFailures:
+    """What failed before any trial succeeded: do all losses of the first pack fail for one reason?"""
 
     def __init__(self) -> None:
         self.labels: set[str] = set()
         self.failed: list[str] = []
-        self.kinds: set[str] = set()
+        self.patterns: set[str] = set()
 
-    def failing(self, trials: list[Trial]) -> None:
+    def note_pack(self, trials: list[Trial]) -> None:
         """A pack failed as a whole; the first one counts."""
         self.labels = self.labels or {trial.label for trial in trials}
 
-    def hopeless(self, trial: Trial, error: str) -> bool:
+    def is_hopeless(self, trial: Trial, error: str) -> bool:
         """A trial failed alone; True when every loss has been seen to fail so."""
         self.failed.append(trial.label)
-        self.kinds.add(kind_of(reason_of(error)))
-        return len(self.kinds) == 1 and len(self.failed) >= FEW and self.labels <= set(self.failed)
+        self.patterns.add(reason_pattern(extract_reason(error)))
+        return len(self.patterns) == 1 and len(self.failed) >= MIN_LONE_FAILURES and self.labels <= set(self.failed)
 
 
-def _parts(trials: list[Trial]) -> list[list[Trial]]:
+def _cut_failed_pack(trials: list[Trial]) -> list[list[Trial]]:
     """A failed pack in parts: one a loss, since mostly one loss is to blame; trials of one loss in halves."""
     by_label: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
@@ -185,22 +212,23 @@ def _parts(trials: list[Trial]) -> list[list[Trial]]:
     return list(by_label.values()) if len(by_label) > 1 else [trials[:half], trials[half:]]
 
 
-def divide(trials: list[Trial], pack_size: int, workers: int) -> list[list[Trial]]:
-    """Packs of about equal size, at most `pack_size`, enough of them to occupy all workers.
+def make_packs(trials: list[Trial], pack_size: int, workers: int) -> list[list[Trial]]:
+    """Packs of about equal size, at most `pack_size` trials, enough of them to occupy all workers.
 
     The trials of a pack share seed and settings.
     """
     alike: dict[str, list[Trial]] = defaultdict(list)
     for trial in trials:
-        alike[_shared(trial)].append(trial)
+        alike[_pack_key(trial)].append(trial)
     packs = []
     for members in alike.values():
         members.sort(key=lambda t: (t.loss, t.label, t.id))
-        wanted = max(-(-len(members) // pack_size), -(-workers // len(alike)))
-        size = -(-len(members) // wanted)
+        num_packs = max(-(-len(members) // pack_size), -(-workers // len(alike)))
+        size = -(-len(members) // num_packs)
         packs += [members[start : start + size] for start in range(0, len(members), size)]
     return packs
 
 
-def _shared(trial: Trial) -> str:
+def _pack_key(trial: Trial) -> str:
+    """What trials of one pack have in common."""
     return f"{trial.seed} {sorted(trial.settings.items())}"

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ray.job_submission import JobDetails
 
 USUAL_SERVER = "http://127.0.0.1:8265"
-STUDY, STORAGE = "evenkeel.study", "evenkeel.storage"
+JOB_STUDY, JOB_STORAGE = "evenkeel.study", "evenkeel.storage"
 """What a job's metadata say of it."""
-GRACE_S = 300
+JOB_STOP_S = 300
 """How long a job that is stopped may take to finish its running packs."""
 TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 TOKEN = Path("~/.ray/auth_token").expanduser()
@@ -40,7 +40,7 @@ OWN_SOURCE = {path.resolve() for package in evenkeel.__path__ for path in (Path(
 NO_CODE = shutil.ignore_patterns("__pycache__")
 
 
-class Jobs:
+class RayJobs:
     """The jobs of one study on the job server at `address` (http://head:8265). Raises ClusterError if none answers."""
 
     def __init__(self, address: str | None, study: str, storage: str) -> None:
@@ -67,8 +67,8 @@ class Jobs:
             return self.client.submit_job(
                 entrypoint=shlex.join(["evenkeel", "run", f"{self.study}.yaml", "--address", "auto", *flags]),
                 submission_id=f"evenkeel-{self.study}-{uuid.uuid4().hex[:8]}",
-                runtime_env={"working_dir": name, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S)}},
-                metadata={STUDY: self.study, STORAGE: self.storage},
+                runtime_env={"working_dir": name, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(JOB_STOP_S)}},
+                metadata={JOB_STUDY: self.study, JOB_STORAGE: self.storage},
             )
 
     def logs(self, write: Callable[[str], object], *, follow: bool) -> int:
@@ -108,7 +108,7 @@ class Jobs:
         return str(job.submission_id)
 
     def _newest(self) -> "JobDetails | None":
-        mine = {STUDY: self.study, STORAGE: self.storage}
+        mine = {JOB_STUDY: self.study, JOB_STORAGE: self.storage}
         with self._reached():
             jobs = [job for job in self.client.list_jobs() if (job.metadata or {}).items() >= mine.items()]
         return max(jobs, key=lambda job: job.start_time or 0, default=None)
@@ -139,7 +139,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["does not answer"])[0]
 
 
-def _copy_code(beside: Path | None, to: Path) -> None:
+def _copy_code(beside: Path | None, target: Path) -> None:
     """A user's own modules: the Python files and packages in the study file's folder. What bears the name of something
     that is installed stays, and so does evenkeel's own source: Ray puts a job's folder in front, where it would shadow
     what is installed there."""
@@ -149,6 +149,6 @@ def _copy_code(beside: Path | None, to: Path) -> None:
         if path.resolve() in OWN_SOURCE:
             continue
         if path.suffix == ".py":
-            shutil.copy(path, to)
+            shutil.copy(path, target)
         elif (path / "__init__.py").is_file():
-            shutil.copytree(path, to / path.name, ignore=NO_CODE)
+            shutil.copytree(path, target / path.name, ignore=NO_CODE)

@@ -18,18 +18,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evenkeel.study.errors import EXIT_CLUSTER, ClusterError
-from evenkeel.study.records.ledger import TUNE
-from evenkeel.study.run.node_monitor import Nodes
+from evenkeel.study.records.ledger import TUNE_FOLDER
+from evenkeel.study.run.node_monitor import NodeMonitor
 from evenkeel.study.run.ray_address import check_reachable
-from evenkeel.study.run.supervisor import USUAL_FOLDERS, short_folder
-from evenkeel.study.run.watchdog import Watchdog, last_words
-from evenkeel.study.run.worker import Context, Pack, Report, execute
+from evenkeel.study.run.supervisor import USUAL_FOLDERS, find_short_folder
+from evenkeel.study.run.watchdog import Watchdog, exit_with_message
+from evenkeel.study.run.worker import Pack, PackReport, run_pack
+from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables.resources import usable_cpus
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
-    from evenkeel.study.run.pack_queue import Feed
+    from evenkeel.study.run.interfaces import Fail, Say
+    from evenkeel.study.run.pack_queue import PackQueue
 
-QUIET = {
+QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
@@ -40,7 +42,7 @@ QUIET = {
     "TUNE_WARN_THRESHOLD_S": "1000000000",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
-os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
+os.environ.update({key: value for key, value in QUIET_ENVIRONMENT.items() if key not in os.environ})
 
 import ray  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
@@ -49,9 +51,9 @@ T = TypeVar("T")
 START_LIMIT_S = 180.0
 LONGEST_FOLDER = 32
 """Of the 107 bytes that a socket's name may have, our temporary folder takes 11 and Ray's own 64."""
-ANSWER_LIMIT_S = 20
+NODE_ANSWER_S = 20
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
-EPSILON = 1e-6
+GPU_FRACTION_SLACK = 1e-6
 """A third of a GPU goes into one three times."""
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
@@ -74,42 +76,46 @@ def _tune_classes() -> tuple[Any, type, type]:
 
         def step(self) -> dict[str, Any]:
             pack = self.config["pack"]
-            report = execute(pack, self.config["context"])
+            report = run_pack(pack, self.config["context"])
             return {"pack": pack.number, "report": report, "done": True}
 
         def save_checkpoint(self, checkpoint_dir: str) -> None: ...
 
         def load_checkpoint(self, checkpoint: Any) -> None: ...
 
-    class FeedSearcher(Searcher):
-        """The feed, in the words of Tune."""
+    class PackSearcher(Searcher):
+        """The queue, in the words of Tune."""
 
-        def __init__(self, feed: "Feed", context: Context) -> None:
+        def __init__(self, queue: "PackQueue", context: WorkerContext) -> None:
             super().__init__(metric="pack", mode="max")
-            self.feed, self.context = feed, context
+            self.queue, self.context = queue, context
             self.packs: dict[str, Pack] = {}
 
         def __getstate__(self) -> dict[str, Any]:
-            """Tune pickles its searcher for a restore that is never used; the feed holds open connections."""
+            """Tune pickles its searcher for a restore that is never used; the queue holds open connections."""
             return {}
 
-        def __deepcopy__(self, memo: object) -> "FeedSearcher":
+        def __deepcopy__(self, memo: object) -> "PackSearcher":
             return self
 
         def suggest(self, trial_id: str) -> Any:
-            if self.feed.over:
+            if self.queue.done:
                 return Searcher.FINISHED
-            pack = self.feed.next()
+            pack = self.queue.next_pack()
             if pack is None:
                 return None
             self.packs[trial_id] = pack
             return {"pack": pack, "context": self.context}
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            pack, report = self.packs.pop(trial_id), (result or {}).get("report", Report(error=WORKER_DIED))
-            self.feed.finished(pack.number, report)
-            for kept in (pack.trials, report.states, report.scores):  # Tune keeps configurations and results for good
-                kept.clear()
+            pack, report = self.packs.pop(trial_id), (result or {}).get("report", PackReport(error=WORKER_DIED))
+            self.queue.finish(pack.number, report)
+            for content in (
+                pack.trials,
+                report.states,
+                report.scores,
+            ):  # Tune keeps configurations and results for good
+                content.clear()
 
         def save(self, checkpoint_path: str) -> None: ...
 
@@ -117,14 +123,11 @@ def _tune_classes() -> tuple[Any, type, type]:
 
         def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
 
-    return tune, Packs, FeedSearcher
+    return tune, Packs, PackSearcher
 
 
 class RayRunner:
     """Workers on this machine, or on the cluster at `address`. Ray starts on a thread while the driver gets ready."""
-
-    fail: Callable[[Exception], None]
-    say: Callable[[str], None]
 
     def __init__(
         self,
@@ -137,9 +140,9 @@ class RayRunner:
         custom: dict[str, float] | None = None,
     ) -> None:
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
-        self.wanted, self.custom = workers, custom or {}
+        self.num_workers, self.custom = workers, custom or {}
         self.starter, self.quiet = ThreadPoolExecutor(1), ExitStack()
-        if (folder := short_folder(LONGEST_FOLDER)) is None:
+        if (folder := find_short_folder(LONGEST_FOLDER)) is None:
             raise ClusterError(
                 f"Ray's sockets need a temporary folder whose path has at most {LONGEST_FOLDER} characters, and "
                 f"neither {tempfile.gettempdir()} nor {', '.join(USUAL_FOLDERS)} is one that can be written to; "
@@ -172,15 +175,15 @@ class RayRunner:
         try:
             return self.started.result(START_LIMIT_S)
         except FutureTimeout:  # Ray's own call goes on for ever, and the process with it
-            where = self.address or "on this machine"
-            last_words(f"Ray cluster {where}: did not start within {START_LIMIT_S:g} s; run again", EXIT_CLUSTER)
+            place = self.address or "on this machine"
+            exit_with_message(f"Ray cluster {place}: did not start within {START_LIMIT_S:g} s; run again", EXIT_CLUSTER)
 
     def _start(self) -> int:
         check_reachable(self.address)
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         local: dict[str, Any] = {}
         if self.address is None:
-            num_cpus = max(self.cpus * self.wanted if self.wanted else usable_cpus(), self.cpus)
+            num_cpus = max(self.cpus * self.num_workers if self.num_workers else usable_cpus(), self.cpus)
             local = {
                 "num_cpus": math.ceil(num_cpus),
                 "object_store_memory": OBJECT_STORE_BYTES,
@@ -195,25 +198,28 @@ class RayRunner:
                 **local,
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            where = self.address or "on this machine"
+            place = self.address or "on this machine"
             raise ClusterError(
-                f"Ray cluster {where}: cannot be reached ({error}); check the address, and its token if it wants one "
+                f"Ray cluster {place}: cannot be reached ({error}); check the address, and its token if it wants one "
                 "(--address auto finds both on a node of the cluster)"
             ) from error
-        return self.wanted or self._room()
+        return self.num_workers or self._count_slots()
 
-    def _room(self) -> int:
+    def _count_slots(self) -> int:
         """How many workers the nodes have room for, each on one node."""
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         needs = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
-        wanted = {name: amount for name, amount in needs.items() if amount}
-        slots = sum(int(min(node.get(name, 0) / amount + EPSILON for name, amount in wanted.items())) for node in nodes)
+        needed = {name: amount for name, amount in needs.items() if amount}
+        slots = sum(
+            int(min(node.get(name, 0) / amount + GPU_FRACTION_SLACK for name, amount in needed.items()))
+            for node in nodes
+        )
         if slots < 1:
-            have = {name: sum(node.get(name, 0) for node in nodes) for name in wanted}
+            have = {name: sum(node.get(name, 0) for node in nodes) for name in needed}
             raise ClusterError(
-                f"no node has room for a worker: it needs {_listed(wanted)}, the cluster has {_listed(have)} on "
-                f"{len(nodes)} nodes; lower resources.cpus, gpus or custom; when nodes are still to "
-                "come, say with --workers how many there will be"
+                f"no node has room for a worker: it needs {_format_amounts(needed)}, the cluster has "
+                f"{_format_amounts(have)} on {len(nodes)} nodes; lower resources.cpus, gpus or custom; when nodes are "
+                "still to come, say with --workers how many there will be"
             )
         return slots
 
@@ -221,27 +227,27 @@ class RayRunner:
         """Run `function` on a worker, in a process of its own that ends with it."""
         self._wait()
         task = ray.remote(max_calls=1, num_cpus=self.cpus, num_gpus=self.gpus, resources=self.custom, max_retries=0)(
-            _caught
+            _return_error
         )
         result, error = ray.get(task.remote(function, *arguments))
         if error is not None:
             raise error
         return result
 
-    def everywhere(self, function: Callable[..., T], *arguments: object) -> list[T]:
+    def call_on_every_node(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Run `function` once on every node, beside its workers; a node that does not answer soon is left out."""
-        task, asked = ray.remote(num_cpus=0, max_retries=0)(function), []
-        for node in _alive():
-            there = NodeAffinitySchedulingStrategy(node, soft=False)
-            asked.append(task.options(scheduling_strategy=there).remote(*arguments))
-        answers = []
-        for answer in ray.wait(asked, num_returns=len(asked), timeout=ANSWER_LIMIT_S)[0]:
+        task, answers = ray.remote(num_cpus=0, max_retries=0)(function), []
+        for node in _list_alive_nodes():
+            on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+            answers.append(task.options(scheduling_strategy=on_node).remote(*arguments))
+        results = []
+        for answer in ray.wait(answers, num_returns=len(answers), timeout=NODE_ANSWER_S)[0]:
             with suppress(ray.exceptions.RayError):  # the node died
-                answers.append(ray.get(answer))
-        return answers
+                results.append(ray.get(answer))
+        return results
 
-    def run(self, feed: "Feed", context: Context) -> None:
-        """Drive the feed until it is over, with one Tune run for everything."""
+    def run(self, queue: "PackQueue", context: WorkerContext, say: "Say", fail: "Fail") -> None:
+        """Drive the queue until it is done, with one Tune run for everything."""
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
         tune, packs, searcher = _tune_classes()
         folder = self._tune_folder()
@@ -249,7 +255,7 @@ class RayRunner:
         tuner = tune.Tuner(
             tune.with_resources(packs, tune.PlacementGroupFactory([bundle])),
             tune_config=tune.TuneConfig(
-                search_alg=searcher(feed, context),
+                search_alg=searcher(queue, context),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=str,
@@ -259,31 +265,31 @@ class RayRunner:
         )
         try:
             with (
-                Watchdog(ray.get_runtime_context().gcs_address, self.fail),
-                Nodes(_alive, self.say),
+                Watchdog(ray.get_runtime_context().gcs_address, fail),
+                NodeMonitor(_list_alive_nodes, say),
             ):
                 tuner.fit()
         finally:
             if "://" not in folder:
                 shutil.rmtree(folder, ignore_errors=True)
-        if not feed.over:
+        if not queue.done:
             raise ClusterError("Ray Tune ended before all packs were run; run the same command again")
 
     def _tune_folder(self) -> str:
         """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see."""
-        return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/{TUNE}"
+        return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/{TUNE_FOLDER}"
 
 
-def _alive() -> dict[str, str]:
+def _list_alive_nodes() -> dict[str, str]:
     """The addresses of the nodes that are alive, by id."""
     return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
 
 
-def _listed(amounts: dict[str, float]) -> str:
+def _format_amounts(amounts: dict[str, float]) -> str:
     return ", ".join(f"{amount:g} {name}" for name, amount in amounts.items())
 
 
-def _caught(function: Callable[..., T], *arguments: object) -> tuple[T | None, Exception | None]:
+def _return_error(function: Callable[..., T], *arguments: object) -> tuple[T | None, Exception | None]:
     """Bring an exception back as itself: Ray would wrap it."""
     try:
         return function(*arguments), None
@@ -291,7 +297,7 @@ def _caught(function: Callable[..., T], *arguments: object) -> tuple[T | None, E
         return None, error
 
 
-def node_summary() -> str:
+def check_local_cluster() -> str:
     """What `doctor` says of Ray: a local start, timed by nothing but success."""
     with RayRunner(address=None, workers=1, cpus=1, gpus=0, storage="") as runner:
         return f"ray {ray.__version__}, a local cluster of {runner.workers} worker starts"

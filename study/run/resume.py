@@ -2,19 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.plan.changes import Changes, changes
+from evenkeel.study.file.locations import config_without_secrets
+from evenkeel.study.plan.changes import StudyChanges, find_changes
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.records.index_entry import Entry
+from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.trainables import Trial
 
 Say = Callable[[str], None]
 
 
-def healed(ledger: Ledger, scores: Collection[str], say: Say) -> dict[str, Entry]:
+def heal(ledger: Ledger, scores: Collection[str], say: Say) -> dict[str, IndexEntry]:
     """All entries with the named scores; records that cannot be read are set aside with one message, so that their
     trials run again."""
     entries = ledger.entries(scores)
@@ -29,46 +29,48 @@ def healed(ledger: Ledger, scores: Collection[str], say: Say) -> dict[str, Entry
     return entries
 
 
-def usable(
-    ledger: Ledger, planner: Planner, planned: list[Trial], config: dict[str, Any], accept_changes: bool, say: Say
-) -> dict[str, Entry]:
+def select_usable(
+    ledger: Ledger, planner: Planner, planned: list[Trial], accept_changes: bool, say: Say
+) -> dict[str, IndexEntry]:
     """The entries that belong to the study as it is now; a mere extension goes on by itself.
 
     Others mean that the file (or the data) changed: raises UserError with the changed keys and what is still usable,
-    or, when the change is accepted, moves them to `retired/`. `config` stands in for a study.json that is lost: trials
-    are known by what decided them.
+    or, when the change is accepted, moves them to `retired/`. Where study.json is lost the study as it is now stands in
+    for it: trials are known by what decided them.
     """
-    entries = healed(ledger, planner.config.searched, say)
+    entries = heal(ledger, planner.config.searched, say)
     before = ledger.read_study()
     if before is None and entries:
         say(f"{ledger.storage}/study.json: lost or not readable; made again from the study file")
-    found = changes(before.config if before else config, planner, planned, entries)
-    if not found.unusable:
-        if found.keys and entries:
-            say(f"the study was extended ({found.listed()}); all {len(entries)} recorded trials stay usable")
+    changes = find_changes(
+        before.config if before else config_without_secrets(planner.config), planner, planned, entries
+    )
+    if not changes.unusable:
+        if changes.keys and entries:
+            say(f"the study was extended ({changes.describe()}); all {len(entries)} recorded trials stay usable")
         return entries
     if not accept_changes:
-        raise UserError(_refusal(ledger.storage, found, len(entries)))
-    ledger.retire(found.unusable)
-    say(f"{len(found.unusable)} trials of the former study were moved to retired/")
-    return {trial_id: entry for trial_id, entry in entries.items() if trial_id not in set(found.unusable)}
+        raise UserError(_refusal(ledger.storage, changes, len(entries)))
+    ledger.retire(changes.unusable)
+    say(f"{len(changes.unusable)} trials of the former study were moved to retired/")
+    return {trial_id: entry for trial_id, entry in entries.items() if trial_id not in set(changes.unusable)}
 
 
-def _refusal(storage: str, found: Changes, num_records: int) -> str:
+def _refusal(storage: str, changes: StudyChanges, num_records: int) -> str:
     return (
-        f"{storage}: the study changed after trials were recorded: {found.listed()}. "
-        f"{num_records - len(found.unusable)} of {num_records} recorded trials are still usable. Undo the change, give "
-        "another --storage, or give --accept-changes to set the others aside (they are kept in retired/)"
+        f"{storage}: the study changed after trials were recorded: {changes.describe()}. "
+        f"{num_records - len(changes.unusable)} of {num_records} recorded trials are still usable. Undo the change, "
+        "give another --storage, or give --accept-changes to set the others aside (they are kept in retired/)"
     )
 
 
-def nothing_missing(planner: Planner, planned: list[Trial], entries: dict[str, Entry]) -> bool:
+def is_complete(planner: Planner, planned: list[Trial], entries: dict[str, IndexEntry]) -> bool:
     """Whether all is recorded, by counting: no search is replayed. False when only a replay can tell."""
     if not all(trial.id in entries for trial in planned):
         return False
-    found = Counter((entry.label, entry.design) for entry in entries.values())
+    counts = Counter((entry.label, entry.design) for entry in entries.values())
     return all(
-        found[loss.label, design] == num
+        counts[loss.label, design] == num
         for loss in planner.config.losses
         for design, num in planner.num_search_trials(loss).items()
     )

@@ -1,20 +1,17 @@
 """The trivial runner: packs one after the other in this process. For tests and for debugging."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from evenkeel.study.run.pack_queue import Feed
-from evenkeel.study.run.worker import Context, execute
-
-T = TypeVar("T")
+from evenkeel.study.run.interfaces import Fail, Say, T
+from evenkeel.study.run.pack_queue import PackQueue
+from evenkeel.study.run.worker import run_pack
+from evenkeel.study.run.worker_context import WorkerContext
 
 
 class SerialRunner:
     """Same calls as the Ray runner, without Ray."""
 
     workers = 1
-    fail: Callable[[Exception], None]
-    say: Callable[[str], None]
 
     def __enter__(self) -> "SerialRunner":
         return self
@@ -27,14 +24,14 @@ class SerialRunner:
         """Run `function` where trials run."""
         return function(*arguments)
 
-    def everywhere(self, function: Callable[..., T], *arguments: object) -> list[T]:
+    def call_on_every_node(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Run `function` on every host: this one."""
         return [function(*arguments)]
 
-    def run(self, feed: Feed, context: Context) -> None:
-        """Drive the feed until it is over."""
-        while not feed.over:
-            pack = feed.next()
+    def run(self, queue: PackQueue, context: WorkerContext, say: Say, fail: Fail) -> None:
+        """Drive the queue until it is done."""
+        while not queue.done:
+            pack = queue.next_pack()
             if pack is None:
-                raise RuntimeError("the feed has nothing to give out, and nothing is flying")
-            feed.finished(pack.number, execute(pack, context))
+                raise RuntimeError("the queue has nothing to give out, and nothing is in flight")
+            queue.finish(pack.number, run_pack(pack, context))

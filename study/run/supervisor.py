@@ -20,18 +20,18 @@ from pathlib import Path
 
 from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT
 
-PREFIX = "ek-"
+FOLDER_PREFIX = "ek-"
 LONGEST_PARENT = 12
 """The name of the child's folder has 20 bytes, and Ray's sockets lie in it (ray_runner.LONGEST_FOLDER)."""
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
-END_S = 3.0
+SESSION_END_S = 3.0
 FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
 """Errors in a program, not in a cluster: a batch system that tried again would try for ever."""
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def supervised(work: Callable[[], int]) -> int:
+def run_supervised(work: Callable[[], int]) -> int:
     """The exit code of `work`, done in a child process; in this one where that cannot be (threads, no fork)."""
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
@@ -54,7 +54,7 @@ def supervised(work: Callable[[], int]) -> int:
     return _wait(child, code_read, folder)
 
 
-def short_folder(longest: int) -> str | None:
+def find_short_folder(longest: int) -> str | None:
     """A temporary folder with a name of at most so many bytes: the system's, or else a usual one."""
     for folder in (tempfile.gettempdir(), *USUAL_FOLDERS):
         if len(os.fsencode(folder)) <= longest and os.access(folder, os.W_OK | os.X_OK):
@@ -85,18 +85,18 @@ def _wait(child: int, code_read: int, folder: Path) -> int:
         signal.signal(getattr(signal, name), lambda number, _: _send(child, number))
     _, status = os.waitpid(child, 0)
     _end_session(child)
-    code = _reported(code_read)
+    code = _read_code(code_read)
     shutil.rmtree(folder, ignore_errors=True)
     if code is None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_CLUSTER:  # our own, with its words said
         return EXIT_CLUSTER
     if code is None:
         cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
-        sys.stderr.write(f"{cursor}evenkeel: {_how(status)}; nothing is lost: the same command goes on\n")
+        sys.stderr.write(f"{cursor}evenkeel: {_describe_end(status)}; nothing is lost: the same command goes on\n")
         return EXIT_CLUSTER
     return code
 
 
-def _reported(code_read: int) -> int | None:
+def _read_code(code_read: int) -> int | None:
     """What the child said before it ended, however it then ended."""
     os.set_blocking(code_read, False)  # what the child left running may hold the other end
     try:
@@ -106,7 +106,7 @@ def _reported(code_read: int) -> int | None:
     return code[0] if code else None
 
 
-def _how(status: int) -> str:
+def _describe_end(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"the driver was ended by {signal.Signals(os.WTERMSIG(status)).name}"
     code = os.WEXITSTATUS(status)
@@ -120,36 +120,36 @@ def _send(process: int, number: int) -> None:
 
 def _end_session(leader: int) -> None:
     """End what the child started and left: first asked, then killed."""
-    for number, wait_s in ((signal.SIGTERM, END_S), (signal.SIGKILL, END_S)):
-        for process in _members(leader):
+    for number, wait_s in ((signal.SIGTERM, SESSION_END_S), (signal.SIGKILL, SESSION_END_S)):
+        for process in _list_session(leader):
             _send(process, number)
         deadline = time.monotonic() + wait_s
-        while _members(leader) and time.monotonic() < deadline:
+        while _list_session(leader) and time.monotonic() < deadline:
             time.sleep(0.05)
 
 
-def _members(leader: int) -> list[int]:
+def _list_session(leader: int) -> list[int]:
     """Live processes of the child's session."""
     import psutil
 
-    found = []
+    alive = []
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
+                alive.append(process.pid)
         except (OSError, psutil.Error):
             continue
-    return found
+    return alive
 
 
 def _own_folder() -> Path:
     """A temporary folder that no other run takes for one of the dead: it has its name when it is locked."""
-    unnamed = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{os.getpid()}-", dir=short_folder(LONGEST_PARENT)))
-    _held(unnamed)
+    unnamed = Path(tempfile.mkdtemp(prefix=f".{FOLDER_PREFIX}{os.getpid()}-", dir=find_short_folder(LONGEST_PARENT)))
+    _lock(unnamed)
     return unnamed.rename(unnamed.with_name(unnamed.name.removeprefix(".")))
 
 
-def _held(folder: Path) -> int | None:
+def _lock(folder: Path) -> int | None:
     """Lock a folder until this process and its child have ended, or close this descriptor; None while another holds it.
 
     The number of a process would not do: it means nothing to the containers that share a folder.
@@ -167,8 +167,8 @@ def _held(folder: Path) -> int | None:
 
 def _remove_folders_of_the_dead() -> None:
     """Temporary folders of runs that were killed with their parent."""
-    for folder in Path(short_folder(LONGEST_PARENT) or tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+    for folder in Path(find_short_folder(LONGEST_PARENT) or tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}[0-9]*-*"):
         with suppress(OSError):  # somebody else's, or gone meanwhile
-            if (lock := _held(folder)) is not None:
+            if (lock := _lock(folder)) is not None:
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)

@@ -9,9 +9,9 @@ from typing import NoReturn
 
 from evenkeel.study.errors import EXIT_CLUSTER, ClusterError
 
-LOOK_S = 1.0
+HEAD_POLL_S = 1.0
 DEAD_AFTER_S = 10.0
-GRACE_S = 10.0
+DRIVER_STOP_S = 10.0
 """How long the driver may take to stop by itself; Ray's calls may never return."""
 
 
@@ -32,14 +32,14 @@ class Watchdog:
 
     def _watch(self) -> None:
         silent = 0.0
-        while not self.over.wait(LOOK_S):
-            silent = 0.0 if self._answers() else silent + LOOK_S
+        while not self.over.wait(HEAD_POLL_S):
+            silent = 0.0 if self._answers() else silent + HEAD_POLL_S
             if silent >= DEAD_AFTER_S:
                 return self._end()
 
     def _answers(self) -> bool:
         try:
-            socket.create_connection((self.host, int(self.port)), timeout=LOOK_S).close()
+            socket.create_connection((self.host, int(self.port)), timeout=HEAD_POLL_S).close()
         except OSError:
             return False
         return True
@@ -50,11 +50,11 @@ class Watchdog:
             "the cluster again, and the same command goes on"
         )
         self.fail(ClusterError(text))
-        if not self.over.wait(GRACE_S):
-            last_words(text, EXIT_CLUSTER)
+        if not self.over.wait(DRIVER_STOP_S):
+            exit_with_message(text, EXIT_CLUSTER)
 
 
-def last_words(text: str, code: int) -> NoReturn:
+def exit_with_message(text: str, code: int) -> NoReturn:
     """Say why, and end this process at once, whatever its other threads wait for."""
     sys.stderr.write(f"evenkeel: {text}\n")
     sys.stderr.flush()

@@ -25,7 +25,7 @@ def log_file(client: "MlflowClient", run: str, url: str) -> None:
         client.log_artifact(run, str(local))
 
 
-def log_data(client: "MlflowClient", run: str, trial: Trial) -> None:
+def log_data_set(client: "MlflowClient", run: str, trial: Trial) -> None:
     """The data set as MLflow shows it: name, digest of its identity, splits."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 

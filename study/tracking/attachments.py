@@ -20,7 +20,7 @@ from evenkeel.study.tracking.tracker import Attach
 from evenkeel.trainables import Trial
 
 
-def papers(
+def write_attachments(
     study: StudyRecord, table: pd.DataFrame, planned: Iterable[Trial], folder: Path, runs: str | None = None
 ) -> list[Attach]:
     """Written under `folder`, for the study's own run and for those of the losses that a sweep moved.
@@ -31,14 +31,14 @@ def papers(
     (own / "study.yaml").write_text(yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     _write_plan(planned, own / "plan.csv")
     write_report(table, own / "report.html", runs=(runs,))
-    figures = {label: drawn for label in losses_of(table) if (drawn := figure_of(table, label))}
+    figures = {label: drawn for label in losses_of(table) if (drawn := draw_sensitivity(table, label))}
     for number, drawn in enumerate(figures.values()):
         page = alone(drawn, "robustness")
         (_made(folder / str(number)) / "robustness.html").write_text(page, encoding="utf-8")
     return [Attach(own), *(Attach(folder / str(number), label) for number, label in enumerate(figures))]
 
 
-def figure_of(table: pd.DataFrame, loss: str) -> Drawing | None:
+def draw_sensitivity(table: pd.DataFrame, loss: str) -> Drawing | None:
     """How much a loss loses when its hyperparameters move, a frame a hyperparameter; None when none moved."""
     study = facts_of(table)
     own = with_facts(table[table.loss == loss], replace(study, losses={loss: study.losses[loss]}))

@@ -46,7 +46,7 @@ def make_database(database: Path, templates: Path) -> None:
 
     if not database.exists():
         made_once(database, make, changes=True)
-    if on_this_machine(database):
+    if is_on_this_machine(database):
         _tell(database, "PRAGMA journal_mode=WAL", wait_s=5)
 
 
@@ -67,7 +67,7 @@ def _tell(database: Path, *statements: str, wait_s: float = 1) -> None:
             connection.execute(statement)
 
 
-def on_this_machine(path: Path) -> bool:
+def is_on_this_machine(path: Path) -> bool:
     """Whether a file lies on a file system of this machine alone."""
     inner = max(
         (p for p in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(p.mountpoint)),

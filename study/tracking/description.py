@@ -5,18 +5,18 @@ from pathlib import Path
 
 import evenkeel.trainables
 from evenkeel.reports.facts import LossFacts, StudyFacts
-from evenkeel.study.tracking.tracker import About
+from evenkeel.study.tracking.tracker import StudyDescription
 
 
-def about(facts: StudyFacts, *, per_class: bool = False) -> About:
+def describe_study(facts: StudyFacts, *, per_class: bool = False) -> StudyDescription:
     """What the experiment's description says, and whether trials show the scores of each class."""
-    return About(
+    return StudyDescription(
         name=facts.name,
         description=facts.description,
         data=facts.data.name,
         metric=facts.metric,
         seeds=list(facts.seeds),
-        losses={label: _described(loss) for label, loss in facts.losses.items()},
+        losses={label: _describe_loss(loss) for label, loss in facts.losses.items()},
         swept=sorted({name for loss in facts.losses.values() for name in loss.levels}),
         fixed={label: {k: str(v) for k, v in loss.fixed.items()} for label, loss in facts.losses.items()},
         planned={label: sum(counts.values()) for label, counts in facts.planned.items()},
@@ -24,16 +24,16 @@ def about(facts: StudyFacts, *, per_class: bool = False) -> About:
     )
 
 
-def _described(loss: LossFacts) -> str:
+def _describe_loss(loss: LossFacts) -> str:
     rows = [
         f"| {name} | {p.symbol} | {p.default} | {p.options or f'{p.low} to {p.high}'} | {p.source} |"
         for name, p in loss.space.items()
     ]
     table = ["| hyperparameter | symbol | default | range | source |", "|---|---|---|---|---|", *rows] if rows else []
-    return "\n".join([formula(loss.loss), "", *table])
+    return "\n".join([read_formula(loss.loss), "", *table])
 
 
-def formula(loss: str) -> str:
+def read_formula(loss: str) -> str:
     """The text of a loss, from its source: importing the losses would import torch. Empty for a user's own."""
     source = Path(evenkeel.trainables.__file__).parent / "losses" / f"{loss.replace('-', '_')}.py"
     if not source.exists():

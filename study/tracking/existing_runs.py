@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from evenkeel.study.tracking.messages import Start
-from evenkeel.study.tracking.reader import runs_of
+from evenkeel.study.tracking.messages import OpenExperiment
+from evenkeel.study.tracking.reader import iterate_runs
 from evenkeel.study.tracking.tags import CURRENT_LAYOUT, LAYOUT, TRIAL_ID
 
 if TYPE_CHECKING:
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-class Known(NamedTuple):
+class ExistingRun(NamedTuple):
     """A run that MLflow has."""
 
     run: str
     status: str
 
 
-def current_runs(client: "MlflowClient", experiment: str, kind: str, say: Say) -> "Iterator[Run]":
+def iterate_current_runs(client: "MlflowClient", experiment: str, kind: str, say: Say) -> "Iterator[Run]":
     """Runs as this version logs them, page by page; when all are read, those of an earlier one leave."""
     old = []
-    for run in runs_of(client, experiment, kind):
+    for run in iterate_runs(client, experiment, kind):
         if run.data.tags.get(LAYOUT) == CURRENT_LAYOUT:
             yield run
         else:
@@ -35,18 +35,20 @@ def current_runs(client: "MlflowClient", experiment: str, kind: str, say: Say) -
         say(f"{len(old)} runs of an earlier evenkeel in MLflow are logged again")
 
 
-def known_runs(client: "MlflowClient", experiment: str, begun: Start, say: Say) -> dict[str, Known]:
+def find_existing_runs(
+    client: "MlflowClient", experiment: str, begun: OpenExperiment, say: Say
+) -> dict[str, ExistingRun]:
     """By trial id. Of two runs of one trial (a driver died, another began) the finished one stays."""
-    known: dict[str, Known] = {}
+    runs: dict[str, ExistingRun] = {}
     doubled = []
-    for run in current_runs(client, experiment, "trial", say):
-        trial_id, one = run.data.tags[TRIAL_ID], Known(run.info.run_id, run.info.status)
+    for run in iterate_current_runs(client, experiment, "trial", say):
+        trial_id, kept = run.data.tags[TRIAL_ID], ExistingRun(run.info.run_id, run.info.status)
         if not begun.has(trial_id):
             continue
-        if other := known.get(trial_id):
-            one, other = (other, one) if other.status == "FINISHED" else (one, other)
-            doubled.append(other.run)
-        known[trial_id] = one
+        if dropped := runs.get(trial_id):
+            kept, dropped = (dropped, kept) if dropped.status == "FINISHED" else (kept, dropped)
+            doubled.append(dropped.run)
+        runs[trial_id] = kept
     for run_id in doubled:
         client.delete_run(run_id)
-    return known
+    return runs

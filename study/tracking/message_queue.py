@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 
-class Spool:
+class MessageQueue:
     """Lines, first in, first out, written and read by any thread. The file goes with its process, however that ends."""
 
     def __init__(self, folder: Path) -> None:

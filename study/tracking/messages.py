@@ -12,7 +12,7 @@ from evenkeel.trainables import Trial
 
 
 @dataclass(frozen=True)
-class About:
+class StudyDescription:
     """What the experiment's description says: losses (label -> text), what is swept, and by
     loss how many trials are planned and which hyperparameters are fixed. `classes` are named where trials show the
     scores of each."""
@@ -52,25 +52,25 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Start:
+class OpenExperiment:
     """Open the experiment of a study, known by its identity; `facts` are kept there as JSON, retired trials leave.
 
     Of several processes each takes its share of the trials; number 0 also does what is done once.
     """
 
     identity: str
-    about: About
+    about: StudyDescription
     facts: dict[str, Any]
     retired: list[str] = field(default_factory=list)
     number: int = 0
-    of: int = 1
+    num_processes: int = 1
 
     def has(self, trial_id: str) -> bool:
         """Whether a trial is this process's."""
-        return share_of(trial_id, self.of) == self.number
+        return assign_process(trial_id, self.num_processes) == self.number
 
 
-def share_of(trial_id: str, num_processes: int) -> int:
+def assign_process(trial_id: str, num_processes: int) -> int:
     """Which process tracks a trial."""
     return int(trial_id, 16) % num_processes
 
@@ -143,7 +143,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Left:
+class Remaining:
     """How many trials are still to be tracked by this process."""
 
     number: int
@@ -162,14 +162,14 @@ class Recovered:
 
 
 @dataclass(frozen=True)
-class Said:
+class Notice:
     """Something that a user may read."""
 
     text: str
 
 
-Order = Setup | Check | Start | Announce | Submit | Summarize | Attach | Finish
-Answer = Checked | Finished | Left | Opened | Outage | Recovered | Said
+Order = Setup | Check | OpenExperiment | Announce | Submit | Summarize | Attach | Finish
+Answer = Checked | Finished | Remaining | Opened | Outage | Recovered | Notice
 Message = Order | Answer
 _ADAPTERS: dict[str, TypeAdapter[Message]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Message)}
 

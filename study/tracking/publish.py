@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import TrackingUri
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import TrialRecord
-from evenkeel.study.run.interfaces import Options
-from evenkeel.study.run.locations import TrackingUri
-from evenkeel.study.tracking.experiment import trial_address
+from evenkeel.study.tracking.experiment import make_trial_link
 from evenkeel.study.tracking.tracker import Setup, Tracker
 from evenkeel.trainables import Trial
 from evenkeel.trainables.cache import default_cache
@@ -20,8 +19,13 @@ MANY_ROWS = 10_000
 """So large a table is not left to the collector: it hangs in circles, and among many objects that stay nobody looks."""
 
 
-def tracker_of(uri: TrackingUri, config: StudyConfig, options: Options, ledger: Ledger, say: Say) -> Tracker:
-    """The study's way to MLflow. Raises UserError when a server that was named does not answer."""
+def connect_tracker(
+    uri: TrackingUri, config: StudyConfig, ledger: Ledger, say: Say, *, track_later: bool = False
+) -> Tracker:
+    """The study's way to MLflow.
+
+    Raises UserError when a server that was named does not answer, unless the study may be tracked later.
+    """
 
     def outage(text: str) -> None:
         say(f"MLflow at {uri} does not answer ({uri.hide(text)}); trials go on and are tracked later")
@@ -32,7 +36,7 @@ def tracker_of(uri: TrackingUri, config: StudyConfig, options: Options, ledger: 
 
     setup = Setup(uri.raw, config.name, uri.database, uri.artifacts, Path(default_cache()))
     tracker = Tracker(setup, outage, lambda text: say(uri.hide(text)), files_of)
-    if uri.key and not options.track_later and (problem := tracker.check()):
+    if uri.key and not track_later and (problem := tracker.check()):
         tracker.close()
         raise UserError(
             f"{uri.blamed}: does not answer ({uri.hide(problem)}); start the server, correct the URI, or give "
@@ -41,29 +45,34 @@ def tracker_of(uri: TrackingUri, config: StudyConfig, options: Options, ledger: 
     return tracker
 
 
-def summarize(tracker: Tracker, ledger: Ledger) -> None:
+def publish_summaries(tracker: Tracker, ledger: Ledger) -> None:
     """Numbers and verdicts of each loss, from what is recorded by now."""
     from evenkeel.study.records.table import table_from_ledger
-    from evenkeel.study.tracking.summaries import summaries
+    from evenkeel.study.tracking.summaries import summarize_losses
 
     table = table_from_ledger(Ledger(ledger.storage, ledger.study))  # perhaps beside its reader
-    tracker.summarize(summaries(table))
+    tracker.summarize(summarize_losses(table))
     if len(table) > MANY_ROWS:
         del table
         gc.collect()
 
 
-def show(tracker: Tracker, uri: TrackingUri, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say) -> None:
-    """The same, and files of the study and of each loss. `folder` must stay until all is tracked."""
+def publish_study(
+    tracker: Tracker, uri: TrackingUri, ledger: Ledger, planned: Iterable[Trial], folder: Path, say: Say
+) -> None:
+    """Numbers and verdicts of each loss, and files of the study and of each loss, written under `folder`.
+
+    The folder must stay until all is tracked.
+    """
     from evenkeel.study.records.table import table_from_ledger
-    from evenkeel.study.tracking.attachments import papers
-    from evenkeel.study.tracking.summaries import summaries
+    from evenkeel.study.tracking.attachments import write_attachments
+    from evenkeel.study.tracking.summaries import summarize_losses
 
     table = table_from_ledger(ledger)
-    tracker.summarize(summaries(table))
+    tracker.summarize(summarize_losses(table))
     experiment = tracker.experiment() if uri.is_server else None
     try:
-        runs = experiment and trial_address(uri.address, experiment)
-        tracker.attach(papers(ledger.study_record(), table, planned, folder, runs))
+        runs = experiment and make_trial_link(uri.address, experiment)
+        tracker.attach(write_attachments(ledger.require_study(), table, planned, folder, runs))
     except (OSError, ValueError) as error:
         say(f"MLflow gets no report ({error})")

@@ -13,26 +13,26 @@ from functools import partial
 from filelock import FileLock
 
 from evenkeel.study.records.record import TrialRecord
-from evenkeel.study.tracking.artifacts import delete_with_files, log_data, log_file
+from evenkeel.study.tracking.artifacts import delete_with_files, log_data_set, log_file
 from evenkeel.study.tracking.database import analyze, client, first_line, gather, make_database, template
-from evenkeel.study.tracking.existing_runs import Known, current_runs, known_runs
-from evenkeel.study.tracking.experiment import TRAINING, described, open_experiment
-from evenkeel.study.tracking.message_queue import Spool
+from evenkeel.study.tracking.existing_runs import ExistingRun, find_existing_runs, iterate_current_runs
+from evenkeel.study.tracking.experiment import TRAINING, make_experiment_tags, open_experiment
+from evenkeel.study.tracking.message_queue import MessageQueue
 from evenkeel.study.tracking.messages import (
     Answer,
     Attach,
+    Notice,
     Opened,
+    OpenExperiment,
     Outage,
     Recovered,
-    Said,
     Setup,
-    Start,
     Submit,
     Summary,
     from_line,
     to_line,
 )
-from evenkeel.study.tracking.reader import runs_of
+from evenkeel.study.tracking.reader import iterate_runs
 from evenkeel.study.tracking.tags import (
     CURRENT_LAYOUT,
     FACTS,
@@ -41,12 +41,12 @@ from evenkeel.study.tracking.tags import (
     NO_NOTE,
     NOTE,
     STATUS,
-    params,
-    pieces,
-    points,
-    result_tags,
-    run_name,
-    trial_tags,
+    make_metric_points,
+    make_params,
+    make_result_tags,
+    make_run_name,
+    make_trial_tags,
+    split_into_tags,
 )
 from evenkeel.trainables import Trial
 
@@ -54,23 +54,23 @@ METRICS_A_CALL, PARAMS_A_CALL = 1000, 100
 REFUSED = "INVALID_PARAMETER_VALUE"
 MANY_RUNS = 500
 """From so many on an sqlite database is told how its rows are spread."""
-LAST = 256
+NUM_RECENT = 256
 """Trials of at least two seconds; PostgreSQL writes what was committed to the disk within 0.6."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 120.0
 
 
-class Filler:
+class RunWriter:
     """Fills one MLflow experiment. `tell` hears of it: `Outage`, `Recovered`, `Opened`, `Said`."""
 
     def __init__(self, setup: Setup, tell: Callable[[Answer], None]) -> None:
         self.setup, self.tell = setup, tell
-        self.missed = Spool(setup.templates)
-        self.last: deque[tuple[TrialRecord, Sequence[str]]] = deque(maxlen=LAST)
+        self.missed = MessageQueue(setup.templates)
+        self.last: deque[tuple[TrialRecord, Sequence[str]]] = deque(maxlen=NUM_RECENT)
         self.num_refused = 0
         self.unattached: list[Attach] = []
-        self.runs: dict[str, Known] = {}
+        self.runs: dict[str, ExistingRun] = {}
         self.parents: dict[str, str] = {}
-        self.begun: Start | None = None
+        self.begun: OpenExperiment | None = None
         self.classes: list[str] = []
         self.down = self.opened = self.ever_opened = self.keeps_no_files = False
         self.pause, self.again_at = FIRST_PAUSE_S, 0.0
@@ -88,7 +88,7 @@ class Filler:
             return first_line(error)
         return None
 
-    def start(self, begun: Start) -> None:
+    def start(self, begun: OpenExperiment) -> None:
         """Open the experiment; runs of retired trials are deleted (MLflow keeps them until they are purged)."""
         self.begun, self.classes = begun, begun.about.classes
         self._try(self._open)
@@ -142,7 +142,7 @@ class Filler:
             gather(self.setup.database)
 
     def _say(self, text: str) -> None:
-        self.tell(Said(text))
+        self.tell(Notice(text))
 
     def _close_parents(self) -> None:
         for run in self.parents.values():
@@ -157,11 +157,11 @@ class Filler:
                 self._open()
             action()
         except Exception as error:  # whatever the server, the network or the database says
-            self._fell(error)
+            self._note_outage(error)
             return False
         return True
 
-    def _fell(self, error: Exception) -> None:
+    def _note_outage(self, error: Exception) -> None:
         self.down, self.opened = True, False
         self.again_at = time.monotonic() + self.pause
         if self.pause == FIRST_PAUSE_S:
@@ -178,11 +178,11 @@ class Filler:
             self.experiment = open_experiment(self.client, self.setup, self.begun.identity, self._say)
             self.parents = {
                 run.data.tags["loss"]: run.info.run_id
-                for run in current_runs(self.client, self.experiment, "loss", self._say)
+                for run in iterate_current_runs(self.client, self.experiment, "loss", self._say)
             }
             for label in self.begun.about.losses:
                 self._parent(label)
-        self.runs = known_runs(self.client, self.experiment, self.begun, self._say)
+        self.runs = find_existing_runs(self.client, self.experiment, self.begun, self._say)
         for trial_id in self.runs.keys() & set(self.begun.retired):
             self.client.delete_run(self.runs.pop(trial_id).run)
         if self.begun.number == 0:
@@ -199,7 +199,7 @@ class Filler:
         from mlflow.entities import Metric, Param, RunTag
 
         assert self.begun
-        tags = pieces(FACTS, self.begun.facts) | described(self.begun.about, self.experiment)
+        tags = split_into_tags(FACTS, self.begun.facts) | make_experiment_tags(self.begun.about, self.experiment)
         for key, value in tags.items():
             self.client.set_experiment_tag(self.experiment, key, value)
         about = self.begun.about
@@ -214,11 +214,14 @@ class Filler:
             run = self.client.create_run(
                 self.experiment,
                 start_time=int(started * 1000),
-                run_name=run_name(trial),
-                tags=trial_tags(trial) | self.setup.source | {"mlflow.parentRunId": self._parent(trial.label)} | tags,
+                run_name=make_run_name(trial),
+                tags=make_trial_tags(trial)
+                | self.setup.source
+                | {"mlflow.parentRunId": self._parent(trial.label)}
+                | tags,
             )
-            self.runs[trial.id] = Known(run.info.run_id, "NEW" if tags else "RUNNING")
-            log_data(self.client, run.info.run_id, trial)
+            self.runs[trial.id] = ExistingRun(run.info.run_id, "NEW" if tags else "RUNNING")
+            log_data_set(self.client, run.info.run_id, trial)
         return self.runs[trial.id].run
 
     def _log_unless_refused(self, record: TrialRecord, files: Sequence[str]) -> None:
@@ -238,15 +241,15 @@ class Filler:
         """Log everything of a trial once and close its run. Times come from the record: repeatable."""
         from mlflow.entities import Metric, Param, RunTag
 
-        status, tags = STATUS[record.state], result_tags(record)
+        status, tags = STATUS[record.state], make_result_tags(record)
         before = self.runs.get(record.id)
         if before and before.status == status:
             return
         if before and before.status != "RUNNING":
             tags = NO_NOTE | tags
         run, ended = self._run(record.trial, record.started, tags), int(record.ended * 1000)
-        metrics = [Metric(key, value, ended, step) for key, value, step in points(record, self.classes)]
-        words = [Param(key, value) for key, value in params(record.trial).items()]
+        metrics = [Metric(key, value, ended, step) for key, value, step in make_metric_points(record, self.classes)]
+        words = [Param(key, value) for key, value in make_params(record.trial).items()]
         late = [RunTag(key, value) for key, value in tags.items()] if before else []
         while metrics or words or late:
             self.client.log_batch(run, metrics[:METRICS_A_CALL], words[:PARAMS_A_CALL], late)
@@ -254,7 +257,7 @@ class Filler:
         for url in files:
             self._keep(lambda url=url: log_file(self.client, run, url))  # type: ignore[misc]
         self.client.set_terminated(run, status, end_time=ended)
-        self.runs[record.id] = Known(run, status)
+        self.runs[record.id] = ExistingRun(run, status)
         self.last.append((record, files))
 
     def _parent(self, label: str) -> str:
@@ -278,7 +281,7 @@ class Filler:
 
     def _study_run(self) -> str:
         """The run that shows the study's files: the newest of all, so that it stands on top of MLflow's first page."""
-        former = list(runs_of(self.client, self.experiment, "study"))
+        former = list(iterate_runs(self.client, self.experiment, "study"))
         newest = self.client.search_runs([self.experiment], max_results=1, order_by=["attributes.start_time DESC"])
         if newest and newest[0].info.run_id in {run.info.run_id for run in former}:
             return newest[0].info.run_id
@@ -286,7 +289,9 @@ class Filler:
         tags = {KIND: "study", LAYOUT: CURRENT_LAYOUT, **self.setup.source}
         place = f"#/experiments/{self.experiment}/runs"
         losses = (f"- [{label}]({place}/{run}?{TRAINING})" for label, run in self.parents.items())
-        tags[NOTE] = "\n".join([described(self.begun.about, self.experiment)[NOTE], "", "Losses:", "", *losses])
+        tags[NOTE] = "\n".join(
+            [make_experiment_tags(self.begun.about, self.experiment)[NOTE], "", "Losses:", "", *losses]
+        )
         run = self.client.create_run(self.experiment, run_name=f"{self.setup.study}: report", tags=tags).info.run_id
         self.client.set_terminated(run, "FINISHED")
         for old in former:

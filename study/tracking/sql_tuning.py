@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 PAGES_A_CHECKPOINT = 4000
 """16 MB of write-ahead log; with sqlite's own 1000 pages it waits for the disk four times as often."""
 POSTGRESQL_OPTIONS = "-c synchronous_commit=off"
-TURN = "turn"
+TURN_KEY = "turn"
 LONGEST_WAIT_S, ASK_EVERY_S = 5.0, 0.0002
 
 
@@ -55,7 +55,7 @@ def tune_connections() -> None:
     from sqlalchemy.engine import Engine
     from sqlalchemy.pool import Pool
 
-    event.listen(Engine, "do_connect", hurried)
+    event.listen(Engine, "do_connect", connect_fast)
 
     @event.listens_for(Engine, "connect")
     def relax(connection: object, record: Any) -> None:
@@ -66,22 +66,22 @@ def tune_connections() -> None:
         if mode == "wal":
             connection.execute(f"PRAGMA wal_autocheckpoint={PAGES_A_CHECKPOINT}")
             _, _, path = connection.execute("PRAGMA database_list").fetchone()
-            record.info[TURN] = Turn(Path(f"{path}.{TURN}"))
+            record.info[TURN_KEY] = Turn(Path(f"{path}.{TURN_KEY}"))
 
     @event.listens_for(Engine, "before_cursor_execute")
     def take_turn(connection: Any, _: object, sql: str, values: object, context: Any, many: bool) -> None:
-        turn = connection.connection.info.get(TURN)
+        turn = connection.connection.info.get(TURN_KEY)
         if turn and context and (context.isinsert or context.isupdate or context.isdelete):
             turn.take()
 
     @event.listens_for(Pool, "checkin")
     def give_turn(_: object, record: Any) -> None:
         """A connection comes back when its transaction is over."""
-        if turn := record.info.get(TURN):
+        if turn := record.info.get(TURN_KEY):
             turn.give()
 
 
-def hurried(dialect: Any, _: object, words: list[Any], options: dict[str, Any]) -> Any:
+def connect_fast(dialect: Any, _: object, words: list[Any], options: dict[str, Any]) -> Any:
     """A connection to PostgreSQL whose commits do not wait for the disk; None leaves it to SQLAlchemy.
 
     As an option of the connection: a pool of connections between us and the server refuses it, where a setting would

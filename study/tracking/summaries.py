@@ -12,21 +12,21 @@ from evenkeel.reports.table.designs import default_score, losses_of
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.study.tracking.tracker import Summary
 
-SEED = 0
+RESAMPLING_SEED = 0
 """Of the resampling in the summaries."""
 
 
-def summaries(table: pd.DataFrame) -> dict[str, Summary]:
+def summarize_losses(table: pd.DataFrame) -> dict[str, Summary]:
     """By loss: the score at its default with its interval, the worst drop and verdict of each hyperparameter, the best
     tuned score. Undefined numbers are left out."""
-    rng = np.random.default_rng(SEED)
-    found = {loss: Summary(_default(table, loss)) for loss in losses_of(table)}
+    rng = np.random.default_rng(RESAMPLING_SEED)
+    by_loss = {loss: Summary(_default(table, loss)) for loss in losses_of(table)}
     for cell in Verdicts().compute(table, rng).cells.values():
-        found[cell.loss].numbers[f"worst_drop/{cell.name}"] = cell.judged.drop.value
-        found[cell.loss].words[f"verdict/{cell.name}"] = cell.judged.status
+        by_loss[cell.loss].numbers[f"worst_drop/{cell.name}"] = cell.judged.drop.value
+        by_loss[cell.loss].words[f"verdict/{cell.name}"] = cell.judged.status
     for winner in Tuned().compute(table, rng).winners:
-        found[winner.loss].numbers[f"tuned/score_{winner.group}"] = winner.tuned.value
-    return {loss: replace(summary, numbers=_finite(summary.numbers)) for loss, summary in found.items()}
+        by_loss[winner.loss].numbers[f"tuned/score_{winner.group}"] = winner.tuned.value
+    return {loss: replace(summary, numbers=_finite(summary.numbers)) for loss, summary in by_loss.items()}
 
 
 def _default(table: pd.DataFrame, loss: str) -> dict[str, float]:

@@ -14,21 +14,21 @@ from typing import Any, NamedTuple
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.trainables import Trial
 
-PREFIX = "evenkeel."
-KIND = f"{PREFIX}kind"
+TAG_PREFIX = "evenkeel."
+KIND = f"{TAG_PREFIX}kind"
 """`study`, `loss` or `trial`."""
-TRIAL_ID = f"{PREFIX}trial_id"
-IDENTITY = f"{PREFIX}identity"
-LAYOUT = f"{PREFIX}layout"
+TRIAL_ID = f"{TAG_PREFIX}trial_id"
+IDENTITY = f"{TAG_PREFIX}identity"
+LAYOUT = f"{TAG_PREFIX}layout"
 CURRENT_LAYOUT = "2"
 """Runs of another layout are logged again."""
-RECORD, FACTS, OLD_FACTS = f"{PREFIX}record", f"{PREFIX}facts", f"{PREFIX}study"
+RECORD, FACTS, OLD_FACTS = f"{TAG_PREFIX}record", f"{TAG_PREFIX}facts", f"{TAG_PREFIX}study"
 NOTE = "mlflow.note.content"
-PIECE = 4000
+TAG_CHARS = 4000
 """A tag holds at most 5000 characters in the oldest MLflow that is supported."""
 
 STATUS = {"done": "FINISHED", "diverged": "KILLED", "failed": "FAILED", "censored": "KILLED"}
-ELSEWHERE = ("metrics", "per_class", "curves", "files")
+UNTAGGED_PARTS = ("metrics", "per_class", "curves", "files")
 """Parts of a record that are not in its tag: metrics, or left to the ledger."""
 CURVE, PER_CLASS = "curve/", "per_class/"
 MAX_CURVE_POINTS = 5
@@ -48,47 +48,47 @@ class Point(NamedTuple):
     step: int
 
 
-def pieces(key: str, contents: dict[str, Any]) -> dict[str, str]:
+def split_into_tags(key: str, contents: dict[str, Any]) -> dict[str, str]:
     """`contents` as JSON in tags of limited length: `key.00`, `key.01`, ..."""
     text = json.dumps(contents, separators=(",", ":"))
-    return {f"{key}.{i // PIECE:02d}": text[i : i + PIECE] for i in range(0, len(text), PIECE)}
+    return {f"{key}.{i // TAG_CHARS:02d}": text[i : i + TAG_CHARS] for i in range(0, len(text), TAG_CHARS)}
 
 
-def joined(key: str, tags: Mapping[str, str]) -> dict[str, Any]:
+def join_tags(key: str, tags: Mapping[str, str]) -> dict[str, Any]:
     """What `pieces` cut. Raises KeyError when nothing of it is there."""
-    found = sorted(name for name in tags if name.startswith(f"{key}.") and name.removeprefix(f"{key}.").isdigit())
-    if not found:
+    names = sorted(name for name in tags if name.startswith(f"{key}.") and name.removeprefix(f"{key}.").isdigit())
+    if not names:
         raise KeyError(key)
-    text = "".join(tags[name] for name in found)
+    text = "".join(tags[name] for name in names)
     return json.JSONDecoder().raw_decode(text)[0]  # longer contents of a former time may have left pieces behind
 
 
-def trial_tags(trial: Trial) -> dict[str, str]:
+def make_trial_tags(trial: Trial) -> dict[str, str]:
     """What is known of a trial before it runs."""
-    shown = {"loss": trial.label, "design": trial.design, "seed": str(trial.seed)}
+    readable = {"loss": trial.label, "design": trial.design, "seed": str(trial.seed)}
     moved = {"moved": trial.moved} if trial.moved else {}
-    return {KIND: "trial", LAYOUT: CURRENT_LAYOUT, TRIAL_ID: trial.id, **shown, **moved}
+    return {KIND: "trial", LAYOUT: CURRENT_LAYOUT, TRIAL_ID: trial.id, **readable, **moved}
 
 
-def result_tags(record: TrialRecord) -> dict[str, str]:
+def make_result_tags(record: TrialRecord) -> dict[str, str]:
     """What is known when it has run; the reason of a trial that is not done is the run's description."""
-    contents = {key: value for key, value in record.to_json().items() if key not in (*ELSEWHERE, "note")}
-    tags = {"state": record.state, **pieces(RECORD, contents)}
+    contents = {key: value for key, value in record.to_json().items() if key not in (*UNTAGGED_PARTS, "note")}
+    tags = {"state": record.state, **split_into_tags(RECORD, contents)}
     if record.note:
-        tags |= {f"{PREFIX}note": record.note, NOTE: f"**{record.state}**\n\n```\n{record.note}\n```"}
+        tags |= {f"{TAG_PREFIX}note": record.note, NOTE: f"**{record.state}**\n\n```\n{record.note}\n```"}
     return tags
 
 
-NO_NOTE = {f"{PREFIX}note": "", NOTE: ""}
+NO_NOTE = {f"{TAG_PREFIX}note": "", NOTE: ""}
 """Of a trial that failed before and is done now."""
 
 
-def params(trial: Trial) -> dict[str, str]:
+def make_params(trial: Trial) -> dict[str, str]:
     """Hyperparameters as MLflow's charts take them: numbers as numbers, words without quotes."""
     return {key: v if isinstance(v, str) else json.dumps(v) for key, v in trial.setting.items()}
 
 
-def points(record: TrialRecord, classes: Sequence[str] = ()) -> Iterator[Point]:
+def make_metric_points(record: TrialRecord, classes: Sequence[str] = ()) -> Iterator[Point]:
     """The record's metrics in groups (`test/f1_tail`, `val/map`, `curve/train_loss`, and `per_class/test_f1/cat` where
     the classes are named), where they are finite."""
     for name, value in record.metrics.items():
@@ -106,7 +106,7 @@ def points(record: TrialRecord, classes: Sequence[str] = ()) -> Iterator[Point]:
                 yield Point(f"{PER_CLASS}{name}/{key}", value, 0)
 
 
-def run_name(trial: Trial) -> str:
+def make_run_name(trial: Trial) -> str:
     """What moved, and the seed: `ral, hill_lambda 3, seed 1`."""
     setting = f"{trial.design} {trial.id[:6]}"
     if trial.design == "sweep":
@@ -120,27 +120,27 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def record_of(
-    tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float]
+def read_record(
+    tags: Mapping[str, str], make_params: Mapping[str, str], metrics: Mapping[str, float]
 ) -> tuple[str, TrialRecord]:
     """(trial id, record) of a run, without curves and values by class. Raises KeyError for a trial that still runs."""
     if LAYOUT not in tags:
-        return _old_record(tags, params, metrics)
-    record = TrialRecord.from_json(joined(RECORD, tags), checked=True)  # a part of what was written, with its hash
+        return _old_record(tags, make_params, metrics)
+    record = TrialRecord.from_json(join_tags(RECORD, tags), checked=True)  # a part of what was written, with its hash
     values: dict[str, float | None] = {
         key.replace("/", "_", 1): value for key, value in metrics.items() if not key.startswith((CURVE, PER_CLASS))
     }
-    return record.id, replace(record, note=tags.get(f"{PREFIX}note") or None, metrics=values)
+    return record.id, replace(record, note=tags.get(f"{TAG_PREFIX}note") or None, metrics=values)
 
 
 def _old_record(
-    tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float]
+    tags: Mapping[str, str], make_params: Mapping[str, str], metrics: Mapping[str, float]
 ) -> tuple[str, TrialRecord]:
     """What versions up to 0.2.0 logged: a tag for each field, no identity of data and trainable."""
-    tag = SimpleNamespace(**{key.removeprefix(PREFIX): value for key, value in tags.items()})
+    tag = SimpleNamespace(**{key.removeprefix(TAG_PREFIX): value for key, value in tags.items()})
     trial = Trial(
         loss=tag.loss_name,
-        hyperparameters={key: json.loads(value) for key, value in params.items()},
+        hyperparameters={key: json.loads(value) for key, value in make_params.items()},
         seed=int(tag.seed),
         data={},
         trainable={},

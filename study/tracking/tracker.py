@@ -13,27 +13,27 @@ from functools import partial
 
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.tracking.messages import (
-    About,
     Announce,
     Attach,
     Check,
     Checked,
     Finish,
     Finished,
-    Left,
     Message,
+    Notice,
     Opened,
+    OpenExperiment,
     Order,
     Outage,
     Recovered,
-    Said,
+    Remaining,
     Setup,
-    Start,
+    StudyDescription,
     Submit,
     Summarize,
     Summary,
+    assign_process,
     from_line,
-    share_of,
     to_line,
 )
 from evenkeel.trainables import Trial
@@ -46,20 +46,20 @@ SAY_EVERY_S = 10.0
 COUNT_EVERY_S = 30.0
 MANY_TRIALS = 500
 """From so many on several processes fill MLflow, where there are cores for them: one writes some 30 runs a second."""
-MOST_INTO_SQLITE, MOST = 2, 4
+MAX_SQLITE_WRITERS, MAX_WRITERS = 2, 4
 """Processes. An sqlite database takes one writer at a time."""
 SERVE = "import sys; sys.path[:] = {path}; from evenkeel.study.tracking.writer_process import serve; serve()"
 """Finds what the driver finds: `-m` would put the working folder, and whatever lies there, in front."""
 PROCESS_ENDED = "its process ended"
 
 
-class Pipe:
+class WriterPipe:
     """One filling process. `hear` is called, in a thread of its own, with whatever it says."""
 
-    def __init__(self, setup: Setup, hear: Callable[[Message], None]) -> None:
-        self.hear, self.num_submitted = hear, 0
+    def __init__(self, setup: Setup, on_message: Callable[[Message], None]) -> None:
+        self.on_message, self.num_submitted = on_message, 0
         self.answers: queue.Queue[Message] = queue.Queue()
-        self.telling = threading.Lock()  # summaries come from another thread
+        self.telling_lock = threading.Lock()  # summaries come from another thread
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", SERVE.format(path=sys.path)],
             stdin=subprocess.PIPE,
@@ -76,7 +76,7 @@ class Pipe:
     def tell(self, order: Order) -> None:
         """Returns at once."""
         self.num_submitted += isinstance(order, Submit)
-        with self.telling, suppress(BrokenPipeError):  # the listener says so
+        with self.telling_lock, suppress(BrokenPipeError):  # the listener says so
             self.stdin.write(to_line(order))
             self.stdin.flush()
 
@@ -89,9 +89,9 @@ class Pipe:
     def _listen(self, lines: Iterable[str]) -> None:
         for line in lines:
             message = from_line(line)
-            (self.answers.put if isinstance(message, Checked | Finished) else self.hear)(message)
+            (self.answers.put if isinstance(message, Checked | Finished) else self.on_message)(message)
         if not self.stdin.closed:
-            self.hear(Outage(PROCESS_ENDED))
+            self.on_message(Outage(PROCESS_ENDED))
         self.answers.put(Outage(PROCESS_ENDED))
 
 
@@ -109,7 +109,7 @@ class Tracker:
         say: Callable[[str], None],
         files_of: Callable[[TrialRecord], list[str]] = lambda record: [],
     ) -> None:
-        self.setup, self.files_of = replace(setup, source=provenance() | setup.source), files_of
+        self.setup, self.files_of = replace(setup, source=collect_source_tags() | setup.source), files_of
         self.on_outage, self.say = on_outage, say
         self.counts: dict[str, Counter[str]] = {}
         self.counted_at = self.said_at = time.monotonic()
@@ -117,8 +117,8 @@ class Tracker:
         self.opened: str | None = None
         self.open = threading.Event()
         self.silent: set[int] = set()
-        self.hearing = threading.Lock()  # each process is heard in a thread of its own
-        self.pipes = [Pipe(self.setup, partial(self._hear, 0))]
+        self.hearing_lock = threading.Lock()  # each process is heard in a thread of its own
+        self.pipes = [WriterPipe(self.setup, partial(self._take_message, 0))]
 
     def check(self) -> str | None:
         """None when the server answers, else what it said."""
@@ -126,13 +126,13 @@ class Tracker:
         answer = self.pipes[0].answers.get()
         return answer.problem if isinstance(answer, Checked) else PROCESS_ENDED
 
-    def start(self, begun: Start, backlog: Iterable[TrialRecord], num_trials: int) -> None:
+    def start(self, begun: OpenExperiment, backlog: Iterable[TrialRecord], num_trials: int) -> None:
         """Open the experiment and begin to fill it: first the recorded trials it lacks, then what `submit` brings."""
-        most = 1 if num_trials < MANY_TRIALS else MOST_INTO_SQLITE if self.setup.database else MOST
-        others = range(1, min(most, usable_cpus()))
-        self.pipes += [Pipe(self.setup, partial(self._hear, number)) for number in others]
+        most = 1 if num_trials < MANY_TRIALS else MAX_SQLITE_WRITERS if self.setup.database else MAX_WRITERS
+        numbers = range(1, min(most, usable_cpus()))
+        self.pipes += [WriterPipe(self.setup, partial(self._take_message, number)) for number in numbers]
         for number, pipe in enumerate(self.pipes):
-            pipe.tell(replace(begun, number=number, of=len(self.pipes)))
+            pipe.tell(replace(begun, number=number, num_processes=len(self.pipes)))
         for record in backlog:
             self.submit(record)
 
@@ -145,12 +145,12 @@ class Tracker:
     def announce(self, trials: list[Trial]) -> None:
         """Show trials as running; returns at once."""
         for number, pipe in enumerate(self.pipes):
-            if mine := [trial for trial in trials if share_of(trial.id, len(self.pipes)) == number]:
+            if mine := [trial for trial in trials if assign_process(trial.id, len(self.pipes)) == number]:
                 pipe.tell(Announce(mine, time.time()))
 
     def submit(self, record: TrialRecord) -> None:
         """Track a record soon; returns at once. The parents' counts follow now and then."""
-        self.pipes[share_of(record.id, len(self.pipes))].tell(Submit(record, self.files_of(record)))
+        self.pipes[assign_process(record.id, len(self.pipes))].tell(Submit(record, self.files_of(record)))
         self.counts.setdefault(record.trial.label, Counter())[record.state] += 1
         if time.monotonic() - self.counted_at > COUNT_EVERY_S:
             self.counted_at = time.monotonic()
@@ -158,12 +158,12 @@ class Tracker:
 
     def summarize(self, summaries: dict[str, Summary]) -> None:
         """Show the summaries by loss, and how many trials are recorded, on the parent runs; returns at once."""
-        counted = {label: counts_of(counter.copy()) for label, counter in self.counts.copy().items()}
-        shown = {
+        counted = {label: count_states(counter.copy()) for label, counter in self.counts.copy().items()}
+        complete = {
             label: replace(summaries.get(label, Summary()), numbers=numbers | summaries.get(label, Summary()).numbers)
             for label, numbers in counted.items()
         }
-        self.pipes[0].tell(Summarize(shown))
+        self.pipes[0].tell(Summarize(complete))
 
     def attach(self, orders: Iterable[Attach]) -> None:
         """Show files; returns at once, and they must stay until all is tracked."""
@@ -190,46 +190,46 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _out(self, number: int, text: str) -> None:
-        with self.hearing:
+    def _note_outage(self, number: int, text: str) -> None:
+        with self.hearing_lock:
             if not self.silent:
                 self.on_outage(text)
             self.silent.add(number)
 
-    def _back(self, number: int) -> None:
-        with self.hearing:
+    def _note_recovery(self, number: int) -> None:
+        with self.hearing_lock:
             if self.silent == {number}:
                 self.say("MLflow answers again")
             self.silent.discard(number)
 
-    def _hear(self, number: int, message: Message) -> None:
+    def _take_message(self, number: int, message: Message) -> None:
         """What process `number` says. An outage that all of them meet is said once, and so is its end."""
         match message:
             case Outage(text=text):
-                self._out(number, text)
+                self._note_outage(number, text)
             case Recovered():
-                self._back(number)
+                self._note_recovery(number)
             case Opened(experiment=experiment):
                 self.opened = experiment
                 self.open.set()
-            case Said(text=text):
+            case Notice(text=text):
                 self.say(text)
-            case Left(number=left) if left and self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:
+            case Remaining(number=left) if left and self.finishing and time.monotonic() - self.said_at > SAY_EVERY_S:
                 self.said_at = time.monotonic()
                 self.say(f"still to be tracked in MLflow: {left:,}")
 
 
-def counts_of(states: Counter[str]) -> dict[str, float]:
+def count_states(states: Counter[str]) -> dict[str, float]:
     """Metrics of a parent run: trials by state, and the share that diverged."""
     done = {f"trials/{state}": float(number) for state, number in states.items()}
     return done | {"trials/recorded": float(states.total()), "rate/diverged": states["diverged"] / states.total()}
 
 
-def provenance() -> dict[str, str]:
+def collect_source_tags() -> dict[str, str]:
     """MLflow's own tags for who ran what, from which commit (of the working folder, where it is a repository)."""
     git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     commit = {"mlflow.source.git.commit": git.stdout.strip()} if git.returncode == 0 else {}
     return {"mlflow.user": user_name(), "mlflow.source.name": "evenkeel", "mlflow.source.type": "LOCAL"} | commit
 
 
-__all__ = ["About", "Attach", "Setup", "Start", "Summary", "Tracker"]
+__all__ = ["StudyDescription", "Attach", "Setup", "OpenExperiment", "Summary", "Tracker"]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from evenkeel.study.tracking.message_queue import Spool
+from evenkeel.study.tracking.message_queue import MessageQueue
 from evenkeel.study.tracking.messages import (
     Announce,
     Answer,
@@ -22,19 +22,19 @@ from evenkeel.study.tracking.messages import (
     Checked,
     Finish,
     Finished,
-    Left,
     Message,
+    OpenExperiment,
+    Remaining,
     Setup,
-    Start,
     Submit,
     Summarize,
     from_line,
     to_line,
 )
-from evenkeel.study.tracking.run_writer import Filler
+from evenkeel.study.tracking.run_writer import RunWriter
 
 REPORT_EVERY_S = 5.0
-MANY = 32
+BUSY_MESSAGES = 32
 """With more messages waiting, runs are not opened before their results are there."""
 
 
@@ -50,7 +50,7 @@ def serve() -> None:
 
     setup = from_line(sys.stdin.readline())
     assert isinstance(setup, Setup)
-    waiting = Spool(setup.templates)
+    waiting = MessageQueue(setup.templates)
 
     def read() -> None:
         with suppress(OSError):  # no room for what waits
@@ -59,7 +59,7 @@ def serve() -> None:
         os._exit(0)  # the driver is gone: the ledger has everything, and the next run may already be filling
 
     threading.Thread(target=read, daemon=True).start()
-    filler = Filler(setup, answer)
+    filler = RunWriter(setup, answer)
     filler.warm()
     reported = time.monotonic()
     while True:
@@ -68,18 +68,18 @@ def serve() -> None:
         except queue.Empty:
             filler.retry()
             continue
-        obey(message, filler, answer, busy=len(waiting) > MANY)
+        handle_message(message, filler, answer, busy=len(waiting) > BUSY_MESSAGES)
         if time.monotonic() - reported > REPORT_EVERY_S:
             reported = time.monotonic()
-            answer(Left(len(waiting) + len(filler.missed)))
+            answer(Remaining(len(waiting) + len(filler.missed)))
 
 
-def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, busy: bool) -> None:
+def handle_message(message: Message, filler: RunWriter, answer: Callable[[Answer], None], *, busy: bool) -> None:
     """Do what one message says. A filler that is busy announces nothing: the runs come with their results."""
     match message:
         case Check():
             answer(Checked(filler.check()))
-        case Start():
+        case OpenExperiment():
             filler.start(message)
             gc.freeze()  # what MLflow made until now stays; not to search it for garbage saves a few percent
         case Announce(trials=trials, now=now) if not busy:
@@ -94,11 +94,11 @@ def obey(message: Message, filler: Filler, answer: Callable[[Answer], None], *, 
             answer(Finished(_finish(filler, limit_s, answer)))
 
 
-def _finish(filler: Filler, limit_s: float, answer: Callable[[Answer], None]) -> int:
+def _finish(filler: RunWriter, limit_s: float, answer: Callable[[Answer], None]) -> int:
     deadline = time.monotonic() + limit_s
     missing = filler.retry(at_once=True)
     while filler.missed and filler.ever_opened and (left := deadline - time.monotonic()) > 0:
-        answer(Left(missing))
+        answer(Remaining(missing))
         time.sleep(min(left, filler.wait_s() or 0.0))
         missing = filler.retry()
     filler.close()

@@ -5,7 +5,7 @@ import pytest
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
-from evenkeel.study.run.engine import _refuse_several_labels
+from evenkeel.study.run.data_facts import refuse_several_labels
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data.cxr_lt import FINDINGS
 from evenkeel.trainables.data.load import load
@@ -162,9 +162,9 @@ class TestTask:
         aptos2019(tmp_path)
         facts = {"labels_per_image": [1]}
         study = ["data={name: aptos2019, root: " + str(tmp_path) + "}", "losses=[ral, ral-softmax]"]
-        _refuse_several_labels(load_study("demo", study), facts)
+        refuse_several_labels(load_study("demo", study), facts["labels_per_image"])
         with pytest.raises(UserError, match=r"ral-softmax .*data.task: one-hot"):
-            _refuse_several_labels(load_study("demo", [*study, "data.task=one-vs-rest"]), facts)
+            refuse_several_labels(load_study("demo", [*study, "data.task=one-vs-rest"]), facts["labels_per_image"])
 
 
 def isic2018_at(root, task):

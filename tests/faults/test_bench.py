@@ -1,4 +1,4 @@
-"""The short form of `make faults`: signals meet one study, one after the other (dead nodes: tests/test_nodes.py)."""
+"""The short form of `make faults`: signals meet one study in turn (dead nodes: tests/test_node_monitor.py)."""
 
 import random
 

@@ -48,9 +48,9 @@ def lease(folder, on_lost=lambda: None, elsewhere=False):
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_second_run_is_refused_while_the_first_lives(folder, elsewhere):
     with (
-        lease(folder, elsewhere=elsewhere).held(),
+        lease(folder, elsewhere=elsewhere).hold(),
         pytest.raises(UserError, match="another run of this study is going on"),
-        lease(folder).held(),
+        lease(folder).hold(),
     ):
         raise AssertionError("two runs at once")
 
@@ -58,37 +58,37 @@ def test_a_second_run_is_refused_while_the_first_lives(folder, elsewhere):
 def test_a_clock_that_jumps_declares_nobody_dead(folder, monkeypatch):
     """A process's start, as the system tells it by date, moves with the clock."""
     honest = psutil.Process.create_time
-    with lease(folder).held():
+    with lease(folder).hold():
         monkeypatch.setattr(psutil.Process, "create_time", lambda process: honest(process) + 86_400)
-        with pytest.raises(UserError, match="another run"), lease(folder).held():
+        with pytest.raises(UserError, match="another run"), lease(folder).hold():
             raise AssertionError("two runs at once")
 
 
 def test_a_released_lease_is_free_at_once(folder):
     for _ in range(3):
         started = time.monotonic()
-        with lease(folder).held():
+        with lease(folder).hold():
             assert time.monotonic() - started < 1.5
     assert len(folder.names("lease", ".json")) <= 2
 
 
 def silent(folder, where):
     """A lease whose holder never gave it back."""
-    folder.fs.makedirs(folder.at("lease"), exist_ok=True)
+    folder.fs.makedirs(folder.path_of("lease"), exist_ok=True)
     folder.write_new(_name(1), _content(Holder("r", where, 2**22 + 1, psutil.boot_time(), "host", beat=7)))
 
 
 def test_a_killed_run_of_this_machine_is_not_waited_for(folder):
     silent(folder, place())
     started = time.monotonic()
-    with lease(folder).held():
+    with lease(folder).hold():
         assert time.monotonic() - started < 1
 
 
 def test_a_silent_run_of_another_machine_is_taken_over_when_stale(folder):
     silent(folder, "elsewhere")
     started = time.monotonic()
-    with lease(folder).held():
+    with lease(folder).hold():
         assert 1.5 <= time.monotonic() - started < 8
 
 
@@ -98,7 +98,7 @@ def test_of_many_that_want_a_stale_lease_one_gets_it(folder):
 
     def want():
         try:
-            with lease(folder, elsewhere=True).held():
+            with lease(folder, elsewhere=True).hold():
                 held.append(1)
                 over.wait(10)
         except UserError:
@@ -118,14 +118,14 @@ def test_of_many_that_want_a_stale_lease_one_gets_it(folder):
 
 def test_a_run_that_was_taken_over_hears_of_it(folder):
     lost = threading.Event()
-    with lease(folder, lost.set).held():
+    with lease(folder, lost.set).hold():
         folder.write_new(_name(2), b"{}")
         assert lost.wait(5)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs process numbers")
 def test_a_file_that_is_no_lease_is_taken_over(folder):
-    folder.fs.makedirs(folder.at("lease"), exist_ok=True)
+    folder.fs.makedirs(folder.path_of("lease"), exist_ok=True)
     folder.write_new(_name(1), b"")
-    with lease(folder).held():
+    with lease(folder).hold():
         assert folder.names("lease", ".json")[-1] == _name(2)

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from benchmarks.servers import POSTGRESQL, MlflowServer, PostgreSql, Proxy
-from evenkeel.study.run.locations import own_database
-from evenkeel.study.tracking.messages import share_of
+from evenkeel.study.file.locations import own_database_uri
+from evenkeel.study.tracking.messages import assign_process
 from evenkeel.study.tracking.sql_tuning import tune_connections
 from evenkeel.study.tracking.tracker import MANY_TRIALS, Tracker
 from tests.test_ledger import record
@@ -30,7 +30,7 @@ needs_postgresql = pytest.mark.skipif(not POSTGRESQL.exists(), reason="no Postgr
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
-    with MlflowServer(own_database(folder), folder) as server:
+    with MlflowServer(own_database_uri(folder), folder) as server:
         yield server
 
 
@@ -80,8 +80,8 @@ def outages(said):
 
 
 def test_two_processes_say_an_outage_once_and_so_its_end(tmp_path):
-    assert {share_of(item.id, 2) for item in SOME} == {0, 1}
-    server = MlflowServer(own_database(tmp_path), tmp_path)
+    assert {assign_process(item.id, 2) for item in SOME} == {0, 1}
+    server = MlflowServer(own_database_uri(tmp_path), tmp_path)
     tracker, said = connect(Tracker, tmp_path, server.uri)
     with tracker:
         tracker.start(START, SOME, MANY_TRIALS)
@@ -90,7 +90,7 @@ def test_two_processes_say_an_outage_once_and_so_its_end(tmp_path):
             assert tracker.finish(LIMIT_S) == 0
     outage, back = outages(said)
     assert "127.0.0.1" in outage and back == "MLflow answers again"
-    assert states(own_database(tmp_path)) == ONCE
+    assert states(own_database_uri(tmp_path)) == ONCE
 
 
 @pytest.mark.parametrize("status", [500, 429])

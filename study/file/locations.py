@@ -4,21 +4,21 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.study import SQLITE, Places, StudyConfig, absolute_uri
+from evenkeel.study.file.study import SQLITE, StudyConfig, StudyHeader, make_absolute_uri
 from evenkeel.trainables.settings import at_home
 
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
 """The user and password of a URI, and its query, which may hold a token."""
 
-VARIABLE = "MLFLOW_TRACKING_URI"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
 """Where every program of MLflow looks."""
 
 
-class Recorded(NamedTuple):
+class StudyLocation(NamedTuple):
     """What must be known of a study to read its records; `margins` by metric, where its file was read."""
 
     name: str
@@ -34,15 +34,15 @@ class Storage:
     location: str
 
     @classmethod
-    def of(cls, config: StudyConfig | Places, option: str | None) -> "Storage":
+    def resolve(cls, config: StudyConfig | StudyHeader, option: str | None) -> "Storage":
         """The option, the file's `storage`, or studies/<name>."""
-        return cls.at(option or config.storage or f"studies/{config.name}")
+        return cls.parse(option or config.storage or f"studies/{config.name}")
 
     @classmethod
-    def at(cls, place: str) -> "Storage":
+    def parse(cls, text: str) -> "Storage":
         """A folder or URL as written."""
-        place = place.removeprefix("file://")
-        return cls(place if "://" in place else str(at_home(place).resolve()))
+        text = text.removeprefix("file://")
+        return cls(text if "://" in text else str(at_home(text).resolve()))
 
     def __str__(self) -> str:
         return self.location
@@ -65,25 +65,28 @@ class TrackingUri:
     storage: Storage
 
     @classmethod
-    def of(cls, config: StudyConfig | Recorded, storage: Storage, option: str | None) -> "TrackingUri":
+    def resolve(cls, config: StudyConfig | StudyLocation, storage: Storage, option: str | None) -> "TrackingUri":
         """What was named, or a database in the study's folder.
 
         Raises UserError for an object store, which cannot hold a database.
         """
-        if uri := cls.named(config, storage, option):
+        if uri := cls.find_named(config, storage, option):
             return uri
         if storage.folder is None:
             raise UserError(
-                f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri, or set {VARIABLE}"
+                f"{storage}: an object store cannot hold the MLflow database; give --tracking-uri, or set "
+                f"{URI_VARIABLE}"
             )
-        return cls(own_database(storage.folder), "", storage)
+        return cls(own_database_uri(storage.folder), "", storage)
 
     @classmethod
-    def named(cls, config: StudyConfig | Recorded, storage: Storage, option: str | None) -> "TrackingUri | None":
+    def find_named(
+        cls, config: StudyConfig | StudyLocation, storage: Storage, option: str | None
+    ) -> "TrackingUri | None":
         """The option, the file's `tracking`, or MLflow's own variable of the environment; None where none is set."""
-        keys = {"--tracking-uri": option, "tracking": config.tracking, VARIABLE: os.environ.get(VARIABLE)}
+        keys = {"--tracking-uri": option, "tracking": config.tracking, URI_VARIABLE: os.environ.get(URI_VARIABLE)}
         key, uri = next(((key, uri) for key, uri in keys.items() if uri), ("", None))
-        return cls(absolute_uri(uri, Path.cwd()), key, storage) if uri else None
+        return cls(make_absolute_uri(uri, Path.cwd()), key, storage) if uri else None
 
     def __str__(self) -> str:
         return self.raw if self.database else SECRET.sub("***", self.raw)
@@ -130,6 +133,12 @@ class TrackingUri:
         return text
 
 
-def own_database(folder: Path) -> str:
+def own_database_uri(folder: Path) -> str:
     """The database inside a study's folder, by absolute path."""
     return f"{SQLITE}{folder.resolve()}/mlflow.db"
+
+
+def config_without_secrets(config: StudyConfig) -> dict[str, Any]:
+    """The configuration as JSON that may be written down: its tracking URI without user, password and query."""
+    tracking = config.tracking and str(TrackingUri(config.tracking, "tracking", Storage("")))
+    return config.model_dump(mode="json") | {"tracking": tracking}

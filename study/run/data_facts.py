@@ -1,0 +1,69 @@
+"""What a study's data hold, found before any trial runs, and what a loss asks of them."""
+
+from pathlib import Path
+from typing import Any
+
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.records.folder import storage_error
+from evenkeel.study.run.interfaces import Display, Runner
+from evenkeel.study.run.worker import describe_data
+from evenkeel.study.run.worker_context import WorkerContext
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.progress import telling
+
+
+def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> dict[str, Any]:
+    """The facts of the data as JSON, checked and shown: where trials run if they must still be made, else at once.
+
+    Raises UserError for data that cannot be loaded, or that a loss is not made for.
+    """
+    _say_oddities(config, display)
+    display.say("checking data and features")
+    facts = _describe(config, context, runner, display)
+    if facts.get("skipped"):
+        display.say(f"data: {facts['skipped']}")
+    refuse_several_labels(config, facts["labels_per_image"])
+    return facts
+
+
+def _say_oddities(config: StudyConfig, display: Display) -> None:
+    try:
+        summary = config.data.describe()
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+    for oddity in summary.odd if summary else ():
+        display.say(f"data: {oddity}")
+
+
+def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> dict[str, Any]:
+    seeds = config.seeds + config.fresh_seeds
+    try:
+        prepared = config.trainable.prepared(config.data, Path(context.cache))
+        if prepared and context.device == "cpu":  # a GPU is looked for where trials run
+            return prepared.describe(seeds)
+        with telling(Path(context.cache), display.say):
+            return runner.call(describe_data, context, seeds)
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise storage_error(error, f"the cache {context.cache} (EVENKEEL_CACHE)") from error
+
+
+def refuse_several_labels(config: StudyConfig, labels_per_image: list[int]) -> None:
+    """A softmax loss needs exactly one label an image; `labels_per_image` are the numbers that occur.
+
+    Raises UserError.
+    """
+    several = [number for number in labels_per_image if number != 1]
+    for loss in config.losses:
+        if loss.space().one_label and not several and not config.data.softmax:
+            raise UserError(
+                f"losses: {loss.label} lets classes compete, data.task asks for each class by itself; set "
+                "data.task: one-hot, or take another loss"
+            )
+        if several and loss.space().one_label:
+            raise UserError(
+                f"losses: {loss.label} is made for one label an image, this data set has images with {several[0]}; "
+                "take one of the multi-label losses, or other data"
+            )

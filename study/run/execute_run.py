@@ -1,0 +1,129 @@
+"""The second step of a run: trials that are missing run, are recorded, and are tracked as they come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from evenkeel.study.errors import StorageError
+from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.records.index_entry import IndexEntry
+from evenkeel.study.run.data_facts import find_facts
+from evenkeel.study.run.host_status import read_host_status
+from evenkeel.study.run.interfaces import Display, Runner
+from evenkeel.study.run.open_tracking import open_tracking
+from evenkeel.study.run.pack_queue import PackQueue
+from evenkeel.study.run.prepare_run import PreparedRun
+from evenkeel.study.run.progress_lines import ProgressLines
+from evenkeel.study.run.recorder import RunRecorder
+from evenkeel.study.run.resume import heal
+from evenkeel.study.run.signals import Signals
+from evenkeel.study.run.worker import STOPPING_FILE
+from evenkeel.study.run.worker_context import WorkerContext, make_context
+from evenkeel.study.tracking.periodic_summary import PeriodicSummary
+from evenkeel.study.tracking.publish import publish_summaries
+from evenkeel.study.tracking.tracker import Tracker
+
+if TYPE_CHECKING:  # Optuna is imported only by a study that searches
+    from evenkeel.study.plan.search import StudySearches
+
+MAX_ROUNDS = 3
+"""A record that was damaged while trials ran is run again so often."""
+
+
+@dataclass(frozen=True)
+class ExecutedRun:
+    """What was run; handed to `publish_run`. `entries` are all recorded trials by id, `num_new` of them new.
+
+    `stopped`: by a signal; or since all trials fail for the `same_reason`.
+    """
+
+    prepared: PreparedRun
+    entries: dict[str, IndexEntry]
+    num_new: int = 0
+    stopped: bool = False
+    same_reason: str | None = None
+
+
+def execute_run(
+    prepared: PreparedRun, tracker: Tracker, make_runner: Callable[[str], Runner], display: Display, signals: Signals
+) -> ExecutedRun:
+    """Run what is missing, and open the study in MLflow as soon as its data are known.
+
+    Raises UserError before any trial starts when something is wrong with data or trainable, StorageError when records
+    cannot be written any more, ClusterError when the cluster is gone.
+    """
+    if prepared.is_complete and prepared.stored:  # only the words of the study, or MLflow, may have changed
+        open_tracking(prepared, tracker, prepared.stored.summary["data"])
+        return ExecutedRun(prepared, prepared.entries)
+    config, ledger = prepared.config, prepared.ledger
+    context = make_context(config, ledger.storage, prepared.options.python_path)
+    with make_runner(ledger.storage) as runner:
+        open_tracking(prepared, tracker, find_facts(config, context, runner, display))
+        recorder = RunRecorder(ledger, tracker, display, prepared.entries, config.searched)
+        driver = _Driver(prepared, recorder, runner, context, display, signals)
+        renew = partial(publish_summaries, tracker, ledger)
+        display.begin(prepared.total, recorder.states)
+        try:
+            with PeriodicSummary(renew, lambda: recorder.num_new, display.say):
+                queue = driver.run_missing()
+        finally:
+            display.end()
+    if queue.storage_error:
+        raise StorageError(queue.storage_error)
+    stopped = queue.stopping and not queue.same_reason
+    return ExecutedRun(prepared, recorder.entries, recorder.num_new, stopped, queue.same_reason)
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """Drives queues of missing trials through a runner."""
+
+    prepared: PreparedRun
+    recorder: RunRecorder
+    runner: Runner
+    context: WorkerContext
+    display: Display
+    signals: Signals
+
+    def run_missing(self) -> PackQueue:
+        """Run until nothing is missing, or the run is stopped; returns the last queue."""
+        for _ in range(MAX_ROUNDS):
+            queue = self._make_queue()
+            if queue.done:
+                break
+            self._drive(queue)
+            if queue.stopping:
+                break
+            self.recorder.reset(heal(self.prepared.ledger, self.prepared.config.searched, self.display.say))
+        return queue
+
+    def _make_queue(self) -> PackQueue:
+        config = self.prepared.config
+        return PackQueue(
+            self.prepared.planned,
+            _make_searches(self.prepared),
+            self.recorder,
+            outcomes={entry.id: Outcome(entry.state, entry.scores) for entry in self.recorder.entries.values()},
+            pack_size=config.resources.pack_size,
+            retries=config.resources.retries,
+            keep_going=self.prepared.options.keep_going,
+        )
+
+    def _drive(self, queue: PackQueue) -> None:
+        def stop() -> None:
+            queue.stop()
+            self.prepared.ledger.folder.write(STOPPING_FILE, b"")
+
+        ask = partial(self.runner.call_on_every_node, read_host_status, self.context.cache, self.context.storage)
+        queue.repack(self.runner.workers)
+        with self.signals.stopping(stop), ProgressLines(queue, self.display.say, self.prepared.total, ask):
+            self.runner.run(queue, self.context, self.display.say, self.signals.fail)
+
+
+def _make_searches(prepared: PreparedRun) -> "StudySearches | None":
+    if prepared.config.designs.search is None:
+        return None
+    from evenkeel.study.plan.search import StudySearches
+
+    return StudySearches(prepared.planner)

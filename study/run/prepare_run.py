@@ -1,0 +1,93 @@
+"""The first step of a run: what is planned, what is recorded already, what is missing."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evenkeel.study.file.locations import URI_VARIABLE, Storage, TrackingUri, config_without_secrets
+from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.plan.planner import Planner
+from evenkeel.study.records.index_entry import IndexEntry
+from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.record import StudyRecord
+from evenkeel.study.run.interfaces import RunOptions, Say
+from evenkeel.study.run.resume import is_complete, select_usable
+from evenkeel.study.tracking.receipt import TrackingReceipt, list_recorded
+from evenkeel.trainables import Trial
+from evenkeel.trainables.trial import Design
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A study as a run finds it, under the lease of its folder; handed to `execute_run`.
+
+    `entries` are the recorded trials that belong to it, by id; `planned` those of sweep and Sobol design, recorded or
+    not; `num_planned` counts by label and design, searched trials included. `stored` is the study as its folder has it.
+    `is_complete`: no trial is missing. `is_tracked`: MLflow has all that is recorded.
+    """
+
+    config: StudyConfig
+    options: RunOptions
+    planner: Planner
+    ledger: Ledger
+    uri: TrackingUri
+    planned: list[Trial]
+    num_planned: Mapping[str, dict[Design, int]]
+    entries: dict[str, IndexEntry]
+    stored: StudyRecord | None
+    is_complete: bool
+    is_tracked: bool
+
+    @property
+    def total(self) -> int:
+        """All trials of the study, those included that a search will ask for."""
+        return sum(sum(designs.values()) for designs in self.num_planned.values())
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing to do at all: not a word of the study has changed."""
+        unchanged = self.stored is not None and self.stored.config == config_without_secrets(self.config)
+        return self.is_complete and self.is_tracked and unchanged
+
+
+def prepare_run(
+    config: StudyConfig, options: RunOptions, storage: Storage, planner: Planner, ledger: Ledger, say: Say
+) -> PreparedRun:
+    """Read the ledger, set aside what cannot be read or no longer belongs to the study, and see what is missing.
+
+    Raises UserError for a changed study, unless its change is accepted.
+    """
+    if options.retry_failed:
+        _forget_failures(ledger)
+    planned = planner.planned()
+    entries = select_usable(ledger, planner, planned, options.accept_changes, say)
+    uri = TrackingUri.resolve(config, storage, options.tracking_uri)
+    if uri.key == URI_VARIABLE:
+        say(f"MLflow at {uri}, as {URI_VARIABLE} says")
+    receipt = TrackingReceipt(ledger.folder, uri)
+    return PreparedRun(
+        config=config,
+        options=options,
+        planner=planner,
+        ledger=ledger,
+        uri=uri,
+        planned=planned,
+        num_planned={loss.label: _count_planned(planner, planned, loss) for loss in config.losses},
+        entries=entries,
+        stored=ledger.read_study(),
+        is_complete=is_complete(planner, planned, entries),
+        is_tracked=not options.track_again and receipt.holds(list_recorded(entries.values(), ledger.retired_ids())),
+    )
+
+
+def _forget_failures(ledger: Ledger) -> None:
+    for entry in ledger.entries().values():
+        if entry.state == "failed":
+            ledger.remove(entry.id)
+
+
+def _count_planned(planner: Planner, planned: list[Trial], loss: LossEntry) -> dict[Design, int]:
+    """Trials of a loss by design."""
+    counts = Counter(trial.design for trial in planned if trial.label == loss.label)
+    return {"sweep": counts["sweep"], "sobol": counts["sobol"], **planner.num_search_trials(loss)}

@@ -1,0 +1,77 @@
+"""Follows a run: what becomes recorded is counted, shown, sent to MLflow, and at last packed into larger files."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+
+from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.records.index_entry import IndexEntry
+from evenkeel.study.records.ledger import FINAL_STATES, Ledger
+from evenkeel.study.records.parquet import RECORDS_A_FILE
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.run.interfaces import Display
+from evenkeel.study.run.worker import make_failure_record
+from evenkeel.study.tracking.tracker import Tracker
+from evenkeel.trainables import Trial
+from evenkeel.trainables.result import State
+
+
+class RunRecorder:
+    """Keeps the entries of a study while its queue is driven: the only one that reads and writes records there.
+
+    `entries` are those of the recorded trials by id, with the named `scores`; `num_new` counts what this run recorded.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracker: Tracker,
+        display: Display,
+        entries: dict[str, IndexEntry],
+        scores: Collection[str],
+    ) -> None:
+        self.ledger, self.tracker, self.display, self.scores = ledger, tracker, display, scores
+        self.num_new = 0
+        self.unpacked: list[str] = []
+        self.reset(entries)
+
+    def reset(self, entries: dict[str, IndexEntry]) -> None:
+        """Go on with these entries: the ledger was read again."""
+        self.entries = dict(entries)
+        self.states = Counter(entry.state for entry in entries.values())
+
+    def begin_pack(self, trials: list[Trial]) -> None:
+        """Show in MLflow that these run."""
+        self.tracker.announce(trials)
+
+    def find_recorded(self, trials: list[Trial]) -> dict[str, Outcome]:
+        """By id, those of the trials that have a record."""
+        records = [record for trial in trials if (record := self.ledger.find(trial.id))]
+        return {record.id: Outcome(record.state, record.metrics) for record in records}
+
+    def give_up(self, trial: Trial, error: str) -> None:
+        """Record a trial as failed."""
+        self.ledger.write(make_failure_record(self.ledger.study, trial, error))
+        self.add(trial.id, "failed")
+
+    def add(self, trial_id: str, state: State) -> None:
+        """Count a recorded trial, show it and send it on; from time to time, pack what is closed for good."""
+        self.num_new += 1
+        self._count(trial_id, state)
+        if record := self.ledger.find(trial_id):
+            self.tracker.submit(record)
+            self._remember(trial_id, record)
+        if state in FINAL_STATES:
+            self.unpacked.append(trial_id)
+        if len(self.unpacked) >= 2 * RECORDS_A_FILE:
+            self.ledger.pack(self.unpacked[:RECORDS_A_FILE])
+            del self.unpacked[:RECORDS_A_FILE]
+
+    def _count(self, trial_id: str, state: State) -> None:
+        if former := self.entries.get(trial_id):
+            self.states[former.state] -= 1
+        self.states[state] += 1
+        self.display.update(+self.states, self.num_new)
+
+    def _remember(self, trial_id: str, record: TrialRecord) -> None:
+        self.entries[trial_id] = replace(IndexEntry.from_record(record, self.scores), id=trial_id)

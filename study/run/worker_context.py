@@ -1,0 +1,47 @@
+"""What every worker of a run is told once: where things lie, what is trained and measured."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables.cache import default_cache
+from evenkeel.trainables.measures import ALWAYS
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What a worker needs besides the trials. None of it decides a result.
+
+    `data` and `trainable` are their settings as JSON, `python_path` the folders of a user's own modules, `gpus` a share
+    of one, `memory_gib` what a pack may take (None: what is free).
+    """
+
+    study: str
+    storage: str
+    cache: str
+    data: dict[str, Any]
+    trainable: dict[str, Any]
+    device: str = "cpu"
+    gpus: float = 0
+    memory_gib: float | None = None
+    python_path: list[str] = field(default_factory=list)
+    measures: tuple[str, ...] = ALWAYS
+    scores: tuple[str, ...] = ()
+    """Which of a trial's metrics the driver hears: a search needs them before the record is read."""
+
+
+def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> WorkerContext:
+    """The context of a study's workers; `storage` is the folder or URL of its records."""
+    settings = config.model_dump(mode="json", include={"data", "trainable"})
+    return WorkerContext(
+        study=config.name,
+        storage=storage,
+        cache=default_cache(),
+        **settings,
+        device=config.resources.device or ("cuda" if config.resources.gpus else "cpu"),
+        gpus=config.resources.gpus,
+        memory_gib=config.resources.memory_gib,
+        python_path=list(python_path),
+        measures=config.all_measures,
+        scores=config.searched,
+    )
