@@ -178,7 +178,18 @@ def test_the_engine_knows_its_steps_and_little_else():
     assert len(fan_out) <= MAX_FAN_OUT, sorted(fan_out)
 
 
-TABLE_CHAIN = ("settings", "rows", "splitting", "reading", "overview", "data_set")
+TABLE_CHAIN = (
+    "settings",
+    "rows",
+    "merging",
+    "joining",
+    "splitting",
+    "class_lists",
+    "listing",
+    "reading",
+    "overview",
+    "data_set",
+)
 """The modules of `trainables.data.csv` that put a data set together: each may import those before it."""
 
 

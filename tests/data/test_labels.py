@@ -170,7 +170,7 @@ def test_json_lists_come_back_as_they_were(lists):
     import json
 
     cells = [json.dumps(labels) for labels in lists]
-    assert label_lists(cells, "tags", None, [])[0] == lists
+    assert label_lists(cells, "tags", None)[0] == lists
 
 
 @settings(max_examples=200, deadline=None)
@@ -179,7 +179,7 @@ def test_json_lists_come_back_as_they_were(lists):
 )
 def test_any_cells_are_labels_or_refused(cells, separator):
     try:
-        lists, _ = label_lists([cell.strip() for cell in cells], "tags", separator, [])
+        lists, _ = label_lists([cell.strip() for cell in cells], "tags", separator)
     except TrainableError as error:
         assert str(error).startswith("data.label_column: tags")
     else:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from evenkeel.study.file.read import PRESETS, load_study
-from evenkeel.trainables.data.csv.reading import list_images, read_rows
+from evenkeel.trainables.data.csv.listing import list_images
+from evenkeel.trainables.data.csv.reading import read_rows
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.stratify import rows_of
 

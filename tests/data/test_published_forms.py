@@ -9,7 +9,8 @@ import yaml
 
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data import data_set
-from evenkeel.trainables.data.csv.reading import list_images, read_rows
+from evenkeel.trainables.data.csv.listing import list_images
+from evenkeel.trainables.data.csv.reading import read_rows
 from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, shade, write, zipped
 

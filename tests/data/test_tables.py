@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenkeel.trainables import TrainableError
-from evenkeel.trainables.data.csv.dialects import Dialect, read_table
+from evenkeel.trainables.data.csv.dialects import Dialect
+from evenkeel.trainables.data.csv.tables import read_table
 from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, shade, six, write
 
@@ -75,10 +76,11 @@ REFUSED = {
     "cp1252": (changed("dog", "h\xe9ron").encode("cp1252"), "not UTF-8: byte 0xe9 in line 2.*encoding: cp1252"),
     "utf-16 without a mark": (text().encode("utf-16-le"), "holds NULs.*encoding: utf-16"),
     "a workbook": (b"PK\x03\x04rest", "is a zip or an Excel workbook.*save it as CSV"),
-    "gzip": (b"\x1f\x8brest", "compressed by gzip"),
+    "gzip": (b"\x1f\x8brest", "is damaged .*; fetch it again"),
     "a page": ("\n<!DOCTYPE html><p>404, gone", "is a page of HTML or XML, not a table"),
     "a pointer": ("version https://git-lfs.github.com/spec/v1\nsize 9\n", "is a pointer of Git LFS"),
-    "JSON": ('[{"image_id": "im0", "tags": "cat"}]', "is JSON, not a table"),
+    "JSON that is no table": ('{"version": 3, "author": {"name": "a"}}', "JSON with the keys 'version', 'author'"),
+    "JSON that was cut off": ('[{"image_id": "im0", "tags": ', "is broken JSON"),
     "lines above the header": ("# of 2026\n" + text(), "header line must be the first, which reads '# of 2026'"),
     "no such column": (changed("tags", "labels"), "has no column 'tags'; did you mean 'labels'|has no column 'tags'"),
     "another delimiter": (text("~"), "has no column.*give data.delimiter"),

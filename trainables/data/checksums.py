@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from evenkeel.trainables.cache import default_cache, write_whole
+from evenkeel.trainables.data.image_archives import ZipArchive
 from evenkeel.trainables.data.image_lookup import ImageFile, ImageSource, image_source, unreadable
 
 SETTLED_S = 2.0
@@ -18,19 +19,30 @@ SETTLED_S = 2.0
 
 
 def identity_lines(files: set[ImageFile], paths: dict[str, list[Path]]) -> Iterator[str]:
-    """The lines of all folders and zips, in the order of their paths."""
+    """The lines of all folders and archives, in the order of their paths."""
     for path in sorted({str(path) for inside in paths.values() for path in inside}):
-        if not Path(path).is_dir():
-            yield from _zip_listing(image_source(Path(path), "images"))
-            continue
-        yield from sorted(checksums(file for file in files if str(file.source.path) == path).values())
+        source = image_source(Path(path), "images")
+        if isinstance(source.archive, ZipArchive):
+            yield from _zip_listing(source.archive)
+        elif source.archive:
+            yield file_line(source.path)
+        else:
+            yield from sorted(checksums(file for file in files if str(file.source.path) == path).values())
 
 
-def _zip_listing(source: ImageSource) -> list[str]:
+def _zip_listing(archive: ZipArchive) -> list[str]:
     """The lines of all members of a zip."""
-    assert source.archive
-    members = sorted(source.archive.infolist(), key=lambda entry: entry.filename)
+    members = sorted(archive.infos.values(), key=lambda entry: entry.filename)
     return [_line(info.filename, info.file_size, info.CRC) for info in members]
+
+
+def file_line(path: Path) -> str:
+    """The size and CRC-32 of one file, without its name: read once, as `checksums` does. Raises TrainableError."""
+    try:
+        entry = _folder_entries(path.parent, [path.name])[path.name]
+    except OSError as error:
+        raise unreadable(error) from error
+    return f"{entry[0]} {entry[3]}"
 
 
 def _line(name: str, size: int, checksum: int) -> str:
@@ -38,7 +50,7 @@ def _line(name: str, size: int, checksum: int) -> str:
 
 
 def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
-    """`name size checksum` of files: a zip's own, or CRC-32 of the bytes in a folder.
+    """`name size checksum` of files: a zip's own, or CRC-32 of the bytes in a folder; of another archive its own.
 
     A file of a folder is read once: size, time of change and inode, kept in the cache, stand for its contents after.
     Raises TrainableError for a file that cannot be read.
@@ -48,34 +60,39 @@ def checksums(files: Iterable[ImageFile]) -> dict[ImageFile, str]:
     for file in dict.fromkeys(files):
         by_source[file.source].append(file)
     for source, inside in by_source.items():
-        if source.archive:
-            infos = {info.filename: info for info in source.archive.infolist()}
+        if isinstance(source.archive, ZipArchive):
+            infos = source.archive.infos
             marks |= {f: _line(f.name, infos[f.name].file_size, infos[f.name].CRC) for f in inside}
+        elif source.archive:
+            whole = file_line(source.path)
+            marks |= {f: f"{f.name} in {whole}" for f in inside}
         else:
             try:
-                marks |= _folder_checksums(source.path, inside)
+                entries = _folder_entries(source.path, [file.name for file in inside])
+                marks |= {f: _line(f.name, entries[f.name][0], entries[f.name][3]) for f in inside}
             except OSError as error:
                 raise unreadable(error) from error
     return marks
 
 
-def _folder_checksums(folder: Path, files: list[ImageFile]) -> dict[ImageFile, str]:
+def _folder_entries(folder: Path, names: list[str]) -> dict[str, list[int]]:
+    """File name -> size, time of change, inode and CRC-32, read again only where one of the first three is another."""
     key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     store = Path(default_cache()) / "checksums" / f"{key}.json"
     entries = _remembered(store)
     stamps = {}
-    for file in files:
-        status = (folder / file.name).stat()
-        stamps[file] = [status.st_size, status.st_mtime_ns, status.st_ino]
-    unread = [file for file in files if entries.get(file.name, [None])[:3] != stamps[file]]
+    for name in names:
+        status = (folder / name).stat()
+        stamps[name] = [status.st_size, status.st_mtime_ns, status.st_ino]
+    unread = [name for name in names if entries.get(name, [None])[:3] != stamps[name]]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        for file, checksum in zip(unread, pool.map(lambda file: _crc(folder / file.name), unread), strict=True):
-            entries[file.name] = [*stamps[file], checksum]
-    marks = {file: _line(file.name, entries[file.name][0], entries[file.name][3]) for file in files}
+        for name, checksum in zip(unread, pool.map(lambda name: _crc(folder / name), unread), strict=True):
+            entries[name] = [*stamps[name], checksum]
+    read = {name: entries[name] for name in names}
     if unread:
         now = time.time()
         _remember(store, {name: entry for name, entry in entries.items() if now - entry[1] / 1e9 > SETTLED_S})
-    return marks
+    return read
 
 
 def _crc(path: Path) -> int:

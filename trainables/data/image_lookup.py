@@ -1,9 +1,8 @@
-"""Where images lie: folders and zips, searched for the spellings in which tables refer to files."""
+"""Where images lie: folders and archives, searched for the spellings in which tables refer to files."""
 
 import os
 import re
 import unicodedata
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
+from evenkeel.trainables.data.image_archives import Archive, open_archive
 from evenkeel.trainables.errors import TrainableError
 
 SUFFIXES = (
@@ -42,13 +42,13 @@ class ImageFile:
 
 
 class ImageSource:
-    """A folder or zip with all of its image files, sub-folders included; hidden files are none.
+    """A folder or archive with all of its image files, sub-folders included; hidden files are none.
 
     `closed` are folders inside that this user may not list.
     """
 
     def __init__(
-        self, path: Path, names: Iterable[str], archive: zipfile.ZipFile | None = None, closed: Sequence[str] = ()
+        self, path: Path, names: Iterable[str], archive: Archive | None = None, closed: Sequence[str] = ()
     ) -> None:
         self.path = path
         self.archive = archive
@@ -98,25 +98,20 @@ class ImageSource:
 
 
 def image_source(path: Path, key: str) -> ImageSource:
-    """The folder or zip at `path`. Raises TrainableError when it is neither."""
+    """The folder, zip or tar at `path`. Raises TrainableError when it is none of them."""
     if path.is_dir():
         errors: list[OSError] = []
         walk = os.walk(path, followlinks=True, onerror=errors.append)
         names = sorted(Path(folder, file).relative_to(path).as_posix() for folder, _, files in walk for file in files)
         return ImageSource(path, names, closed=[str(error.filename) for error in errors])
     status = path.stat()
-    return _zip_source(path, key, status.st_size, status.st_mtime_ns, status.st_ino)
+    return _archive(path, key, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=16)
-def _zip_source(path: Path, key: str, *_: int) -> ImageSource:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise TrainableError(
-            f"data.{key}: {path} is not a zip file ({error}); give a folder or a zip, unpack other archives"
-        ) from error
-    return ImageSource(path, [info.filename for info in archive.infolist() if not info.is_dir()], archive)
+def _archive(path: Path, key: str, *_: int) -> ImageSource:
+    archive = open_archive(path, key)
+    return ImageSource(path, archive.names, archive)
 
 
 def unreadable(error: OSError) -> TrainableError:

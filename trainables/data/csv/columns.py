@@ -1,16 +1,24 @@
-"""What a study file says about columns of tables."""
+"""What a study file says about columns of tables, and about tables that belong to others."""
 
-from pydantic import Field
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
 
 from evenkeel.trainables.settings import Settings
 
+Readers = Literal["any", "majority", "all"]
+"""Who must say so, of several readers, for an image to have a label."""
+
 
 class ClassesTable(Settings):
-    """A table that lists the classes: the column with the label as the data writes it, and the column to show."""
+    """A table that lists the classes: the column with the label as the data writes it, and the column to show.
+
+    A list of names, a line each, and the `names` of a YOLO data.yaml have the columns `number` and `name`.
+    """
 
     file: str = Field(description="under root")
-    label: str = Field(description="column of the label as the data writes it")
-    name: str = Field(description="column of the label as it is shown")
+    label: str = Field("number", description="column of the label as the data writes it")
+    name: str = Field("name", description="column of the label as it is shown")
 
 
 class GroupTable(Settings):
@@ -19,6 +27,34 @@ class GroupTable(Settings):
     file: str = Field(description="under root")
     image: str = Field(description="column of the image id, as image_column writes it")
     group: str = Field(description="column of the group")
+
+
+class SplitTable(Settings):
+    """A table that says for each image to which split it belongs; `split_values` explains its cells."""
+
+    file: str = Field(description="under root")
+    image: str = Field(description="column of the image id, as image_column writes it")
+    split: str = Field(description="column of the split")
+
+
+class Join(Settings):
+    """A table whose columns are added to the rows of `tables`: to each row those of its partner."""
+
+    file: str = Field(description="under root")
+    by: dict[str, str] = Field(
+        min_length=1,
+        description="columns that partners have in common: a name, a list of names, or {column of tables: column here}",
+    )
+    columns: list[str] | None = Field(None, description="which columns are added; all if none")
+    without_partner: Literal["fail", "skip", "blank"] = Field(
+        "fail", description="what a row without a partner does: fail, be left out, or have blank cells there"
+    )
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _as_pairs(cls, value: Any) -> Any:
+        names = [value] if isinstance(value, str) else value
+        return {name: name for name in names} if isinstance(names, list) else value
 
 
 class AllBut(Settings):

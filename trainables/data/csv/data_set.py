@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from evenkeel.trainables.data.checksums import identity_lines
+from evenkeel.trainables.data.csv.listing import list_images
 from evenkeel.trainables.data.csv.overview import summary_of
-from evenkeel.trainables.data.csv.reading import list_images, read_rows
+from evenkeel.trainables.data.csv.reading import read_rows
 from evenkeel.trainables.data.csv.rows import Rows
 from evenkeel.trainables.data.csv.settings import CsvSettings
+from evenkeel.trainables.data.csv.tables import table_content
 from evenkeel.trainables.data.decoding import ImageFormat
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import SPLITS, ImageArray, ImageSet
@@ -26,8 +28,9 @@ class CsvTable(CsvSettings):
     def fingerprint(self) -> str:
         """Hash of the tables' bytes, of what zips list, and of the images in folders that the tables speak of."""
         digest = hashlib.sha256()
-        for content in self.contents():
-            digest.update(content)
+        for path, key in self.content_paths():
+            for content in table_content(path, key):
+                digest.update(content)
         files = {file for file in list_images(self).files if isinstance(file, ImageFile)}
         for line in identity_lines(files, self.image_paths()):
             digest.update(line.encode())

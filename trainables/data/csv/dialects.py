@@ -2,23 +2,22 @@
 
 import codecs
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from evenkeel.trainables.data.csv.table import DELIMITERS, Table
 from evenkeel.trainables.data.phrases import first_few, plural
-from evenkeel.trainables.errors import TrainableError, nearest
-
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
-"""In the order in which they are tried; `space` is any run of blanks."""
+from evenkeel.trainables.errors import TrainableError
 
 NO_TEXT = {
     b"PK\x03\x04": "a zip or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
-    b"\x1f\x8b": "compressed by gzip",
-    b"PAR1": "a parquet file",
+    b"PAR1": "a Parquet file",
     b"BZh": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",
     b"(\xb5/\xfd": "compressed by zstd",
@@ -28,17 +27,17 @@ NO_TEXT = {
 NO_TABLE = {
     r"<(!doctype|html|\?xml)": "a page of HTML or XML",
     r"version https://git-lfs": "a pointer of Git LFS to a file that was not fetched",
-    r"(\[\s*)?\{\s*\"[^\"]*\"\s*:": "JSON",
 }
 """How a text begins that is no table."""
-MARKS = {
+GZIP_MAGIC = b"\x1f\x8b"
+
+BYTE_ORDER_MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-BLANKS = {"", "nan", "na", "n/a", "<na>", "nat", "null", "none"}
 
 
 @dataclass(frozen=True)
@@ -50,48 +49,11 @@ class Dialect:
     columns: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells without blanks around them, row by row, each row as long as `columns`; `lines` says where a row began."""
-
-    path: Path
-    columns: list[str]
-    rows: list[list[str]]
-    lines: list[int]
-    delimiter: str
-    num_headers: int = 0
-    encoding: str | None = None
-    """The one that was named, if as UTF-8 the file would read differently."""
-
-    def column(self, name: str, key: str, remark: str = "") -> list[str]:
-        """The cells of one column. Raises TrainableError, blaming `key`, when it is not there or there twice."""
-        positions = [i for i, column in enumerate(self.columns) if column == name]
-        if not positions:
-            hint = nearest(name, filter(None, self.columns))
-            if len(self.columns) == 1 and not remark:
-                hint += f"; the whole line is one column: give data.delimiter ({', '.join(DELIMITERS)})"
-            raise TrainableError(f"data.{key}: {self.path} has no column {name!r}{remark}; {hint}")
-        if len(positions) > 1:
-            places = " and ".join(str(i + 1) for i in positions)
-            raise TrainableError(
-                f"data.{key}: {self.path} has {len(positions)} columns {name!r} (columns {places}); give each "
-                "its own name"
-            )
-        return [row[positions[0]] for row in self.rows]
-
-
-def is_blank(cell: str) -> bool:
-    """Whether a cell says nothing, as spreadsheets and pandas write it."""
-    return cell.lower() in BLANKS
-
-
-def read_table(path: Path, key: str, dialect: Dialect, names: Iterable[str]) -> Table:
-    """Read a table; its delimiter, if not given, is the one that makes the header hold most of `names`.
+def table_of_text(path: Path, key: str, text: str, dialect: Dialect, names: Iterable[str]) -> Table:
+    """The table that a text is; its delimiter, if not given, is the one that makes the header hold most of `names`.
 
     Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
     """
-    content = content_of(path, key)
-    text = _text_of(content, path, key, dialect.encoding)
     if kind := next((kind for begins, kind in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
         raise TrainableError(f"data.{key}: {path} is {kind}, not a table; give a table as CSV (UTF-8)")
     separator, text, skipped = _separator_line(text)
@@ -101,11 +63,10 @@ def read_table(path: Path, key: str, dialect: Dialect, names: Iterable[str]) -> 
     if not records:
         raise TrainableError(f"data.{key}: {path} is empty; give a table with a header line and a row an image")
     header = list(dialect.columns or _trimmed(records.pop(0)[1], 0))
-    doubtful = dialect.encoding if dialect.encoding and _reads_otherwise(content, dialect.encoding) else None
-    return replace(_checked(path, key, header, records, delimiter), encoding=doubtful)
+    return _checked(path, key, header, records, delimiter)
 
 
-def _reads_otherwise(content: bytes, encoding: str) -> bool:
+def reads_otherwise(content: bytes, encoding: str) -> bool:
     """Whether the file is UTF-8 as well, and says something else then."""
     try:
         return content.decode("utf-8-sig") != content.decode(encoding)
@@ -136,7 +97,7 @@ def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, l
         )
     if not rows:
         raise TrainableError(f"data.{key}: {path} has a header line and no rows; give a row an image")
-    return Table(path, header, rows, lines, delimiter, num_headers)
+    return Table(path, header, rows, lines, f"delimiter {delimiter!r}", num_headers)
 
 
 def _trimmed(fields: list[str], least: int) -> list[str]:
@@ -148,7 +109,16 @@ def _trimmed(fields: list[str], least: int) -> list[str]:
 
 
 def content_of(path: Path, key: str) -> bytes:
-    """The bytes of a file. Raises TrainableError."""
+    """The bytes of a file, of one that is compressed by gzip what it holds. Raises TrainableError."""
+    content = raw_content(path, key)
+    try:
+        return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise TrainableError(f"data.{key}: {path} is damaged ({error}); fetch it again") from error
+
+
+def raw_content(path: Path, key: str) -> bytes:
+    """The bytes of a file, as they lie there. Raises TrainableError."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -157,14 +127,15 @@ def content_of(path: Path, key: str) -> bytes:
 
 def read_text(path: Path, key: str, encoding: str | None) -> str:
     """The text of a file, in `encoding` or what its first bytes say. Raises TrainableError."""
-    return _text_of(content_of(path, key), path, key, encoding)
+    return text_of(content_of(path, key), path, key, encoding)
 
 
-def _text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
+def text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
+    """The text that bytes are, in `encoding` or what the first of them say. Raises TrainableError."""
     for magic, kind in NO_TEXT.items():
         if content.startswith(magic):
             raise TrainableError(f"data.{key}: {path} is {kind}, not a text; save it as CSV (UTF-8)")
-    chosen = encoding or next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    chosen = encoding or next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(chosen)
     except UnicodeError as error:

@@ -1,45 +1,40 @@
 """From cells as published to multi-hot targets: lists in a cell, or one column a class."""
 
+import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.dialects import is_blank
-from evenkeel.trainables.data.phrases import first_few, plural
+from evenkeel.trainables.data.csv.label_oddities import separator_oddities, split_labels
+from evenkeel.trainables.data.csv.table import is_blank
+from evenkeel.trainables.data.phrases import first_few
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
 
 Meaning = Literal["positive", "negative", "missing"]
-SEPARATORS = (";", "|", ",", "/", "\t", "+", "&", " ")
-POSITIVE, NEGATIVE, UNCERTAIN, BLANK, UNREADABLE = 1, 0, -1, 2, 3
+POSITIVE, NEGATIVE, UNCERTAIN, BLANK, UNREADABLE, MISSING = 1, 0, -1, 2, 3, 4
+TARGET_CODES = {"positive": POSITIVE, "negative": NEGATIVE, "missing": MISSING}
 WORDS = {
     "true": 1, "yes": 1, "t": 1, "y": 1, "positive": 1, "pos": 1, "present": 1,
     "false": 0, "no": 0, "f": 0, "n": 0, "negative": 0, "neg": 0, "absent": 0,
 }  # fmt: skip
-NONE_WORDS = {
-    "no finding",
-    "no findings",
-    "no_finding",
-    "nofinding",
-    "none",
-    "n/a",
-    "na",
-    "nan",
-    "null",
-    "-",
-    "no label",
-}
+LABEL_KEYS = ("choices", "labels", "label", "classes", "class", "category", "categories", "tags")
+"""Keys of an object in a cell that hold nothing but its labels."""
+
+NUM_CHARACTERS_SHOWN = 80
+"""So much of a cell does a message show."""
+
 TOKEN = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"]+)""")
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Class names [C], targets [N, C] uint8, label mask [N, C] bool, and what looked odd.
+    """Class names [C], targets [N, C] uint8 and label mask [N, C] bool.
 
     The mask is False where a label is missing, whose target is 0; None where none is.
     """
@@ -47,7 +42,6 @@ class Labels:
     classes: list[str]
     targets: np.ndarray
     label_mask: np.ndarray | None
-    odd: list[Oddity]
 
     def take(self, rows: np.ndarray) -> "Labels":
         """The labels of some rows, by their numbers."""
@@ -60,22 +54,19 @@ class Labels:
         names = [name for name, kept in zip(self.classes, keep, strict=True) if kept]
         return replace(self, classes=names, targets=self.targets[:, keep], label_mask=mask)
 
-    def united(self, groups: Iterable[list[int]]) -> "Labels":
-        """Every row of a group of rows with the positives of the whole group."""
-        targets = self.targets.copy()
-        for rows in groups:
-            targets[rows] = targets[rows].max(0)
-        return replace(self, targets=targets)
+    @property
+    def negatives(self) -> np.ndarray:
+        """Where a label is said to be absent, [N, C] bool."""
+        return (self.targets == 0) if self.label_mask is None else (self.targets == 0) & self.label_mask
 
 
-def label_lists(
-    cells: list[str], key: str, separator: str | None, none: list[str]
-) -> tuple[list[list[str]], list[Oddity]]:
-    """The labels of each cell, without those that mean none.
+def label_lists(cells: list[str], key: str, separator: str | None) -> tuple[list[list[str]], list[Oddity]]:
+    """The labels of each cell, those that mean none included, and what looks odd about their separator.
 
     A column of Python, JSON or numpy lists is read as such, else cells are split at `separator`. Raises TrainableError
-    for a column that mixes both.
+    for a column that mixes both, and for cells with structure from which labels cannot be told.
     """
+    cells = flat_cells(cells, key)
     filled = [cell for cell in cells if cell]
     quoted = [cell for cell in filled if re.fullmatch(r"""[\[({]\s*['"].*['"]\s*,?\s*[\])}]""", cell)]
     literal = bool(filled) and all(cell[0] == "[" and cell[-1] == "]" for cell in filled)
@@ -87,18 +78,22 @@ def label_lists(
                 f"({plain!r}); write all in one way"
             )
         literal = True
-    lists = [_literal(cell, key) if literal else _split(cell, separator) for cell in cells]
-    odd = [] if literal else _separator_oddities(filled, key, separator)
-    odd += _none_oddities(lists, none)
-    return [[label for label in labels if label not in set(none)] for labels in lists], odd
+    lists = [_literal(cell, key) if literal else split_labels(cell, separator) for cell in cells]
+    odd = [] if literal else separator_oddities(filled, key, separator)
+    return lists, odd
 
 
-def from_lists(lists: list[list[str]], key: str, names: dict[str, str] | None, lines: list[str]) -> Labels:
+def from_lists(
+    lists: list[list[str]], key: str, names: dict[str, str] | None, none: list[str], lines: list[str]
+) -> Labels:
     """Targets of label lists. `names` maps labels to the names to show, in order; without it classes are sorted.
 
-    Raises TrainableError for a label that `names` lacks; `lines` [N] say where each row stands.
+    Labels of `none` are classes too, so that what stands beside them can be looked at (`without_none`). Raises
+    TrainableError for a label that `names` lacks; `lines` [N] say where each row stands.
     """
     labels = names or {label: label for label in sorted({label for labels in lists for label in labels})}
+    present = {label for row_labels in lists for label in row_labels}
+    labels = labels | {label: label for label in none if label in present and label not in labels}
     codes = {label: i for i, label in enumerate(labels)}
     targets = np.zeros((len(lists), len(labels)), dtype=np.uint8)
     for row, row_labels in enumerate(lists):
@@ -109,25 +104,37 @@ def from_lists(lists: list[list[str]], key: str, names: dict[str, str] | None, l
                     f"{nearest(label, codes)}"
                 )
             targets[row, codes[label]] = 1
-    return Labels(list(labels.values()), targets, None, _class_oddities(list(labels.values()), targets))
+    return Labels(list(labels.values()), targets, None)
 
 
-def from_columns(
-    columns: dict[str, list[str]], uncertain: Meaning | None, blank: Meaning | None, lines: list[str]
-) -> Labels:
-    """Targets of one column a class: 0 and 1 in any spelling; -1 and blanks as the study says.
+@dataclass(frozen=True)
+class CellMeanings:
+    """What cells mean that are neither 0 nor 1: -1 (uncertain), blanks, and cells by their text."""
 
-    Blanks are negative when only `uncertain` is given (CheXpert: not mentioned). Raises TrainableError that lists every
-    other value with its count.
+    uncertain: Meaning | None = None
+    blank: Meaning | None = None
+    values: Mapping[str, Meaning] = field(default_factory=dict)
+
+
+def from_columns(columns: dict[str, list[str]], meant: CellMeanings, lines: list[str], key: str) -> Labels:
+    """Targets of one column a class: 0 and 1 in any spelling; -1, blanks and other cells as the study says.
+
+    Blanks are negative when only `uncertain` is given (CheXpert: not mentioned). Raises TrainableError, blaming `key`,
+    that lists every other value with its count.
     """
-    meanings: dict[str, int] = {}
+    meanings = {cell: TARGET_CODES[meaning] for cell, meaning in meant.values.items()}
     codes = np.empty((len(lines), len(columns)), dtype=np.int8)
     for c, cells in enumerate(columns.values()):
         for cell in set(cells) - meanings.keys():
-            meanings[cell] = _meaning(cell)
+            meanings[cell] = meaning_of(cell)
         codes[:, c] = [meanings[cell] for cell in cells]
-    code_meanings = {UNCERTAIN: uncertain, BLANK: blank or (uncertain and "negative"), UNREADABLE: None}
-    _refuse_unclear(columns, codes, code_meanings, lines)
+    code_meanings: dict[int, Meaning | None] = {
+        UNCERTAIN: meant.uncertain,
+        BLANK: meant.blank or (meant.uncertain and "negative"),
+        UNREADABLE: None,
+        MISSING: "missing",
+    }
+    _refuse_unclear(columns, codes, code_meanings, lines, key)
     missing = np.zeros(codes.shape, dtype=bool)
     for code, meaning in code_meanings.items():
         if meaning:
@@ -135,11 +142,15 @@ def from_columns(
             missing |= cells_of_code & (meaning == "missing")
             codes[cells_of_code] = int(meaning == "positive")
     targets = codes.astype(np.uint8)
-    return Labels(list(columns), targets, ~missing if missing.any() else None, _class_oddities(list(columns), targets))
+    return Labels(list(columns), targets, ~missing if missing.any() else None)
 
 
 def _refuse_unclear(
-    columns: dict[str, list[str]], codes: np.ndarray, code_meanings: Mapping[int, str | None], lines: list[str]
+    columns: dict[str, list[str]],
+    codes: np.ndarray,
+    code_meanings: Mapping[int, str | None],
+    lines: list[str],
+    key: str,
 ) -> None:
     unclear = np.argwhere(np.isin(codes, [code for code, meaning in code_meanings.items() if meaning is None]))
     if not len(unclear):
@@ -150,17 +161,17 @@ def _refuse_unclear(
     row, c = unclear[0]
     kinds = set(codes[unclear[:, 0], unclear[:, 1]].tolist())
     if UNREADABLE in kinds:
-        way = "must be 0 or 1: correct the table, or leave the column out of data.label_columns"
+        leave = " or leave the column out of data.label_columns," if key == "label_columns" else ""
+        way = f"must be 0 or 1: correct the table,{leave} or say what they mean with data.label_values"
     else:
         keys = [key for code, key in ((UNCERTAIN, "data.uncertain"), (BLANK, "data.blank")) if code in kinds]
         way = f"say what they mean with {' and '.join(keys)}: positive, negative or missing"
     raise TrainableError(
-        f"data.label_columns: besides 0 and 1 the columns hold {values}, first in {lines[row]}, column {names[c]!r}; "
-        f"{way}"
+        f"data.{key}: besides 0 and 1 the columns hold {values}, first in {lines[row]}, column {names[c]!r}; {way}"
     )
 
 
-def _meaning(cell: str) -> int:
+def meaning_of(cell: str) -> int:
     if is_blank(cell):
         return BLANK
     if cell.lower() in WORDS:
@@ -172,8 +183,45 @@ def _meaning(cell: str) -> int:
     return {1.0: POSITIVE, 0.0: NEGATIVE, -1.0: UNCERTAIN}.get(number, UNREADABLE)
 
 
-def _split(cell: str, separator: str | None) -> list[str]:
-    return [label.strip() for label in (cell.split(separator) if separator else [cell]) if label.strip()]
+def flat_cells(cells: list[str], key: str) -> list[str]:
+    """Cells in which an object of JSON is its list of labels, where that cannot be mistaken: `{"choices": ["a", "b"]}`.
+
+    Raises TrainableError for other objects, naming their keys: a class would be made of each.
+    """
+    flat = {cell: _flat(cell, key) for cell in set(cells) if re.match(r"\{|\[\s*\{", cell)}
+    if all(cell == list_of_labels for cell, list_of_labels in flat.items()):
+        return cells
+    # One choice stands plain where a tool writes an object for several.
+    return [flat.get(cell) or (cell if cell[:1] in ("", "[") else json.dumps([cell])) for cell in cells]
+
+
+def _flat(cell: str, key: str) -> str:
+    value = _structure(cell)
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(isinstance(item, dict) for item in items):
+        return cell
+    names = list(dict.fromkeys(name for item in items for name in item))
+    labels = value.get(names[0]) if isinstance(value, dict) and len(names) == 1 else None
+    labels = [labels] if isinstance(labels, str) else labels
+    if names and names[0] in LABEL_KEYS and isinstance(labels, list) and all(isinstance(n, str) for n in labels):
+        return json.dumps(labels, ensure_ascii=False)
+    example = next((name for name in names if name in LABEL_KEYS), names[0] if names else "labels")
+    short = cell if len(cell) < NUM_CHARACTERS_SHOWN else f"{cell[:NUM_CHARACTERS_SHOWN]}..."
+    raise TrainableError(
+        f"data.label_column: {key} has {short!r}, an object of JSON with the keys "
+        f"{first_few(map(repr, names), 8)}; say "
+        f"which of them holds the labels, as data.label_column: {key}.{example}"
+    )
+
+
+def _structure(cell: str) -> Any:
+    """What a cell of JSON or of a Python literal holds, None for another."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 def _literal(cell: str, key: str) -> list[str]:
@@ -203,67 +251,3 @@ def _unescaped(token: re.Match[str]) -> str:
         except ValueError:
             pass
     return re.sub(r"\\(.)", r"\1", token[1] if token[1] is not None else token[2])
-
-
-def _separator_oddities(filled: list[str], key: str, separator: str | None) -> list[Oddity]:
-    distinct = set(filled)
-    if separator and any(separator in cell for cell in distinct):
-        return []
-    likely = [s for s in SEPARATORS if s != separator and _joins(distinct, s)]
-    if separator:
-        hint = f"; is {likely[0]!r} the separator?" if likely else " (one label an image?)"
-        return [Oddity(f"the separator {separator!r} occurs in none of {len(filled):,} cells{hint}", "separator")]
-    if not likely:
-        return []
-    example = next(cell for cell in sorted(distinct, key=lambda cell: (-len(cell), cell)) if likely[0] in cell)
-    return [
-        Oddity(
-            f"without a separator {key} has {plural(len(distinct), 'class', 'classes')} such as {example!r}; "
-            f"is {likely[0]!r} the separator?",
-            "separator",
-        )
-    ]
-
-
-def _joins(distinct: set[str], separator: str) -> bool:
-    """Whether splitting there would make fewer classes: the same pieces come in several combinations."""
-    pieces = {piece for cell in distinct for piece in _split(cell, separator)}
-    return any(separator in cell for cell in distinct) and len(pieces) < len(distinct)
-
-
-def _none_oddities(lists: list[list[str]], none: list[str]) -> list[Oddity]:
-    alone, together = Counter[str](), Counter[str]()
-    for labels in lists:
-        for label in set(labels):
-            if label in none or label.lower() in NONE_WORDS:
-                (alone if len(set(labels)) == 1 else together)[label] += 1
-    odd = [
-        Oddity(f"{label!r} stands beside other labels in {plural(n, 'row')} and is ignored there", "none_labels")
-        for label, n in together.items()
-        if label in none
-    ]
-    odd += [
-        Oddity(f"{label!r} is a class of {plural(n, 'image')}; if it means no label, say so", "none_labels")
-        for label, n in (alone + together).items()
-        if label not in none
-    ]
-    absent = [label for label in none if label not in alone and label not in together]
-    return odd + [Oddity(f"{first_few(map(repr, absent))} occurs nowhere", "none_labels")] if absent else odd
-
-
-def _class_oddities(classes: Iterable[str], targets: np.ndarray) -> list[Oddity]:
-    names = list(classes)
-    counts = targets.sum(0, dtype=np.int64)
-    odd = []
-    once = [name for name, count in zip(names, counts, strict=True) if count == 1]
-    if once:
-        number = plural(len(once), "class", "classes")
-        odd.append(Oddity(f"{number} with a single image: {first_few(once)}", "min_positives"))
-    full = [name for name, count in zip(names, counts, strict=True) if count == len(targets)]
-    if full:
-        odd.append(Oddity(f"every image is {first_few(full)}: nothing can be told apart there", "label_columns"))
-    spelled = Counter(re.sub(r"[\s_-]+", " ", name).lower() for name in names)
-    alike = [name for name in names if spelled[re.sub(r"[\s_-]+", " ", name).lower()] > 1]
-    if alike:
-        odd.append(Oddity(f"classes that differ only in case, blanks or dashes: {first_few(alike)}", "classes_table"))
-    return odd

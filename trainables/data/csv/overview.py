@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.dialects import Table
 from evenkeel.trainables.data.csv.rows import Listing, Rows
+from evenkeel.trainables.data.csv.table import Table
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import SPLITS
 from evenkeel.trainables.data.phrases import first_few, plural
@@ -31,7 +31,7 @@ def summary_of(
         )
     sources = {str(file.source.path) for file in rows.files if isinstance(file, ImageFile)}
     return DataSummary(
-        tables=[_table_line(table) for table in listing.tables.values()],
+        tables=[*(_table_line(table) for _, table in listing.tables), *listing.joined],
         images=f"{plural(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(sources))}",
         rows={name: int((rows.split == code).sum()) for code, name in enumerate(SPLITS)},
         classes=classes,
@@ -44,7 +44,7 @@ def summary_of(
 
 
 def _table_line(table: Table) -> str:
-    return f"{table.path.name}: {plural(len(table.rows), 'row')}, delimiter {table.delimiter!r}"
+    return f"{table.path.name}: {plural(len(table.rows), 'row')}, {table.container}"
 
 
 def _first_row(rows: Rows, row: int) -> tuple[str, str, str]:

@@ -1,147 +1,129 @@
-"""From the files of a csv data set to its rows: tables read, images found, labels, splits and groups put together."""
+"""From the listing of a csv data set to its rows: labels, splits and groups put together, one row an image."""
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from evenkeel.trainables.data.csv.columns import AllBut
-from evenkeel.trainables.data.csv.dialects import Dialect, Table, read_table
-from evenkeel.trainables.data.csv.labels import Labels, from_columns, from_lists, label_lists
-from evenkeel.trainables.data.csv.rows import Listing, Rows, merged, with_min_positives
-from evenkeel.trainables.data.csv.settings import CsvSettings
+from evenkeel.trainables.data.csv.label_oddities import class_oddities, none_oddities
+from evenkeel.trainables.data.csv.labels import (
+    BLANK,
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    Labels,
+    from_columns,
+    from_lists,
+    label_lists,
+    meaning_of,
+)
+from evenkeel.trainables.data.csv.merging import MergeRule, merged
+from evenkeel.trainables.data.csv.rows import Listing, Rows, with_min_positives
+from evenkeel.trainables.data.csv.settings import CLASS_MARK, CsvSettings
 from evenkeel.trainables.data.csv.splitting import (
     LEFT_OUT,
     groups_of,
     official,
-    split_names,
     with_single_groups,
     with_test,
 )
-from evenkeel.trainables.data.image_lookup import ImageFile, ImageSource, image_source, is_image
+from evenkeel.trainables.data.csv.table import Table, found_by
+from evenkeel.trainables.data.csv.tables import read_class_list
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
 
-FOLDER_COLUMN = "folder"
-"""The column, where there are no tables, that holds the name of an image's folder."""
-
-
-def list_images(data: CsvSettings) -> Listing:
-    """Read the tables and find every row's image. Raises TrainableError for a table that cannot be read rightly."""
-    tables = {part: _table(data, path) for part, path in data.table_paths().items()}
-    sources = {part: [image_source(path, "images") for path in paths] for part, paths in data.image_paths().items()}
-    tables = tables or {part: _table_of_folders(data, inside) for part, inside in sources.items()}
-    parts = [part for part, table in tables.items() for _ in table.rows]
-    lines = [f"{table.path.name} line {line}" for table in tables.values() for line in table.lines]
-    ids = [name for table in tables.values() for name in _ids(data, table)]
-    column = data.split_column
-    cells = [cell for table in tables.values() for cell in table.column(column, "split_column")] if column else []
-    splits = split_names(data, cells)
-    files = []
-    for row, (part, name) in enumerate(zip(parts, ids, strict=True)):
-        own = sources.get(part) or (sources.get(splits[row]) if splits else None)
-        files.append(_image_file(own or [source for inside in sources.values() for source in inside], name))
-    return Listing(tables, parts, lines, ids, cells, files)
+TEST_REMARK = {"test": " (a test table without labels cannot be scored; give test_fraction instead)"}
 
 
 def read_rows(data: CsvSettings, listing: Listing) -> Rows:
     """Labels, groups and splits of the rows, repeats merged, test rows carved. Raises TrainableError."""
-    labels = _labels(data, listing)
-    split, odd = official(data, listing)
+    labels, odd = _labels(data, listing)
+    split, split_odd = official(data, listing)
     group = groups_of(data, listing)
-    rows = Rows(listing.ids, listing.files, labels, split, group, [*labels.odd, *odd, *_table_oddities(listing)])
+    rows = Rows(listing.ids, listing.files, labels, split, group, [*odd, *split_odd, *_table_oddities(data, listing)])
     kept = np.flatnonzero(split != LEFT_OUT)
-    rows = merged(rows.take(kept), [listing.lines[row] for row in kept], row_per_label=data.row_per == "label")
-    rows = with_single_groups(data, with_min_positives(rows, data.min_positives))
+    rule = _merge_rule(data, listing).take(kept)
+    rows = merged(rows.take(kept), [listing.lines[row] for row in kept], rule)
+    rows = with_min_positives(_without_none(data, rows), data.min_positives)
+    rows = replace(rows, odd=[*rows.odd, *class_oddities(rows.labels.classes, rows.labels.targets)])
+    rows = with_single_groups(data, rows)
     return with_test(data, rows) if data.test_fraction else rows
 
 
-def _table(data: CsvSettings, path: Path) -> Table:
-    dialect = Dialect(data.delimiter, data.encoding, tuple(data.columns) if data.columns else None)
-    return read_table(path, "tables", dialect, data.named_columns())
+def _merge_rule(data: CsvSettings, listing: Listing) -> MergeRule:
+    reader = listing.cells(data.reader_column, "reader_column") if data.reader_column else None
+    row_per_label = data.row_per == "label"
+    return MergeRule(row_per_label, not row_per_label or bool(data.values_in), data.unlisted, data.readers, reader)
 
 
-def _table_of_folders(data: CsvSettings, sources: list[ImageSource]) -> Table:
-    """The table that folders of images make: each file, and the name of the folder it lies in."""
-    names = [name for source in sources for name in source.names if is_image(name)]
-    if not names:
-        raise TrainableError(f"data.images: there are no images in {', '.join(str(source.path) for source in sources)}")
-    rows = [[name, name.rpartition("/")[0].rpartition("/")[2]] for name in names]
-    return Table(Path(data.root), [data.image_column, FOLDER_COLUMN], rows, list(range(1, len(rows) + 1)), ",")
-
-
-def _ids(data: CsvSettings, table: Table) -> list[str]:
-    cells = table.column(data.image_column, "image_column")
-    empty = [line for line, cell in zip(table.lines, cells, strict=True) if not cell]
-    if empty:
-        raise TrainableError(
-            f"data.image_column: {table.path} has no image id in {plural(len(empty), 'row')} (line "
-            f"{first_few(empty)}); give one, or remove the row"
-        )
-    return [data.image_name.replace("{}", cell) for cell in cells] if data.image_name else cells
-
-
-def _image_file(sources: list[ImageSource], name: str) -> ImageFile | str:
-    """The one file that `name` means, or why there is none."""
-    hits = [ImageFile(source, hit) for source in sources for hit in source.find(name)]
-    hits = hits or [ImageFile(source, hit) for source in sources for hit in source.find_loosely(name)]
-    if len(hits) == 1:
-        return hits[0] if hits[0].exists() else f"{hits[0]} is a link that leads nowhere"
-    if hits:
-        return f"may be {' or '.join(map(str, hits[:3]))}; write its folder in the table, or give one folder"
-    first = next((source.names[0] for source in sources if source.names), None)
-    example = f", which holds files such as {first}" if first else ", where there are no images"
-    closed = [folder for source in sources for folder in source.closed]
-    leave = f"; {closed[0]} cannot be listed: make it readable" if closed else ""
-    return f"no such file in {', '.join(str(source.path) for source in sources)}{example}{leave}"
-
-
-def _labels(data: CsvSettings, listing: Listing) -> Labels:
-    if data.label_column:
-        labels = _labels_of_lists(data, data.label_column, listing)
-    else:
-        labels = _labels_of_columns(data, listing)
-    if not labels.classes:
+def _without_none(data: CsvSettings, rows: Rows) -> Rows:
+    """The rows without the classes that mean no label. Raises TrainableError when there is no other."""
+    labels = rows.labels
+    odd = none_oddities(labels.classes, labels.targets, data.none_labels) if data.label_column else []
+    keep = np.array([name not in data.none_labels for name in labels.classes], dtype=bool)
+    if not keep.any():
         raise TrainableError(f"data.{data.label_column or 'label_columns'}: there is no label at all; check the column")
-    return labels
+    return replace(rows, labels=labels if keep.all() else labels.keep_classes(keep), odd=[*odd, *rows.odd])
 
 
-def _labels_of_lists(data: CsvSettings, column: str, listing: Listing) -> Labels:
-    cells = _cells(listing, column, "label_column")
-    lists, odd = label_lists(cells, column, data.separator, data.none_labels)
-    labels = from_lists(lists, column, _class_names(data), listing.lines)
-    return replace(labels, odd=[*odd, *labels.odd])
-
-
-def _labels_of_columns(data: CsvSettings, listing: Listing) -> Labels:
-    names = _label_columns(data, next(iter(listing.tables.values())))
-    columns = {name: _cells(listing, name, "label_columns") for name in names}
-    labels = from_columns(columns, data.uncertain, data.blank, listing.lines)
+def _labels(data: CsvSettings, listing: Listing) -> tuple[Labels, list[Oddity]]:
+    if data.label_column:
+        return _labels_of_lists(data, data.label_column, listing)
+    names = _label_columns(data, listing.tables[0][1])
+    columns = {name: listing.cells(name, "label_columns", TEST_REMARK) for name in names}
+    labels = from_columns(columns, data.meanings(), listing.lines, "label_columns")
     class_names = _class_names(data) or {}
-    return replace(labels, classes=[class_names.get(name, name) for name in labels.classes])
+    return replace(labels, classes=[class_names.get(name, name) for name in labels.classes]), []
 
 
-def _cells(listing: Listing, column: str, key: str) -> list[str]:
-    """The cells of a column with labels, [N], of all tables."""
-    remark = " (a test table without labels cannot be scored; give test_fraction instead)"
-    return [
-        cell
-        for part, table in listing.tables.items()
-        for cell in table.column(column, key, remark if part == "test" else "")
-    ]
+def _labels_of_lists(data: CsvSettings, column: str, listing: Listing) -> tuple[Labels, list[Oddity]]:
+    cells = listing.cells(column, "label_column", TEST_REMARK)
+    cells = found_by(data.label_pattern, cells, "label_pattern", listing.lines)
+    lists, odd = label_lists(cells, column, data.separator)
+    labels = from_lists(lists, column, _class_names(data), data.none_labels, listing.lines)
+    if data.row_per == "label":
+        labels = _with_values(data, column, labels, listing)
+    return labels, odd
+
+
+def _with_values(data: CsvSettings, column: str, labels: Labels, listing: Listing) -> Labels:
+    """Labels of rows that speak of their own label alone: it is there, or is as the value column says."""
+    own = labels.targets == 1
+    if not data.values_in:
+        if data.value_column is None:
+            _ask_for_values(data, column, listing)
+        return replace(labels, label_mask=own)
+    cells = listing.cells(data.values_in, "value_column")
+    values = from_columns({data.values_in: cells}, data.meanings(), listing.lines, "value_column")
+    mask = own if values.label_mask is None else own & values.label_mask
+    return replace(labels, targets=(own & (values.targets == 1)).astype(np.uint8), label_mask=mask)
+
+
+def _ask_for_values(data: CsvSettings, column: str, listing: Listing) -> None:
+    """Raises TrainableError where a column beside the labels seems to say whether each is there."""
+    used = {*data.named_columns(), column, ""}
+    for _, table in listing.tables:
+        for name in (name for name in table.columns if name not in used and table.columns.count(name) == 1):
+            codes = Counter(map(meaning_of, table.column(name, "value_column")))
+            if codes[NEGATIVE] and codes[POSITIVE] and set(codes) <= {NEGATIVE, POSITIVE, UNCERTAIN, BLANK}:
+                raise TrainableError(
+                    f"data.value_column: {table.path} has a row a label and a column {name!r} of 0 and 1, which is 0 "
+                    f"in {plural(codes[NEGATIVE], 'row')}; give data.value_column: {name} if 0 says that the label is "
+                    "not there, data.value_column: none if it says something else"
+                )
 
 
 def _label_columns(data: CsvSettings, table: Table) -> list[str]:
-    columns: list[str] | AllBut = data.label_columns or []
+    columns: list[str] | AllBut = data.label_columns or AllBut(all_but=[])
     if isinstance(columns, list):
         return columns
     for name in columns.all_but:
         if name not in table.columns:
             hint = nearest(name, filter(None, table.columns))
             raise TrainableError(f"data.label_columns: {table.path} has no column {name!r} to leave out; {hint}")
-    used = {data.image_column, data.split_column, data.group_column, *columns.all_but, ""}
+    used = {data.image_column, data.split_column, data.group_column, data.reader_column, *columns.all_but, ""}
     return [name for name in table.columns if name not in used]
 
 
@@ -151,7 +133,7 @@ def _class_names(data: CsvSettings) -> dict[str, str] | None:
     if not spec:
         return None
     path = data.path(spec.file, "classes_table.file")
-    table = read_table(path, "classes_table.file", Dialect(encoding=data.encoding), {spec.label, spec.name})
+    table = read_class_list(path, "classes_table.file", data.encoding, {spec.label, spec.name})
     labels = table.column(spec.label, "classes_table.label")
     names = table.column(spec.name, "classes_table.name")
     for key, cells in (("label", labels), ("name", names)):
@@ -161,11 +143,24 @@ def _class_names(data: CsvSettings) -> dict[str, str] | None:
     return dict(zip(labels, names, strict=True))
 
 
-def _table_oddities(listing: Listing) -> list[Oddity]:
-    odd = []
-    for table in listing.tables.values():
+def _table_oddities(data: CsvSettings, listing: Listing) -> list[Oddity]:
+    odd = _file_a_class(data, listing)
+    for _, table in listing.tables:
         if table.num_headers:
             odd.append(Oddity(f"{table.path.name} repeats its header line; left out", "tables"))
         if table.encoding:
             odd.append(Oddity(f"{table.path.name} is UTF-8 too, and reads otherwise as {table.encoding}", "encoding"))
     return odd
+
+
+def _file_a_class(data: CsvSettings, listing: Listing) -> list[Oddity]:
+    """What to say of a single class that has its name in the name of its file: others may have files of theirs."""
+    columns = data.label_columns
+    name = columns[0] if isinstance(columns, list) and len(columns) == 1 else None
+    files = [table.path.name for _, table in listing.tables if name and name in table.path.name]
+    if not name or not files:
+        return []
+    pattern = files[0].replace(name, CLASS_MARK)
+    return [
+        Oddity(f"there is one class, {name}, from {files[0]}; with a file a class name all, as {pattern}", "tables")
+    ]

@@ -1,16 +1,15 @@
 """How the rows of a csv data set are divided: splits as given, by lists of ids or carved; groups."""
 
-import re
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from evenkeel.trainables.data.csv.columns import GroupTable
-from evenkeel.trainables.data.csv.dialects import Dialect, is_blank, read_table, read_text
+from evenkeel.trainables.data.csv.dialects import read_text
+from evenkeel.trainables.data.csv.joining import cells_by_image
 from evenkeel.trainables.data.csv.rows import Listing, Rows
 from evenkeel.trainables.data.csv.settings import CsvSettings
+from evenkeel.trainables.data.csv.table import found_by, is_blank
 from evenkeel.trainables.data.image_lookup import folder_of, id_key, meant
 from evenkeel.trainables.data.image_set import SPLITS
 from evenkeel.trainables.data.phrases import first_few, plural
@@ -43,17 +42,18 @@ def official(data: CsvSettings, listing: Listing) -> tuple[np.ndarray, list[Oddi
     """Split codes [N] as the tables give them, all train where they give none. Raises TrainableError."""
     if data.split_lists:
         return _listed(data, listing.ids)
-    if data.split_column:
+    if listing.split_cells:
         names = split_names(data, listing.split_cells)
-    elif len(listing.tables) > 1:
+    elif len(set(listing.parts)) > 1:
         names = listing.parts
     else:
         return np.zeros(len(listing.ids), dtype=np.uint8), []
     for name, part, line in zip(names, listing.parts, listing.lines, strict=True):
         if name not in SPLIT_CODES:
             hint = nearest(name, SPLIT_NAMES)
+            key = "split_column" if data.split_column else "split_table"
             way = f"{hint}; or say what it means with data.split_values: {{{name!r}: train}}"
-            raise TrainableError(f"data.split_column: {line} has the unknown split {name!r}; {way}")
+            raise TrainableError(f"data.{key}: {line} has the unknown split {name!r}; {way}")
         if name in SPLITS and part in SPLITS and (name == "test") != (part == "test"):
             raise TrainableError(
                 f"data.split_column: {line} says {name}, but it is a row of the {part} table; correct it, or leave "
@@ -122,50 +122,12 @@ def _rows_of(ids: list[str]) -> dict[str, list[int]]:
 def groups_of(data: CsvSettings, listing: Listing) -> np.ndarray | None:
     """The group of each row, blank where there is none: from a column of the tables, or a table of its own."""
     if data.group_table:
-        return _looked_up(data, data.group_table, listing.ids)
+        spec = data.group_table
+        return np.array(cells_by_image(data, "group_table", (spec.image, spec.group), listing.ids)[0])
     if not data.group_column:
         return None
-    cells = [c for table in listing.tables.values() for c in table.column(data.group_column, "group_column")]
-    return np.array(cells) if data.group_pattern is None else _matched(data.group_pattern, cells, listing.lines)
-
-
-def _matched(text: str, cells: list[str], lines: list[str]) -> np.ndarray:
-    pattern = re.compile(text)
-    matches = [pattern.search(cell) for cell in cells]
-    for match, cell, line in zip(matches, cells, lines, strict=True):
-        if not match and not is_blank(cell):
-            raise TrainableError(
-                f"data.group_pattern: {text!r} finds nothing in {cell!r} ({line}); correct the pattern"
-            )
-    return np.array([match[1 if pattern.groups else 0] if match else "" for match in matches])
-
-
-def _looked_up(data: CsvSettings, spec: GroupTable, ids: list[str]) -> np.ndarray:
-    path = data.path(spec.file, "group_table.file")
-    table = read_table(path, "group_table.file", Dialect(encoding=data.encoding), {spec.image, spec.group})
-    images = table.column(spec.image, "group_table.image")
-    groups = table.column(spec.group, "group_table.group")
-    homes = defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
-    for image, group in zip(images, groups, strict=True):
-        homes[id_key(image)][image].add(group)
-    home_groups = np.array([_home(name, homes.get(id_key(name), {}), path) for name in ids])
-    if not home_groups.any():
-        raise TrainableError(
-            f"data.group_table: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
-            f"column in which ids are written as in the tables ({ids[0]!r})"
-        )
-    return home_groups
-
-
-def _home(name: str, homes: dict[str, set[str]], path: Path) -> str:
-    """The group of an image, of those of the images that are called alike; blank when there is none."""
-    groups = sorted({group for image in meant(name, homes) for group in homes[image]})
-    if len(groups) > 1:
-        raise TrainableError(
-            f"data.group_table: {path} gives image {name!r} the groups {first_few(map(repr, groups))}; keep one, or "
-            "write folders as the tables do"
-        )
-    return groups[0] if groups else ""
+    cells = listing.cells(data.group_column, "group_column")
+    return np.array(found_by(data.group_pattern, cells, "group_pattern", listing.lines))
 
 
 def with_single_groups(data: CsvSettings, rows: Rows) -> Rows:
