@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from evenkeel.search_spaces import Float as Float
     from evenkeel.search_spaces import Int as Int
     from evenkeel.search_spaces import Space as Space
+    from evenkeel.study.errors import UserError as UserError
+    from evenkeel.study.interactive import Study as Study
+    from evenkeel.study.interactive import load as load
+    from evenkeel.study.interactive import plan as plan
+    from evenkeel.study.interactive import report as report
+    from evenkeel.study.interactive import run as run
     from evenkeel.study.recorded_study import RecordedStudy as RecordedStudy
     from evenkeel.study.recorded_study import open as open
     from evenkeel.trainables import Trial as Trial
@@ -20,12 +26,33 @@ MODULES = {
     "RecordedStudy": "study.recorded_study",
     "Result": "trainables.result",
     "Space": "search_spaces",
+    "Study": "study.interactive",
     "Trial": "trainables",
+    "UserError": "study.errors",
+    "load": "study.interactive",
     "open": "study.recorded_study",
+    "plan": "study.interactive",
+    "report": "study.interactive",
+    "run": "study.interactive",
 }
 """Public name -> the module that defines it, imported when the name is first used."""
 
-__all__ = ["Choice", "Float", "Int", "RecordedStudy", "Result", "Space", "Trial", "open"]
+__all__ = [
+    "Choice",
+    "Float",
+    "Int",
+    "RecordedStudy",
+    "Result",
+    "Space",
+    "Study",
+    "Trial",
+    "UserError",
+    "load",
+    "open",
+    "plan",
+    "report",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

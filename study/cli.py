@@ -3,10 +3,8 @@
 import argparse
 import errno
 import importlib
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from evenkeel import __version__
@@ -19,6 +17,7 @@ from evenkeel.study.errors import (
     StorageError,
     UserError,
 )
+from evenkeel.study.process_setup import set_up
 
 STUDY_HELP = "a study file (*.yaml) or a preset's name"
 COMMANDS = {
@@ -58,13 +57,7 @@ def entry() -> NoReturn:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        _refuse_homeless()
-        if os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
-            from evenkeel.trainables.cache import default_cache
-
-            os.environ["EVENKEEL_CACHE"] = default_cache()
-        options.own_code = _own_code(getattr(options, "study", None) or "")
-        sys.path += [folder for folder in options.own_code if folder not in sys.path]
+        options.own_code = set_up(getattr(options, "study", None) or "")
         return importlib.import_module(f"evenkeel.study.commands.{options.command}").execute(options)
     except StorageError as error:
         return _complain(str(error), EXIT_STORAGE)
@@ -78,18 +71,6 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(f"{error.filename}: {error.strerror}; give leave there, or name another place", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
-
-
-def _refuse_homeless() -> None:
-    """Ray and MLflow look into the home folder. Raises UserError for a user without one (a number in a container)."""
-    if os.path.expanduser("~") == "~":
-        raise UserError(f"HOME is not set, and user {os.getuid()} has no home; set HOME to a folder you may write to")
-
-
-def _own_code(study: str) -> list[str]:
-    """Where a user's own losses and data sets are found: behind all that is installed, so that nothing is shadowed."""
-    beside = [Path(os.path.expanduser(study)).resolve().parent] if study.endswith((".yaml", ".yml")) else []
-    return list(dict.fromkeys(map(str, [*beside, Path.cwd()])))
 
 
 def _complain(text: str, code: int) -> int:

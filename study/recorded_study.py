@@ -1,14 +1,18 @@
-"""A study's folder from Python: its trials as a frame, its figures for a notebook."""
+"""What was recorded of a study, from Python: its trials and verdicts as frames, its figures for a notebook."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.locations import Storage
 from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.record import StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,17 +23,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordedStudy:
-    """What was recorded under `folder`, a folder or URL that fsspec opens. Read once, at first use."""
+    """What was recorded under `folder`, a folder or URL that fsspec opens. Trials are read once, at first use.
+
+    Raises UserError at once for a folder that is not there or holds no study.
+    """
 
     folder: str
 
+    def __post_init__(self) -> None:
+        local = Storage.parse(self.folder).folder
+        if local and not local.is_dir():
+            raise UserError(f"{self.folder}: no such folder; give the folder of a study's records, as studies/NAME")
+        _ = self._study
+
+    @cached_property
+    def _study(self) -> StudyRecord:
+        return Ledger(self._location, "").require_study()
+
+    @property
+    def _location(self) -> str:
+        return str(Storage.parse(self.folder))
+
+    @property
+    def name(self) -> str:
+        """What the study is called."""
+        return self._study.name
+
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """One row a trial: identity, `hp.<name>`, `<split>_<metric>`. Raises UserError for a folder without a study."""
+        """One row a trial: identity, `hp.<name>`, `<split>_<metric>`; a metric that a trial lacks is NaN."""
         from evenkeel.study.records.table import table_from_ledger
 
-        study = Ledger(self.folder, "").read_study()
-        return table_from_ledger(Ledger(self.folder, study.name if study else ""))
+        return table_from_ledger(Ledger(self._location, self.name))
+
+    @cached_property
+    def verdicts(self) -> "pd.DataFrame":
+        """One row a loss and swept hyperparameter under the study's metric: verdict, worst drop with its 95 % interval
+        (in the unit of the metric), margin, seeds that would settle it. Empty without a finished sweep."""
+        from evenkeel.reports.table.trial_table import facts_of
+        from evenkeel.reports.verdict.frame import verdict_frame
+
+        return verdict_frame(self.table, facts_of(self.table).metric)
 
     def sections(self) -> dict[str, "Section"]:
         """The sections of the report by key; `compute(table, rng)` of one gives its numbers."""
@@ -53,12 +87,46 @@ class RecordedStudy:
         if metric and metric not in study.headlines:
             raise UserError(f"metric {metric!r}: unknown here; one of {', '.join(study.headlines)}")
         table = with_metric(self.table, metric or study.metric)
-        drawn = section.draw(section.compute(table, np.random.default_rng(0)))
-        if drawn is None:
+        drawing = section.draw(section.compute(table, np.random.default_rng(0)))
+        if drawing is None:
             raise UserError(f"figure {name!r}: this section has nothing to draw")
-        return drawn.figure()
+        return drawing.figure()
+
+    def answer(self) -> str:
+        """The sentences of the section on verdicts, as the report begins."""
+        section = self.sections()["verdicts"]
+        return section.answer(section.compute(self.table, np.random.default_rng(0)))
+
+    def report(self, path: str | PathLike[str] | None = None) -> Path:
+        """Write the page and return its path: `report.html` in the study's folder unless given.
+
+        Raises UserError for a study on an object store without a `path`, and for a place that cannot be written.
+        """
+        from evenkeel.reports.page.page import write_report
+
+        folder = Storage.parse(self.folder).folder
+        if path is None and folder is None:
+            raise UserError(f"{self.folder}: the report is written to a local file; give report(path)")
+        page = Path(path) if path is not None else Path(f"{folder}/report.html")
+        try:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            write_report(self.table, page)
+        except OSError as error:
+            raise UserError(f"{page}: cannot be written ({error.strerror}); name another place") from error
+        return page
+
+    def _repr_html_(self) -> str:
+        """The answer, as a notebook shows it."""
+        counts = self.table.state.value_counts().to_dict()
+        states = ", ".join(f"{num:,} {state}" for state, num in counts.items())
+        sentences = "".join(f"<p>{escape(line)}</p>" for line in self.answer().splitlines() if line)
+        rows = "" if self.verdicts.empty else self.verdicts.to_html(index=False, float_format="{:.3f}".format)
+        return f"<h4>{escape(self.name)}: {escape(states)}</h4>{sentences}{rows}"
 
 
 def open(folder: str | PathLike[str]) -> RecordedStudy:
-    """The study recorded under a folder or URL: `.table` is its trial frame, `.figure("alpha1")` a plotly figure."""
+    """The study recorded under a folder or URL: `.table` is its trial frame, `.figure("alpha1")` a plotly figure.
+
+    Raises UserError for a folder that is not there or holds no study.
+    """
     return RecordedStudy(fspath(folder))

@@ -101,10 +101,13 @@ ROOMS = {
     "study.records": {"study.errors", "study.file"},
     "study.tracking": {"study.errors", "study.background", "study.file", "study.records"},
     "study.run": {"study.errors", "study.background", "study.file", "study.plan", "study.records", "study.tracking"},
-    "study.recorded_study": {"study.errors", "study.records"},
+    "study.recorded_study": {"study.errors", "study.file", "study.records"},
+    "study.process_setup": {"study.errors"},
+    "study.interactive": {"study.errors", "study.file", "study.plan", "study.run", "study.process_setup",
+                          "study.recorded_study"},
     "study.commands": {"study.errors", "study.terminal", "study.file", "study.plan", "study.records", "study.tracking",
                        "study.run"},
-    "study.cli": {"study.errors", "study.run"},
+    "study.cli": {"study.errors", "study.run", "study.process_setup"},
 }  # fmt: skip
 """Which rooms of `study` a room may import: the graph as it is, from below to above; a module beside them is one."""
 ROOTS = ("study", "reports")

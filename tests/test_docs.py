@@ -137,3 +137,25 @@ def test_the_schema_for_editors_is_current():
     from evenkeel.study.commands.presets import render_schema
 
     assert (ROOT / "study" / "study.schema.json").read_text() == render_schema()
+
+
+@pytest.mark.whole
+def test_the_notebook_runs_as_shown(tmp_path):
+    """Every cell of docs/notebook.ipynb in a kernel of its own; what the last one shows is the study it made."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    texts = [output["data"] for output in outputs if "data" in output]
+    assert any("<progress value=" in str(data) for data in texts), "no progress bar"
+    assert any("30 done" in data.get("text/html", "") for data in texts), "the answer is not shown"
+    assert texts[-1]["text/plain"] == "('notebook', 'report.html')"
+
+
+def test_the_notebook_is_stored_without_outputs():
+    import nbformat
+
+    cells = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4).cells
+    assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]

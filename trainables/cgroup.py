@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/sys/fs/cgroup")
-GROUPS = Path("/proc/self/cgroup")
+CONTROL_GROUPS = Path("/proc/self/cgroup")
 UNLIMITED_BYTES = 2**60
 """Version 1 writes "no limit" as the largest number of whole pages below 2**63."""
 
@@ -76,7 +76,7 @@ def _groups(controller: str) -> Iterator[Path]:
 def _memberships() -> list[tuple[str, str]]:
     """Controllers and path of each line of /proc/self/cgroup: `4:memory:/docker/1f`, version 2 `0::/docker/1f`."""
     try:
-        lines = GROUPS.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = CONTROL_GROUPS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     fields = [line.split(":", 2) for line in lines]

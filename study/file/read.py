@@ -1,6 +1,6 @@
 """From YAML to a checked study: presets, `extends`, `--set`, and messages that say what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,14 +25,21 @@ PLAIN = {
 PRESETS = Path(__file__).parent.parent / "presets"
 
 
-def load_study(name: str, overrides: list[str] | None = None) -> StudyConfig:
-    """Read a study file or preset, follow `extends`, apply `key=value` overrides, validate.
+def load_study(name: str, overrides: list[str] | None = None, changes: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Read a study file or preset, follow `extends`, apply `key=value` overrides and `changes` by dotted key, validate.
 
     A relative path is meant from the folder of the file that writes it; in an override or a preset, from the working
     folder. Raises UserError with one line per problem, each naming file and key.
     """
     path, values = _written_in(name, overrides or [])
+    for key, value in (changes or {}).items():
+        _set(values, key, value)
     return _checked(StudyConfig, path, values)
+
+
+def check_study(contents: dict[str, Any]) -> StudyConfig:
+    """A study written in Python: the keys of a study file, `extends` among them. Raises UserError as `load_study`."""
+    return _checked(StudyConfig, Path("evenkeel.Study"), _extended(contents, Path.cwd() / "evenkeel.Study", ()))
 
 
 def load_study_header(name: str, overrides: list[str]) -> StudyHeader:
@@ -86,7 +93,12 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: a study file is a mapping of keys to values, got {type(values).__name__}")
-    values = _written(values, Path.cwd() if path.parent == PRESETS else path.parent)
+    return _extended(values, path, above)
+
+
+def _extended(contents: dict[str, Any], path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """`contents` as written in `path`, laid over what it extends."""
+    values = _written(contents, Path.cwd() if path.parent == PRESETS else path.parent)
     base = values.pop("extends", None)
     if base is None:
         return values
@@ -116,12 +128,17 @@ def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
         raise UserError(f"--set {override!r}: must be key=value, for example --set seeds=3")
+    _set(values, key, _value(override, text))
+
+
+def _set(values: dict[str, Any], key: str, value: object) -> None:
+    """Set a dotted key; mappings that are not there yet are made."""
     *parents, last = key.strip().split(".")
     for parent in parents:
         if not isinstance(values.get(parent), dict):
             values[parent] = {}
         values = values[parent]
-    values[last] = _written(_value(override, text), Path.cwd())
+    values[last] = _written(value, Path.cwd())
 
 
 def _value(override: str, text: str) -> Any:
