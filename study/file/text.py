@@ -1,6 +1,7 @@
 """YAML as people write it: 1e-1 is a number, a key that comes twice is an error."""
 
 import re
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -9,14 +10,53 @@ NUMBER = re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
 """What YAML 1.1 reads as text when it lacks the point or the sign."""
 
 
+MAX_NODES, MAX_DEPTH = 20_000, 50
+"""Keys and values of a text, aliases counted where they are used, and how deep they may lie in each other."""
+MAX_DIGITS = 300
+"""Of a number: no float has more before its point, and longer ones take Python ever longer to read."""
+
+
 class _Loader(yaml.SafeLoader):
+    """Reads what a person writes, and stops at what only a machine would: within a second, whatever comes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.num_nodes = self.depth = 0
+        self.sizes: dict[int, int] = {}
+        """By the id of a node: how many nodes lie in it, itself included."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """One key or value with all that lies in it; an alias counts as much as what it stands for."""
+        event, before = self.peek_event(), self.num_nodes  # type: ignore[no-untyped-call]
+        mark, is_alias = event.start_mark, isinstance(event, yaml.AliasEvent)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=mark)
+        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        self.depth -= 1
+        if is_alias and id(node) not in self.sizes:
+            raise yaml.MarkedYAMLError(problem="an alias stands within what it names", problem_mark=mark)
+        self.num_nodes += self.sizes[id(node)] if is_alias else 1
+        if self.num_nodes > MAX_NODES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_NODES:,} keys and values", problem_mark=mark)
+        self.sizes.setdefault(id(node), self.num_nodes - before)
+        return node
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")
+        if twice := next((name for name, num in names.items() if num > 1), None):
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} appears twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > MAX_DIGITS:
+            raise yaml.MarkedYAMLError(
+                problem=f"a number of {len(node.value):,} digits; at most {MAX_DIGITS}", problem_mark=node.start_mark
+            )
+        return super().construct_yaml_int(node)  # type: ignore[no-untyped-call]
 
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
 
 

@@ -1,0 +1,39 @@
+"""A study file that only a machine writes is refused in one line, at once, whatever it holds."""
+
+import pytest
+
+from evenkeel.study.file.text import MAX_NODES, read_yaml
+
+REFUSED = {
+    "30,000 keys": ("".join(f"k{i}: {i}\n" for i in range(30_000)), "more than 20,000 keys and values"),
+    "aliases of aliases": (
+        "a: &a [1, 1, 1, 1, 1, 1]\n" + "".join(f"{c}: &{c} [{','.join(6 * ['*' + b])}]\n" for b, c in zip("abcdefg", "bcdefgh", strict=True)),
+        "more than 20,000 keys and values",
+    ),
+    "merged aliases": (
+        "a: &a {k: [1, 1, 1, 1, 1, 1]}\n" + "".join(f"{c}: &{c} {{x: [{','.join(6 * ['*' + b])}]}}\n" for b, c in zip("abcdefg", "bcdefgh", strict=True)),
+        "more than 20,000 keys and values",
+    ),
+    "an alias of itself": ("a: &a [*a]\n", "an alias stands within what it names"),
+    "an alias of itself in a mapping": ("a: &a {b: *a}\n", "an alias stands within what it names"),
+    "deep lists": ("a: " + 60 * "[" + 60 * "]", "nested deeper than 50 levels"),
+    "deep keys": (60 * "? " + "a", "nested deeper than 50 levels"),
+    "a long number": (f"a: {5000 * '9'}", "a number of 5,000 digits; at most 300"),
+    "a long number of base 60": ("a: " + ":".join(1000 * ["59"]), "a number of 2,999 digits; at most 300"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_only_a_machine_writes_is_refused(case):
+    text, rule = REFUSED[case]
+    with pytest.raises(ValueError, match=rule) as refusal:
+        read_yaml(text)
+    assert str(refusal.value).startswith("line ") and "\n" not in str(refusal.value)
+
+
+def test_aliases_of_a_person_are_read():
+    assert read_yaml("a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}") == {"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}
+
+
+def test_a_long_list_is_read():
+    assert len(read_yaml(f"[{', '.join(map(str, range(MAX_NODES - 1)))}]")) == MAX_NODES - 1
