@@ -50,6 +50,7 @@ def browser() -> Iterator[Browser]:
 
 def opened(browser: Browser, path: Path, width: int = 1200, drawn: str = "document.body.dataset.drawn", **how) -> Page:
     """The page once its figures are drawn; anything it says on the console or asks of the network fails the test."""
+    how = {"bypass_csp": True} | how  # the test's own expressions are evaluated in the page
     page = browser.new_page(viewport={"width": width, "height": 900}, **how)
     page.said = []
     page.on("console", lambda message: page.said.append(message.text))
@@ -280,3 +281,33 @@ def test_a_figure_stands_alone(browser, trials, tmp_path):
     frame.write_text("<iframe sandbox='allow-scripts' src='robustness.html' width=900 height=600></iframe>")
     page.goto(frame.as_uri())
     page.frame_locator("iframe").locator(".main-svg").first.wait_for()
+
+
+@pytest.mark.parametrize("kind", ["page", "loss", "figure"])
+def test_a_page_loads_nothing_from_outside_whatever_is_smuggled_in(browser, report, trials, tmp_path, kind):
+    path = tmp_path / f"{kind}.html"
+    if kind == "page":
+        path.write_text(report.read_text(encoding="utf-8"), encoding="utf-8")
+    elif kind == "loss":
+        assert main(["losses", "asl", "--plot", str(path)]) == 0
+    else:
+        path.write_text(alone(figure_of(trials, "ral"), "robustness"), encoding="utf-8")
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(path.as_uri())
+    page.locator(".main-svg").first.wait_for(timeout=120_000)
+    assert not said, "its own scripts and styles work under its policy"
+    blocked = page.evaluate(
+        """() => new Promise((end) => {
+          const blocked = new Set(), outside = "http://127.0.0.1:9/";
+          document.addEventListener("securitypolicyviolation", (event) => {
+            blocked.add(event.effectiveDirective);
+            if (blocked.size === 4) end([...blocked].sort());
+          });
+          document.body.insertAdjacentHTML("beforeend", `<img src="${outside}a.png"><iframe src="${outside}"></iframe>`
+            + `<link rel=stylesheet href="${outside}a.css">`);
+          fetch(outside).catch(() => 0);
+        })"""
+    )
+    assert blocked == ["connect-src", "frame-src", "img-src", "style-src-elem"]
+    page.close()
