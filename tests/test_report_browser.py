@@ -291,7 +291,7 @@ def test_a_page_loads_nothing_from_outside_whatever_is_smuggled_in(browser, repo
     elif kind == "loss":
         assert main(["losses", "asl", "--plot", str(path)]) == 0
     else:
-        path.write_text(alone(figure_of(trials, "ral"), "robustness"), encoding="utf-8")
+        path.write_text(alone(draw_sensitivity(trials, "ral"), "robustness"), encoding="utf-8")
     page, said = browser.new_page(), []
     page.on("console", lambda message: said.append(message.text))
     page.goto(path.as_uri())

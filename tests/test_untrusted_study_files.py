@@ -4,23 +4,26 @@ import pytest
 
 from evenkeel.study.file.text import MAX_NODES, read_yaml
 
+
+def doubled(opening: str, closing: str) -> str:
+    """Eight lines, each of which uses the one before six times: 6^7 values from a few hundred letters."""
+    lines = [
+        f"{b}: &{b} {opening}{', '.join(6 * [f'*{a}'])}{closing}" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+    ]
+    return "\n".join([f"a: &a {opening}1, 1{closing}", *lines])
+
+
 REFUSED = {
     "30,000 keys": ("".join(f"k{i}: {i}\n" for i in range(30_000)), "more than 20,000 keys and values"),
-    "aliases of aliases": (
-        "a: &a [1, 1, 1, 1, 1, 1]\n" + "".join(f"{c}: &{c} [{','.join(6 * ['*' + b])}]\n" for b, c in zip("abcdefg", "bcdefgh", strict=True)),
-        "more than 20,000 keys and values",
-    ),
-    "merged aliases": (
-        "a: &a {k: [1, 1, 1, 1, 1, 1]}\n" + "".join(f"{c}: &{c} {{x: [{','.join(6 * ['*' + b])}]}}\n" for b, c in zip("abcdefg", "bcdefgh", strict=True)),
-        "more than 20,000 keys and values",
-    ),
+    "aliases of aliases": (doubled("[", "]"), "more than 20,000 keys and values"),
+    "aliases in mappings": (doubled("{x: [", "]}"), "more than 20,000 keys and values"),
     "an alias of itself": ("a: &a [*a]\n", "an alias stands within what it names"),
     "an alias of itself in a mapping": ("a: &a {b: *a}\n", "an alias stands within what it names"),
     "deep lists": ("a: " + 60 * "[" + 60 * "]", "nested deeper than 50 levels"),
     "deep keys": (60 * "? " + "a", "nested deeper than 50 levels"),
     "a long number": (f"a: {5000 * '9'}", "a number of 5,000 digits; at most 300"),
     "a long number of base 60": ("a: " + ":".join(1000 * ["59"]), "a number of 2,999 digits; at most 300"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
