@@ -27,12 +27,12 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """One key or value with all that lies in it; an alias counts as much as what it stands for."""
-        event, before = self.peek_event(), self.num_nodes  # type: ignore[no-untyped-call]
+        event, before = self.peek_event(), self.num_nodes
         mark, is_alias = event.start_mark, isinstance(event, yaml.AliasEvent)
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=mark)
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         if is_alias and id(node) not in self.sizes:
             raise yaml.MarkedYAMLError(problem="an alias stands within what it names", problem_mark=mark)
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem=f"a number of {len(node.value):,} digits; at most {MAX_DIGITS}", problem_mark=node.start_mark
             )
-        return super().construct_yaml_int(node)  # type: ignore[no-untyped-call]
+        return super().construct_yaml_int(node)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
