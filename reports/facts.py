@@ -26,6 +26,20 @@ class ParameterFacts:
 
 
 @dataclass(frozen=True)
+class RecipeFacts:
+    """How a loss was trained, as far as papers print it; empty or 0 where nothing is said."""
+
+    trainable: str = ""
+    backbone: str = ""
+    image_size: int = 0
+    """Pixels of a side."""
+    contrastive: bool = False
+    """Whether a contrastive loss is part of the total."""
+    sampling: bool = False
+    """Whether rows are drawn by class weights."""
+
+
+@dataclass(frozen=True)
 class LossFacts:
     """One loss of the study: its name, what the study fixed, all defaults, and what could vary."""
 
@@ -37,6 +51,7 @@ class LossFacts:
     """The levels that the sweep plans, by hyperparameter; a level without trials is named on the page."""
     published: dict[str, Any] = field(default_factory=dict)
     """What was published of the hyperparameters that the study fixes at another value."""
+    recipe: RecipeFacts = RecipeFacts()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from evenkeel.reports.facts import DataFacts, LossFacts, ParameterFacts, StudyFacts
+from evenkeel.reports.facts import DataFacts, LossFacts, ParameterFacts, RecipeFacts, StudyFacts
 from evenkeel.reports.table.trial_table import TrialRow, metric_columns, trial_table
 from evenkeel.search_spaces import SPACES
 from evenkeel.study.records.facts import MEASURES
@@ -30,6 +30,13 @@ def study(num_seeds=6, metric="f1", margin=0.01, **more):
         "planned": {label: dict.fromkeys(("sweep", "sobol", "search"), 1) for label in NAMES}, "losses": losses,
         "measures": MEASURES,
     } | more)  # fmt: skip
+
+
+def as_printed(facts, data="cxr-lt", **recipe):
+    """The facts of a study that was trained as the RAL paper says."""
+    recipe = RecipeFacts(**{"trainable": "finetune", "backbone": "convnext_base", "image_size": 384} | recipe)
+    losses = {label: replace(loss, recipe=recipe) for label, loss in facts.losses.items()}
+    return replace(facts, losses=losses, data=replace(facts.data, name=data))
 
 
 def row(number, label, design, seed, setting, score, state="done", group=None, facts=None, proposal=None):

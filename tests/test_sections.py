@@ -26,7 +26,7 @@ from evenkeel.reports.sections.win_probability import WinProbability
 from evenkeel.reports.table.designs import best_of, sobol_points_of, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import trial_table
 from evenkeel.reports.text.methods import METHODS
-from tests.synthetic import SPACES, row, study, table
+from tests.synthetic import SPACES, as_printed, row, study, table
 from tests.test_record_files import trials as with_files
 
 
@@ -413,8 +413,8 @@ class TestJoint:
 
     def test_a_printed_table_has_the_intervals_of_the_page(self, rng):
         """Our column holds the choice of test images as the section on defaults does."""
-        losses = {f"{name}": replace(study().losses["ral"], loss=name) for name in ("bce", "asl", "ral")}
-        facts = study(losses=losses)
+        losses = {name: replace(study().losses["ral"], loss=name) for name in ("bce", "asl", "ral")}
+        facts = as_printed(study(losses=losses))
         rows = [
             row(i, loss, "sweep", seed, {}, 0.5 + 0.01 * np.sin(seed), facts=facts)
             for i, (loss, seed) in enumerate(product(losses, range(6)))

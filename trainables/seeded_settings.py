@@ -10,6 +10,7 @@ from evenkeel.trainables.base import Worker
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import ClassGroups
 from evenkeel.trainables.measures import ALWAYS
+from evenkeel.trainables.recipe import Recipe
 from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, Source, in_order
 from evenkeel.trainables.settings import SWITCH
 
@@ -40,6 +41,10 @@ class SeededSettings(ClassGroups):
         """The sources that do differ from seed to seed on `data`."""
         chosen, fixed = USUAL if self.vary is None else self.vary, self.fixed(data)
         return tuple(source for source in SOURCES if source in chosen and source not in fixed)
+
+    def recipe(self) -> Recipe:
+        """What a paper would print of these settings; a trainable that says nothing stands beside no paper."""
+        return Recipe()
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> Worker[Any]:
         """The half that computes, which takes these `measures` of each trial; imports torch now and not before."""

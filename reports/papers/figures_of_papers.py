@@ -6,19 +6,19 @@ No value can be read off such a figure, so none is given: the JSON file says whe
 import json
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import figure, looks, plain, symbols
-from evenkeel.reports.papers.numbers_of_papers import family
+from evenkeel.reports.papers.matching import family, matching_labels
 from evenkeel.reports.statistics.curves import naive_curve
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.table.designs import default_score, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import facts_of
-from evenkeel.reports.text.wording import SIGNED, level, listed, number, with_interval
+from evenkeel.reports.text.wording import SIGNED, level, number, with_interval
 
 GROUPS = ("head", "medium", "tail")
 
@@ -37,6 +37,7 @@ class PrintedFigure:
     data: tuple[str, ...]
     losses: tuple[str, ...]
     measures: tuple[str, ...]
+    setup: dict[str, Any]
     split: str = "test"
     moved: str | None = None
     from_best: bool = False
@@ -92,7 +93,7 @@ class FiguresOfPapers:
 
     @property
     def question(self) -> str:
-        return "Does what the figure shows come back?"
+        return "Comparison with what the figure in the paper shows"
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> FigureNumbers:
         study, printed = facts_of(table), self.printed
@@ -140,19 +141,20 @@ class FiguresOfPapers:
 
     def answer(self, info: FigureNumbers) -> str:
         printed = info.printed
-        same = "the same data" if info.data in printed.data else f"{listed(printed.data)} there, {info.data} here"
         sentences = [
             f"A figure without numbers that could be read. It shows {printed.shows}",
             f"It says: {printed.claim}",
             *_here(info),
             printed.remark,
-            f"Data: {same}. Source: {printed.source}.",
+            f"Data: {info.data}, as there. Source: {printed.source}.",
         ]
         return "\n".join(sentence for sentence in sentences if sentence)
 
 
 def _labels(printed: PrintedFigure, table: pd.DataFrame) -> list[str]:
-    return [label for label, facts in facts_of(table).losses.items() if family(facts) in printed.losses]
+    study = facts_of(table)
+    matched = [matching_labels(study, loss, data=printed.data, setup=printed.setup) for loss in printed.losses]
+    return [label for label in study.losses if label in sum(matched, [])]
 
 
 def _applies(printed: PrintedFigure, table: pd.DataFrame) -> bool:

@@ -6,14 +6,15 @@ The values stand in numbers_of_papers.json, as printed, with their sources; doub
 import json
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.facts import LossFacts
+from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, figure, looks, plain
+from evenkeel.reports.papers.matching import matching_labels
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.table.designs import default_score, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import facts_of
@@ -22,18 +23,22 @@ from evenkeel.reports.text.wording import number, with_interval
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """One printed row: a loss, at one level of the hyperparameter that the figure moves, if it moves one."""
+    """One printed row: a loss, at one level of the hyperparameter that the figure moves, if it moves one.
+
+    `setup` and `uses` as in `matching_labels`; `setup` on top of that of the item.
+    """
 
     loss: str
     variant: str
     values: dict[str, float]
     level: float | None = None
+    setup: dict[str, Any] = field(default_factory=dict)
+    uses: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PrintedItem:
-    """A printed table or figure. `needs` of its losses must be in the study, and the column of `asks`, if it names one;
-    `only_there`: on these data alone."""
+    """A printed table or figure; `asks` is a column without which it is not shown."""
 
     key: str
     title: str
@@ -41,10 +46,9 @@ class PrintedItem:
     data: str
     protocol: str
     remark: str
-    needs: int
     rows: tuple[PrintedRow, ...]
+    setup: dict[str, Any]
     moved: str | None = None
-    only_there: bool = False
     asks: str = ""
 
 
@@ -95,18 +99,18 @@ class NumbersOfPapers:
 
     @property
     def question(self) -> str:
-        return "Do the printed values come back?"
+        return "Comparison with the values printed in the paper"
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ItemNumbers:
-        study, labels = facts_of(table), _labels(table)
-        look, measures = looks(study.losses), _measures(self.item, table)
+        study, measures = facts_of(table), _measures(self.item, table)
+        look = looks(study.losses)
         pairs = [
             PrintedPair(row, label, name, row.values[name], _ours(table, self.item, row, label, name), look[label][0])
-            for row in self.item.rows
-            for label in labels.get(row.loss, ())
+            for row, labels in _labels_of_rows(self.item, study)
+            for label in labels
             for name in measures
             if name in row.values
-        ]  # fmt: skip
+        ]
         return ItemNumbers(self.item, study.data.name, ", ".join(study.trainable.values()), measures, pairs)
 
     def draw(self, info: ItemNumbers) -> Drawing | None:
@@ -143,24 +147,18 @@ class NumbersOfPapers:
         )
 
     def answer(self, info: ItemNumbers) -> str:
-        same = info.data == info.item.data
-        data = "The data are the same" if same else f"The data differ ({info.item.data} there, {info.data} here)"
-        protocols = f"there: {info.item.protocol}; here: {info.trainable}"
-        sentences = [f"{data}; protocol {protocols}.", *_order(info), info.item.remark, f"Source: {info.item.source}."]
+        repeated = f"Repeats the printed recipe on {info.data}, as far as it is printed"
+        protocols = f"There: {info.item.protocol}; here: {info.trainable}"
+        sentences = [f"{repeated}. {protocols}.", *_order(info), info.item.remark, f"Source: {info.item.source}."]
         return "\n".join(sentence for sentence in sentences if sentence)
 
 
-def family(facts: LossFacts) -> str:
-    """The loss that a paper names; a printed form (`-eq4`) stands for its loss."""
-    return facts.loss.split("-eq")[0]
-
-
-def _labels(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Printed loss -> labels of the study: its forms and settings."""
-    labels: dict[str, list[str]] = {}
-    for label, facts in facts_of(table).losses.items():
-        labels.setdefault(family(facts), []).append(label)
-    return labels
+def _labels_of_rows(item: PrintedItem, study: StudyFacts) -> list[tuple[PrintedRow, list[str]]]:
+    """Each printed row with the labels of the study that may stand beside it."""
+    return [
+        (row, matching_labels(study, row.loss, data=[item.data], setup=item.setup | row.setup, uses=row.uses))
+        for row in item.rows
+    ]
 
 
 def _measures(item: PrintedItem, table: pd.DataFrame) -> list[str]:
@@ -169,12 +167,10 @@ def _measures(item: PrintedItem, table: pd.DataFrame) -> list[str]:
 
 
 def _applies(item: PrintedItem, table: pd.DataFrame) -> bool:
-    labels = _labels(table)
-    same_data = facts_of(table).data.name == item.data or not item.only_there
     moved = item.moved is None or item.moved in swept_hyperparameters(table)
-    num = len({row.loss for row in item.rows} & labels.keys())
+    repeated = any(labels for _, labels in _labels_of_rows(item, facts_of(table)))
     measured = _measures(item, table)
-    return same_data and moved and num >= item.needs and bool(measured) and (not item.asks or item.asks in measured)
+    return moved and repeated and bool(measured) and (not item.asks or item.asks in measured)
 
 
 def _ours(table: pd.DataFrame, item: PrintedItem, row: PrintedRow, label: str, name: str) -> Interval:

@@ -5,12 +5,13 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
-from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
+from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, RecipeFacts, StudyFacts
 from evenkeel.search_spaces.space import Parameter
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
+from evenkeel.trainables.recipe import Recipe
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import SOURCES
 from evenkeel.trainables.trial import Design
@@ -118,7 +119,10 @@ def _floor(positives: tuple[int, ...], num_rows: int) -> dict[str, float]:
 def _loss_facts(config: StudyConfig, loss: LossEntry) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
-    return LossFacts(loss.loss, loss.fixed, config.defaults(loss), space, levels, loss.departures())
+    recipe = config.trainable.recipe() if isinstance(config.trainable, SeededSettings) else Recipe()
+    return LossFacts(
+        loss.loss, loss.fixed, config.defaults(loss), space, levels, loss.departures(), RecipeFacts(**asdict(recipe))
+    )
 
 
 def _parameter_facts(parameter: Parameter) -> ParameterFacts:

@@ -10,6 +10,7 @@ from evenkeel.trainables.data.settings import Sampling
 from evenkeel.trainables.loop.settings import Augmentation, Knobs
 from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.settings import Backbone, Optimisation
+from evenkeel.trainables.recipe import Recipe, architecture
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 
@@ -65,6 +66,10 @@ class Finetune(Optimisation, SeededSettings):
             "backbone": f"{self.backbone.name}, fine-tuned whole",
             "training": f"{self.epochs} epochs{rows}, {self.optimiser}, batch {self.batch}, lr {self.lr:g}",
         }
+
+    def recipe(self) -> Recipe:
+        """Model and image size, for what stands beside a paper's numbers."""
+        return Recipe(self.name, architecture(self.backbone.name), self.image_size)
 
     def prepared(self, data: DataSet, cache: Path) -> None:
         """Images are decoded, or found decoded, where trials run."""

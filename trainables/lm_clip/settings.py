@@ -10,6 +10,7 @@ from evenkeel.trainables.data.settings import Sampling
 from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.recipe import Recipe
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import SWITCH, decisive
@@ -91,6 +92,16 @@ class LmClip(SeededSettings):
             "loss": f"{self.contrastive_weight:g} contrastive + {self.bal_weight:g} multi-label",
             "training": f"{self.epochs} epochs, batch {self.batch}, lr {self.lr:g}, {self.schedule}",
         }
+
+    def recipe(self) -> Recipe:
+        """Model and image size, for what stands beside a paper's numbers."""
+        return Recipe(
+            self.name,
+            self.model.architecture(),
+            self.image_size,
+            bool(self.contrastive_weight),
+            self.sampling is not None,
+        )
 
     def prepared(self, data: DataSet, cache: Path) -> "ClipStore | None":
         """The store, if the model was pre-trained here already; where it is not pre-trained here nobody can tell."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.recipe import architecture
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import PathText, Settings, at_home, decisive
 
@@ -68,6 +69,10 @@ class Clip(Settings):
         files = {"weights": content_hash(self.weights_file())} if self.weights else {}
         towers = {"image": self.image.identity()} if self.image else {"text": None, "embedding": None}
         return {name: value for name, value in (decisive(self) | towers | files).items() if value is not None}
+
+    def architecture(self) -> str:
+        """The open_clip model or the image tower, without tags."""
+        return architecture(self.name or (self.image.name if self.image else ""))
 
     def weights_file(self) -> Path:
         """The local file of weights. Raises TrainableError when it is not there."""

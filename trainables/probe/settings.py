@@ -9,6 +9,7 @@ from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
 from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.recipe import Recipe, architecture
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 
@@ -54,6 +55,10 @@ class Probe(SeededSettings):
             "backbone": f"{self.backbone.name}, frozen{' after a warm start' if self.backbone.warm_start else ''}",
             "training": f"a head a trial{hidden}, {self.epochs} epochs, batch {self.batch}, lr {self.lr:g}",
         }
+
+    def recipe(self) -> Recipe:
+        """Model and image size, for what stands beside a paper's numbers."""
+        return Recipe(self.name, architecture(self.backbone.name), self.image_size)
 
     def prepared(self, data: DataSet, cache: Path) -> "FeatureStore | None":
         """The features, if those of the first seed are there already; needs no torch."""

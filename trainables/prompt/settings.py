@@ -10,6 +10,7 @@ from evenkeel.trainables.data.settings import Sampling
 from evenkeel.trainables.measures import Needs
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.recipe import Recipe
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import decisive
@@ -62,6 +63,10 @@ class Prompt(SeededSettings):
             "prompts": f"{self.context} learned tokens {whose}",
             "training": f"{self.epochs} epochs, batch {self.batch}, {self.optimiser}, lr {self.lr:g}, {self.schedule}",
         }
+
+    def recipe(self) -> Recipe:
+        """Model and image size, for what stands beside a paper's numbers."""
+        return Recipe(self.name, self.model.architecture(), self.image_size)
 
     def store(self, data: DataSet, cache: Path, device: str = "cpu") -> "ClipStore":
         """Where what trials share lies or will lie."""
