@@ -11,6 +11,8 @@ from pydantic import Field
 from evenkeel.trainables.base import Trainable
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.function.settings import Function
+from evenkeel.trainables.function.signature import is_function
 from evenkeel.trainables.lm_clip.settings import LmClip
 from evenkeel.trainables.probe.settings import Probe
 from evenkeel.trainables.prompt.settings import Prompt
@@ -35,7 +37,7 @@ TRAINABLES: dict[str, type[Trainable]] = {
     "prompt": Prompt,
 }
 
-AnyTrainable = Annotated[Finetune | LmClip | Probe | Prompt, Field(discriminator="name")]
+AnyTrainable = Annotated[Finetune | LmClip | Probe | Prompt, Field(discriminator="name")] | Function
 """What `trainable:` of a study file may hold, for the schema that editors read."""
 
 
@@ -45,14 +47,17 @@ def hears(settings: dict[str, Any]) -> bool:
         kind = named("trainable", settings.get("name", "probe"), TRAINABLES)
     except (ValueError, TypeError, AttributeError):
         return True
-    return issubclass(kind, SeededSettings)
+    return isinstance(kind, type) and issubclass(kind, SeededSettings)
 
 
 def trainable(settings: dict[str, Any]) -> Trainable:
-    """The trainable that `settings["name"]` names, `probe` when left out: one of ours, or a user's `module:Class`.
+    """The trainable that `settings["name"]` names, `probe` when left out: one of ours, a user's `module:Class`, or a
+    training function, `file.py:function`.
 
     Raises ValueError (pydantic's ValidationError for a wrong key or value).
     """
     if isinstance(settings, dict):
         settings = {"name": "probe", **settings}
+        if is_function(settings["name"]):
+            return Function.model_validate(settings)
     return chosen("trainable", settings, TRAINABLES)

@@ -17,6 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from evenkeel.trainables.errors import TrainableError
+
+FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
+"""What the packages were called before all of them were installed inside `evenkeel`."""
 OWN_PREFIX = "evenkeel_own_"
 """Before the name of a user's file whose own name another module bears already."""
 
@@ -26,15 +30,18 @@ def own_object(kind: str, reference: str) -> Any:
 
     Raises ValueError for a reference that leads nowhere, and for a module that cannot be imported.
     """
-    module_name, _, attribute = reference.partition(":")
+    module, _, attribute = reference.partition(":")
     try:
-        return getattr(_module(module_name), attribute)
+        return getattr(own_module(module), attribute)
     except FileNotFoundError as error:
-        raise ValueError(f"{kind} {reference!r}: there is no {module_name} beside the study file") from error
-    except AttributeError as error:
-        raise ValueError(f"{kind} {reference!r}: {error}; check the name behind the colon") from error
+        raise ValueError(f"cannot load the {kind} {reference!r}: there is no {module} beside the study file") from error
+    except TrainableError:
+        raise
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"cannot load the {kind} {reference!r} ({error}); check the module path") from error
     except Exception as error:
-        raise ValueError(f"{kind} {reference!r}: cannot be imported ({type(error).__name__}: {error})") from error
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot load the {kind} {reference!r}: it raises {said}; correct it") from error
 
 
 def source_fingerprint(reference: str) -> str:
@@ -42,7 +49,7 @@ def source_fingerprint(reference: str) -> str:
 
     Comments, blank lines and trailing blanks do not count. A module without a Python source counts by its name.
     """
-    module = _module(reference.partition(":")[0])
+    module = own_module(reference.partition(":")[0])
     hashed = hashlib.sha256()
     for path in _sources(Path(module.__file__)) if module.__file__ else ():
         hashed.update(f"{path.name}\n{_normalised(path.read_text(encoding='utf-8'))}\n".encode())
@@ -51,23 +58,55 @@ def source_fingerprint(reference: str) -> str:
 
 def mentions(reference: str, word: str) -> bool:
     """Whether the sources that `source_fingerprint` reads hold a word."""
-    module = _module(reference.partition(":")[0])
+    module = own_module(reference.partition(":")[0])
     sources = _sources(Path(module.__file__)) if module.__file__ else []
     return any(word in path.read_text(encoding="utf-8") for path in sources)
 
 
-@cache
-def _module(name: str) -> ModuleType:
+def own_module(name: str) -> ModuleType:
+    """A user's module by its dotted name, or a file (`train.py`) of a folder that is on the path.
+
+    Raises ImportError for one that is not there or is no name of a module, FileNotFoundError for a file that is not
+    there, TrainableError for a module that imports ours by the names of 0.2.0, and whatever the module itself raises.
+    """
     if not name.endswith(".py"):
-        if not all(part.isidentifier() for part in name.split(".")):
-            raise ImportError(f"{name!r} is no name of a module")
-        return importlib.import_module(name)
+        return _by_dotted_name(name)
     path = next((path for folder in sys.path if (path := Path(folder or ".") / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(name)
     return _loaded(path.resolve())
 
 
+def _by_dotted_name(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ImportError(f"{name!r} is no name of a module")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.partition(".")[0] not in FORMER_NAMES or missing == name:
+            raise
+        raise TrainableError(_former_import(name, missing)) from error
+    if copy := next(filter(_is_second_copy, FORMER_NAMES), None):
+        raise TrainableError(_former_import(name, copy))
+    return module
+
+
+def _former_import(module: str, former: str) -> str:
+    return (
+        f"module {module!r} imports {former!r}, which was a name of evenkeel up to 0.2.0; since 0.3.0 it is: "
+        f"from evenkeel.{former} import ..."
+    )
+
+
+def _is_second_copy(former: str) -> bool:
+    """Whether one of our folders was imported without `evenkeel`, as is possible at the top of a checkout: its classes
+    would not be those that this process uses."""
+    file = getattr(sys.modules.get(former), "__file__", None)
+    return file is not None and Path(file).resolve().parent == (Path(__file__).parent.parent / former).resolve()
+
+
+@cache
 def _loaded(path: Path) -> ModuleType:
     """The module of a file, imported once, under its own name unless another module has it."""
     taken = sys.modules.get(path.stem)

@@ -1,17 +1,15 @@
 """What a study file may say about a part of a trial: frozen models, checked before anything starts. No torch here."""
 
-import importlib
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
-from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.own_code import own_object
 
 NUMBERS = (int, float, int | None, float | None)
 """Where pydantic would take true for 1."""
@@ -45,10 +43,6 @@ SWITCH = "switch"
 """Marks a field that came after the first version: part of an identity only when it is not at its default."""
 
 
-FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
-"""What the packages were called before all of them were installed inside `evenkeel`."""
-
-
 class Written(str):
     """Text of a study file that knows the folder against which a path in it is meant."""
 
@@ -58,40 +52,6 @@ class Written(str):
         written = super().__new__(cls, text)
         written.folder = folder
         return written
-
-
-def own_module(name: str) -> ModuleType:
-    """A user's module by its dotted name.
-
-    Raises ImportError for one that is not there or is no name of a module, TrainableError for one that imports ours by
-    the names of 0.2.0.
-    """
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise ImportError(f"{name!r} is no name of a module")
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing.partition(".")[0] not in FORMER_NAMES or missing == name:
-            raise
-        raise TrainableError(_former_import(name, missing)) from error
-    if copy := next(filter(_is_second_copy, FORMER_NAMES), None):
-        raise TrainableError(_former_import(name, copy))
-    return module
-
-
-def _former_import(module: str, former: str) -> str:
-    return (
-        f"module {module!r} imports {former!r}, which was a name of evenkeel up to 0.2.0; since 0.3.0 it is: "
-        f"from evenkeel.{former} import ..."
-    )
-
-
-def _is_second_copy(former: str) -> bool:
-    """Whether one of our folders was imported without `evenkeel`, as is possible at the top of a checkout: its classes
-    would not be those that this process uses."""
-    file = getattr(sys.modules.get(former), "__file__", None)
-    return file is not None and Path(file).resolve().parent == (Path(__file__).parent.parent / former).resolve()
 
 
 def at_home(text: str) -> Path:
@@ -149,16 +109,12 @@ def decisive(settings: BaseModel) -> dict[str, Any]:
 
 
 def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
-    """The member of `known` called `name`, or a user's own, written `module:Name`.
+    """The member of `known` called `name`, or a user's own, written `module:Name` or `file.py:Name`.
 
     Raises ValueError, naming `what` is looked for and the nearest valid name, when there is none.
     """
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            return getattr(own_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"cannot load the {what} {name!r} ({error}); check the module path") from error
+        return own_object(what, name)
     if name not in known:
         raise ValueError(f"unknown {what} {name!r}; {nearest(name, known)}")
     return known[name]

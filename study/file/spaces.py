@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from evenkeel.search_spaces import SPACES, Choice, Float, Int, Parameter, Space
-from evenkeel.trainables.settings import Settings, named, own_module
+from evenkeel.trainables.own_code import own_module
+from evenkeel.trainables.settings import Settings, named
 
 
 def find_space(loss: str) -> Space:

@@ -12,6 +12,7 @@ from evenkeel.trainables.data.digits import DigitsMlt
 from evenkeel.trainables.data.image_set import SPLITS, DataSet, ImageSet
 from evenkeel.trainables.data.isic2018 import Isic2018
 from evenkeel.trainables.data.medmnist import MedMnist
+from evenkeel.trainables.data.own import OwnData
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.data.voc_mlt import VocMlt
 from evenkeel.trainables.settings import chosen
@@ -27,6 +28,7 @@ DATA_SETS: dict[str, type[DataSettings]] = {
     "medmnist": MedMnist,
     "voc-mlt": VocMlt,
     "coco-mlt": CocoMlt,
+    "own": OwnData,
 }
 
 AnyData: Any = Annotated[Union[tuple(DATA_SETS.values())], Field(discriminator="name")]  # noqa: UP007

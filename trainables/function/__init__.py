@@ -1,0 +1,1 @@
+"""A user's ordinary training function as a trainable."""
