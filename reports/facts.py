@@ -157,9 +157,28 @@ class StudyFacts:
         return self.data.floor.get(self.metric, float("nan"))
 
     @property
+    def sign(self) -> int:
+        """1 where a higher score is better in the metric that is shown, -1 where a lower one is.
+
+        Statistics see the score times this sign, so that higher is better in all of them; a score itself is shown as it
+        was measured, a difference as one of the turned scores, so that below 0 is worse.
+        """
+        return self.sign_of(self.metric)
+
+    def sign_of(self, metric: str) -> int:
+        """The sign of any metric; 1 for one that the study does not declare."""
+        measure = self.measures.get(metric)
+        return -1 if measure and measure.better == "lower" else 1
+
+    @property
     def title(self) -> str:
         """The metric that is shown, in words."""
         return self.measures[self.metric].title
+
+    @property
+    def turned_title(self) -> str:
+        """What differences are taken of, in words: the metric, or minus the metric where lower is better."""
+        return self.title if self.sign > 0 else f"minus {self.title}"
 
     @property
     def headlines(self) -> list[str]:

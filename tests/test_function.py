@@ -35,11 +35,14 @@ def trial(name: str, seed=0, settings=None, loss=None, **hyperparameters):
 def run(name, *trials, data=None, measures=("headline", "rise"), place=None, **settings):
     worker = trainable({"name": name, **settings}).worker(measures)
     place = place or Path(trainable.__module__).parent
-    prepared = worker.prepare(data_set(data or {"name": "own"}), place, "cpu")
+    prepared = worker.prepare(data_set(data or {"name": "function"}), place, "cpu")
     return [result for _, result in worker.run(list(trials), prepared, place)]
 
 
-SCORES = "def train(seed, depth=3, rate=0.5):\n    return {s: {'accuracy': rate, 'kappa': depth + seed} for s in ('val', 'test')}\n"
+SCORES = """
+def train(seed, depth=3, rate=0.5):
+    return {s: {'accuracy': rate, 'kappa': depth + seed} for s in ('val', 'test')}
+"""
 
 
 def test_scores_are_recorded_by_split(beside, tmp_path):
@@ -142,7 +145,7 @@ def test_a_loss_of_ours_is_given_as_its_mean(beside, tmp_path):
         "    x = torch.linspace(-2, 2, 12).view(4, 3).requires_grad_()\n"
         "    value = loss.at(0.5)(x, torch.tensor([0, 1, 2, 0]))\n    value.backward()\n"
         "    p = loss.probabilities(x)\n    assert p.dtype == torch.float64 and x.grad.abs().sum() > 0\n"
-        "    return {s: {'accuracy': float(value), 'kappa': gamma_neg} for s in ('val', 'test')}\n"
+        "    return {s: {'accuracy': value.item(), 'kappa': gamma_neg} for s in ('val', 'test')}\n"
     )
     (result,) = run(name, trial(name, loss="asl", gamma_neg=2.0, gamma_pos=0.0, clip=0.05), place=tmp_path)
     x, y = torch.linspace(-2, 2, 12).view(4, 3), torch.eye(3)[torch.tensor([0, 1, 2, 0])]
@@ -188,14 +191,14 @@ MISTAKES = {
     "{'val': {'accuracy': 1}, 'tets': {'accuracy': 1}}": "returned 'tets'; did you mean 'test'",
     "{'val': {'accuracy': 1}, 'test': {}}": "returned nothing for 'test'; return numbers by name",
     "{'val': {'accuracy': 1, 'map': 1}, 'test': {'accuracy': 1}}": "returned 'map' for 'val' only; return it for val",
-    "{'val': {'acuracy': 1}, 'test': {'acuracy': 1}}": "returned 'acuracy', which is no metric; did you mean 'accuracy'",
-    "{'val': {'rmse': 1}, 'test': {'rmse': 1}}": "declare a score of your own: measures: [{name: rmse, better: higher}]",
+    "{'val': {'acuracy': 1}, 'test': {'acuracy': 1}}": "returned 'acuracy', which is no metric; did you mean 'acc",
+    "{'val': {'rmse': 1}, 'test': {'rmse': 1}}": "declare a score of your own: measures: [{name: rmse",
     "{'val': {'accuracy': 'good'}, 'test': {'accuracy': 1}}": "returned 'good' as val accuracy; return a number",
     "{'val': 1, 'test': 1}": "returned 1 for 'val'; return numbers by name, or a pair (scores, targets)",
-    "{'val': {'scores': [[1, 0]]}, 'test': {'scores': [[1, 0]]}}": "returned scores of 'val' alone; return scores and t",
+    "{'val': {'scores': [[1, 0]]}, 'test': {'scores': [[1, 0]]}}": "returned scores of 'val' alone; return",
     "{'val': ([[2.5, 0]], [0]), 'test': ([[1, 0]], [0])}": "a score of 2.5; return probabilities in [0, 1]",
     "{'val': ([[1, 0]], [0, 1]), 'test': ([[1, 0]], [0])}": "scores of shape (1, 2) and targets of shape (2,)",
-    "{'val': ([[1, 0]], [7]), 'test': ([[1, 0]], [0])}": "a target np.int64(7); return class numbers from 0 to 1",
+    "{'val': ([[1, 0]], [7]), 'test': ([[1, 0]], [0])}": "a target of 7; return class numbers from 0 to 1",
     "{'val': ([[1, 0]], [[1, 3]]), 'test': ([[1, 0]], [0])}": "return 0 or 1 for each of 2 classes",
     "{'val': ([[1, 0]], [0]), 'test': {'accuracy': 1}}": "returned 'accuracy' for 'test' only",
 }  # fmt: skip
@@ -212,8 +215,8 @@ def test_a_mistake_in_what_is_returned_is_one_line(value, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("def train(seed):\n    return {s: {'accuracy': 1} | ({'kappa': 1} if seed else {}) for s in ('val', 'test')}\n",
-         "returned accuracy, kappa for trial .*, and others before"),
+        ("def train(seed):\n    return {s: {'accuracy': 1} | ({'map': 1} if seed else {}) for s in ('val', 'test')}\n",
+         "returned accuracy, map for trial .*, and others before"),
         ("def train(seed):\n    return {s: ([[.5, .5], [1, 0]], [seed, 0]) for s in ('val', 'test')}\n",
          "returned other test targets for trial .* .seed 1. than before"),
         ("def train(lr):\n    return {}\n", "needs lr: give a default in its signature"),
@@ -236,16 +239,16 @@ def test_a_changed_source_is_another_identity_and_a_comment_is_not(beside, tmp_p
     helper, identities = "def half():\n    return 0.5\n", []
     for text in (helper, helper.replace("0.5", "0.5  # a word\n\n"), helper.replace("0.5", "0.4")):
         (tmp_path / "its_helper.py").write_text(text)
-        identities.append(trainable({"name": name}).identity(data_set({"name": "own"})))
+        identities.append(trainable({"name": name}).identity(data_set({"name": "function"})))
     first, commented, changed = identities
     assert first == commented and first["source"] != changed["source"] and str(tmp_path) not in str(first)
 
 
 def test_own_data_is_known_by_the_contents_of_its_files(tmp_path):
     (tmp_path / "a.csv").write_text("1")
-    settings = {"name": "own", "files": [str(tmp_path / "a.csv")]}
+    settings = {"name": "function", "files": [str(tmp_path / "a.csv")]}
     before = data_set(settings).identity()
     (tmp_path / "a.csv").write_text("2")
     assert data_set(settings).identity() != before and str(tmp_path) not in str(before)
     with pytest.raises(TrainableError, match="gone.csv: No such file"):
-        data_set({"name": "own", "files": ["gone.csv"]}).identity()
+        data_set({"name": "function", "files": ["gone.csv"]}).identity()

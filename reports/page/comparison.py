@@ -85,7 +85,7 @@ class SideBySide(overview.Overview):
         order = dict.fromkeys(name for info in numbers.values() for name in info.frames)
         frames = {f"{s}: {name}": (name, i) for name in order for s, i in numbers.items() if name in i.frames}
         return overview.OverviewNumbers(
-            title=every.title,
+            title=every.turned_title,
             margins=[info.margins[0] for _, info in frames.values()],
             frames=list(frames),
             symbols={key: info.symbols[name] for key, (name, info) in frames.items()},

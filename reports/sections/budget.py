@@ -8,7 +8,7 @@ import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import bars, figure, looks, plain
-from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.intervals import Interval, turned
 from evenkeel.reports.statistics.random_settings import best_of_budget, budget_interval
 from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
@@ -31,6 +31,8 @@ class BudgetCurve(NamedTuple):
 class BudgetNumbers(NamedTuple):
     title: str
     curves: list[BudgetCurve]
+    sign: int = 1
+    """1 where a higher score is better, -1 where a lower one is; all numbers here are as measured."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,17 @@ class Budget:
         return [cls()] if has_design(table, SOBOL) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> BudgetNumbers:
-        look, curves = looks(facts_of(table).losses), []
+        look, curves, sign = looks(facts_of(table).losses), [], facts_of(table).sign
         for loss in losses_of(table):
             cloud = sobol_points_of(table, loss)
             if cloud is None or len(cloud.test_HS) < 2:
                 continue
             half = len(cloud.test_HS) // 2  # beyond it too few draws differ
             expected = np.array([best_of_budget(cloud.val_HS, cloud.test_HS, b) for b in range(1, half + 1)])
-            at_budgets = {b: budget_interval(cloud.val_HS, cloud.test_HS, b, rng) for b in BUDGETS if b <= half}
-            curves.append(BudgetCurve(loss, len(cloud.test_HS), expected, at_budgets, *look[loss]))
-        return BudgetNumbers(facts_of(table).title, curves)
+            budgets = [b for b in BUDGETS if b <= half]
+            at_budgets = {b: turned(budget_interval(cloud.val_HS, cloud.test_HS, b, rng), sign) for b in budgets}
+            curves.append(BudgetCurve(loss, len(cloud.test_HS), sign * expected, at_budgets, *look[loss]))
+        return BudgetNumbers(facts_of(table).title, curves, sign)
 
     def draw(self, info: BudgetNumbers) -> Drawing | None:
         if not info.curves:
@@ -101,7 +104,7 @@ class Budget:
             return "There are no Sobol points of a loss with hyperparameters."
         budget = max(b for c in info.curves for b in c.at_budgets)
         scores = [(c.loss, c.at_budgets[budget].value) for c in info.curves if budget in c.at_budgets]
-        parts = [f"{loss} {number(value)}" for loss, value in sorted(scores, key=lambda pair: -pair[1])]
+        parts = [f"{loss} {number(value)}" for loss, value in sorted(scores, key=lambda pair: -info.sign * pair[1])]
         return (
             f"Expected of the best of {budget} random settings, chosen on validation: {', '.join(parts)}."
             f"{few_settings_warning(c.num_settings for c in info.curves)}"

@@ -28,7 +28,7 @@ class Level(NamedTuple):
 
 
 class DefaultsNumbers(NamedTuple):
-    """`floor` is what a predictor reaches that does not look at the image; `best` the highest cross-fitted score."""
+    """`floor` is what a predictor reaches that does not look at the image; `best` the best cross-fitted score."""
 
     title: str
     levels: list[Level]
@@ -36,6 +36,8 @@ class DefaultsNumbers(NamedTuple):
     best: float
     departures: dict[str, str]
     """By loss, in words: where its default is not the published one."""
+    sign: int = 1
+    """1 where a higher score is better, -1 where a lower one is; all numbers here are as measured."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Defaults:
                 for loss, facts in facts_of(table).losses.items()
                 if loss in scored and facts.published
             },
+            facts_of(table).sign,
         )
 
     def draw(self, info: DefaultsNumbers) -> Drawing | None:
@@ -111,7 +114,7 @@ class Defaults:
     def answer(self, info: DefaultsNumbers) -> str:
         if not info.levels:
             return "No loss was run at its default."
-        order = sorted(info.levels, key=lambda level: -level.score.value)
+        order = sorted(info.levels, key=lambda level: -info.sign * level.score.value)
         scores = ", ".join(f"{level.loss} {number(level.score.value)}" for level in order)
         floor = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
         departing = "; ".join(f"{loss} has {words}" for loss, words in info.departures.items())

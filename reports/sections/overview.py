@@ -75,7 +75,7 @@ class Overview:
         space = {n: p for facts in study.losses.values() for n, p in facts.space.items()}
         leading = [label for label, facts in study.losses.items() if facts.loss.split("-")[0] in LEADING]
         return OverviewNumbers(
-            study.title,
+            study.turned_title,
             [study.margin] * len(frames),
             frames,
             {n: space[n].symbol for n in frames},
@@ -110,7 +110,9 @@ class Overview:
             return "There is no finished sweep to draw."
         margins = listed([f"{margin:g}" for margin in sorted(set(info.margins))])
         means = "Means over seeds with 95% intervals; a diamond is the default."
-        return f"Margin {margins}: the stripe. {means}{info.note}"
+        below = " Lower is better, so differences are of the score with its sign turned: below 0 is worse."
+        turned = below if info.title.startswith("minus ") else ""
+        return f"Margin {margins}: the stripe. {means}{turned}{info.note}"
 
 
 def _line(sweep: Sweep, defaults: dict[str, object]) -> OverviewLine:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import figure, looks
-from evenkeel.reports.statistics.intervals import Interval, nan_mean
+from evenkeel.reports.statistics.intervals import Interval, nan_mean, turned
 from evenkeel.reports.statistics.random_settings import quantile_interval, tail_interval
 from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
@@ -27,6 +27,12 @@ class LossProfile(NamedTuple):
     worst_mean: Interval
     colour: str
     dash: str
+    sign: int
+    """Means and quantiles are of scores times this, so that higher is better (`StudyFacts.sign`)."""
+
+    def measured(self, interval: Interval) -> str:
+        """An interval as it was measured, in words."""
+        return with_interval(turned(interval, self.sign))
 
 
 class ProfileNumbers(NamedTuple):
@@ -51,7 +57,7 @@ class Profile:
         profiles = []
         for loss in losses_of(table):
             if cloud := sobol_points_of(table, loss):
-                profiles.append(_profile(loss, cloud.test_HS, look[loss], rng))
+                profiles.append(_profile(loss, cloud.test_HS, (*look[loss], facts_of(table).sign), rng))
         return ProfileNumbers(facts_of(table).title, profiles)
 
     def draw(self, info: ProfileNumbers) -> Drawing | None:
@@ -62,8 +68,9 @@ class Profile:
         lowest = min(p.means[0] for p in info.losses) - 0.01
         for p in info.losses:
             shares = 1 - np.arange(len(p.means)) / len(p.means)
+            reached = p.sign * np.array([lowest, *p.means, p.means[-1]])
             drawn.add_scatter(
-                x=[round(lowest, 5), *p.means.round(5).tolist(), round(float(p.means[-1]), 5)],
+                x=reached.round(5).tolist(),
                 y=[1.0, *shares.round(5).tolist(), 0.0],
                 mode="lines",
                 line={"color": p.colour, "width": 2.5, "shape": "vh", "dash": p.dash},
@@ -79,9 +86,11 @@ class Profile:
             {
                 "loss": [p.loss for p in info.losses],
                 "settings": [len(p.means) for p in info.losses],
-                "median": [with_interval(p.median) for p in info.losses],
-                "10% quantile": [with_interval(p.low_quantile) for p in info.losses],
-                "mean of the worst 10%": [with_interval(p.worst_mean) for p in info.losses],
+                "median": [p.measured(p.median) for p in info.losses],
+                "10% quantile" if info.losses[0].sign > 0 else "90% quantile": [
+                    p.measured(p.low_quantile) for p in info.losses
+                ],
+                "mean of the worst 10%": [p.measured(p.worst_mean) for p in info.losses],
             }
         )
 
@@ -90,12 +99,13 @@ class Profile:
         if not tuned:
             return "There are no Sobol points of a loss with hyperparameters."
         order = sorted(tuned, key=lambda p: -p.low_quantile.value)
-        parts = [f"{p.low_quantile.value:.3f} for {p.loss}" for p in order]
+        parts = [f"{p.sign * p.low_quantile.value:.3f} for {p.loss}" for p in order]
+        bound = "least" if info.losses[0].sign > 0 else "most"
         warning = few_settings_warning(len(p.means) for p in tuned)
-        return f"Nine of ten random settings reach at least {', '.join(parts)}.{warning}"
+        return f"Nine of ten random settings reach at {bound} {', '.join(parts)}.{warning}"
 
 
-def _profile(loss: str, test_HS: np.ndarray, look: tuple[str, str], rng: np.random.Generator) -> LossProfile:
+def _profile(loss: str, test_HS: np.ndarray, look: tuple[str, str, int], rng: np.random.Generator) -> LossProfile:
     means = np.sort(nan_mean(test_HS))
     return LossProfile(
         loss,

@@ -50,6 +50,11 @@ class SensitivityCurve(NamedTuple):
     dash: str
 
     @property
+    def default_score(self) -> float:
+        """The mean score at the default, as measured."""
+        return self.sweep.sign * float(nan_mean(self.sweep.scores_LS)[self.sweep.default])
+
+    @property
     def broken(self) -> list[int]:
         """Numbers of the levels at which a seed diverged."""
         return np.flatnonzero(self.sweep.diverged_LS.any(1)).tolist()
@@ -93,7 +98,8 @@ class Sensitivity:
         for loss in losses_of(table):
             if sweep := sweep_of(table, loss, self.name):
                 curves.append(_curve(sweep, study, (shapes[loss], *look[loss]), rng))
-        return SensitivityNumbers(self.name, parameters[0].symbol, study.title, study.margin, parameters[0].log, curves)
+        symbol, log = parameters[0].symbol, parameters[0].log
+        return SensitivityNumbers(self.name, symbol, study.turned_title, study.margin, log, curves)
 
     def draw(self, info: SensitivityNumbers) -> Drawing | None:
         if not info.curves:
@@ -133,7 +139,7 @@ class Sensitivity:
                 "p (flat)": [p_value(c.null.p) for c in curves],
                 "seed noise": [number(c.noise) for c in curves],
                 "noise / span": [_ratio(c) for c in curves],
-                "score at default": [number(nan_mean(c.sweep.scores_LS)[c.sweep.default]) for c in curves],
+                "score at default": [number(c.default_score) for c in curves],
                 "default": [level(c.sweep.levels[c.sweep.default]) for c in curves],
                 "default from": [c.source for c in curves],
                 "levels": [", ".join(map(level, c.sweep.levels)) for c in curves],

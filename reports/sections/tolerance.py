@@ -16,6 +16,8 @@ from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, few_settings_warning, number, with_interval
 
 NUM_DELTAS = 61
+MARGINS_SHOWN = 3
+"""The axis holds so many margins at least, whatever the scale of the metric."""
 LARGEST_DELTA = 0.15
 
 
@@ -56,7 +58,7 @@ class Tolerance:
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ToleranceNumbers:
         study = facts_of(table)
         points_by_loss = [cloud for loss in losses_of(table) if (cloud := sobol_points_of(table, loss))]
-        deltas = np.linspace(0, LARGEST_DELTA, NUM_DELTAS)
+        deltas = np.linspace(0, max(LARGEST_DELTA, MARGINS_SHOWN * study.margin), NUM_DELTAS)
         if not points_by_loss:
             return ToleranceNumbers(facts_of(table).title, study.margin, deltas, np.nan, [])
         overall = Pool(points_by_loss)
@@ -65,8 +67,12 @@ class Tolerance:
             facts_of(table).title,
             study.margin,
             deltas,
-            float(overall.best(np.arange(overall.num_seeds)[None])[0]),
-            [_tolerance(cloud, overall, deltas, study.margin, look[cloud.loss], rng) for cloud in points_by_loss],
+            study.sign * float(overall.best(np.arange(overall.num_seeds)[None])[0]),
+            [
+                tolerance._replace(own_best=study.sign * tolerance.own_best)
+                for cloud in points_by_loss
+                for tolerance in [_tolerance(cloud, overall, deltas, study.margin, look[cloud.loss], rng)]
+            ],
         )
 
     def draw(self, info: ToleranceNumbers) -> Drawing | None:

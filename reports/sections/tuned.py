@@ -9,7 +9,7 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, bars, figure, looks, plain
 from evenkeel.reports.statistics.curves import cross_fitted_best
-from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
+from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval, turned
 from evenkeel.reports.table.designs import ENDED, has_design, losses_of, sweep_of
 from evenkeel.reports.table.trial_table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, with_interval
@@ -25,7 +25,10 @@ class Overtuning(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The winner of one search: setting, its validation score in the search, test scores on fresh seeds."""
+    """The winner of one search: setting, its validation score in the search, test scores on fresh seeds.
+
+    Scores are as measured; `gain` is above 0 where tuning made them better.
+    """
 
     loss: str
     group: int
@@ -50,6 +53,8 @@ class TunedNumbers(NamedTuple):
     title: str
     chosen_by: str
     winners: list[Winner]
+    sign: int = 1
+    """1 where a higher score is better, -1 where a lower one is."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Tuned:
                 if winner := _winner(table, rows, loss, int(group), look[loss][0]):
                     winners.append(winner)
         study = facts_of(table)
-        return TunedNumbers(study.title, study.measures[study.chosen_by or study.metric].title, winners)
+        return TunedNumbers(study.title, study.measures[study.chosen_by or study.metric].title, winners, study.sign)
 
     def draw(self, info: TunedNumbers) -> Drawing | None:
         if not info.winners:
@@ -114,10 +119,10 @@ class Tuned:
     def answer(self, info: TunedNumbers) -> str:
         if not info.winners:
             return "The study has no finished search."
-        best = max(info.winners, key=lambda w: w.tuned.value)
+        best = max(info.winners, key=lambda w: info.sign * w.tuned.value)
         gains = [f"{_name(w)} {with_interval(w.gain, SIGNED)}" for w in info.winners]
         return (
-            f"Tuned, {_name(best)} is highest on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
+            f"Tuned, {_name(best)} is best on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
             f"Gain over the default: {'; '.join(gains)}. Winners were chosen by {info.chosen_by} on validation, on the "
             f"search's seeds; the gap is the winner's validation score there minus its test score on fresh seeds, both "
             f"of {info.title}."
@@ -175,7 +180,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
     same = np.all([[value == setting[key] for value in searched[key]] for key in keys], axis=0)
     column = f"test_{study.metric}"
     tuned, untuned = _Fresh.from_rows(confirmed, column), _Fresh.from_rows(default, column)
-    gain = tuned.minus(untuned).interval(study.shared)
+    gain = turned(tuned.minus(untuned).interval(study.shared), study.sign)
     searched_val = float(searched.loc[same, f"val_{study.metric}"].mean()) if same.any() else np.nan
     score = tuned.interval(study.shared_alone)
     return Winner(
@@ -189,7 +194,7 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         gain,
         searched_val - score.value,
         _overtuning(table, loss, group),
-        *_adkins(table, loss, score.value, gain.value),
+        *_adkins(table, loss, study.sign * (score.value - study.floor), gain.value),
         colour,
     )
 
@@ -201,16 +206,15 @@ def _overtuning(table: pd.DataFrame, loss: str, group: int) -> Overtuning:
     columns = [f"val_{study.chosen_by or study.metric}", f"test_{study.metric}"]
     if table.proposal[proposed].isna().any():
         return Overtuning(np.nan, np.nan)
-    scores = table[proposed].groupby("proposal")[columns].mean().dropna(subset=columns[:1])
-    return overtuning(*scores.to_numpy().T)
+    val_P, test_P = table[proposed].groupby("proposal")[columns].mean().dropna(subset=columns[:1]).to_numpy().T
+    return overtuning(study.sign_of(study.chosen_by or study.metric) * val_P, study.sign * test_P)
 
 
-def _adkins(table: pd.DataFrame, loss: str, tuned: float, gain: float) -> tuple[float, str]:
+def _adkins(table: pd.DataFrame, loss: str, above_floor: float, gain: float) -> tuple[float, str]:
     """Sensitivity and effective dimensionality, with these data as the one environment and the default as the setting
     that would be used everywhere. One hyperparameter alone is tuned over its sweep, chosen on validation over the other
     seeds. Source: Adkins, Bowling and White 2024.
     """
-    above_floor = tuned - facts_of(table).floor
     if not above_floor > 0:
         return np.nan, "–"
     missed = gain / above_floor

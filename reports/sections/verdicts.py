@@ -70,7 +70,7 @@ class Verdicts:
         symbols = {n: p.symbol for facts in study.losses.values() for n, p in facts.space.items()}
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
         return VerdictsNumbers(
-            study.title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses)
+            study.turned_title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses)
         )
 
     def draw(self, info: VerdictsNumbers) -> Drawing | None:

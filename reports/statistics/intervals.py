@@ -33,6 +33,13 @@ class Interval(NamedTuple):
     image_half_width: float = np.nan
 
 
+def turned(interval: Interval, sign: int) -> Interval:
+    """The interval of sign times the value, sign 1 or -1."""
+    if sign > 0:
+        return interval
+    return interval._replace(value=-interval.value, low=-interval.high, high=-interval.low)
+
+
 def t_interval(
     values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, shared: float = 0.0
 ) -> Interval:

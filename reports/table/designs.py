@@ -40,6 +40,8 @@ class Sweep:
     images_LSG: np.ndarray | None = None
     shared: float = 0.0
     shared_alone: float = 0.0
+    sign: int = 1
+    """By which all scores here were multiplied, so that higher is better: -1 where the metric is better when lower."""
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -83,7 +85,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SobolPoints:
-    """The Sobol points of one loss: scores [H, S] on test and validation, and the settings, name -> [H]."""
+    """The Sobol points of one loss: scores [H, S] on test and validation, and the settings, name -> [H].
+
+    Scores of a metric that is better when lower are turned, so that higher is better (`StudyFacts.sign`).
+    """
 
     loss: str
     seeds: tuple[int, ...]
@@ -127,19 +132,21 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         return None
     done, ended = cut.trials.only(cut.states == DONE), cut.trials.only(np.isin(cut.states, ENDED))
     diverged = cut.trials.only(cut.states == DIVERGED)
+    sign, images = facts_of(table).sign, done.images(table, column)
     return Sweep(
         loss=loss,
         name=name,
         levels=cut.levels,
         default=cut.levels.index(facts_of(table).losses[loss].defaults[name]),
         seeds=facts_of(table).seeds,
-        scores_LS=done.scores(table, column),
-        floored_LS=ended.scores(table, column),
-        val_LS=done.scores(table, f"val_{facts_of(table).metric}"),
+        scores_LS=sign * done.scores(table, column),
+        floored_LS=sign * ended.scores(table, column),
+        val_LS=sign * done.scores(table, f"val_{facts_of(table).metric}"),
         diverged_LS=np.isfinite(diverged.fill(np.ones(len(diverged.rows_R)))),
-        images_LSG=done.images(table, column),
+        images_LSG=None if images is None else sign * images,
         shared=facts_of(table).shared,
         shared_alone=facts_of(table).shared_alone,
+        sign=sign,
     )
 
 
@@ -213,18 +220,20 @@ def sobol_points_of(table: pd.DataFrame, loss: str) -> SobolPoints | None:
     cut, metric = _sobol_settings(table, loss), facts_of(table).metric
     if cut is None:
         return None
-    test, val = (cut.trials.scores(table, f"{split}_{metric}") for split in ("test", "val"))
+    sign = facts_of(table).sign
+    test, val = (sign * cut.trials.scores(table, f"{split}_{metric}") for split in ("test", "val"))
     return SobolPoints(loss, facts_of(table).seeds, test, val, cut.settings)
 
 
 @cached_by_metric
 def best_of(table: pd.DataFrame) -> float:
-    """The best score of the study: over all planned settings of all losses, chosen on validation, cross-fitted."""
-    cut, metric = _planned_settings(table), facts_of(table).metric
+    """The best score of the study, as measured: over all planned settings of all losses, chosen on validation,
+    cross-fitted."""
+    cut, metric, sign = _planned_settings(table), facts_of(table).metric, facts_of(table).sign
     if cut is None:
         return np.nan
-    test, val = (cut.trials.scores(table, f"{split}_{metric}") for split in ("test", "val"))
-    return float(cross_fitted_best(test, val))
+    test, val = (sign * cut.trials.scores(table, f"{split}_{metric}") for split in ("test", "val"))
+    return sign * float(cross_fitted_best(test, val))
 
 
 class _Settings(NamedTuple):

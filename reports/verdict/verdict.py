@@ -30,6 +30,7 @@ from evenkeel.reports.statistics.intervals import (
     nan_mean,
     standard_error_factor,
     t_interval,
+    turned,
     wilson,
     worst_drop,
 )
@@ -78,6 +79,7 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan) -> Judgement:
 
     `margin` and `floor` are in the unit of the metric; `floor` is the score of a constant predictor, NaN if unknown.
     """
+    floor = sweep.sign * floor  # as the scores of a sweep, higher is better
     moved, errors = sweep.differences_LS[sweep.moved], sweep.image_errors_L[sweep.moved]
     drop = worst_drop(moved, image_errors_L=errors, shared=sweep.shared)
     low90 = worst_drop(moved, STEADY_CONFIDENCE, errors, shared=sweep.shared).low
@@ -162,7 +164,8 @@ def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     if default.n < min(MIN_SEEDS, num):
         return f"the default has {default.n} of {counted(num, 'seed')}"
     if (default.low if default.n >= MIN_SEEDS else default.value) <= floor + margin:
-        return f"its default {with_interval(default)} is not surely better than a constant predictor, {number(floor)}"
+        measured, constant = turned(default, sweep.sign), number(sweep.sign * floor)
+        return f"its default {with_interval(measured)} is not surely better than a constant predictor, {constant}"
     return None
 
 

@@ -9,10 +9,10 @@ from evenkeel.trainables.data.coco_mlt import CocoMlt
 from evenkeel.trainables.data.csv.data_set import CsvTable
 from evenkeel.trainables.data.cxr_lt import CxrLt
 from evenkeel.trainables.data.digits import DigitsMlt
+from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import SPLITS, DataSet, ImageSet
 from evenkeel.trainables.data.isic2018 import Isic2018
 from evenkeel.trainables.data.medmnist import MedMnist
-from evenkeel.trainables.data.own import OwnData
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.data.voc_mlt import VocMlt
 from evenkeel.trainables.settings import chosen
@@ -28,7 +28,7 @@ DATA_SETS: dict[str, type[DataSettings]] = {
     "medmnist": MedMnist,
     "voc-mlt": VocMlt,
     "coco-mlt": CocoMlt,
-    "own": OwnData,
+    "function": FunctionData,
 }
 
 AnyData: Any = Annotated[Union[tuple(DATA_SETS.values())], Field(discriminator="name")]  # noqa: UP007

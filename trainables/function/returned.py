@@ -120,10 +120,13 @@ def _multi_hot(place: str, targets: np.ndarray, num_classes: int) -> np.ndarray:
     if targets.ndim == 1:
         numbers = targets.astype(int)
         if not np.array_equal(numbers, targets) or numbers.min() < 0 or numbers.max() >= num_classes:
-            raise TrainableError(f"{place} a target {targets.max()!r}; return class numbers from 0 to {num_classes - 1}")
+            odd = targets.min() if targets.min() < 0 else targets.max()
+            raise TrainableError(f"{place} a target of {odd}; return class numbers from 0 to {num_classes - 1}")
         return np.eye(num_classes)[numbers]
     if targets.shape[1:] != (num_classes,) or not np.isin(targets, (0, 1)).all():
-        raise TrainableError(f"{place} targets of shape {targets.shape}; return 0 or 1 for each of {num_classes} classes")
+        raise TrainableError(
+            f"{place} targets of shape {targets.shape}; return 0 or 1 for each of {num_classes} classes"
+        )
     return targets.astype(float)
 
 

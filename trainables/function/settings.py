@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
+from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import DataSet
-from evenkeel.trainables.data.own import OwnData
 from evenkeel.trainables.data.settings import ClassGroups
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.function.signature import Signature, signature_of
@@ -66,7 +66,7 @@ class Function(ClassGroups):
         """Nothing has to be made for data of the function's own."""
         from evenkeel.trainables.function.shared import Shared
 
-        return Shared(data, cache) if isinstance(data, OwnData) else None
+        return Shared(data, cache) if isinstance(data, FunctionData) else None
 
     def worker(self, measures: tuple[str, ...] = ALWAYS) -> "FunctionWorker":
         """The half that computes."""

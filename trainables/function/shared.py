@@ -40,7 +40,7 @@ class Shared:
             raise TrainableError(complaint)
 
     def image_groups(self, num_rows: int) -> np.ndarray | None:
-        """One of NUM_IMAGE_GROUPS random groups for each test row, [N], the same for all trials; None below two rows."""
+        """One of NUM_IMAGE_GROUPS random groups for each test row, [N], the same for all trials; None for one row."""
         if self.facts:
             return self.facts.image_groups()
         if num_rows < 2:

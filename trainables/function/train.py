@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from evenkeel.trainables.base import Result
+from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
-from evenkeel.trainables.data.own import OwnData
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.function.returned import Returned, returned
@@ -37,7 +37,7 @@ class FunctionWorker:
 
     def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> Shared:
         """The images of a data set of ours; nothing for data of the function's own."""
-        if isinstance(data, OwnData):
+        if isinstance(data, FunctionData):
             return Shared(data, cache, device)
         images = load(data, self.settings.image_size, cache)
         return Shared(data, cache, device, images, SplitFacts.of(data.name, images, data.validation, self.settings))
