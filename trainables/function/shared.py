@@ -9,6 +9,7 @@ import numpy as np
 from evenkeel.trainables.data.image_set import DataSet, ImageSet
 from evenkeel.trainables.data.split_facts import NUM_IMAGE_GROUPS, SplitFacts
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.random_streams import stream
 
 
 @dataclass
@@ -45,4 +46,4 @@ class Shared:
             return self.facts.image_groups()
         if num_rows < 2:
             return None
-        return np.random.default_rng(0).permutation(num_rows) % min(NUM_IMAGE_GROUPS, num_rows)
+        return stream(0, "image_groups").permutation(num_rows) % min(NUM_IMAGE_GROUPS, num_rows)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from evenkeel.trainables.base import Result
 from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
@@ -25,6 +24,7 @@ from evenkeel.trainables.function.signature import Signature, is_function, signa
 from evenkeel.trainables.measures import ALWAYS, RETURNED
 from evenkeel.trainables.own_code import mentions
 from evenkeel.trainables.progress import progress
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial
 
 
