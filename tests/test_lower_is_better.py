@@ -64,7 +64,7 @@ def test_a_default_at_the_floor_is_not_judged_and_said_as_measured(twins):
     assert judged.status == NOT_JUDGED and "0.5" in judged.reasons[0] and judged.reasons[0].endswith("0.400")
 
 
-@pytest.mark.parametrize("key", ["overview", "sensitivity-clip", "contrasts", "winning", "importance"])
+@pytest.mark.parametrize("key", ["overview", "sensitivity-clip", "contrasts", "win-probability", "importance"])
 def test_a_section_of_differences_is_the_same(twins, key):
     high, low = twins
     shown = [
@@ -91,7 +91,7 @@ def test_scores_themselves_are_shown_as_measured(twins):
         assert one.at_margin_overall == pytest.approx(other.at_margin_overall, nan_ok=True)
     for one, other in zip(computed(high, "budget").curves, computed(low, "budget").curves, strict=True):
         np.testing.assert_allclose(other.expected, 1 - one.expected)
-        assert other.shown[4].low == pytest.approx(1 - one.shown[4].high, nan_ok=True)
+        assert other.at_budgets[4].low == pytest.approx(1 - one.at_budgets[4].high, nan_ok=True)
     texts = [
         next(s for s in sections(table) if s.key == "sensitivity-clip").rows(computed(table, "sensitivity-clip"))
         for table in twins
