@@ -35,7 +35,7 @@ def trial(name: str, seed=0, settings=None, loss=None, **hyperparameters):
 def run(name, *trials, data=None, measures=("headline", "rise"), place=None, **settings):
     worker = trainable({"name": name, **settings}).worker(measures)
     place = place or Path(trainable.__module__).parent
-    prepared = worker.prepare(data_set(data or {"name": "function"}), place, "cpu")
+    prepared = worker.prepare(data_set(data or {"name": "by-function"}), place, "cpu")
     return [result for _, result in worker.run(list(trials), prepared, place)]
 
 
@@ -239,16 +239,16 @@ def test_a_changed_source_is_another_identity_and_a_comment_is_not(beside, tmp_p
     helper, identities = "def half():\n    return 0.5\n", []
     for text in (helper, helper.replace("0.5", "0.5  # a word\n\n"), helper.replace("0.5", "0.4")):
         (tmp_path / "its_helper.py").write_text(text)
-        identities.append(trainable({"name": name}).identity(data_set({"name": "function"})))
+        identities.append(trainable({"name": name}).identity(data_set({"name": "by-function"})))
     first, commented, changed = identities
     assert first == commented and first["source"] != changed["source"] and str(tmp_path) not in str(first)
 
 
 def test_own_data_is_known_by_the_contents_of_its_files(tmp_path):
     (tmp_path / "a.csv").write_text("1")
-    settings = {"name": "function", "files": [str(tmp_path / "a.csv")]}
+    settings = {"name": "by-function", "files": [str(tmp_path / "a.csv")]}
     before = data_set(settings).identity()
     (tmp_path / "a.csv").write_text("2")
     assert data_set(settings).identity() != before and str(tmp_path) not in str(before)
     with pytest.raises(TrainableError, match="gone.csv: No such file"):
-        data_set({"name": "function", "files": ["gone.csv"]}).identity()
+        data_set({"name": "by-function", "files": ["gone.csv"]}).identity()

@@ -28,7 +28,7 @@ DATA_SETS: dict[str, type[DataSettings]] = {
     "medmnist": MedMnist,
     "voc-mlt": VocMlt,
     "coco-mlt": CocoMlt,
-    "function": FunctionData,
+    "by-function": FunctionData,
 }
 
 AnyData: Any = Annotated[Union[tuple(DATA_SETS.values())], Field(discriminator="name")]  # noqa: UP007

@@ -15,7 +15,7 @@ from evenkeel.trainables.settings import PathText
 class FunctionData(DataSettings):
     """Whatever a training function loads itself; files named here are part of every trial's id."""
 
-    name: Literal["function"] = "function"
+    name: Literal["by-function"] = "by-function"
     title: str = Field("own data", description="how the report calls it")
     files: list[PathText] = Field([], description="files whose contents decide a result; `data` of the function")
     validation: None = Field(None, description="none: the function splits its data")
@@ -34,5 +34,5 @@ class FunctionData(DataSettings):
     def load(self, image_size: int, cache: Path) -> ImageSet:
         """There are no images to load. Raises TrainableError."""
         raise TrainableError(
-            "data: function is for a training function that loads its data itself; give this trainable a data set"
+            "data: by-function is for a training function that loads its data itself; give this trainable a data set"
         )
