@@ -179,8 +179,8 @@ BAD = {
     "cut off in the header": (shade(0)[:20], "im0.png cannot be decoded"),
     "a flipped byte": (shade(0)[:50] + b"\xff" + shade(0)[51:], "im0.png cannot be decoded"),
     "a page saved as an image": (b"<!DOCTYPE html>", "not an image file: it begins with b'<!DOCTYPE html>'"),
-    "DICOM": (b"\0" * 128 + b"DICM" + b"\0" * 50, "DICOM file; convert it to PNG"),
-    "floating point": (encoded(Image.new("F", (4, 4)), "TIFF"), "floating-point values; save it with 8 or 16 bits"),
+    "DICOM": (b"\0" * 128 + b"DICM" + b"\0" * 50, "DICOM file whose pixels cannot be decoded"),
+    "floating point": (encoded(Image.new("F", (4, 4)), "TIFF"), "floating-point values; give data.intensity"),
     "32 bits": (encoded(Image.new("I", (4, 4), 1 << 20), "TIFF"), "32-bit values from 1048576"),
     "a bomb": (encoded(Image.new("1", (20000, 10000))), "im0.png has 200,000,000 pixels, more than are decoded"),
 }  # fmt: skip
@@ -439,9 +439,12 @@ def test_a_folder_where_a_file_is_meant_is_named(key, tmp_path):
         "classes_table": {"classes_table": {"file": "images", "label": "a", "name": "b"}},
         "split_lists": {"split_lists": {"test": "images"}, "split_column": None},
     }
-    with pytest.raises(TrainableError, match=rf"data.{key}\S*: .*images cannot be read .Is a directory."):
+    reason = (
+        "images is a folder without files of labels" if key == "tables" else "images cannot be read .Is a directory."
+    )
+    with pytest.raises(TrainableError, match=rf"data.{key}\S*: .*{reason}"):
         csv_table(six(tmp_path), **given[key]).describe()
-    with pytest.raises(TrainableError, match="cannot be read .Is a directory."):
+    with pytest.raises(TrainableError, match=reason):
         csv_table(six(tmp_path), **given[key]).fingerprint()
 
 

@@ -21,6 +21,7 @@ from evenkeel.trainables.cache import made_once, write_whole
 from evenkeel.trainables.data.checksums import checksums
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.intensity import Window
 from evenkeel.trainables.data.jpeg_store import JPEG_QUALITY, JpegImages, encode_jpeg
 from evenkeel.trainables.data.pixel_stores import JpegStore, PixelStore, Store, empty, mapped
 from evenkeel.trainables.data.pixels import BadImage, library, pixels
@@ -77,17 +78,23 @@ class ImageFormat:
     size: int
     grey: bool
     stored: Stored = "pixels"
+    intensity: Window = "full"
 
     def decisive(self) -> list[object]:
         """What makes another cache of the same files."""
-        return [self.size, self.grey, *([] if self.stored == "pixels" else [self.stored, JPEG_QUALITY])]
+        stored = [] if self.stored == "pixels" else [self.stored, JPEG_QUALITY]
+        return [self.size, self.grey, *stored, *([] if self.intensity == "full" else [self.intensity])]
+
+    def pixels(self, file: ImageFile) -> np.ndarray:
+        """One image in this format, [size, size, 1 or 3] uint8. Raises BadImage; TrainableError."""
+        return pixels(file, self.size, self.grey, self.intensity)
 
 
 def decoded(files: Sequence[ImageFile], image_format: ImageFormat, cache: Path) -> Decoded:
     """The pixels of `files`, from the cache where they are known. Raises TrainableError when there is no room."""
     try:
         marks = checksums(files)
-        decisive = [DECODING_VERSION, library(), *image_format.decisive(), *(marks[file] for file in files)]
+        decisive = [DECODING_VERSION, library(files), *image_format.decisive(), *(marks[file] for file in files)]
         key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
         folder = made_once(
             cache / f"images-{key}", lambda path: _decode(files, image_format, path, cache / f"{key}.part")
@@ -131,7 +138,7 @@ def _fill(
 ) -> None:
     def fill(row: int) -> None:
         try:
-            store.put(row, pixels(files[row], image_format.size, image_format.grey))
+            store.put(row, image_format.pixels(files[row]))
         except BadImage as error:
             bad[row] = str(error)
 
@@ -171,7 +178,7 @@ def _mean_jpeg(files: Sequence[ImageFile], image_format: ImageFormat) -> float:
     for file in files:
         with warnings.catch_warnings(), suppress(BadImage):
             warnings.simplefilter("ignore")
-            sizes.append(len(encode_jpeg(pixels(file, image_format.size, image_format.grey))))
+            sizes.append(len(encode_jpeg(image_format.pixels(file))))
     return float(np.mean(sizes)) if sizes else 0.0
 
 

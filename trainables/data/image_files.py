@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from evenkeel.trainables.data.decoding import ImageFormat, Stored, decoded
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.data.intensity import Window
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import SWITCH
 
-NUM_BAD_IMAGES_LISTED = 20
+NUM_BAD_IMAGES_LISTED = 10
 """How many bad images an error names."""
 
 
@@ -39,11 +40,23 @@ class ImageFileSettings(DataSettings):
     on_bad_image: Annotated[Literal["fail", "skip"], SWITCH] = Field(
         "fail", description="what a missing or broken image does"
     )
+    intensity: Annotated[Window, SWITCH] = Field(
+        "full",
+        description="which values of a file become black and white: full (all that its format holds, of DICOM its own "
+        "window), range (its smallest and largest), percentile (0.5 and 99.5), or [low, high]",
+    )
     stored: Annotated[Stored, SWITCH] = Field(
         "pixels",
         description="how decoded images lie in the cache; jpeg takes a fifth to an eighth of the room, is decoded for "
         "each batch, and changes pixels a little",
     )
+
+    @field_validator("intensity")
+    @classmethod
+    def _rising(cls, value: Window) -> Window:
+        if isinstance(value, tuple) and not value[0] < value[1]:
+            raise ValueError(f"must be [low, high] with low < high, got {[*value]}")
+        return value
 
     def available(
         self, ids: Sequence[str], files: Sequence[ImageFile | str], image_format: ImageFormat, cache: Path, root: Path

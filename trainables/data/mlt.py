@@ -47,7 +47,11 @@ class Mlt(ImageFileSettings):
     def load(self, image_size: int, cache: Path) -> ImageSet:
         ids, files, labels, split = self._rows()
         available = self.available(
-            ids, files, ImageFormat(image_size, grey=False, stored=self.stored), cache, at_home(self.root)
+            ids,
+            files,
+            ImageFormat(image_size, grey=False, stored=self.stored, intensity=self.intensity),
+            cache,
+            at_home(self.root),
         )
         classes = self._classes()
         targets = np.zeros((len(files), len(classes)), dtype=np.uint8)

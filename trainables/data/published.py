@@ -20,7 +20,7 @@ from evenkeel.trainables.settings import PathText
 Task = Literal["one-hot", "one-vs-rest"]
 
 
-SHARED_KEYS = ("root", "validation", "on_bad_image", "stored")
+SHARED_KEYS = ("root", "validation", "on_bad_image", "stored", "intensity")
 """Keys that say the same of a published layout and of its table."""
 
 

@@ -18,6 +18,7 @@ from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import SPLITS, ImageArray, ImageSet
 from evenkeel.trainables.data.load import check
 from evenkeel.trainables.data.summary import DataSummary
+from evenkeel.trainables.data.value_range import value_range
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import at_home
 
@@ -39,13 +40,13 @@ class CsvTable(CsvSettings):
     def load(self, image_size: int, cache: Path) -> ImageSet:
         """Decode what is not in the cache yet. Raises TrainableError that lists every image that cannot be had."""
         rows = read_rows(self, list_images(self))
-        image_format = ImageFormat(image_size, self.grey, self.stored)
+        image_format = ImageFormat(image_size, self.grey, self.stored, self.intensity)
         available = self.available(rows.ids, rows.files, image_format, cache, at_home(self.root))
         kept = rows if len(available.rows) == len(rows.ids) else rows.take(available.rows)
         return replace(self._image_set(kept, available.images), skipped=available.skipped)
 
     def describe(self) -> DataSummary:
-        """What was understood of tables and folders; no image is opened. Raises TrainableError."""
+        """What was understood of tables and folders; a few images are opened. Raises TrainableError."""
         listing = list_images(self)
         rows = read_rows(self, listing)
         absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
@@ -56,7 +57,8 @@ class CsvTable(CsvSettings):
             check(self._image_set(rows, np.empty((len(rows.ids), 0, 0, 1), dtype=np.uint8)), self.validation)
         except TrainableError as error:
             refusal = refusal or str(error)
-        return summary_of(listing, rows, len(absent), self.validation, refusal)
+        values = value_range([file for file in rows.files if isinstance(file, ImageFile)], self.intensity)
+        return summary_of(listing, rows, len(absent), self.validation, refusal, values)
 
     def _image_set(self, rows: Rows, images: ImageArray) -> ImageSet:
         labels = rows.labels

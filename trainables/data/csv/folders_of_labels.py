@@ -3,6 +3,8 @@
 import json
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,28 @@ NO_LABELS = {"classes.txt", "labels.txt", "obj.names", "notes.json"}
 
 def read_label_folder(path: Path, key: str) -> Table:
     """A row for each file of labels in a folder, sub-folders included. Raises TrainableError for one that is broken."""
-    kinds = {".txt": _yolo, ".xml": _voc, ".json": _labelme}
-    files = [file for file in sorted(path.rglob("*")) if file.suffix in kinds and file.name not in NO_LABELS]
+    files = label_files(path, key)
+    records = []
+    for file in files:
+        try:
+            name = file.relative_to(path).with_suffix("").as_posix()
+            records.append({IMAGE_COLUMN: name} | READERS[file.suffix](file.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, OSError, ElementTree.ParseError) as error:
+            raise TrainableError(f"data.{key}: {file} holds no labels of an image ({error}); mend it") from error
+    table = record_table(path, records, list(range(1, len(records) + 1)), unit="file")
+    return replace(table, container=f"folder of {files[0].suffix}")
+
+
+def label_files(path: Path, key: str) -> list[Path]:
+    """The files of labels in a folder, of the kind that most are of. Raises TrainableError when there are none."""
+    files = [file for file in sorted(path.rglob("*")) if file.suffix in READERS and file.name not in NO_LABELS]
     if not files:
         raise TrainableError(
             f"data.{key}: {path} is a folder without files of labels (.txt, .xml or .json); give a table, or leave "
             "tables out where each folder of images is a class"
         )
     suffix = Counter(file.suffix for file in files).most_common(1)[0][0]
-    files = [file for file in files if file.suffix == suffix]
-    records = []
-    for file in files:
-        try:
-            name = file.relative_to(path).with_suffix("").as_posix()
-            records.append({IMAGE_COLUMN: name} | kinds[suffix](file.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, OSError, ElementTree.ParseError) as error:
-            raise TrainableError(f"data.{key}: {file} holds no labels of an image ({error}); mend it") from error
-    table = record_table(path, records, list(range(1, len(records) + 1)), unit="file")
-    return Table(path, table.columns, table.rows, table.lines, f"folder of {suffix}", unit="file")
+    return [file for file in files if file.suffix == suffix]
 
 
 def _yolo(text: str) -> dict[str, Any]:
@@ -63,6 +69,10 @@ def _labelme(text: str) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in ("imageData", IMAGE_COLUMN)} | (
         {CATEGORY: list(dict.fromkeys(labels))} if "shapes" in record else {}
     )
+
+
+READERS: dict[str, Callable[[str], dict[str, Any]]] = {".txt": _yolo, ".xml": _voc, ".json": _labelme}
+"""Suffix of a file of labels -> what it says of its image."""
 
 
 def read_cvat(path: Path, key: str, text: str) -> Table:

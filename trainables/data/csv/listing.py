@@ -21,8 +21,10 @@ FOLDER_COLUMN = "folder"
 
 def list_images(data: CsvSettings) -> Listing:
     """Read the tables and find every row's image. Raises TrainableError for a table that cannot be read rightly."""
+    read_tables = _tables(data)
     sources = {part: [image_source(path, "images") for path in paths] for part, paths in data.image_paths().items()}
-    parts, read = zip(*_tables(data, sources), strict=True)
+    read_tables = read_tables or [(part, _table_of_folders(data, inside)) for part, inside in sources.items()]
+    parts, read = zip(*read_tables, strict=True)
     extended, joined = with_joins(data, list(read))
     tables = list(zip(parts, extended, strict=True))
     parts_N = [part for part, table in tables for _ in table.rows]
@@ -33,9 +35,7 @@ def list_images(data: CsvSettings) -> Listing:
     return replace(listing, files=_files(data, listing, sources))
 
 
-def _tables(data: CsvSettings, sources: dict[str, list[ImageSource]]) -> list[tuple[str, Table]]:
-    if not data.tables:
-        return [(part, _table_of_folders(data, inside)) for part, inside in sources.items()]
+def _tables(data: CsvSettings) -> list[tuple[str, Table]]:
     if data.class_lists:
         return [(part, read_class_lists(data, part)) for part in data.tables]
     dialect = Dialect(data.delimiter, data.encoding, tuple(data.columns) if data.columns else None)

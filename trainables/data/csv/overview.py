@@ -12,16 +12,24 @@ from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.data.stratify import rows_of
 from evenkeel.trainables.data.summary import ClassCount, DataSummary, Oddity
+from evenkeel.trainables.data.value_range import ValueRange
 
 
 def summary_of(
-    listing: Listing, rows: Rows, num_absent: int, validation: Validation | None, refusal: str | None
+    listing: Listing,
+    rows: Rows,
+    num_absent: int,
+    validation: Validation | None,
+    refusal: str | None,
+    values: ValueRange | None,
 ) -> DataSummary:
     """The rows as a person checks them."""
     labels = rows.labels
     counts = {name: labels.targets[rows.split == code].sum(0, dtype=np.int64) for code, name in enumerate(SPLITS)}
     classes = [ClassCount(name, *(int(counts[s][c]) for s in SPLITS)) for c, name in enumerate(labels.classes)]
     odd = [*rows.odd, *_split_oddities(rows, counts, validation)]
+    if values and (oddity := values.oddity()):
+        odd.append(oddity)
     if num_absent:
         odd.append(
             Oddity(
@@ -29,10 +37,11 @@ def summary_of(
                 "on_bad_image",
             )
         )
+    values_text = f"; {values}" if values and not values.usual else ""
     sources = {str(file.source.path) for file in rows.files if isinstance(file, ImageFile)}
     return DataSummary(
         tables=[*(_table_line(table) for _, table in listing.tables), *listing.joined],
-        images=f"{plural(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(sources))}",
+        images=f"{plural(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(sources))}{values_text}",
         rows={name: int((rows.split == code).sum()) for code, name in enumerate(SPLITS)},
         classes=classes,
         labels_per_image=dict(sorted(Counter(labels.targets.sum(1, dtype=np.int64).tolist()).items())),

@@ -14,7 +14,7 @@ from evenkeel.trainables.data.csv.dialects import (
     table_of_text,
     text_of,
 )
-from evenkeel.trainables.data.csv.folders_of_labels import read_cvat, read_label_folder
+from evenkeel.trainables.data.csv.folders_of_labels import label_files, read_cvat, read_label_folder
 from evenkeel.trainables.data.csv.json_tables import is_json, read_json, record_table
 from evenkeel.trainables.data.csv.parquet import read_parquet
 from evenkeel.trainables.data.csv.table import Table
@@ -31,7 +31,7 @@ def read_table(path: Path, key: str, dialect: Dialect, names: Iterable[str]) -> 
 
     Raises TrainableError with file, line, rule and way out for whatever would have to be guessed.
     """
-    if path.is_dir():
+    if path.is_dir() and key == "tables":
         return read_label_folder(path, key)
     if is_large(path, key):
         archive = open_archive(path, key) if is_tar(path) else None
@@ -54,7 +54,7 @@ def is_large(path: Path, key: str) -> bool:
         with path.open("rb") as file:
             return file.read(4) == PARQUET_MAGIC or is_tar(path)
     except OSError as error:
-        raise TrainableError(f"data.{key}: {path} cannot be read ({error.strerror}); make it readable") from error
+        raise TrainableError(f"data.{key}: {path} cannot be read ({error.strerror}); give a table") from error
 
 
 def table_content(path: Path, key: str) -> Iterator[bytes]:
@@ -62,8 +62,8 @@ def table_content(path: Path, key: str) -> Iterator[bytes]:
 
     Raises TrainableError.
     """
-    if path.is_dir():
-        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+    if path.is_dir() and key == "tables":
+        for file in label_files(path, key):
             yield f"{file.relative_to(path).as_posix()} {file_line(file)}".encode()
     else:
         yield file_line(path).encode() if is_large(path, key) else raw_content(path, key)
