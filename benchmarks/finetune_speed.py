@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from evenkeel.study.file.read import load_study
 from evenkeel.trainables import Trial
+from evenkeel.trainables.finetune.seed_images import DecodedImages
 from evenkeel.trainables.finetune.settings import Finetune
-from evenkeel.trainables.finetune.task import Images
-from evenkeel.trainables.finetune.train import Course
+from evenkeel.trainables.finetune.train import FinetuneRun
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 BATCH, LR = 32, 1e-4
@@ -70,17 +70,17 @@ def plain_epoch(data: Jpegs, model: str, workers: int) -> Callable[[], None]:
     return epoch
 
 
-def our_epoch(prepared: Images, folder: Path, num: int, **settings: Any) -> Callable[[], None]:
-    """As many steps of a course."""
+def our_epoch(prepared: DecodedImages, folder: Path, num: int, **settings: Any) -> Callable[[], None]:
+    """As many steps of a run."""
     trial = Trial(
         loss="bce", hyperparameters={}, seed=0, data={}, trainable={}, design="sweep", label="bce", settings=settings
     )
-    course = Course.of(trial, prepared.settings.with_changes(settings), prepared, folder)
-    course.num_epoch_steps = 10**9  # no validation inside
+    run = FinetuneRun.of(trial, prepared.settings.with_changes(settings), prepared, folder)
+    run.num_epoch_steps = 10**9  # no validation inside
 
     def epoch() -> None:
         for _ in range(-(-num // BATCH)):
-            course.advance()
+            run.advance()
 
     return epoch
 
@@ -105,17 +105,18 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        prepared = Images.of(settings, data, Path(folder), "cpu")
+        prepared = DecodedImages.of(settings, data, Path(folder), "cpu")
         print(f"decoding {len(prepared.images.images):,} images once: {time.perf_counter() - started:.1f} s")
         with zipfile.ZipFile(options.data / "corel5k_train.zip") as archive:
             names = sorted(name for name in archive.namelist() if name.endswith((".jpg", ".jpeg")))[: options.images]
         targets = prepared.images.targets[: len(names)]
         jpegs = Jpegs(options.data / "corel5k_train.zip", names, targets, options.size)
+        stored_jpegs = DecodedImages.of(settings, as_jpegs, Path(folder), "cpu")
         rivals = {
             "plain": plain_epoch(jpegs, options.model, options.threads),
             "finetune": our_epoch(prepared, Path(folder), len(names)),
             "finetune-bfloat16": our_epoch(prepared, Path(folder), len(names), precision="bfloat16"),
-            "finetune-jpegs": our_epoch(Images.of(settings, as_jpegs, Path(folder), "cpu"), Path(folder), len(names)),
+            "finetune-jpegs": our_epoch(stored_jpegs, Path(folder), len(names)),
         }
         seconds = {name: float("inf") for name in rivals}
         for _ in range(options.repeats):

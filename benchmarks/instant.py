@@ -18,18 +18,19 @@ from evenkeel.trainables import Trial
 from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.measures import ALWAYS, columns
 from evenkeel.trainables.result import Result
 
-FACTS = {
-    "name": "none",
-    "classes": ["a", "b"],
-    "groups": {"head": [0], "medium": [], "tail": [1]},
-    "rows": {"train": 80, "val": 20, "test": 20},
-    "positives": {"train": [60, 20], "val": [15, 5], "test": [15, 5]},
-    "labels_per_image": [1, 2],
-    "undefined": {"val": [], "test": []},
-}
+FACTS = SplitFacts(
+    name="none",
+    classes=("a", "b"),
+    groups={"head": (0,), "medium": (), "tail": (1,)},
+    rows={"train": 80, "val": 20, "test": 20},
+    positives={"train": (60, 20), "val": (15, 5), "test": (15, 5)},
+    labels_per_image=(1, 2),
+    undefined={"val": (), "test": ()},
+)
 
 
 class Instant(ClassGroups):
@@ -58,8 +59,8 @@ class Cached:
 
     shift: float
 
-    def describe(self, seeds: list[int]) -> dict[str, Any]:
-        return dict(FACTS)
+    def describe(self, seeds: list[int]) -> SplitFacts:
+        return FACTS
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ The published way encodes all class prompts and all captions anew in every step,
 tokens; ours stops at the longest text, encodes equal captions once and updates by a fused AdamW. Same small CLIP (the
 `test_resnet` tower beside a text tower of two layers), same images, order and mirroring, digits-mlt; steps of both
 alternate, the fastest of each counts, and the losses of all steps must agree.
-Run: python -m benchmarks.lm_clip_speed
+LmClipRun: python -m benchmarks.lm_clip_speed
 """
 
 import argparse
@@ -20,7 +20,7 @@ from evenkeel.trainables import Trial
 from evenkeel.trainables.cache import default_cache
 from evenkeel.trainables.data.digits import DigitsMlt
 from evenkeel.trainables.lm_clip.settings import LmClip
-from evenkeel.trainables.lm_clip.train import Run
+from evenkeel.trainables.lm_clip.train import LmClipRun
 from evenkeel.trainables.losses import Bal
 from evenkeel.trainables.models.captions import captions, class_prompts
 
@@ -30,7 +30,7 @@ CLIP = {"image": {"name": "test_resnet"}}
 class Published:
     """A step as the published code takes it, on the same start and the same rows."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: LmClipRun) -> None:
         self.store, self.rows = run.store, run.rows["train"]
         self.model = self.store.model(0)
         images = self.store.images
@@ -72,7 +72,7 @@ def main() -> None:
     trial = Trial(
         loss="bal", hyperparameters=SPACES["bal"].defaults(), seed=0, data={}, trainable={}, design="sweep", label="bal"
     )
-    ours = Run(trial, store, settings, Path(default_cache()) / "lm_clip_speed")
+    ours = LmClipRun(trial, store, settings, Path(default_cache()) / "lm_clip_speed")
     published = Published(ours)
     ours.model.module.train()
     times: dict[str, list[float]] = {"published": [], "ours": []}

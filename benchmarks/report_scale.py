@@ -27,9 +27,11 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.parquet import RECORDS_A_FILE
 from evenkeel.study.records.record import StudyRecord, TrialRecord
 from evenkeel.trainables import Trial
+from evenkeel.trainables.data.split_facts import SplitFacts
 
 NUM_SEEDS, NUM_GROUPS = 24, 50
-DATA = {"name": "synthetic", "classes": [str(i) for i in range(20)], "rows": {"train": 900, "val": 300, "test": 300}}
+CLASSES = tuple(str(number) for number in range(20))
+DATA = SplitFacts(name="synthetic", classes=CLASSES, rows={"train": 900, "val": 300, "test": 300})
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.worker import prepare_worker
 from evenkeel.study.run.worker_context import make_context
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits
 from evenkeel.trainables.probe.features import standardised
 
 NUM_TRIALS = 64
@@ -99,7 +99,7 @@ def _image_groups(repeats: int) -> float:
         tuned, plain = [], []
         for _ in range(repeats):
             tuned.append(seconds())
-            with patch.object(SplitFacts, "image_groups", return_value=None):
+            with patch.object(DataSplits, "image_groups", return_value=None):
                 plain.append(seconds())
         return min(tuned) / min(plain)
 
@@ -108,7 +108,9 @@ def _features(study: Path, folder: Path) -> Path:
     """The features of seed 0, made for both: where evenkeel finds them, and as arrays in a folder for the script."""
     config = load_study(str(study))
     _, store = prepare_worker(make_context(config, str(folder)))
-    features, rows, values = standardised(store, 0)
+    features = store.of_seed(0)
+    rows = store.splits(features).rows(0)
+    values = standardised(features.features, rows)
     parts, feature_folder = ("train", "val", "test"), folder / "features"
     feature_folder.mkdir()
     np.save(feature_folder / "features.npy", np.concatenate([values[part] for part in parts]))

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from evenkeel.trainables import TrainableError
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits
+from evenkeel.trainables.finetune.seed_images import DecodedImages
 from evenkeel.trainables.finetune.settings import Finetune
-from evenkeel.trainables.finetune.task import Images
-from evenkeel.trainables.finetune.train import Course, FinetuneWorker
+from evenkeel.trainables.finetune.train import FinetuneRun, FinetuneWorker
 from evenkeel.trainables.loop.augment import augmentation
-from evenkeel.trainables.loop.corruption import harmed
+from evenkeel.trainables.loop.corruption import corrupt
 from evenkeel.trainables.loop.padding_taps import seen, zero_unseen
 from evenkeel.trainables.loop.settings import Augmentation, Knobs
 from evenkeel.trainables.loop.step import gradients, halving
@@ -27,11 +27,11 @@ TINY = Finetune.model_validate(SETTINGS["finetune"])
 
 @pytest.fixture(scope="module")
 def images():
-    return Images.of(TINY, Squares(), Path(), "cpu")
+    return DecodedImages.of(TINY, Squares(), Path(), "cpu")
 
 
-def course(images, folder, **settings):
-    return Course.of(trial(), TINY.with_changes(settings), images, folder)
+def make_run(images, folder, **settings):
+    return FinetuneRun.of(trial(), TINY.with_changes(settings), images, folder)
 
 
 @pytest.mark.parametrize("loss", [Bce(), Bal(weights=(1.0, 2.0, 3.0))])
@@ -81,14 +81,14 @@ def test_another_error_is_no_lack_of_memory():
 
 @pytest.mark.parametrize("settings", [{}, {"ema": 0.9, "optimiser": "sgd", "clip_grad": 1.0, "warmup_epochs": 1}])
 def test_a_killed_trial_goes_on_bit_by_bit(images, tmp_path, settings):
-    undisturbed = course(images, tmp_path / "whole", **settings).result(("headline",))
+    undisturbed = make_run(images, tmp_path / "whole", **settings).result(("headline",))
     torch.manual_seed(99)
-    cut = course(images, tmp_path / "cut", checkpoint_minutes=0.0, **settings)
+    cut = make_run(images, tmp_path / "cut", checkpoint_minutes=0.0, **settings)
     for _ in range(3):  # one step into the second epoch
         cut.advance()
     cut.checkpoints.save(cut.state())
     cut.advance()  # lost with the worker
-    resumed = course(images, tmp_path / "cut", **settings)
+    resumed = make_run(images, tmp_path / "cut", **settings)
     assert resumed.progress.step == 3
     result = resumed.result(("headline",))
     assert result.metrics == undisturbed.metrics and result.curves == undisturbed.curves
@@ -101,13 +101,15 @@ def test_checkpoints_are_written_while_training(images, tmp_path):
 
 def test_small_micro_batches_train_alike_with_frozen_norms(images, tmp_path):
     settings = {"freeze_batch_norm": True, "augment": {"flip": 0.5}}
-    whole, parts = (course(images, tmp_path / str(n), micro_batch=n, **settings).result(("headline",)) for n in (16, 5))
+    whole, parts = (
+        make_run(images, tmp_path / str(n), micro_batch=n, **settings).result(("headline",)) for n in (16, 5)
+    )
     assert_same(whole, parts, 1e-4)
 
 
 def test_a_last_row_alone_joins_the_batch_before(images, tmp_path):
     """Batch norm cannot train on one image whose features have no width."""
-    whole, joined = (course(images, tmp_path / str(n), batch=n, schedule="constant") for n in (24, 23))
+    whole, joined = (make_run(images, tmp_path / str(n), batch=n, schedule="constant") for n in (24, 23))
     assert joined.num_epoch_steps == whole.num_epoch_steps == 1
     whole, joined = (one.result(("headline",)) for one in (whole, joined))
     assert whole.metrics == joined.metrics and whole.note is joined.note is None
@@ -123,7 +125,7 @@ def test_parts_of_a_batch_are_about_alike():
 @pytest.mark.slow
 def test_compiled_steps_train_alike(images, tmp_path):
     plain, compiled = (
-        course(images, tmp_path / str(on), compile=on, deterministic=False).result(("headline",))
+        make_run(images, tmp_path / str(on), compile=on, deterministic=False).result(("headline",))
         for on in (False, True)
     )
     assert compiled.state == "done"
@@ -135,7 +137,7 @@ def test_half_precision_trains_with_a_loss_in_single(images, tmp_path, precision
     """The same after whatever the process ran before: memory that comes free holds NaN."""
     curves = set()
     for again in range(4):
-        one = course(images, tmp_path / str(again), precision=precision)
+        one = make_run(images, tmp_path / str(again), precision=precision)
         leave_nan_behind()
         result = one.result(("headline",))
         assert result.state == "done" and np.isfinite(result.curves["train_loss"]).all()
@@ -196,8 +198,8 @@ def test_masked_labels_have_no_part_in_the_loss(images, tmp_path):
     for lie in (0, 1):
         targets = np.where(known, found.targets, lie).astype(np.uint8)
         masked = replace(images, images=replace(found, targets=targets, label_mask=known))
-        masked.__dict__["facts"] = SplitFacts.of("squares", found, None, TINY)
-        task_of = course(masked, tmp_path / str(lie), bias="zero")
+        masked.__dict__["splits"] = DataSplits.of("squares", masked.images, None, TINY)
+        task_of = make_run(masked, tmp_path / str(lie), bias="zero")
         results.append([task_of._criterion(task_of.loss, torch.arange(8))(torch.ones(8, 4) * 0.3) for _ in (0,)][0])
     assert results[0] == results[1]
 
@@ -211,7 +213,7 @@ class TestKnobs:
         return (rng.random((400, 4)) < shares).astype(np.uint8)
 
     def harm(self, targets, seed=0, **knobs):
-        return harmed(self.ROWS, targets, Knobs(**knobs), seed)
+        return corrupt(self.ROWS, targets, Knobs(**knobs), seed)
 
     def test_nothing_is_nothing(self, targets):
         rows, labels, _ = self.harm(targets)
@@ -256,7 +258,7 @@ def test_backbones_that_make_no_sense_are_refused(backbone, message):
 
 def test_unknown_optimisers_are_named(images, tmp_path):
     with pytest.raises(ValueError, match="trainable.optimiser: timm makes no 'adamm'"):
-        course(images, tmp_path, optimiser="adamm")
+        make_run(images, tmp_path, optimiser="adamm")
 
 
 VIT = {"name": "vit_tiny_patch16_224", "model_args": {"img_size": 16, "depth": 1}}

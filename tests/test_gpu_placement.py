@@ -66,7 +66,7 @@ def main(name: str) -> None:
             found = super().load(image_size, cache)
             known = np.random.default_rng(1).random(found.targets.shape) < 0.9
             known[::8] = True
-            return replace(found, known=known, targets=found.targets * known, images=np.repeat(found.images, 3, 3))
+            return replace(found, label_mask=known, targets=found.targets * known, images=np.repeat(found.images, 3, 3))
 
     settings = TRAINABLES[name].model_validate({"name": name, **SETTINGS[name], **CASES[name]})
     measures = tuple(key for key, measure in MEASURES.items() if measure.needs in settings.gives)

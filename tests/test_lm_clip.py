@@ -74,7 +74,7 @@ def plain_lm_clip(store, *, bal_weight, loss):
     """(test targets, scores): captions and prompts read at all 77 tokens, once per row and class, AdamW, cosine."""
     model = store.model(0)
     module = model.module.double()
-    rows, targets = store.facts.rows(0), torch.tensor(store.images.targets).double()
+    rows, targets = store.splits.rows(0), torch.tensor(store.images.targets).double()
     tokens = model.text.tokens([
         "a photo of a " + ", ".join(str(c) for c in range(10) if row[c]) for row in targets.tolist()
     ])  # fmt: skip
@@ -147,18 +147,18 @@ class Cut(Exception):
 def test_a_cut_off_trial_ends_with_the_same_bytes(store, tmp_path, monkeypatch, settings):
     settings = {"checkpoint_minutes": 1e-9, "precision": "float32", **settings}
     (whole,) = run([trial(settings=settings)], store, tmp_path / "whole")
-    step, calls = train.Run.step, iter(range(100))
+    step, calls = train.LmClipRun.step, iter(range(100))
 
     def cut(*arguments):
         if next(calls) == 7:
             raise Cut
         return step(*arguments)
 
-    monkeypatch.setattr(train.Run, "step", cut)
+    monkeypatch.setattr(train.LmClipRun, "step", cut)
     with pytest.raises(Cut):
         run([trial(settings=settings)], store, tmp_path / "cut")
     assert [path.name for path in (tmp_path / "cut" / trial(settings=settings).id).iterdir()] == ["checkpoint.pt"]
-    monkeypatch.setattr(train.Run, "step", step)
+    monkeypatch.setattr(train.LmClipRun, "step", step)
     (resumed,) = run([trial(settings=settings)], store, tmp_path / "cut")
     assert (resumed.metrics, resumed.per_class, resumed.curves) == (whole.metrics, whole.per_class, whole.curves)
 
@@ -197,7 +197,7 @@ def test_zero_shot_is_the_model_as_it_is(store, tmp_path):
 
     (result,) = run([trial(settings={"epochs": 0})], store, tmp_path)
     model = store.model(0)
-    module, rows = model.module.eval(), store.facts.rows(0)["test"]
+    module, rows = model.module.eval(), store.splits.rows(0)["test"]
     with torch.no_grad():
         texts = model.text.tokens([f"a photo of a {c}" for c in range(10)])
         logits, _ = module.get_logits(model.pixels(torch.tensor(store.images.images[rows])), texts)
@@ -215,7 +215,7 @@ def test_a_diverged_trial_is_scored_at_the_floor(store, tmp_path):
     diverged, done = run([trial(settings={"lr": 1e30}), trial()], store, tmp_path)
     assert (diverged.state, done.state) == ("diverged", "done")
     assert "not finite in epoch 1" in diverged.note and diverged.epochs_done == 0
-    y = store.images.targets[store.facts.rows(0)["test"]]
+    y = store.images.targets[store.splits.rows(0)["test"]]
     assert diverged.metrics["test_map"] == pytest.approx(y.mean(0).mean())  # a constant score ranks nothing
 
 
@@ -256,7 +256,7 @@ def test_gradient_norms_by_the_temperature_alone(store, tmp_path):
 
     settings = LmClip.model_validate(SETTINGS | {"trains": ["temperature"], "epochs": 0})
     ((_, result),) = settings.worker(("gradients",)).run([trial("asl", focusing="full")], store, tmp_path)
-    model, rows = store.model(0), store.facts.rows(0)["train"]
+    model, rows = store.model(0), store.splits.rows(0)["train"]
     module, prompts = model.module.double().eval(), model.text.tokens([f"a photo of a {c}" for c in range(10)])
     pulls = {(sign, c): [] for sign in (0, 1) for c in range(10)}
     generator = torch.Generator().manual_seed(stream_seed(0, "gradients"))

@@ -27,7 +27,7 @@ class Outcome:
         self.folder, self.pixels = folder, torch.rand(N, 1, S, S, dtype=torch.float64)
         self.targets = torch.zeros(N, C, dtype=torch.float64)
         self.targets[torch.arange(N), torch.randint(C, (N,))] = 1
-        self.told = torch.ones(N, C, dtype=torch.bool)
+        self.mask = torch.ones(N, C, dtype=torch.bool)
 
     def num_rows(self, split):
         return N
@@ -38,8 +38,8 @@ class Outcome:
     def labels(self, split, rows):
         return self.targets[rows]
 
-    def known(self, split, rows):
-        return self.told[rows]
+    def label_mask(self, split, rows):
+        return self.mask[rows]
 
     def normalised(self, images):
         return 2 * images - 1
@@ -172,7 +172,7 @@ def test_calibration_leaves_unknown_labels_out(evidence):
     few = Evidence(
         {s: v[:, :10] for s, v in evidence.scores.items()}, {s: v[:10] for s, v in evidence.targets.items()}, {}
     )
-    masked = Evidence(evidence.scores, evidence.targets, {}, known=dict.fromkeys(("val", "test"), known))
+    masked = Evidence(evidence.scores, evidence.targets, {}, label_mask=dict.fromkeys(("val", "test"), known))
     one, other = (evaluate(e, ("calibration",)).totals["test_ece"] for e in (few, masked))
     torch.testing.assert_close(one, other)
 
@@ -203,10 +203,10 @@ def test_gradient_norms_of_a_batch(of_model):
     trained, rows = of_model.trained, torch.arange(20)
     wanted = torch.ones(2, C, dtype=torch.bool)
     wanted[1, 2] = False
-    trained.told[3:9, 0] = False  # an unknown label, whose target is 0, is no negative
+    trained.mask[3:9, 0] = False  # an unknown label, whose target is 0, is no negative
     norms = of_batch(trained, rows, wanted)
     y = trained.targets[rows]
-    known = trained.told[rows]
+    known = trained.mask[rows]
     for at, side in enumerate(((y > 0.5) & known, (y < 0.5) & known)):
         for c in range(C):
             trained.module.zero_grad()

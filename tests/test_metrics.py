@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as reference
 
 from evenkeel.trainables.data.settings import ClassGroups
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits
 from evenkeel.trainables.data.stratify import class_groups
 from evenkeel.trainables.measures import Evidence
 from evenkeel.trainables.measures.evaluate import evaluate
@@ -157,10 +157,10 @@ def test_the_error_of_the_images_is_that_of_fresh_images(rng):
 
 def test_image_groups_are_even_and_keep_patients_together():
     targets, split = np.ones((300, 1)), np.repeat([0, 1, 2], 100).astype(np.uint8)
-    alone = SplitFacts("x", targets, split, None, ["a"], None, ClassGroups()).image_groups()
+    alone = DataSplits("x", targets, split, None, ["a"], None, ClassGroups()).image_groups()
     assert (np.bincount(alone) == 2).all() and len(np.bincount(alone)) == 50
     patients = np.repeat(np.arange(60), 5)
-    together = SplitFacts("x", targets, split, patients, ["a"], None, ClassGroups()).image_groups()
+    together = DataSplits("x", targets, split, patients, ["a"], None, ClassGroups()).image_groups()
     homes = {p: set(together[patients[200:] == p]) for p in set(patients[200:])}
     assert all(len(home) == 1 for home in homes.values()) and len(set(together)) == 20
 

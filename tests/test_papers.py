@@ -13,6 +13,7 @@ from evenkeel.reports.table.trial_table import facts_of, trial_table, with_facts
 from evenkeel.search_spaces import SPACES
 from evenkeel.study.file.read import PRESETS, load_study
 from evenkeel.study.records.facts import declare_measures, make_study_facts
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.losses import LOSSES
 from evenkeel.trainables.measures import MEASURES
 from tests.synthetic import as_printed, row, study, table
@@ -56,7 +57,7 @@ trainable, backbone, image size, contrastive part and data must be those of the 
 def preset_table(name, *, levels=()):
     """A study of a preset with a trial at each loss's default, and at `levels` of RAL's lambda, every metric scored."""
     config = load_study(name)
-    facts = make_study_facts(config, {"name": config.data.name, "rows": {"train": 9, "val": 9, "test": 9}}, {})
+    facts = make_study_facts(config, SplitFacts(name=config.data.name, rows={"train": 9, "val": 9, "test": 9}), {})
     settings = [(label, loss.defaults) for label, loss in facts.losses.items()]
     rows = [
         row(number, label, "sweep", facts.seeds[0], setting, 0.5, facts=facts)

@@ -106,9 +106,16 @@ def test_float32_differs_from_float64_only_by_rounding(features):
         assert_same(one, other, 5e-3)
 
 
+def seed_values(store, seed):
+    """(features, rows by split, standardised features by split)"""
+    made = store.of_seed(seed)
+    rows = store.splits(made).rows(seed)
+    return made, rows, standardised(made.features, rows)
+
+
 def plain_loop(features, formula, scored=torch.sigmoid, epoch_rows=None):
     """(test targets, test scores) of a head: Adam, batches, prior bias and cosine written out, with a plain loss."""
-    made, rows, values = standardised(features, 0)
+    made, rows, values = seed_values(features, 0)
     part = {s: torch.tensor(array).double() for s, array in values.items()}
     label = {s: torch.tensor(made.targets[at]).double() for s, at in rows.items()}
     x, y = part["train"], label["train"]
@@ -262,7 +269,7 @@ def test_groups_and_classes_are_reported(features):
 
 class TestFeatures:
     def test_are_standardised_on_train_and_cached(self, features, shared_cache):
-        made, rows, values = standardised(features, 0)
+        made, rows, values = seed_values(features, 0)
         np.testing.assert_allclose(values["train"].mean(0), 0, atol=1e-4)
         train = made.features[made.split == 0]
         varying = train.std(0) > 1e-6
@@ -276,7 +283,7 @@ class TestFeatures:
             "from evenkeel.trainables import trainable; from evenkeel.trainables.data import data_set\n"
             f"found = trainable({PROBE.model_dump(mode='json')}).prepared(data_set({DATA.model_dump(mode='json')}), "
             f"Path({str(shared_cache)!r}))\n"
-            "print(found.describe([0])['dimension'], 'torch' in sys.modules)"
+            "print(found.describe([0]).dimension, 'torch' in sys.modules)"
         )
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert said.split() == [str(features.of_seed(0).features.shape[1]), "False"]
@@ -295,7 +302,7 @@ class TestFeatures:
         made = features.of_seed(0)
 
         def rows(validation, seed):
-            return FeatureStore(PROBE, Noise(validation=validation), Path()).facts(made).rows(seed)
+            return FeatureStore(PROBE, Noise(validation=validation), Path()).splits(made).rows(seed)
 
         per_seed, fixed = Validation(), Validation(per_seed=False)
         assert not np.array_equal(rows(per_seed, 0)["val"], rows(per_seed, 1)["val"])
@@ -366,9 +373,9 @@ def test_nothing_is_fitted_on_rows_that_become_validation(tmp_path, warm):
     """Other pixels in a seed's validation rows leave all that its train rows give as it was."""
     probe = Probe.model_validate(SETTINGS | {"backbone": SETTINGS["backbone"] | {"warm_start": warm}})
     whole = FeatureStore(probe, Noise(), tmp_path / "whole")
-    _, rows, values = standardised(whole, 3)
+    _, rows, values = seed_values(whole, 3)
     other = FeatureStore(probe, Noise(bump=40, rows=tuple(rows["val"].tolist())), tmp_path / "other")
-    _, _, same_values = standardised(other, 3)
+    _, _, same_values = seed_values(other, 3)
     np.testing.assert_array_equal(values["train"], same_values["train"])
     assert not np.array_equal(values["val"], same_values["val"])
     assert (whole.of_seed(3).folder == whole.of_seed(4).folder) == (warm is None)
@@ -409,7 +416,7 @@ def test_a_head_rounds_alike_in_any_pack(num_classes):
     bias = torch.linspace(-3, -1, num_classes, dtype=torch.float64)
 
     def of_the_first(num_trials):
-        head = make_head(dimension=96, bias=bias, num_trials=num_trials, hidden=0, seed=0, like=x)
+        head = make_head(dimension=96, bias=bias, num_trials=num_trials, hidden=0, seed=0, reference=x)
         logits = head.logits(x)
         (logits.sin() * 1e-4).sum().backward()
         return [logits[0].detach(), *(parameter.grad[..., :num_classes] for parameter in head.parameters())]

@@ -64,9 +64,11 @@ def test_words_as_context_give_what_open_clip_gives(store):
     model.module.double().eval()
     like = torch.zeros(1, dtype=torch.float64)
     names = ["3", "diningtable", "traffic_light"]
-    prompts = Prompts.of(model.text, names, ".", like=like)
+    prompts = Prompts.of(model.text, names, ".", reference=like)
     for num in (1, len(names)):
-        words = starting_context(model.text, num_tokens=4, num_classes=num, words="a photo of a", seed=0, like=like)
+        words = starting_context(
+            model.text, num_tokens=4, num_classes=num, words="a photo of a", seed=0, reference=like
+        )
         learned = prompts.encode(torch.stack([words, words]))
         plain = model.module.encode_text(
             model.text.tokens(["a photo of a 3.", "a photo of a diningtable.", "a photo of a traffic light."])
@@ -78,7 +80,7 @@ def plain_coop(store, formula, per_class):
     """(validation targets, scores) of a context trained by SGD, prompts read at all 77 tokens, one by one."""
     model = store.model(0)
     module = model.module.double().eval().requires_grad_(False)
-    rows, targets = store.facts.rows(0), torch.tensor(store.images.targets).double()
+    rows, targets = store.splits.rows(0), torch.tensor(store.images.targets).double()
     images = torch.tensor(np.array(store.embeddings(0))).double()
     generator = torch.Generator().manual_seed(stream_seed(0, "init"))
     context = 0.02 * torch.randn(10 if per_class else 1, 3, 16, generator=generator, dtype=torch.float64)
@@ -144,7 +146,7 @@ def test_a_diverged_trial_is_scored_at_the_floor_and_harms_no_mate(store):
     mate = trial(settings=settings)
     diverged, done = run_pack([huge, mate], store)
     assert (diverged.state, done.state) == ("diverged", "done") and "not finite" in diverged.note
-    y = store.images.targets[store.facts.rows(0)["val"]]
+    y = store.images.targets[store.splits.rows(0)["val"]]
     assert diverged.metrics["val_map"] == pytest.approx(y.mean(0).mean())  # a constant score ranks nothing
     assert done.metrics == run_pack([mate], store)[0].metrics
 

@@ -18,6 +18,7 @@ from evenkeel.reports.table.trial_table import IDENTITY, STATES, TrialRow, facts
 from evenkeel.study.errors import UserError
 from evenkeel.study.records.facts import MEASURES, make_study_facts, read_facts
 from evenkeel.study.records.ledger import Ledger
+from evenkeel.trainables.data.split_facts import SplitFacts
 from tests.synthetic import row, study, table
 from tests.test_sections import sharp
 
@@ -48,15 +49,10 @@ def test_what_are_no_facts_is_refused(broken):
 def test_facts_of_a_study_file_survive_storing():
     from evenkeel.study.file.read import load_study
 
-    found = {
-        "name": "digits-mlt",
-        "classes": ["a"],
-        "rows": {"val": 3},
-        "groups": {"head": [0]},
-        "undefined": {"val": []},
-        "dimension": 7,
-    }
-    facts = make_study_facts(load_study("demo"), found, {"bce": {"sweep": 6}})
+    data = SplitFacts(
+        name="digits-mlt", classes=("a",), rows={"val": 3}, groups={"head": (0,)}, undefined={"val": ()}, dimension=7
+    )
+    facts = make_study_facts(load_study("demo"), data, {"bce": {"sweep": 6}})
     assert read_facts(json.loads(json.dumps(facts.to_json()))) == facts
     assert facts.margins == dict.fromkeys(("f1", "f1_tuned", "map", "mauc"), 0.01)
     assert facts.losses["asl"].space["clip"].high == 0.25 and facts.data.rows == {"val": 3}
@@ -71,8 +67,8 @@ def test_the_floor_is_what_the_same_answer_for_every_image_scores():
 
     targets = np.array([[1, 0, 0]] * 3 + [[1, 1, 0]] * 2 + [[0, 0, 0]] * 5)
     same = np.ones(10)
-    found = {"name": "x", "rows": {"test": 10}, "positives": {"test": targets.sum(0).tolist()}}
-    floor = make_study_facts(load_study("demo"), found, {}).data.floor
+    data = SplitFacts(name="x", rows={"test": 10}, positives={"test": tuple(targets.sum(0).tolist())})
+    floor = make_study_facts(load_study("demo"), data, {}).data.floor
     for name, score in (("f1", f1_score), ("map", average_precision_score), ("mauc", roc_auc_score)):
         assert floor[name] == pytest.approx(np.mean([score(targets[:, c], same) for c in (0, 1)]))
 
@@ -174,7 +170,7 @@ def test_the_facts_say_where_a_default_is_not_the_published_one():
     """The demo fixes focusing at full: so RAL and BAL were published, ASL and APL hold it."""
     from evenkeel.study.file.read import load_study
 
-    losses = make_study_facts(load_study("demo"), {"name": "digits-mlt", "rows": {}}, {}).losses
+    losses = make_study_facts(load_study("demo"), SplitFacts(name="digits-mlt"), {}).losses
     held = {"focusing": "held"}
     assert {label: facts.published for label, facts in losses.items()} == {
         "bce": {}, "asl": held, "apl": held, "ral": {}, "bal": {}

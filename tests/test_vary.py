@@ -9,7 +9,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.trainables import TRAINABLES
 from evenkeel.trainables.data.settings import ClassGroups, Validation
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits
 from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, bootstrap
 from tests.test_trainables import SETTINGS, TINY_CLIP, Squares, run, trial
 
@@ -83,9 +83,9 @@ def test_what_varies_on_fixed_splits(name):
 
 def test_the_bootstrap_is_the_same_for_all_losses_and_leaves_the_rest(cache):
     _, prepared = made("probe", ["train_rows"], Squares(), cache)
-    facts = prepared.facts(prepared.of_seed(1))
+    facts = prepared.splits(prepared.of_seed(1))
     rows, again, other = facts.rows(1), facts.rows(1), facts.rows(2)
-    official = SplitFacts.of("squares", Squares().load(16, Path()), None, ClassGroups())
+    official = DataSplits.of("squares", Squares().load(16, Path()), None, ClassGroups())
     assert (rows["train"] == again["train"]).all() and not np.array_equal(rows["train"], other["train"])
     assert all((rows[split] == official.rows(1)[split]).all() for split in ("val", "test"))
     assert set(rows["train"]) < set(official.rows(1)["train"]) and len(rows["train"]) == 24

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from evenkeel.trainables.data.image_set import DataSet
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.measures import ALWAYS, Needs
 from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial
@@ -13,7 +14,7 @@ from evenkeel.trainables.trial import Trial
 class Prepared(Protocol):
     """What all trials of a study share on a node: decoded images, features, a loaded model."""
 
-    def describe(self, seeds: list[int]) -> dict[str, Any]:
+    def describe(self, seeds: list[int]) -> SplitFacts:
         """The facts of the data as the study splits it: classes, rows by split, class groups, undefined classes.
 
         Raises TrainableError for what would make trials fail later.

@@ -10,6 +10,7 @@ from evenkeel.search_spaces.space import Parameter
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
 from evenkeel.trainables.recipe import Recipe
 from evenkeel.trainables.seeded_settings import SeededSettings
@@ -35,11 +36,11 @@ FLOORS: dict[str, Callable[[float], float]] = {
 
 def make_study_facts(
     config: StudyConfig,
-    data: dict[str, Any],
+    data: SplitFacts | DataFacts,
     planned: Mapping[str, Mapping[Design, int]],
     former: StudyFacts | None = None,
 ) -> StudyFacts:
-    """The facts of a study; `data` is what the workers found in it, `planned` counts trials by loss and design.
+    """The facts of a study; `data` is what the workers found, now or before, `planned` counts trials by loss and design.
 
     `former` are the facts with which trials were recorded already: a margin that has changed since is kept in mind.
     """
@@ -83,9 +84,15 @@ def _upgraded(summary: dict[str, Any]) -> dict[str, Any]:
     return kept | {
         "margins": dict.fromkeys(HEADLINES, summary["margin"]),
         "trainable": _words(summary["trainable"]),
-        "data": asdict(_data_facts(summary["data"])),
+        "data": _former_data(summary["data"]),
         "measures": {name: asdict(measure) for name, measure in MEASURES.items()},
     }
+
+
+def _former_data(data: dict[str, Any]) -> dict[str, Any]:
+    """Of the data they stored its name, classes, rows, groups and undefined classes."""
+    kept = ("name", "classes", "rows", "groups", "undefined")
+    return {key: value for key, value in data.items() if key in kept}
 
 
 def _words(trainable: dict[str, Any]) -> dict[str, str]:
@@ -96,17 +103,20 @@ def _words(trainable: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _data_facts(contents: dict[str, Any]) -> DataFacts:
-    positives = {split: tuple(counts) for split, counts in contents.get("positives", {}).items()}
+def _data_facts(facts: SplitFacts | DataFacts) -> DataFacts:
+    """The facts on the reports' side of the wall."""
+    if isinstance(facts, DataFacts):
+        return facts
+    test = facts.positives.get("test")
     return DataFacts(
-        name=contents["name"],
-        classes=tuple(contents.get("classes", ())),
-        rows=contents.get("rows", {}),
-        groups={name: tuple(members) for name, members in contents.get("groups", {}).items()},
-        undefined={split: tuple(classes) for split, classes in contents.get("undefined", {}).items()},
-        positives=positives,
-        skipped=contents.get("skipped", ""),
-        floor=_floor(positives["test"], contents["rows"]["test"]) if "test" in positives else {},
+        name=facts.name,
+        classes=facts.classes,
+        rows=facts.rows,
+        groups=facts.groups,
+        undefined=facts.undefined,
+        positives=facts.positives,
+        skipped=facts.skipped,
+        floor=_floor(test, facts.rows["test"]) if test else {},
     )
 
 

@@ -1,7 +1,7 @@
 """What a study's data hold, found before any trial runs, and what a loss asks of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.study import StudyConfig
@@ -10,20 +10,21 @@ from evenkeel.study.run.interfaces import Display, Runner
 from evenkeel.study.run.worker import describe_data
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.progress import telling
 
 
-def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> dict[str, Any]:
-    """The facts of the data as JSON, checked and shown: where trials run if they must still be made, else at once.
+def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> SplitFacts:
+    """The facts of the data, checked and shown: where trials run if they must still be made, else at once.
 
     Raises UserError for data that cannot be loaded, or that a loss is not made for.
     """
     _say_oddities(config, display)
     display.say("checking data and features")
     facts = _describe(config, context, runner, display)
-    if facts.get("skipped"):
-        display.say(f"data: {facts['skipped']}")
-    refuse_several_labels(config, facts["labels_per_image"])
+    if facts.skipped:
+        display.say(f"data: {facts.skipped}")
+    refuse_several_labels(config, facts.labels_per_image)
     return facts
 
 
@@ -36,7 +37,7 @@ def _say_oddities(config: StudyConfig, display: Display) -> None:
         display.say(f"data: {oddity}")
 
 
-def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> dict[str, Any]:
+def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> SplitFacts:
     seeds = config.seeds + config.fresh_seeds
     try:
         prepared = config.trainable.prepared(config.data, Path(context.cache))
@@ -50,7 +51,7 @@ def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, displ
         raise storage_error(error, f"the cache {context.cache} (EVENKEEL_CACHE)") from error
 
 
-def refuse_several_labels(config: StudyConfig, labels_per_image: list[int]) -> None:
+def refuse_several_labels(config: StudyConfig, labels_per_image: Sequence[int]) -> None:
     """A softmax loss needs exactly one label an image; `labels_per_image` are the numbers that occur.
 
     Raises UserError.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel.study.errors import StorageError
 from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.run.data_facts import find_facts
 from evenkeel.study.run.host_status import read_host_status
@@ -54,7 +55,7 @@ def execute_run(
     cannot be written any more, ClusterError when the cluster is gone.
     """
     if prepared.is_complete and prepared.stored:  # only the words of the study, or MLflow, may have changed
-        open_tracking(prepared, tracker, prepared.stored.summary["data"])
+        open_tracking(prepared, tracker, read_facts(prepared.stored.summary).data)
         return ExecutedRun(prepared, prepared.entries)
     config, ledger = prepared.config, prepared.ledger
     context = make_context(config, ledger.storage, prepared.options.python_path)

@@ -1,16 +1,16 @@
 """Opens a study: its facts are written beside its records, and its experiment is opened in MLflow."""
 
-from typing import Any
-
+from evenkeel.reports.facts import DataFacts
 from evenkeel.study.file.locations import config_without_secrets
 from evenkeel.study.records.facts import make_study_facts, read_facts
 from evenkeel.study.records.record import StudyRecord
 from evenkeel.study.run.prepare_run import PreparedRun
 from evenkeel.study.tracking.description import describe_study
 from evenkeel.study.tracking.tracker import OpenExperiment, Tracker
+from evenkeel.trainables.data.split_facts import SplitFacts
 
 
-def open_tracking(prepared: PreparedRun, tracker: Tracker, data: dict[str, Any]) -> None:
+def open_tracking(prepared: PreparedRun, tracker: Tracker, data: SplitFacts | DataFacts) -> None:
     """Write study.json from the facts of the `data`, and let the tracker fill MLflow with what is recorded already."""
     config, ledger = prepared.config, prepared.ledger
     former = read_facts(prepared.stored.summary) if prepared.entries and prepared.stored else None

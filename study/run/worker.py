@@ -24,6 +24,7 @@ from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import Trial, trainable
 from evenkeel.trainables.base import Prepared, Worker
 from evenkeel.trainables.data import data_set
+from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result, State
 
@@ -212,7 +213,7 @@ def make_failure_record(study: str, trial: Trial, error: str) -> TrialRecord:
     )
 
 
-def describe_data(context: WorkerContext, seeds: list[int]) -> dict[str, Any]:
+def describe_data(context: WorkerContext, seeds: list[int]) -> SplitFacts:
     """Load and check everything that trials share, and say what was found. Runs before any trial.
 
     Raises TrainableError. Returns the facts of the data set, among them the classes without positives in a split.

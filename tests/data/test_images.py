@@ -21,7 +21,7 @@ from evenkeel.trainables.data.jpeg_store import JPEG_QUALITY
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.data.settings import ClassGroups
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits
 from evenkeel.trainables.progress import being_made
 from tests.data.makers import csv_table, encoded, shade, six, write, zipped
 
@@ -362,7 +362,7 @@ def test_what_was_skipped_is_said(tmp_path):
     write(six(tmp_path), {"images/im1.png": b"no image", "images/im2.png": b""})
     chosen = csv_table(tmp_path, on_bad_image="skip")
     images = load(chosen, 8, tmp_path / "cache")
-    said = SplitFacts.of("x", images, None, ClassGroups()).describe([0])["skipped"]
+    said = DataSplits.of("x", images, None, ClassGroups()).describe([0]).skipped
     assert [line.partition(":")[0] for line in images.skipped] == ["image 'im1'", "image 'im2'"]
     assert re.match("2 images left out: image 'im1': .*im1.png cannot be decoded.*'im2': .*im2.png is empty", said)
 

@@ -26,7 +26,7 @@ def store(tmp_path, rng):
     features = rng.standard_normal((N, D)).astype(np.float32)
     known = rng.random((N, C)) < 0.67
     targets = (features[:, :C] + 0.5 * rng.standard_normal((N, C)) > 0.5) & known
-    arrays = {"features": features, "targets": targets.astype(np.uint8), "split": np.arange(N) % 3, "known": known}
+    arrays = {"features": features, "targets": targets.astype(np.uint8), "split": np.arange(N) % 3, "label_mask": known}
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array.astype(np.uint8) if name == "split" else array)
     (tmp_path / "classes.json").write_text(json.dumps(["a", "b", "c"]))
@@ -39,7 +39,7 @@ def plain_loop(store):
     train = made.split == 0
     x = torch.tensor(made.features[train], dtype=torch.float64)
     x = (x - x.mean(0)) / x.std(0, correction=0)
-    y, known = torch.tensor(made.targets[train]).double(), torch.tensor(made.known[train])
+    y, known = torch.tensor(made.targets[train]).double(), torch.tensor(made.label_mask[train])
     share = y.sum(0) / known.sum(0)
     weight = (
         torch.randn(D, C, generator=torch.Generator().manual_seed(stream_seed(0, "init")), dtype=torch.float64) * 0.01
@@ -66,7 +66,7 @@ def test_a_probe_equals_a_plain_loop_over_known_entries(store):
     made = store.of_seed(0)
     train, test = made.features[made.split == 0].astype(float), made.features[made.split == 2].astype(float)
     scores = 1 / (1 + np.exp(-((test - train.mean(0)) / train.std(0) @ weight + bias)))
-    truth, known = made.targets[made.split == 2], made.known[made.split == 2]
+    truth, known = made.targets[made.split == 2], made.label_mask[made.split == 2]
     result = run_pack([trial("bce"), trial("asl")], store)[0]
     for name, score in (("map", reference.average_precision_score), ("mauc", reference.roc_auc_score)):
         expected = [score(truth[known[:, c], c], scores[known[:, c], c]) for c in range(C)]

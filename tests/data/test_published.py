@@ -160,11 +160,10 @@ class TestTask:
 
     def test_one_vs_rest_refuses_softmax_losses_and_one_hot_takes_both(self, tmp_path):
         aptos2019(tmp_path)
-        facts = {"labels_per_image": [1]}
         study = ["data={name: aptos2019, root: " + str(tmp_path) + "}", "losses=[ral, ral-softmax]"]
-        refuse_several_labels(load_study("demo", study), facts["labels_per_image"])
+        refuse_several_labels(load_study("demo", study), (1,))
         with pytest.raises(UserError, match=r"ral-softmax .*data.task: one-hot"):
-            refuse_several_labels(load_study("demo", [*study, "data.task=one-vs-rest"]), facts["labels_per_image"])
+            refuse_several_labels(load_study("demo", [*study, "data.task=one-vs-rest"]), (1,))
 
 
 def isic2018_at(root, task):

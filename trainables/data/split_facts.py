@@ -1,7 +1,6 @@
-"""The facts of a data set as a study splits it, for any trainable: rows of a seed, class counts, class groups."""
+"""A data set as a study splits it, for any trainable: rows of a seed, class counts, class groups, and their facts."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,11 +15,33 @@ from evenkeel.trainables.seeds import Seeds, Source, bootstrap
 NUM_IMAGE_GROUPS = 50
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class SplitFacts:
+    """What a report says of a data set as a study splits it. Rows and positives are counted by split, at one seed.
+
+    `train_counts` are the positives of each class in the official train split, `groups` class numbers of head, medium
+    and tail classes, `labels_per_image` the numbers of labels that occur, `undefined` the classes without positives by
+    split, `skipped` one line on images that were left out, `dimension` the width of features, where there are any.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    train_counts: tuple[int, ...] = ()
+    groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    positives: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    labels_per_image: tuple[int, ...] = ()
+    undefined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    skipped: str = ""
+    dimension: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DataSplits:
     """Targets [N, C], split codes [N], group [N] or None, class names [C]; how val is carved, where groups are cut.
 
-    `vary` are the sources of variation that follow a trial's seed (`evenkeel.trainables.seeds`).
+    `vary` are the sources of variation that follow a trial's seed (`evenkeel.trainables.seeds`); `label_mask` [N, C]
+    says where a label is known (None: everywhere).
     """
 
     name: str
@@ -32,13 +53,23 @@ class SplitFacts:
     cuts: ClassGroups
     skipped: tuple[str, ...] = ()
     vary: list[Source] | None = None
+    label_mask: np.ndarray | None = None
 
     @classmethod
-    def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "SplitFacts":
-        """The facts of loaded images; `cuts` says what the study varies if it is a `SeededSettings`."""
+    def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "DataSplits":
+        """Those of loaded images; `cuts` says what the study varies if it is a `SeededSettings`."""
         vary = getattr(cuts, "vary", None)
         return cls(
-            name, images.targets, images.split, images.group, images.classes, validation, cuts, images.skipped, vary
+            name=name,
+            targets=images.targets,
+            split=images.split,
+            group=images.group,
+            classes=images.classes,
+            validation=validation,
+            cuts=cuts,
+            skipped=images.skipped,
+            vary=vary,
+            label_mask=images.label_mask,
         )
 
     def rows(self, seed: int) -> dict[str, np.ndarray]:
@@ -84,23 +115,25 @@ class SplitFacts:
         """Class numbers of head, medium and tail, by positives in the official train split."""
         return class_groups(self.train_counts(), self.cuts.head_min, self.cuts.tail_below)
 
-    def describe(self, seeds: list[int]) -> dict[str, Any]:
-        """What `Prepared.describe` gives. Raises TrainableError when a seed has no validation rows."""
+    def describe(self, seeds: list[int]) -> SplitFacts:
+        """The facts at the first of the seeds. Raises TrainableError when a seed has no validation rows."""
         rows = [self.rows(seed) for seed in seeds][0]
-        return {
-            "name": self.name,
-            "classes": self.classes,
-            "train_counts": self.train_counts(),
-            "groups": self.groups(),
-            "skipped": f"{plural(len(self.skipped), 'image')} left out: {first_few(self.skipped)}"
-            if self.skipped
-            else "",
-            "rows": {name: len(numbers) for name, numbers in rows.items()},
-            "positives": {name: self.targets[numbers].sum(0).astype(int).tolist() for name, numbers in rows.items()},
-            "labels_per_image": sorted(set(self.targets.sum(1).astype(int).tolist())),
-            "undefined": {
-                name: [c for n, c in zip(self.targets[numbers].sum(0), self.classes, strict=True) if n == 0]
-                for name, numbers in rows.items()
-                if name != "train"
-            },
-        }
+        positives = {name: self.targets[numbers].sum(0).astype(int).tolist() for name, numbers in rows.items()}
+        return SplitFacts(
+            name=self.name,
+            classes=tuple(self.classes),
+            train_counts=tuple(self.train_counts()),
+            groups={name: tuple(members) for name, members in self.groups().items()},
+            rows={name: len(numbers) for name, numbers in rows.items()},
+            positives={name: tuple(counts) for name, counts in positives.items()},
+            labels_per_image=tuple(sorted(set(self.targets.sum(1).astype(int).tolist()))),
+            undefined={name: _without_positives(positives[name], self.classes) for name in rows if name != "train"},
+            skipped=self._skipped_words(),
+        )
+
+    def _skipped_words(self) -> str:
+        return f"{plural(len(self.skipped), 'image')} left out: {first_few(self.skipped)}" if self.skipped else ""
+
+
+def _without_positives(counts: list[int], classes: list[str]) -> tuple[str, ...]:
+    return tuple(name for count, name in zip(counts, classes, strict=True) if count == 0)

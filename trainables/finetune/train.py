@@ -15,20 +15,22 @@ from torch import Tensor
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.sampling import batches_of
-from evenkeel.trainables.finetune.model import TrainedModel, build_model, training_mode, try_out
+from evenkeel.trainables.finetune.model import TrainedModel, build_model, try_out
+from evenkeel.trainables.finetune.seed_images import DecodedImages, SeedImages
 from evenkeel.trainables.finetune.settings import Finetune
-from evenkeel.trainables.finetune.task import Images, Task
 from evenkeel.trainables.fused import means, path_of
 from evenkeel.trainables.loop.augment import augmentation
 from evenkeel.trainables.loop.checkpoint import Checkpoints
+from evenkeel.trainables.loop.modes import set_training_mode
 from evenkeel.trainables.loop.padding_taps import zero_unseen
 from evenkeel.trainables.loop.step import Precision, gradients, halving, own_randomness
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
-from evenkeel.trainables.measures.outcome import EVALUATED, Curves, at_prior, frequencies, results
+from evenkeel.trainables.measures.base import EVALUATED
+from evenkeel.trainables.measures.outcome import TrainingCurves, at_prior, results
 from evenkeel.trainables.measures.scores import UNKNOWN, f1_at
 from evenkeel.trainables.models.build import ImageModel
-from evenkeel.trainables.models.training import averaged, optimiser_of, set_rate
+from evenkeel.trainables.models.training import make_average, make_optimiser, make_schedule
 from evenkeel.trainables.packing import stack_losses
 from evenkeel.trainables.random_streams import stream_seed
 from evenkeel.trainables.result import Result
@@ -42,26 +44,26 @@ class FinetuneWorker:
     settings: Finetune
     measures: tuple[str, ...] = ALWAYS
 
-    def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> Images:
+    def prepare(self, data: DataSet, cache: Path, device: str = "cpu") -> DecodedImages:
         """The decoded images. Raises TrainableError for what would fail in every trial."""
-        images = Images.of(self.settings, data, cache, device)
+        images = DecodedImages.of(self.settings, data, cache, device)
         try_out(self.settings, images.images, self.measures)
         return images
 
-    def bytes_per_trial(self, prepared: Images) -> int:
+    def bytes_per_trial(self, prepared: DecodedImages) -> int:
         """Trials follow each other: one more in a pack needs no memory."""
         return 0
 
-    def run(self, trials: list[Trial], prepared: Images, place: Path) -> Iterator[tuple[Trial, Result]]:
+    def run(self, trials: list[Trial], prepared: DecodedImages, place: Path) -> Iterator[tuple[Trial, Result]]:
         """Each trial as it ends."""
         for trial in trials:
             settings = self.settings.with_changes(trial.settings)
             with own_randomness(settings.deterministic):
-                yield trial, Course.of(trial, settings, prepared, place / trial.id).result(self.measures)
+                yield trial, FinetuneRun.of(trial, settings, prepared, place / trial.id).result(self.measures)
 
 
 @dataclass
-class Progress:
+class FinetuneProgress:
     """Where a trial stands. The loss of an epoch is summed over its steps so far."""
 
     step: int = 0
@@ -74,47 +76,45 @@ class Progress:
 
 
 @dataclass(eq=False)
-class Course:
+class FinetuneRun:
     """The training of one trial: everything that a checkpoint holds, and what moves it on."""
 
     seed: int
     settings: Finetune
-    task: Task
+    images: SeedImages
     loss: Loss
     model: ImageModel
     checkpoints: Checkpoints
-    progress: Progress
+    progress: FinetuneProgress
 
     def __post_init__(self) -> None:
         settings, module = self.settings, self.model.module
-        self.num_epoch_steps = len(batches_of(torch.arange(len(self.task.rows["train"])), settings.batch))
-        self.optimiser = optimiser_of(module, settings)
-        self.schedule = set_rate(self.optimiser, settings, self.num_epoch_steps)
-        self.ema = averaged(module, settings.ema) if settings.ema else None
-        self.precision = Precision(settings.precision, self.task.device)
-        if settings.precision == "bfloat16" and self.task.device == "cpu":
+        self.num_epoch_steps = len(batches_of(torch.arange(len(self.images.data.rows["train"])), settings.batch))
+        self.optimiser = make_optimiser(module, settings)
+        self.schedule = make_schedule(self.optimiser, settings, self.num_epoch_steps)
+        self.ema = make_average(module, settings.ema) if settings.ema else None
+        self.precision = Precision(settings.precision, self.images.device)
+        if settings.precision == "bfloat16" and self.images.device == "cpu":
             zero_unseen(module)
         self.scaler = self.precision.scaler()
-        self.augment = augmentation(settings.augment, self.task.channels, settings.image_size)
+        self.augment = augmentation(settings.augment, self.images.channels, settings.image_size)
         self.compiled: Callable[[Tensor], Tensor] = torch.compile(module) if settings.compile else module
         self.order: tuple[int, list[Tensor]] = (-1, [])
 
     @classmethod
-    def of(cls, trial: Trial, settings: Finetune, prepared: Images, folder: Path) -> "Course":
-        """A new course, or the one that a checkpoint in `folder` says how far it was."""
-        task = Task.of(prepared, settings, trial.seed)
-        counts = tuple(task.targets["train"].sum(0).int().tolist())
-        facts = {"counts": counts, "total": len(task.rows["train"])}
-        ((loss, _),) = stack_losses([trial], facts, torch.float32, task.device)
+    def of(cls, trial: Trial, settings: Finetune, prepared: DecodedImages, folder: Path) -> "FinetuneRun":
+        """A new run, or one that goes on from the checkpoint in `folder`."""
+        images = SeedImages.of(prepared, settings, trial.seed)
+        ((loss, _),) = stack_losses([trial], images.data.loss_facts, torch.float32, images.device)
         seeds = settings.seeds(trial.seed)
-        model = build_model(settings, task, seeds.init)
-        progress = Progress(micro=_whole(settings))
-        course = cls(
-            seeds.order, settings, task, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
+        model = build_model(settings, images, seeds.init)
+        progress = FinetuneProgress(micro=_whole(settings))
+        run = cls(
+            seeds.order, settings, images, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
         )
-        if saved := course.checkpoints.read(task.device):
-            course.restore(saved)
-        return course
+        if saved := run.checkpoints.read(images.device):
+            run.restore(saved)
+        return run
 
     def parts(self) -> dict[str, Any]:
         """What has a state of its own."""
@@ -129,7 +129,7 @@ class Course:
         """Stand where the checkpoint stood."""
         for name, part in self.parts().items():
             part.load_state_dict(saved[name])
-        self.progress = Progress(**saved["progress"])
+        self.progress = FinetuneProgress(**saved["progress"])
 
     def result(self, measures: tuple[str, ...]) -> Result:
         """Train what is left, then measure. A loss or a score that is not finite is a divergence."""
@@ -139,9 +139,9 @@ class Course:
             self.progress.wall_s = time.perf_counter() - started
             if self.checkpoints.due:
                 self.checkpoints.save(self.state())
-        prior = frequencies(self.task.targets["train"], self.task.known.get("train"))
+        prior = self.images.data.frequencies
         with torch.inference_mode(self.progress.diverged is not None):
-            evidence = self.evidence() if self.progress.diverged is None else at_prior(self.task.evidence(), prior)
+            evidence = self.evidence(prior)
         if not all(bool(scores.isfinite().all()) for scores in evidence.scores.values()):
             self.progress.diverged = self.settings.epochs
         self.checkpoints.folder.mkdir(parents=True, exist_ok=True)
@@ -158,9 +158,9 @@ class Course:
             return replace(result, note=f"memory ran out: trained in micro-batches of {self.progress.micro}")
         return result
 
-    def curves(self) -> Curves:
+    def curves(self) -> TrainingCurves:
         """One value an epoch; NaN for the loss of the epoch that left the finite numbers."""
-        curves, progress = Curves(1), self.progress
+        curves, progress = TrainingCurves(1), self.progress
         losses = progress.train_loss[: (progress.diverged or self.settings.epochs + 1) - 1]
         for epoch, loss in enumerate(losses):
             curves.add(train_loss=torch.tensor([loss]), val_f1=torch.tensor([progress.val_f1[epoch]]))
@@ -171,18 +171,18 @@ class Course:
     def advance(self) -> None:
         """One step of the optimiser; at the end of an epoch its curves."""
         progress, settings = self.progress, self.settings
-        epoch, at = divmod(progress.step, self.num_epoch_steps)
-        rows, *later = self._batches(epoch)[at : at + 2]
+        epoch, position = divmod(progress.step, self.num_epoch_steps)
+        rows, *later = self._batches(epoch)[position : position + 2]
         seed = stream_seed(self.seed, "step", progress.step)
         torch.manual_seed(seed)
-        images = self.trained.normalised(self.augment(self.task.pixels("train", rows, *later)))
+        pixels = self.model.normalised(self.augment(self.images.pixels("train", rows, *later)))
         if settings.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
         criterion = self._criterion(self.loss.at(epoch / settings.epochs), rows)
-        training_mode(self.model.module, settings.freeze_batch_norm)
+        set_training_mode(self.model.module, freeze_batch_norm=settings.freeze_batch_norm)
 
         def step(micro: int) -> Tensor:
-            return gradients(self._forward, images, criterion, micro=micro, scale=self.scaler.scale, seed=seed)
+            return gradients(self._forward, pixels, criterion, micro=micro, scale=self.scaler.scale, seed=seed)
 
         value, progress.micro = halving(progress.micro, step, self.model.module)
         if not value.isfinite():
@@ -198,20 +198,22 @@ class Course:
 
     def _batches(self, epoch: int) -> list[Tensor]:
         if self.order[0] != epoch:
-            self.order = epoch, batches_of(self.task.epoch(self.settings, self.seed, epoch), self.settings.batch)
+            self.order = epoch, batches_of(self._epoch_rows(epoch), self.settings.batch)
         return self.order[1]
+
+    def _epoch_rows(self, epoch: int) -> Tensor:
+        weights = self.images.data.sampling_weights(self.settings.sampling)
+        return self.images.data.epoch_rows(self.seed, epoch, weights)
 
     def _forward(self, images: Tensor) -> Tensor:
         with self.precision.cast():
             return self.compiled(images)
 
     def _criterion(self, loss: Loss, rows: Tensor) -> Callable[[Tensor], Tensor]:
-        """The mean over the known entries of a batch, of its logits in float32."""
-        targets, known = self.task.targets["train"][rows], self.task.known.get("train")
-        if known is None:
-            return lambda logits: means(loss, logits, targets)
-        told = known[rows]
-        return lambda logits: torch.where(told, loss(logits, targets), 0).sum() / told.sum().clamp_min(1)
+        """The mean over the labelled entries of a batch, of its logits in float32."""
+        targets, mask = self.images.data.targets["train"][rows], self.images.data.label_mask.get("train")
+        labelled = None if mask is None else mask[rows]
+        return lambda logits: means(loss, logits, targets, labelled)
 
     def _update(self) -> None:
         if self.schedule:
@@ -229,20 +231,21 @@ class Course:
     def trained(self) -> TrainedModel:
         """The model as it is scored now: its averaged weights, where they are averaged."""
         module = self.ema.module if self.ema else self.model.module
-        return TrainedModel(self.model, module, self.task, self.loss, self.settings.batch, self.checkpoints.folder)
+        return TrainedModel(self.model, module, self.images, self.loss, self.settings.batch, self.checkpoints.folder)
 
     def _val_f1(self) -> float:
         log_odds = self.loss.log_odds(self.trained.predict("val")[0])
-        if "val" in self.task.known:
-            log_odds = log_odds.masked_fill(~self.task.known["val"], UNKNOWN)
-        return float(f1_at(log_odds, self.task.targets["val"], 0.0).nanmean())
+        log_odds = self.images.data.masked(log_odds, "val", UNKNOWN)
+        return float(f1_at(log_odds, self.images.data.targets["val"], 0.0).nanmean())
 
-    def evidence(self) -> Evidence:
-        """What the trained model predicts on val and test."""
+    def evidence(self, prior: Tensor) -> Evidence:
+        """What the trained model predicts on val and test; the training frequencies [C] where it diverged."""
+        if self.progress.diverged is not None:
+            return at_prior(self.images.data.evidence(), prior)
         trained = self.trained
         predicted = {split: trained.predict(split) for split in EVALUATED}
         return replace(
-            self.task.evidence(),
+            self.images.data.evidence(),
             scores={split: trained.scores(logits)[None] for split, (logits, _) in predicted.items()},
             logits={split: logits[None] for split, (logits, _) in predicted.items()},
             embeddings={split: embeddings[None] for split, (_, embeddings) in predicted.items()},

@@ -50,16 +50,16 @@ class LmClipLoss:
         prompts: Tensor,
         targets: Tensor,
         logit_scale: Tensor,
-        known: Tensor | None = None,
+        label_mask: Tensor | None = None,
     ) -> Tensor:
         """A scalar, for images and captions [B, D], class prompts [C, D], targets [B, C] and the log of k.
 
-        `known` [B, C] leaves entries out whose label is missing.
+        `label_mask` [B, C] bool leaves entries out whose label is missing.
         """
         total = torch.zeros((), dtype=logit_scale.dtype, device=images.device)
         if self.contrastive_weight:
             total = total + self.contrastive_weight * contrastive(images, captions, logit_scale)
         if self.bal_weight:
             logits = similarities(images, prompts, logit_scale)
-            total = total + self.bal_weight * means(self.loss, logits, targets, known).sum()
+            total = total + self.bal_weight * means(self.loss, logits, targets, label_mask).sum()
         return total

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from evenkeel.trainables.data.image_set import ImageArray
+from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.lm_clip.contrastive import similarities
 from evenkeel.trainables.lm_clip.settings import LmClip
 from evenkeel.trainables.lm_clip.texts import Texts
 from evenkeel.trainables.loop.padding_taps import zero_unseen
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.models.clip import ClipModel
+from evenkeel.trainables.seed_data import SeedData
 
 
 def prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
@@ -27,15 +29,6 @@ def prepared_model(model: ClipModel, settings: LmClip) -> ClipModel:
     if settings.precision == "bfloat16" and model.device.type == "cpu":
         zero_unseen(model.module.visual)
     return model
-
-
-def training_mode(module: nn.Module, settings: LmClip) -> None:
-    """Training mode; batch norms that are not trained keep their statistics."""
-    module.train()
-    if settings.batch_norm == "frozen" or "image" not in settings.trains:
-        for inner in module.modules():
-            if isinstance(inner, nn.modules.batchnorm._BatchNorm):
-                inner.eval()
 
 
 class ClassLogits(nn.Module):
@@ -56,9 +49,7 @@ class TrainedClip:
     model: ClipModel
     texts: Texts
     stored: ImageArray
-    rows: dict[str, np.ndarray]
-    targets: dict[str, Tensor]
-    told: dict[str, Tensor]
+    data: SeedData
     loss: Loss
     scores: Callable[[Tensor], Tensor]
     folder: Path
@@ -68,18 +59,17 @@ class TrainedClip:
         return ClassLogits(self.model, self.texts)
 
     def num_rows(self, split: str) -> int:
-        return len(self.rows[split])
+        return len(self.data.rows[split])
 
     def images(self, split: str, rows: Tensor) -> Tensor:
-        stored = torch.from_numpy(np.ascontiguousarray(self.stored[self.rows[split][rows.numpy()]]))
-        return stored.to(self.model.device).permute(0, 3, 1, 2).float() / 255
+        stored = np.ascontiguousarray(self.stored[self.data.rows[split][rows.numpy()]])
+        return to_unit_range(torch.from_numpy(stored), self.model.device)
 
     def labels(self, split: str, rows: Tensor) -> Tensor:
-        return self.targets[split][rows]
+        return self.data.targets[split][rows]
 
-    def known(self, split: str, rows: Tensor) -> Tensor:
-        told = self.told.get(split)
-        return torch.ones_like(self.labels(split, rows), dtype=torch.bool) if told is None else told[rows]
+    def label_mask(self, split: str, rows: Tensor) -> Tensor:
+        return self.data.mask_of(split, rows)
 
     def normalised(self, images: Tensor) -> Tensor:
         return self.model.normalised(images)

@@ -32,5 +32,5 @@ class Texts:
 
     def captions_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(tokens [U, L] of the distinct captions of some rows, which of them is a row's, [B])."""
-        which, at = self.caption_of[rows].unique(return_inverse=True)
-        return self.captions[which], at
+        which, caption_of_row = self.caption_of[rows].unique(return_inverse=True)
+        return self.captions[which], caption_of_row

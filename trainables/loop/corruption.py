@@ -7,8 +7,10 @@ from evenkeel.trainables.loop.settings import Knobs
 from evenkeel.trainables.random_streams import stream
 
 
-def harmed(rows: np.ndarray, targets: np.ndarray, knobs: Knobs, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(rows kept, their targets [n, C], their places among the rows [n]) of train rows with targets [N, C]."""
+def corrupt(
+    rows: np.ndarray, targets: np.ndarray, knobs: Knobs, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows kept [n], their targets [n, C], their positions [n]) of train rows [N] with targets [N, C] of 0 and 1."""
     kept = np.arange(len(rows))
     if knobs.fraction < 1:
         kept = kept[~carve(targets, None, fraction=1 - knobs.fraction, rng=stream(seed, "fraction"))]
@@ -26,14 +28,14 @@ def _steeper(targets: np.ndarray, imbalance: float, rng: np.random.Generator) ->
     """A mask of rows such that classes fall exponentially to about n_max / imbalance; exact for one label a row."""
     counts = targets.sum(0, dtype=np.int64)
     rank = np.argsort(np.argsort(-counts, kind="stable"))
-    wanted = np.maximum(1, counts.max() * imbalance ** (-rank / max(1, len(counts) - 1))).astype(np.int64)
+    aims = np.maximum(1, counts.max() * imbalance ** (-rank / max(1, len(counts) - 1))).astype(np.int64)
     kept = np.ones(len(targets), dtype=bool)
-    for c in np.argsort(wanted, kind="stable"):
+    for c in np.argsort(aims, kind="stable"):
         for row in rng.permutation(np.flatnonzero(targets[:, c])):
-            if counts[c] <= wanted[c]:
+            if counts[c] <= aims[c]:
                 break
-            rarer = (targets[row] > 0) & (wanted <= wanted[c])
-            if kept[row] and np.all(counts[rarer] > wanted[rarer]):  # no rarer class falls below what it wants
+            rarer = (targets[row] > 0) & (aims <= aims[c])
+            if kept[row] and np.all(counts[rarer] > aims[rarer]):  # no rarer class falls below what it wants
                 kept[row] = False
                 counts -= targets[row]
     return kept

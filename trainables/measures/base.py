@@ -8,6 +8,9 @@ if TYPE_CHECKING:  # declarations are read where torch is not wanted
     import numpy as np
     from torch import Tensor, nn
 
+EVALUATED = ("val", "test")
+"""The splits on which a trained trial is scored."""
+
 Needs = Literal["scores", "logits", "embeddings", "model", "returned"]
 
 
@@ -53,7 +56,7 @@ class Trained(Protocol):
         """Targets [B, C] of rows; 0 where a label is not known."""
         ...
 
-    def known(self, split: str, rows: "Tensor") -> "Tensor":
+    def label_mask(self, split: str, rows: "Tensor") -> "Tensor":
         """Which labels of rows are known, [B, C] bool."""
         ...
 
@@ -74,16 +77,16 @@ class Trained(Protocol):
 class Evidence:
     """What K trials predict. By split: scores [K, N, C], probabilities in float64, and targets [N, C].
 
-    `known` [N, C] bool by split says where a label is known (a split that is not in it: everywhere); other entries have
-    target 0 and must not count. What a trainable `gives` besides is here too: logits [K, N, C], embeddings [K, N, D],
-    and, of a single trial, its model.
+    `label_mask` [N, C] bool by split says where a label is known (a split that is not in it: everywhere); other entries
+    have target 0 and must not count. What a trainable `gives` besides is here too: logits [K, N, C], embeddings
+    [K, N, D], and, of a single trial, its model.
     """
 
     scores: "dict[str, Tensor]"
     targets: "dict[str, Tensor]"
     groups: dict[str, list[int]]
     """Class numbers of head, medium and tail classes."""
-    known: "dict[str, Tensor]" = field(default_factory=dict)
+    label_mask: "dict[str, Tensor]" = field(default_factory=dict)
     logits: "dict[str, Tensor]" = field(default_factory=dict)
     embeddings: "dict[str, Tensor]" = field(default_factory=dict)
     trained: Trained | None = None
@@ -91,7 +94,7 @@ class Evidence:
     curves: "dict[str, Tensor]" = field(default_factory=dict)
     """Values of each epoch by name, [K, E]; that of a validation score begins with `val_`."""
     image_groups: "np.ndarray | None" = None
-    """Group of each test image, [N], the same for all trials of a study: `SplitFacts.image_groups`."""
+    """Group of each test image, [N], the same for all trials of a study: `DataSplits.image_groups`."""
 
 
 @dataclass(frozen=True)

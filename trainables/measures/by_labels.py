@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
-
-SPLITS = ("val", "test")
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class ByLabels:
         from evenkeel.trainables.measures.scores import average_precision, for_ranking
 
         totals = {}
-        for split in SPLITS:
+        for split in EVALUATED:
             scores, targets = for_ranking(evidence, split), evidence.targets[split]
             labels = targets.sum(-1)
             for name, rows in (("single", labels == 1), ("multi", labels > 1)):

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-CALIBRATED_SPLITS, NUM_BINS = ("val", "test"), 15
+NUM_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Calibration:
 
     def compute(self, evidence: Evidence) -> Measured:
         totals, images = {}, {}
-        for split in CALIBRATED_SPLITS:
+        for split in EVALUATED:
             groups = evidence.image_groups if split == "test" else None
             for name, (whole_K, without_KG) in _errors(evidence, split, groups).items():
                 totals[f"{split}_{name}"] = whole_K
@@ -45,7 +45,7 @@ def _errors(evidence: Evidence, split: str, groups: "np.ndarray | None") -> "dic
     from evenkeel.trainables.measures.image_sums import SMALLEST, image_sums, means
 
     scores, targets = evidence.scores[split].nan_to_num(0.0), evidence.targets[split].double()
-    mask = evidence.known.get(split)
+    mask = evidence.label_mask.get(split)
     counted = torch.ones_like(targets) if mask is None else mask.double()
     bins = (scores * NUM_BINS).long().clamp(0, NUM_BINS - 1)
     numbers = torch.zeros(len(targets), dtype=torch.long) if groups is None else torch.as_tensor(groups)

@@ -34,7 +34,7 @@ class Centroids:
         import torch
 
         positive = evidence.targets["test"] > 0.5
-        rest = ~positive & evidence.known.get("test", torch.ones_like(positive))
+        rest = ~positive & evidence.label_mask.get("test", torch.ones_like(positive))
         distances = torch.stack([to_centroids(e, positive) for e in evidence.embeddings["test"].double()])
         near, far = ((distances * of).sum(1) for of in (positive, rest))
         ratio = (near / positive.sum(0)) / (far / rest.sum(0))

@@ -60,7 +60,7 @@ def sides(trained: Trained, rows: "Tensor") -> "Tensor":
     """Which entries are positives and which negatives, [2, B, C]; those of unknown labels are neither."""
     import torch
 
-    positive, known = trained.labels("train", rows) > 0.5, trained.known("train", rows)
+    positive, known = trained.labels("train", rows) > 0.5, trained.label_mask("train", rows)
     return torch.stack([positive & known, ~positive & known])
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from evenkeel.trainables.data.stratify import GROUPS
-from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
 
-EVALUATED = ("val", "test")
 SHARED = {"f1": 0.25, "f1_tuned": 0.1}
 """`Column.shared`, where it is not a half: chosen on some data sets of benchmarks/coverage.py, held against others.
 Few images change sides of a fixed threshold between near settings, and which ones is drawn anew with each bootstrap; a

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
-
-ONE_LABEL_SPLITS = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class OneLabel:
         from torch import nan
 
         totals, images = {}, {}
-        for split in ONE_LABEL_SPLITS:
+        for split in EVALUATED:
             one_label = bool((evidence.targets[split].sum(-1) == 1).all())
             groups = evidence.image_groups if split == "test" else None
             for name, (whole_K, without_KG) in _scores(evidence, split, groups).items():

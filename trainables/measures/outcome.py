@@ -14,11 +14,9 @@ from evenkeel.trainables.measures import ALWAYS, Evidence, Measured, measure
 from evenkeel.trainables.measures.evaluate import evaluate, number, of_trial
 from evenkeel.trainables.result import Result
 
-EVALUATED = ("val", "test")
-
 
 @dataclass
-class Curves:
+class TrainingCurves:
     """Values [K] of each epoch by name; `train_loss` tells who left the finite numbers, and when."""
 
     num_trials: int
@@ -47,7 +45,7 @@ class Curves:
 def results(
     evidence: Evidence,
     prior: Tensor,
-    curves: Curves,
+    curves: TrainingCurves,
     measures: Sequence[str] = ALWAYS,
     *,
     epochs: int,
@@ -69,20 +67,14 @@ def results(
     ]
 
 
-def frequencies(targets: Tensor, known: Tensor | None = None) -> Tensor:
-    """Training frequencies [C] of targets [N, C], over the rows in which a label is known."""
-    y = targets.double()
-    return y.mean(0) if known is None else y.sum(0) / known.sum(0).clamp_min(1)
-
-
 def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
     """The constant predictor in place of the trials, K = 1."""
     scores = {name: prior.double().expand(1, len(rows), -1) for name, rows in evidence.targets.items()}
-    return Evidence(scores, evidence.targets, evidence.groups, evidence.known, classes=evidence.classes)
+    return Evidence(scores, evidence.targets, evidence.groups, evidence.label_mask, classes=evidence.classes)
 
 
 def _result(
-    epoch: int | None, measured: Measured, k: int, curves: Curves, epochs: int, wall_s: float, path: str
+    epoch: int | None, measured: Measured, k: int, curves: TrainingCurves, epochs: int, wall_s: float, path: str
 ) -> Result:
     return Result(
         state="done" if epoch is None else "diverged",

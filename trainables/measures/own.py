@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
 from evenkeel.trainables.own_code import own_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-OWN_SPLITS = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class OwnMeasure:
         import torch
 
         totals, images = {}, {}
-        for split in OWN_SPLITS:
+        for split in EVALUATED:
             targets_NC, scores_KNC = _labelled(evidence, split), evidence.scores[split].nan_to_num(0.0).cpu().numpy()
             totals[f"{split}_{self.name}"] = torch.tensor([self._number(s, targets_NC) for s in scores_KNC])
             if split == "test" and evidence.image_groups is not None:
@@ -77,5 +74,5 @@ class OwnMeasure:
 
 def _labelled(evidence: Evidence, split: str) -> np.ndarray:
     """Targets [N, C], NaN where a label is missing."""
-    targets, mask = evidence.targets[split].double().cpu().numpy(), evidence.known.get(split)
+    targets, mask = evidence.targets[split].double().cpu().numpy(), evidence.label_mask.get(split)
     return targets if mask is None else np.where(mask.cpu().numpy(), targets, np.nan)

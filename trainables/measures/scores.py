@@ -27,7 +27,7 @@ class PerClass(NamedTuple):
 def for_ranking(evidence: Evidence, split: str, scores: Tensor | None = None) -> Tensor:
     """The scores [K, N, C] of a split (or others in their place): NaN as 0, UNKNOWN where a label is not known."""
     ranked = (evidence.scores[split] if scores is None else scores).nan_to_num(0.0)
-    known = evidence.known.get(split)
+    known = evidence.label_mask.get(split)
     return ranked if known is None else ranked.masked_fill(~known, UNKNOWN)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from evenkeel.trainables.data.stratify import GROUPS
 from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
-from evenkeel.trainables.measures.headline import EVALUATED, Headline
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.headline import Headline
 
 OF_CLASSES = {"f1": "F1 at 0.5", "f1_tuned": "F1 at a validation-chosen threshold", "ap": "AP", "auc": "ROC-AUC"}
 """Scores that one class has."""
@@ -82,9 +82,9 @@ def _restricted(evidence: Evidence, numbers: list[int]) -> Evidence:
     """The same trials and images, some of the classes."""
     scores, targets, masks = (
         {split: values[..., numbers] for split, values in part.items()}
-        for part in (evidence.scores, evidence.targets, evidence.known)
+        for part in (evidence.scores, evidence.targets, evidence.label_mask)
     )
-    return replace(evidence, scores=scores, targets=targets, known=masks, groups={})
+    return replace(evidence, scores=scores, targets=targets, label_mask=masks, groups={})
 
 
 def some_classes(name: str) -> SomeClasses | None:

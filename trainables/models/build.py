@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from evenkeel.trainables.data.image_set import ImageArray
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.models.hub import look_up_in_cache_if_unreachable
 from evenkeel.trainables.models.settings import Backbone
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
@@ -30,10 +31,13 @@ class ImageModel:
     mean: Tensor
     std: Tensor
 
-    def pixels(self, images: Tensor) -> Tensor:
-        """Images [B, S, S, channels] uint8 as the model wants them."""
-        pixels = images.to(self.mean.device, non_blocking=True).permute(0, 3, 1, 2).float()
-        return (pixels / 255 - self.mean) / self.std
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images [B, channels, S, S] in [0, 1] as the model takes them."""
+        return (images - self.mean) / self.std
+
+    def pixels(self, stored: Tensor) -> Tensor:
+        """Stored images [B, S, S, channels] uint8 as the model takes them, [B, channels, S, S]."""
+        return self.normalised(to_unit_range(stored, self.mean.device))
 
     @torch.inference_mode()
     def features(self, images: ImageArray) -> np.ndarray:
@@ -52,11 +56,11 @@ def build(backbone: Backbone, channels: int, device: str) -> ImageModel:
     maker = {"timm": build_timm, "open_clip": _open_clip}[backbone.library]
     module, mean, std = maker(backbone, channels)
     shape = (1, channels, 1, 1)
-    for key, given in (("mean", backbone.mean), ("std", backbone.std)):
-        if given and len(given) not in (1, 3, channels):
+    for key, values in (("mean", backbone.mean), ("std", backbone.std)):
+        if values and len(values) not in (1, 3, channels):
             raise TrainableError(
-                f"trainable.backbone.{key}: {given} has {len(given)} values, the images have {channels} channels; give "
-                f"one a channel, or one for all"
+                f"trainable.backbone.{key}: {values} has {len(values)} values, the images have {channels} channels; "
+                "give one a channel, or one for all"
             )
     return ImageModel(
         module.to(device),
@@ -144,8 +148,8 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
         raise TrainableError(f"data.grey: open_clip models take 3 channels, the images have {channels}")
     if backbone.pretrained is True:
         tags = open_clip.list_pretrained_tags_by_model(name)
-        known = f"one of {', '.join(tags)}" if tags else "but there are none for this model"
-        raise TrainableError(f"trainable.backbone.pretrained: open_clip wants the name of weights, {known}, not true")
+        choices = f"one of {', '.join(tags)}" if tags else "but there are none for this model"
+        raise TrainableError(f"trainable.backbone.pretrained: open_clip wants the name of weights, {choices}, not true")
     model = _made(partial(open_clip.create_model, name, pretrained=backbone.pretrained or None), backbone, name)
     if backbone.weights:
         load_weights(model, backbone.weights_file(), key="trainable.backbone.weights", part=backbone.weights_part)
@@ -164,8 +168,8 @@ def _made(make: Callable[..., Any], backbone: Backbone, name: str, **own: Any) -
         return make(**own, **backbone.model_args)
     except TypeError as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        said = f"{name} takes no {unknown[1]!r}" if unknown else _line(error)
-        raise TrainableError(f"trainable.backbone.model_args: {said}") from error
+        reason = f"{name} takes no {unknown[1]!r}" if unknown else _line(error)
+        raise TrainableError(f"trainable.backbone.model_args: {reason}") from error
     except Exception as error:
         if not from_hub:
             raise TrainableError(f"trainable.backbone: {name} cannot be built ({_line(error)})") from error

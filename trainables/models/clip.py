@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from evenkeel.trainables.data.image_set import ImageArray
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.models.build import build_timm, check_size
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
 from evenkeel.trainables.models.settings import Backbone
@@ -41,7 +42,7 @@ class ClipModel:
 
     def pixels(self, images: Tensor) -> Tensor:
         """Images [B, S, S, 1 or 3] uint8 as the image tower wants them, [B, 3, S, S] in its precision."""
-        return self.normalised(images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255)
+        return self.normalised(to_unit_range(images, self.device))
 
     def normalised(self, images: Tensor) -> Tensor:
         """Images [B, 1 or 3, S, S] in [0, 1] as the image tower wants them."""

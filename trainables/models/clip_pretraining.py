@@ -37,8 +37,10 @@ def pretrain(
         shuffled = torch.randperm(len(rows), generator=order)
         for batch in shuffled.split(how.batch)[: len(rows) // how.batch or 1]:
             which, pair = number_of[batch].unique(return_inverse=True)
-            shown = model.encode_images(torch.from_numpy(np.asarray(images[rows[batch.numpy()]])))
-            loss = _soft_contrastive(shown, model.text.encode(tokens[which.to(tokens.device)]), pair, model.logit_scale)
+            encoded = model.encode_images(torch.from_numpy(np.asarray(images[rows[batch.numpy()]])))
+            loss = _soft_contrastive(
+                encoded, model.text.encode(tokens[which.to(tokens.device)]), pair, model.logit_scale
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

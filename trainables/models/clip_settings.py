@@ -85,16 +85,18 @@ class Clip(Settings):
 
     def fixed(self) -> dict[Source, str]:
         """Why seeds cannot make the model anew, if they cannot."""
-        given = self.pretrained or self.weights or (self.image and (self.image.pretrained or self.image.weights))
-        if given and not self.pretraining:
+        has_weights = self.pretrained or self.weights or (self.image and (self.image.pretrained or self.image.weights))
+        if has_weights and not self.pretraining:
             return {"backbone": "the model's weights are given; add model.pretraining"}
         return {}
 
     def words(self) -> str:
         """What the model is, for a report's header."""
-        made = "pre-trained here" if self.pretraining else self.pretrained or ("local weights" if self.weights else "")
+        origin = (
+            "pre-trained here" if self.pretraining else self.pretrained or ("local weights" if self.weights else "")
+        )
         towers = self.name or f"{self.image.name if self.image else ''} beside a text tower {self.text.width} wide"
-        return f"{towers}, {made or 'random weights'}"
+        return f"{towers}, {origin or 'random weights'}"
 
 
 def content_hash(path: Path) -> str:

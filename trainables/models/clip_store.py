@@ -7,7 +7,6 @@ Nothing is fitted on rows that become validation: a model that is pre-trained on
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from evenkeel.trainables.data.digits import balanced_scenes
 from evenkeel.trainables.data.image_set import DataSet, ImageSet
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.settings import ClassGroups
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits, SplitFacts
 from evenkeel.trainables.device import all_threads
 from evenkeel.trainables.models.captions import captions
 from evenkeel.trainables.models.clip import ClipModel, build_clip
@@ -46,35 +45,35 @@ class ClipStore:
         return load(self.data, self.image_size, self.cache)
 
     @cached_property
-    def facts(self) -> SplitFacts:
+    def splits(self) -> DataSplits:
         """Rows of a seed, class counts and groups."""
-        return SplitFacts.of(self.data.name, self.images, self.data.validation, self.cuts)
+        return DataSplits.of(self.data.name, self.images, self.data.validation, self.cuts)
 
-    def describe(self, seeds: list[int]) -> dict[str, Any]:
+    def describe(self, seeds: list[int]) -> SplitFacts:
         """The facts of the data."""
-        return self.facts.describe(seeds)
+        return self.splits.describe(seeds)
 
     def model(self, seed: int) -> ClipModel:
         """A model of its own for one trial, as all trials of `seed` start from. Raises TrainableError."""
         if self.clip.pretraining is None:
             return self._built(seed)
-        path = made_once(self._files.model(seed), lambda to: self._pretrained(to, seed))
+        path = made_once(self._files.model(seed), lambda path: self._pretrained(path, seed))
         model = self._built(seed)
         model.module.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
         return model
 
     def embeddings(self, seed: int) -> np.ndarray:
         """Unit-norm embeddings [N, D] float32 of all images by the model of `seed`, made once."""
-        path = made_once(self._files.embeddings(seed), lambda to: np.save(to, self._embedded(seed)))
+        path = made_once(self._files.embeddings(seed), lambda path: np.save(path, self._embedded(seed)))
         return np.load(path, mmap_mode="r")
 
     @property
     def _files(self) -> ClipFiles:
-        return ClipFiles(self.clip, self.image_size, self.normalisation, self.data, self.cache, self.facts.vary)
+        return ClipFiles(self.clip, self.image_size, self.normalisation, self.data, self.cache, self.splits.vary)
 
     def _anew(self, seed: int) -> int:
         """The seed of what a model is not given."""
-        return Seeds.of(self.facts.vary, seed).backbone
+        return Seeds.of(self.splits.vary, seed).backbone
 
     def _built(self, seed: int) -> ClipModel:
         with seeded(self._anew(seed)):
@@ -89,7 +88,7 @@ class ClipStore:
         how = self.clip.pretraining
         assert how
         images, targets = self.images.images, self.images.targets
-        rows = self.facts.fitted(seed)
+        rows = self.splits.fitted(seed)
         if how.pairs == "balanced-digits":
             images, targets = balanced_scenes(how.num_pairs)
             rows = np.arange(len(images))

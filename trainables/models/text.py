@@ -66,8 +66,8 @@ class TextEncoder:
         """Token embeddings [M, L, W], without positions."""
         return self.tower.token_embedding(tokens)
 
-    def encode_embedded(self, embedded: Tensor, at: Tensor) -> Tensor:
-        """Text embeddings [M, D] of token embeddings [M, L, W] whose end tokens stand at `at` [M].
+    def encode_embedded(self, embedded: Tensor, end: Tensor) -> Tensor:
+        """Text embeddings [M, D] of token embeddings [M, L, W] whose end tokens stand at `end` [M].
 
         Raises TrainableError for a tower that does not read from left to right.
         """
@@ -82,7 +82,7 @@ class TextEncoder:
         x = embedded + tower.positional_embedding[:length]
         x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
         # Each text is normalised and projected where it ends only.
-        x = tower.ln_final(x[torch.arange(len(x), device=x.device), at])
+        x = tower.ln_final(x[torch.arange(len(x), device=x.device), end])
         projection = tower.text_projection
         if projection is None:
             return x

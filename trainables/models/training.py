@@ -10,7 +10,7 @@ from evenkeel.trainables.models.settings import Optimisation
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 
-def optimiser_of(module: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:
+def make_optimiser(module: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:
     """An optimiser by timm's name; norms and biases are not decayed. Raises TrainableError for an unknown name."""
     import_torchvision()
     from timm.optim import create_optimizer_v2
@@ -28,7 +28,7 @@ def optimiser_of(module: nn.Module, settings: Optimisation) -> torch.optim.Optim
         raise TrainableError(f"trainable.optimiser: timm makes no {settings.optimiser!r} ({error})") from error
 
 
-def set_rate(optimiser: torch.optim.Optimizer, settings: Optimisation, steps_per_epoch: int) -> Any:
+def make_schedule(optimiser: torch.optim.Optimizer, settings: Optimisation, steps_per_epoch: int) -> Any:
     """timm's schedule by step: call `.step_update(step)` before each; None for a constant rate."""
     import_torchvision()
     from timm.scheduler import create_scheduler_v2
@@ -48,7 +48,7 @@ def set_rate(optimiser: torch.optim.Optimizer, settings: Optimisation, steps_per
     return schedule
 
 
-def averaged(module: nn.Module, decay: float) -> Any:
+def make_average(module: nn.Module, decay: float) -> Any:
     """timm's exponential moving average of a model: `.update(module, step=)`, the average is `.module`."""
     import_torchvision()
     from timm.utils import ModelEmaV3

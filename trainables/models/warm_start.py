@@ -22,19 +22,19 @@ def warm_start(
     targets: np.ndarray,
     fitted: np.ndarray,
     settings: WarmStart,
-    known: np.ndarray | None = None,
+    label_mask: np.ndarray | None = None,
     seed: int = 0,
 ) -> None:
     """Train `model` in place on the rows `fitted` of images [N, S, S, channels] uint8 and targets [N, C] 0/1.
 
-    A linear head is trained with it. Entries that are not `known` [N, C] have no part in the loss. `seed` draws the
+    A linear head is trained with it. Entries outside of `label_mask` [N, C] have no part in the loss. `seed` draws the
     order of the rows.
     """
     device = model.mean.device
     reader = Reader(images, device)
     head = nn.LazyLinear(targets.shape[1]).to(device)
     labels = torch.from_numpy(targets[fitted].astype(np.float32)).to(device)
-    told = None if known is None else torch.from_numpy(known[fitted]).to(device)
+    mask = None if label_mask is None else torch.from_numpy(label_mask[fitted]).to(device)
     with torch.no_grad():
         model.module.eval()
         head(model.module(model.pixels(reader(fitted[:2]))).flatten(1))
@@ -46,22 +46,24 @@ def warm_start(
     model.module.train()
     for _ in range(settings.epochs):
         batches = batches_of(torch.randperm(len(fitted), generator=order), settings.batch)
-        for rows, then in zip_longest(batches, batches[1:]):
-            pixels = model.pixels(reader(fitted[rows.numpy()], None if then is None else fitted[then.numpy()]))
+        for rows, next_rows in zip_longest(batches, batches[1:]):
+            pixels = model.pixels(
+                reader(fitted[rows.numpy()], None if next_rows is None else fitted[next_rows.numpy()])
+            )
             logits = head(model.module(pixels).flatten(1))
-            at = rows.to(device)
-            loss = _bce(logits, labels[at], None if told is None else told[at])
+            rows = rows.to(device)
+            loss = _bce(logits, labels[rows], None if mask is None else mask[rows])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
 
 
-def _bce(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor | None) -> torch.Tensor:
-    if known is None:
+def _bce(logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    if mask is None:
         return nn.functional.binary_cross_entropy_with_logits(logits, labels)
     entries = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return entries[known].sum() / known.sum().clamp_min(1)
+    return entries[mask].sum() / mask.sum().clamp_min(1)
 
 
 @contextmanager

@@ -4,10 +4,9 @@ Nothing is fitted on rows that become validation: features are standardised over
 backbone that is warm-started sees only those (one set of features a seed where each seed carves its own validation).
 """
 
-import hashlib
 import json
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,18 @@ import numpy as np
 from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits, SplitFacts
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.cache_key import cache_key, fitted_seed
 from evenkeel.trainables.probe.settings import Probe
 
-VERSION = 3
+FEATURES_VERSION = 3
 """Raised when the computation of features changes, so that old caches are left alone."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features [N, D] float32 as the backbone gives them, targets [N, C], split codes [N]; group [N], known [N, C]."""
+    """Features [N, D] float32 as the backbone gives them, targets [N, C], split codes [N]; group [N]."""
 
     folder: Path
 
@@ -47,9 +47,9 @@ class Features:
         return self._optional("group.npy")
 
     @cached_property
-    def known(self) -> np.ndarray | None:
+    def label_mask(self) -> np.ndarray | None:
         """Where a label is known, [N, C] bool; None when all are."""
-        return self._optional("known.npy")
+        return self._optional("label_mask.npy")
 
     @cached_property
     def classes(self) -> list[str]:
@@ -77,16 +77,16 @@ class FeatureStore:
 
     def ready(self) -> bool:
         """Whether the features of the first seed are there."""
-        return self._folder(self._variant(0)).exists()
+        return self._folder(self._fitted_seed(0)).exists()
 
     def of_seed(self, seed: int) -> Features:
         """The features that trials of `seed` train on, made on first use. Raises TrainableError."""
-        variant = self._variant(seed)
-        return Features(made_once(self._folder(variant), lambda folder: self._make(folder, variant)))
+        fitted = self._fitted_seed(seed)
+        return Features(made_once(self._folder(fitted), lambda folder: self._make(folder, fitted)))
 
-    def facts(self, features: Features) -> SplitFacts:
-        """The facts of the data as the study splits it."""
-        return SplitFacts(
+    def splits(self, features: Features) -> DataSplits:
+        """The data as the study splits it."""
+        return DataSplits(
             name=self.data.name,
             targets=features.targets,
             split=features.split,
@@ -96,9 +96,10 @@ class FeatureStore:
             cuts=self.probe,
             skipped=features.skipped,
             vary=self.probe.vary,
+            label_mask=features.label_mask,
         )
 
-    def describe(self, seeds: list[int]) -> dict[str, Any]:
+    def describe(self, seeds: list[int]) -> SplitFacts:
         """The facts of the data, and how wide the features are. Raises TrainableError for features not finite."""
         features = self.of_seed(seeds[0])
         bad = np.flatnonzero(~np.isfinite(features.features).all(1))
@@ -107,65 +108,55 @@ class FeatureStore:
                 f"{features.folder}: {len(bad)} rows of the features are not finite (first: row {bad[0]}); delete "
                 "this folder and run again"
             )
-        return self.facts(features).describe(seeds) | {"dimension": features.features.shape[1]}
+        return replace(self.splits(features).describe(seeds), dimension=features.features.shape[1])
 
-    def _variant(self, seed: int) -> int | None:
-        """The seed whose train rows the backbone is fitted on, or None when it is the same for all."""
-        validation = self.data.validation
-        if self._anew:
-            return seed
-        if not (self.probe.backbone.warm_start and validation):
-            return None
-        return self.probe.seeds(seed).split if validation.per_seed else 0
-
-    @property
-    def _anew(self) -> bool:
-        """Whether each seed makes its own backbone."""
-        return "backbone" in self.probe.varies(self.data)
+    def _fitted_seed(self, seed: int) -> int | None:
+        warm = self.probe.backbone.warm_start is not None
+        return fitted_seed(self.data, self.probe.vary, seed, on_train_rows=warm)
 
     @cached_property
     def _identity(self) -> dict[str, Any]:
         """Contents are hashed once a store, not once a pack."""
-        return {
-            "version": VERSION,
-            "data": self.data.identity(),
-            "backbone": self.probe.backbone.identity(),
-            "image_size": self.probe.image_size,
-        }
+        return self.data.identity()
 
-    def _folder(self, variant: int | None) -> Path:
-        data = {k: v for k, v in self._identity["data"].items() if variant is not None or k != "validation"}
-        vary = {"vary": self.probe.vary} if self._anew else {}
-        decisive = self._identity | {"data": data, "seed": variant} | vary
-        key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+    @cached_property
+    def _backbone(self) -> dict[str, Any]:
+        return self.probe.backbone.identity()
+
+    def _folder(self, fitted: int | None) -> Path:
+        key = cache_key(
+            self._identity,
+            self.probe.vary,
+            fitted,
+            version=FEATURES_VERSION,
+            backbone=self._backbone,
+            image_size=self.probe.image_size,
+        )
         return self.cache / f"features-{key}"
 
-    def _make(self, folder: Path, variant: int | None) -> None:
+    def _make(self, folder: Path, fitted: int | None) -> None:
         from evenkeel.trainables.models.frozen import extract
 
         images = load(self.data, self.probe.image_size, self.cache)
-        fitted = SplitFacts.of(self.data.name, images, self.data.validation, self.probe).fitted(variant or 0)
-        seed = self.probe.seeds(variant or 0).backbone
+        rows = DataSplits.of(self.data.name, images, self.data.validation, self.probe).fitted(fitted or 0)
+        seed = self.probe.seeds(fitted or 0).backbone
         folder.mkdir()
-        np.save(folder / "features.npy", extract(images, fitted, self.probe.backbone, self.device, seed))
+        np.save(folder / "features.npy", extract(images, rows, self.probe.backbone, self.device, seed))
         np.save(folder / "targets.npy", images.targets)
         np.save(folder / "split.npy", images.split)
-        for name, array in (("group.npy", images.group), ("known.npy", images.label_mask)):
+        for name, array in (("group.npy", images.group), ("label_mask.npy", images.label_mask)):
             if array is not None:
                 np.save(folder / name, array)
         (folder / "classes.json").write_text(json.dumps(images.classes))
         (folder / "skipped.json").write_text(json.dumps(images.skipped))
 
 
-@lru_cache(maxsize=2)
-def standardised(store: FeatureStore, seed: int) -> tuple[Features, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(features, rows by split, standardised values by split); the last two seeds are kept: packs come seed by seed.
+def standardised(features: np.ndarray, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Features [N, D] by split, of `rows` by split, standardised by mean and deviation of the train rows.
 
-    Mean and deviation are those of the seed's train rows; a feature that is constant there is only centred.
+    A feature that is constant there is only centred.
     """
-    features = store.of_seed(seed)
-    rows = store.facts(features).rows(seed)
-    train = features.features[rows["train"]]
+    train = features[rows["train"]]
     mean, std = train.mean(0), train.std(0)
     scale = np.where(std > 1e-6, std, 1)
-    return features, rows, {name: (features.features[at] - mean) / scale for name, at in rows.items()}
+    return {name: (features[numbers] - mean) / scale for name, numbers in rows.items()}

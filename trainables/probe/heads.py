@@ -81,32 +81,22 @@ class HiddenHead:
         return torch.baddbmm(self.bias_out, hidden_KBH, self.weight_out)
 
 
-def prior_logits(counts: list[int], num_rows: int | Tensor) -> Tensor:
-    """Logits of the training frequencies, [C] float64: heads that start there need not first unlearn p = 1/2.
-
-    `num_rows` is a number, or one a class where labels are missing.
-    """
-    rows = torch.as_tensor(num_rows, dtype=torch.float64)
-    positives = torch.tensor(counts, dtype=torch.float64)
-    return (positives.clamp_min(0.5).minimum(rows - 0.5) / rows).logit()
-
-
-def make_head(*, dimension: int, bias: Tensor, num_trials: int, hidden: int, seed: int, like: Tensor) -> Head:
+def make_head(*, dimension: int, bias: Tensor, num_trials: int, hidden: int, seed: int, reference: Tensor) -> Head:
     """K equal heads, initialised from `seed` and `bias` [C] alone: every trial of a seed starts at the same point.
 
-    Parameters get the type and device of `like`.
+    `dimension` D of the features, `hidden` units (0: linear). Parameters get type and device of `reference`.
     """
     generator = torch.Generator().manual_seed(stream_seed(seed, "init"))
     num_classes = len(bias)
 
     def normal(rows: int, columns: int, scale: float) -> Tensor:
         drawn = torch.randn(rows, columns, generator=generator, dtype=torch.float64) * scale
-        return drawn.to(like)
+        return drawn.to(reference)
 
     def leaf(tensor: Tensor) -> Tensor:
         return tensor.contiguous().requires_grad_()
 
-    start = bias.to(like)
+    start = bias.to(reference)
     if not hidden:
         weight = normal(dimension, num_classes, 0.01).repeat(1, num_trials)
         return LinearHead(leaf(weight), leaf(start.repeat(num_trials)), num_trials)

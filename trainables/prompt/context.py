@@ -22,13 +22,13 @@ class Prompts:
 
     text: TextEncoder
     first: Tensor
-    rest: Tensor
+    ending: Tensor
     end: Tensor
 
     @classmethod
-    def of(cls, text: TextEncoder, classes: list[str], ending: str, *, like: Tensor) -> "Prompts":
-        """The prompts of class names as the label file writes them, underscores read as blanks."""
-        tokens = text.tokens([name.replace("_", " ") + ending for name in classes]).to(like.device)
+    def of(cls, text: TextEncoder, classes: list[str], ending: str, *, reference: Tensor) -> "Prompts":
+        """The prompts of class names as the label file writes them, underscores as blanks, where `reference` lies."""
+        tokens = text.tokens([name.replace("_", " ") + ending for name in classes]).to(reference.device)
         end = ends(tokens)
         with torch.no_grad():
             embedded = text.embed(tokens[:, : int(end.max()) + 1]).detach()
@@ -38,23 +38,23 @@ class Prompts:
         """Unit-norm text embeddings [K, C, D] of contexts [K, C, M, W], or [K, 1, M, W] shared by all classes."""
         num_trials, num_classes, num_tokens = len(contexts), len(self.first), contexts.shape[2]
         shape = (num_trials, num_classes, -1, -1)
-        parts = (self.first.expand(shape), contexts.expand(shape), self.rest.expand(shape))
+        parts = (self.first.expand(shape), contexts.expand(shape), self.ending.expand(shape))
         embedded = torch.cat(parts, dim=2).flatten(0, 1)
         encoded = self.text.encode_embedded(embedded, (self.end + num_tokens).repeat(num_trials))
         return unit(encoded).view(num_trials, num_classes, -1)
 
 
 def starting_context(
-    text: TextEncoder, *, num_tokens: int, num_classes: int, words: str | None, seed: int, like: Tensor
+    text: TextEncoder, *, num_tokens: int, num_classes: int, words: str | None, seed: int, reference: Tensor
 ) -> Tensor:
-    """The context every trial of `seed` starts from, [num_classes, M, W] in the type of `like`.
+    """The context every trial of `seed` starts from, [num_classes, M, W] in the type of `reference`.
 
     Random numbers, or the embeddings of the tokens of `words`. Raises TrainableError for words of another length.
     """
     if words is None:
         generator = torch.Generator().manual_seed(stream_seed(seed, "init"))
         drawn = torch.randn(num_classes, num_tokens, text.width, generator=generator, dtype=torch.float64)
-        return (SPREAD * drawn).to(like)
+        return (SPREAD * drawn).to(reference)
     tokens = text.tokens([words])[0]
     own = tokens[1 : int(ends(tokens[None]))]
     if len(own) != num_tokens:
@@ -62,4 +62,4 @@ def starting_context(
             f"trainable.start: {words!r} has {len(own)} tokens, trainable.context is {num_tokens}; make them equal"
         )
     with torch.no_grad():
-        return text.embed(own.to(like.device)).expand(num_classes, -1, -1).to(like).clone()
+        return text.embed(own.to(reference.device)).expand(num_classes, -1, -1).to(reference).clone()

@@ -57,10 +57,10 @@ class Prompt(SeededSettings):
 
     def summary(self) -> dict[str, str]:
         """Model and budget, for a report's header."""
-        whose = "a class" if self.per_class else "shared by all classes"
+        sharing = "a class" if self.per_class else "shared by all classes"
         return {
             "model": f"{self.model.words()}, both encoders frozen",
-            "prompts": f"{self.context} learned tokens {whose}",
+            "prompts": f"{self.context} learned tokens {sharing}",
             "training": f"{self.epochs} epochs, batch {self.batch}, {self.optimiser}, lr {self.lr:g}, {self.schedule}",
         }
 

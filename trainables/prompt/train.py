@@ -4,29 +4,28 @@ The K trials of a pack share data, settings and seed, so they see the same batch
 pass through the text tower encodes the K x C prompts of a step; nothing mixes trials. Letters as in `context`.
 """
 
-import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from evenkeel.trainables.data.image_set import DataSet
-from evenkeel.trainables.data.sampling import draw_rows, row_weights
 from evenkeel.trainables.fused import means, path_of
+from evenkeel.trainables.loop.schedule import cosine_share
 from evenkeel.trainables.losses import Loss
-from evenkeel.trainables.measures import ALWAYS, Evidence
-from evenkeel.trainables.measures.outcome import EVALUATED, Curves, frequencies, results
+from evenkeel.trainables.measures import ALWAYS
+from evenkeel.trainables.measures.base import EVALUATED
+from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
 from evenkeel.trainables.packing import signature, stack_losses
 from evenkeel.trainables.prompt.context import Prompts, starting_context
 from evenkeel.trainables.prompt.settings import Prompt
-from evenkeel.trainables.random_streams import stream_seed
 from evenkeel.trainables.result import Result
+from evenkeel.trainables.seed_data import SeedData, to_device
 from evenkeel.trainables.trial import Trial, shared_settings
 
 LEAST_LR = 1e-7
@@ -57,46 +56,46 @@ class PromptWorker:
         """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
         ordered = sorted(trials, key=signature)
         settings = self.settings.with_changes(shared_settings(trials))
-        yield from zip(ordered, _run_sorted(ordered, prepared, settings, self.measures), strict=True)
+        yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
 
 
 @dataclass(frozen=True)
-class _Shared:
-    """By split: unit-norm image embeddings [N, D], targets and known labels [N, C]; the factor k; the prompts.
+class _SeedEmbeddings:
+    """The labels of a seed; unit-norm image embeddings [N, D] by split; the factor k of the cosines; the prompts."""
 
-    `known` is empty when every label is known; `image_groups` [N] are those of the test images.
-    """
-
+    data: SeedData
     images: dict[str, Tensor]
-    targets: dict[str, Tensor]
-    known: dict[str, Tensor]
     k: Tensor
     prompts: Prompts
-    image_groups: np.ndarray | None
+
+    @classmethod
+    def of(cls, store: ClipStore, seed: int, settings: Prompt) -> "_SeedEmbeddings":
+        """On the device of the store."""
+        dtype = getattr(torch, settings.precision)
+        model, embeddings = store.model(seed), store.embeddings(seed)
+        model.module.to(dtype).eval().requires_grad_(False)
+        data = SeedData.of(store.splits, seed, dtype=dtype, device=store.device)
+        images = {split: to_device(embeddings[rows], dtype, store.device) for split, rows in data.rows.items()}
+        prompts = Prompts.of(model.text, store.images.classes, settings.ending, reference=images["train"])
+        return cls(data, images, model.logit_scale.exp().detach(), prompts)
 
     def logits(self, split: str, rows: Tensor | slice, texts_KCD: Tensor) -> Tensor:
         """[K, B, C]: k times the cosines of some images of a split."""
         return self.k * self.images[split][rows] @ texts_KCD.transpose(1, 2)
 
-    def evidence(self, scores: dict[str, Tensor], groups: dict[str, list[int]]) -> Evidence:
-        """What the trials predict of the splits that are evaluated."""
-        targets, known = ({name: of[name] for name in EVALUATED if name in of} for of in (self.targets, self.known))
-        return Evidence(scores, targets, groups, known, image_groups=self.image_groups)
 
-
-def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measures: tuple[str, ...]) -> list[Result]:
+def _train_pack(trials: list[Trial], store: ClipStore, settings: Prompt, measures: tuple[str, ...]) -> list[Result]:
     started, seeds = time.perf_counter(), settings.seeds(trials[0].seed)
-    shared = _shared(store, trials[0].seed, settings)
-    x, y = shared.images["train"], shared.targets["train"]
-    facts = {"counts": tuple(y.sum(0).int().tolist()), "total": len(y)}
-    losses = stack_losses(trials, facts, x.dtype, store.device)
+    shared = _SeedEmbeddings.of(store, trials[0].seed, settings)
+    x, data = shared.images["train"], shared.data
+    losses = stack_losses(trials, data.loss_facts, x.dtype, store.device)
     start = starting_context(
         shared.prompts.text,
         num_tokens=settings.context,
-        num_classes=y.shape[1] if settings.per_class else 1,
+        num_classes=len(data.classes) if settings.per_class else 1,
         words=settings.start,
         seed=seeds.init,
-        like=x,
+        reference=x,
     )
     contexts = [start.clone().requires_grad_() for _ in trials]
     curves = _train(contexts, losses, shared, settings, seeds.order)
@@ -104,8 +103,8 @@ def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measure
         texts = shared.prompts.encode(torch.stack(contexts))
         scores = {name: _scores(losses, shared.logits(name, slice(None), texts), settings) for name in EVALUATED}
         return results(
-            shared.evidence(scores, store.facts.groups()),
-            frequencies(y, shared.known.get("train")),
+            replace(data.evidence(), scores=scores),
+            data.frequencies,
             curves,
             measures,
             epochs=settings.epochs,
@@ -114,44 +113,24 @@ def _run_sorted(trials: list[Trial], store: ClipStore, settings: Prompt, measure
         )
 
 
-def _shared(store: ClipStore, seed: int, settings: Prompt) -> _Shared:
-    dtype = getattr(torch, settings.precision)
-    model = store.model(seed)
-    model.module.to(dtype).eval().requires_grad_(False)
-    embeddings = store.embeddings(seed)
-
-    def tensor(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(store.device, dtype)
-
-    rows = store.facts.rows(seed)
-    images = {name: tensor(embeddings[at]) for name, at in rows.items()}
-    prompts = Prompts.of(model.text, store.images.classes, settings.ending, like=images["train"])
-    targets = {name: tensor(store.images.targets[at]) for name, at in rows.items()}
-    labels = store.images.label_mask
-    known = {} if labels is None else {name: torch.from_numpy(labels[at]).to(store.device) for name, at in rows.items()}
-    return _Shared(images, targets, known, model.logit_scale.exp().detach(), prompts, store.facts.image_groups())
-
-
 def _train(
-    contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _Shared, settings: Prompt, seed: int
-) -> Curves:
+    contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _SeedEmbeddings, settings: Prompt, seed: int
+) -> TrainingCurves:
     """A context [C or 1, M, W] and an optimiser a trial: each lowers its own rate."""
-    y, known = shared.targets["train"], shared.known.get("train")
+    data, y, mask = shared.data, shared.data.targets["train"], shared.data.label_mask.get("train")
     optimisers = [_optimiser(context, settings) for context in contexts]
     schedules = [_schedule(optimiser, settings) for optimiser in optimisers]
     sizes = [size for _, size in losses]
-    weights = row_weights(y.cpu(), **settings.sampling.model_dump()) if settings.sampling else None
-    curves = Curves(len(contexts))
+    weights = data.sampling_weights(settings.sampling)
+    curves = TrainingCurves(len(contexts))
     for epoch in range(settings.epochs):
-        order = torch.Generator().manual_seed(stream_seed(seed, "order", epoch))
         current = [loss.at(epoch / settings.epochs) for loss, _ in losses]
         total = torch.zeros(len(contexts), dtype=torch.float64, device=y.device)
-        drawn = torch.randperm(len(y), generator=order) if weights is None else draw_rows(weights, order)
-        for rows in drawn.to(y.device).split(settings.batch):
+        for rows in data.epoch_rows(seed, epoch, weights).to(y.device).split(settings.batch):
             logits = shared.logits("train", rows, shared.prompts.encode(torch.stack(contexts)))
             parts = zip(current, logits.split(sizes), strict=True)
-            told = None if known is None else known[rows]
-            means_K = torch.cat([means(loss, part, y[rows], told) for loss, part in parts])
+            labelled = None if mask is None else mask[rows]
+            means_K = torch.cat([means(loss, part, y[rows], labelled) for loss, part in parts])
             means_K.sum().backward()
             for optimiser in optimisers:
                 optimiser.step()
@@ -177,17 +156,18 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Prompt) -> torch.optim
         )
     falling = settings.schedule == "cosine"
     return torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs)) if falling else 1.0
+        optimiser, lambda epoch: cosine_share(epoch / settings.epochs) if falling else 1.0
     )
 
 
 @torch.inference_mode()
-def _val_map(contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _Shared, settings: Prompt) -> Tensor:
+def _val_map(
+    contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _SeedEmbeddings, settings: Prompt
+) -> Tensor:
     logits = shared.logits("val", slice(None), shared.prompts.encode(torch.stack(contexts)))
     scores = _scores(losses, logits, settings).nan_to_num(0.0)
-    if "val" in shared.known:
-        scores = scores.masked_fill(~shared.known["val"], UNKNOWN)
-    return average_precision(scores, shared.targets["val"]).nanmean(-1)
+    scores = shared.data.masked(scores, "val", UNKNOWN)
+    return average_precision(scores, shared.data.targets["val"]).nanmean(-1)
 
 
 def _scores(losses: list[tuple[Loss, int]], logits: Tensor, settings: Prompt) -> Tensor:
