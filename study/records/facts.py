@@ -40,7 +40,7 @@ def make_study_facts(
     planned: Mapping[str, Mapping[Design, int]],
     former: StudyFacts | None = None,
 ) -> StudyFacts:
-    """The facts of a study; `data` is what the workers found, now or before, `planned` counts trials by loss and design.
+    """The facts of a study; `data` is what workers found, now or before, `planned` counts trials by loss and design.
 
     `former` are the facts with which trials were recorded already: a margin that has changed since is kept in mind.
     """

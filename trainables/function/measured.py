@@ -10,7 +10,7 @@ from evenkeel.trainables.function.returned import Predicted, Returned
 from evenkeel.trainables.function.shared import Shared
 from evenkeel.trainables.measures import METRICS, Evidence, columns, measure
 from evenkeel.trainables.measures.evaluate import evaluate, of_trial
-from evenkeel.trainables.measures.outcome import at_prior, frequencies
+from evenkeel.trainables.measures.outcome import at_prior
 
 RISE = "rise"
 
@@ -27,19 +27,19 @@ def measured_part(
     if not result.predictions:
         return of_trial(measure(RISE).compute(evidence), 0)._asdict() if RISE in measures else {}
     if result.not_finite:
-        targets = shared.facts.targets if shared.facts else result.predictions["val"].targets
-        evidence = at_prior(evidence, frequencies(torch.as_tensor(targets)))
+        targets = shared.splits.targets if shared.splits else result.predictions["val"].targets
+        evidence = at_prior(evidence, torch.as_tensor(targets).double().mean(0))
     return of_trial(evaluate(evidence, of_scores), 0)._asdict()
 
 
 def _evidence(predictions: Mapping[str, Predicted], shared: Shared) -> Evidence:
-    facts, test = shared.facts, predictions.get("test")
+    splits, test = shared.splits, predictions.get("test")
     num_classes = test.scores.shape[1] if test else 0
     return Evidence(
         {split: torch.as_tensor(part.scores)[None] for split, part in predictions.items()},
         {split: torch.as_tensor(part.targets) for split, part in predictions.items()},
-        facts.groups() if facts else {},
-        classes=tuple(facts.classes) if facts else tuple(map(str, range(num_classes))),
+        splits.groups() if splits else {},
+        classes=tuple(splits.classes) if splits else tuple(map(str, range(num_classes))),
         image_groups=shared.image_groups(len(test.scores)) if test else None,
     )
 

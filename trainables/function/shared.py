@@ -7,28 +7,28 @@ from typing import Any
 import numpy as np
 
 from evenkeel.trainables.data.image_set import DataSet, ImageSet
-from evenkeel.trainables.data.split_facts import NUM_IMAGE_GROUPS, SplitFacts
+from evenkeel.trainables.data.split_facts import NUM_IMAGE_GROUPS, DataSplits, SplitFacts
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.random_streams import stream
 
 
 @dataclass
 class Shared:
-    """`images` and `facts` are those of a data set of ours, None for data that the function brings itself."""
+    """`images` and `splits` are those of a data set of ours, None for data that the function brings itself."""
 
     data: DataSet
     cache: Path
     device: str = "cpu"
     images: ImageSet | None = None
-    facts: SplitFacts | None = None
+    splits: DataSplits | None = None
     memory: dict[str, Any] = field(default_factory=dict)
     """By kind what the first trial of this process returned; every other must return the same kind."""
 
-    def describe(self, seeds: list[int]) -> dict[str, Any]:
+    def describe(self, seeds: list[int]) -> SplitFacts:
         """The facts of a data set of ours; of the function's own data its name alone."""
-        if self.facts:
-            return self.facts.describe(seeds)
-        return {"name": getattr(self.data, "title", self.data.name), "labels_per_image": []}
+        if self.splits:
+            return self.splits.describe(seeds)
+        return SplitFacts(name=getattr(self.data, "title", self.data.name))
 
     @property
     def files(self) -> list[str]:
@@ -42,8 +42,8 @@ class Shared:
 
     def image_groups(self, num_rows: int) -> np.ndarray | None:
         """One of NUM_IMAGE_GROUPS random groups for each test row, [N], the same for all trials; None for one row."""
-        if self.facts:
-            return self.facts.image_groups()
+        if self.splits:
+            return self.splits.image_groups()
         if num_rows < 2:
             return None
         return stream(0, "image_groups").permutation(num_rows) % min(NUM_IMAGE_GROUPS, num_rows)

@@ -15,7 +15,7 @@ import numpy as np
 from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
-from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.split_facts import DataSplits
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.function.returned import Returned, returned
 from evenkeel.trainables.function.settings import Function
@@ -40,7 +40,7 @@ class FunctionWorker:
         if isinstance(data, FunctionData):
             return Shared(data, cache, device)
         images = load(data, self.settings.image_size, cache)
-        return Shared(data, cache, device, images, SplitFacts.of(data.name, images, data.validation, self.settings))
+        return Shared(data, cache, device, images, DataSplits.of(data.name, images, data.validation, self.settings))
 
     def bytes_per_trial(self, prepared: Shared) -> int:
         """Nothing: trials of a pack run one after the other."""
@@ -178,18 +178,18 @@ def training_loss(trial: Trial, shared: Shared) -> Any:
     """The loss of a trial, with the class counts of the trial's train rows where the data is ours."""
     from evenkeel.trainables.function.loss import TrainingLoss
 
-    if shared.facts is None:
+    if shared.splits is None:
         return TrainingLoss(trial, {}, shared.device)
-    train = shared.facts.rows(trial.seed)["train"]
-    counts = shared.facts.targets[train].sum(0).astype(int).tolist()
+    train = shared.splits.rows(trial.seed)["train"]
+    counts = shared.splits.targets[train].sum(0).astype(int).tolist()
     return TrainingLoss(trial, {"counts": tuple(counts), "total": len(train)}, shared.device)
 
 
 def rows(trial: Trial, reference: str, shared: Shared) -> dict[str, np.ndarray]:
     """Row numbers of train, val and test for the trial's seed. Raises TrainableError without a data set of ours."""
-    if shared.facts is None:
+    if shared.splits is None:
         raise TrainableError(f"{reference} takes rows, and the study has no data; name a data set under data:")
-    return shared.facts.rows(trial.seed)
+    return shared.splits.rows(trial.seed)
 
 
 def made(folder: Path) -> Path:
