@@ -3,11 +3,13 @@
 import argparse
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from evenkeel import __version__
+from evenkeel.study.completion import complete_preset, complete_study
 from evenkeel.study.errors import (
     EXIT_BAD_INPUT,
     EXIT_CLUSTER,
@@ -21,7 +23,7 @@ from evenkeel.study.process_setup import set_up
 
 STUDY_HELP = "a study file (*.yaml) or a preset's name"
 COMMANDS = {
-    "presets": ("list the studies that come with evenkeel", "evenkeel presets"),
+    "presets": ("list the studies that come with evenkeel, or print one", "evenkeel presets demo"),
     "losses": ("list losses, their hyperparameters and sources; draw them", "evenkeel losses ral --plot ral.html"),
     "plan": ("show what a study would run; start nothing", "evenkeel plan demo --set seeds=3"),
     "run": ("run what is missing of a study", "evenkeel run demo --workers 2"),
@@ -42,7 +44,12 @@ SUPERVISED = ("run",)
 
 def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> int:
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # set by the shell while it completes
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    options = parser.parse_args(arguments)
     if supervise and options.command in SUPERVISED:
         from evenkeel.study.run.supervisor import run_supervised
 
@@ -97,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("status", "report", "ui"):
         _add_study(added[name], f"{STUDY_HELP}, or the folder of its records")
     _add_study(added["doctor"], optional=True)
+    preset = added["presets"].add_argument("preset", nargs="?", metavar="NAME", help="print this one as a whole file")
+    preset.completer = complete_preset  # type: ignore[attr-defined]
     added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
     added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
@@ -129,7 +138,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_study(parser: argparse.ArgumentParser, text: str = STUDY_HELP, *, optional: bool = False) -> None:
-    parser.add_argument("study", metavar="STUDY", help=text, nargs="?" if optional else None)
+    study = parser.add_argument("study", metavar="STUDY", help=text, nargs="?" if optional else None)
+    study.completer = complete_study  # type: ignore[attr-defined]
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="change a key"
     )

@@ -107,7 +107,8 @@ ROOMS = {
                           "study.recorded_study"},
     "study.commands": {"study.errors", "study.terminal", "study.file", "study.plan", "study.records", "study.tracking",
                        "study.run"},
-    "study.cli": {"study.errors", "study.run", "study.process_setup"},
+    "study.completion": set(),
+    "study.cli": {"study.errors", "study.run", "study.process_setup", "study.completion"},
 }  # fmt: skip
 """Which rooms of `study` a room may import: the graph as it is, from below to above; a module beside them is one."""
 ROOTS = ("study", "reports")

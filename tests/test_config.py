@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.study.commands.presets import render_schema
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import PRESETS, load_study
+from evenkeel.study.file.schema import render_schema
 from evenkeel.study.plan.planner import Planner
 
 
@@ -60,7 +60,7 @@ def test_overrides_reach_any_key():
         ("designs: {sweep: null, sobol: null, search: null}", "designs: nothing to run"),
         (
             "designs: {sweep: {hyperparameters: [gama]}}",
-            "no loss has 'gama', nor has spaces; did you",
+            "no loss has 'gama', nor has spaces; valid: alpha1",
         ),
         ("designs: {search: {groups: 11}}", "11 groups of 1 seeds need 11 seeds, the study has 10"),
         ("designs: {search: {sampler: tpee}}", "designs.search.sampler"),

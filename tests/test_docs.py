@@ -134,7 +134,7 @@ def test_adding_a_trainable_as_the_page_says(tmp_path):
 
 
 def test_the_schema_for_editors_is_current():
-    from evenkeel.study.commands.presets import render_schema
+    from evenkeel.study.file.schema import render_schema
 
     assert (ROOT / "study" / "study.schema.json").read_text() == render_schema()
 

@@ -28,7 +28,7 @@ def groups(monkeypatch, tmp_path):
             file.write_text(f"{content}\n")
 
     monkeypatch.setattr(cgroup, "ROOT", tmp_path / "fs")
-    monkeypatch.setattr(cgroup, "GROUPS", tmp_path / "own")
+    monkeypatch.setattr(cgroup, "CONTROL_GROUPS", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=24 * GIB))
     return given

@@ -1,6 +1,6 @@
 """The one error that means: the user's data or settings are wrong, and here is the way out."""
 
-import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -9,7 +9,30 @@ class TrainableError(ValueError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint for a misspelt `name`: the nearest valid one when there is one, else all of them."""
+    """A hint for a misspelt `name`: the nearest valid one where it is near, else all of them.
+
+    Near is one wrong letter, one more for each four letters beyond, or a valid name of which `name` is a part between
+    dashes, underscores or dots: "lambda" means "hill_lambda", "accuracy" does not mean "mauc".
+    """
     options = sorted(valid)
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(options)}"
+    distance, closest = min(((_distance(name, option), option) for option in options), default=(len(name), ""))
+    if options and distance <= max(1, len(name) // 4):
+        return f"did you mean {closest!r}?"
+    holding = [option for option in options if name in re.split(r"[-_.]", option)]
+    if len(holding) == 1:
+        return f"did you mean {holding[0]!r}?"
+    return f"valid: {', '.join(options)}"
+
+
+def _distance(first: str, second: str) -> int:
+    """Letters to insert, delete, replace or swap with a neighbour (optimal string alignment, after Damerau 1964)."""
+    rows = [list(range(len(second) + 1))]
+    for i, letter in enumerate(first, 1):
+        row, above = [i], rows[-1]
+        for j, other in enumerate(second, 1):
+            costs = [row[-1] + 1, above[j] + 1, above[j - 1] + (letter != other)]
+            if i > 1 and j > 1 and letter == second[j - 2] and first[i - 2] == other:
+                costs.append(rows[-2][j - 2] + 1)
+            row.append(min(costs))
+        rows.append(row)
+    return rows[-1][-1]

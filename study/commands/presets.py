@@ -1,19 +1,25 @@
 """`evenkeel presets`: what can be run at once."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping
 
 import yaml
 
-from evenkeel.study.file.read import PRESETS
-from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import PRESETS, find_study, read_values
+from evenkeel.study.file.schema import render_schema
 from evenkeel.study.terminal import print_table
+
+SCHEMA_LINE = f"# yaml-language-server: $schema={PRESETS.parent / 'study.schema.json'}"
+"""The first line of a study file, by which editors complete and check it: the schema lies beside the package."""
 
 
 def execute(options: argparse.Namespace) -> int:
-    """List the presets, or print the JSON schema of study files."""
+    """List the presets, print one whole, or print the keys or the JSON schema of study files."""
+    if options.preset:
+        sys.stdout.write(render_preset(options.preset))
+        return 0
     if options.keys:
         from evenkeel.study.file.keys import render_keys
 
@@ -36,6 +42,13 @@ def _words(study: Mapping[str, str], key: str) -> str:
     return " ".join(study.get(key, "").split())
 
 
-def render_schema() -> str:
-    """For editors that complete and check YAML."""
-    return json.dumps(StudyConfig.model_json_schema(), indent=2) + "\n"
+def render_preset(name: str) -> str:
+    """A preset as one file that can be changed and run: what it extends is written out, its comments are kept where it
+    extends nothing. Raises UserError for a name that is no preset."""
+    path = find_study(name)
+    if path.parent != PRESETS:
+        raise UserError(f"{name}: not a preset; evenkeel presets lists them")
+    text = path.read_text(encoding="utf-8")
+    if "extends" in yaml.safe_load(text):
+        text = yaml.safe_dump(read_values(path), sort_keys=False, allow_unicode=True, width=120)
+    return f"{SCHEMA_LINE}\n{text}"

@@ -1,5 +1,6 @@
 """From YAML to a checked study: presets, `extends`, `--set`, and messages that say what to do."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +81,11 @@ def find_study(name: str) -> Path:
         return preset
     names = [p.stem for p in PRESETS.glob("*.yaml")]
     raise UserError(f"{name!r} is neither a study file (*.yaml) nor a preset; {nearest(name, names)}")
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """What a study file says, with what it extends laid under it, as plain YAML values. Raises UserError."""
+    return json.loads(json.dumps(_read(path, ())))
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class StudyConfig(Settings):
                 raise ValueError(f"{f'{name} ' if name else ''}must be a number between 0 and 1, got {value!r}")
         return margin
 
-    @field_validator("seeds", mode="before")
+    @field_validator("seeds", mode="before", json_schema_input_type=int | list[int])
     @classmethod
     def _count(cls, seeds: Any) -> Any:
         listed = list(range(seeds)) if type(seeds) is int else seeds
