@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -374,3 +375,30 @@ def test_a_record_of_any_contents_is_read_or_refused(place, value, version):
     else:
         assert make_row(found.id, found).trial_id == IndexEntry.from_record(found).id == found.id
         assert TrialRecord.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "place"),
+    [
+        ("metrics", {"test_f1": "0.5"}, "metrics.test_f1"),
+        ("curves", {"train_loss": 0.5}, "curves.train_loss"),
+        ("state", "finished", "state"),
+        ("note", {1, 2}, "set"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, field, value, place):
+    """One line that names trial and field; nothing is left that a later run would set aside."""
+    ledger = Ledger(str(tmp_path), "tiny")
+    ledger.create()
+    wrong = replace(record(), **{field: value})
+    with pytest.raises(ValueError, match=rf"result of trial {wrong.id} is nothing that can be recorded: .*{place}"):
+        ledger.write(wrong)
+    assert ledger.entries() == {} and not ledger.damaged
+
+
+def test_scores_without_a_group_of_images_may_be_undefined(tmp_path):
+    ledger = Ledger(str(tmp_path), "tiny")
+    ledger.create()
+    undefined = replace(record(), images={"test_mauc": [0.5, float("nan")]})
+    ledger.write(undefined)
+    assert ledger.read_all()[undefined.id].images == {"test_mauc": [0.5, None]}

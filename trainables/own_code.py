@@ -23,6 +23,10 @@ FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
 """What the packages were called before all of them were installed inside `evenkeel`."""
 OWN_PREFIX = "evenkeel_own_"
 """Before the name of a user's file whose own name another module bears already."""
+INSTALLED = frozenset(("site-packages", "dist-packages"))
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+OURS = "evenkeel"
+"""What a user's code imports of evenkeel decides by its version, not by its source."""
 
 
 def own_object(kind: str, reference: str) -> Any:
@@ -47,7 +51,8 @@ def own_object(kind: str, reference: str) -> Any:
 def source_fingerprint(reference: str) -> str:
     """16 hexadecimal digits of the source of the module that `reference` names and of its neighbours that it imports.
 
-    Comments, blank lines and trailing blanks do not count. A module without a Python source counts by its name.
+    Comments, docstrings, blank lines and trailing blanks do not count. A module without a Python source counts by its
+    name.
     """
     module = own_module(reference.partition(":")[0])
     hashed = hashlib.sha256()
@@ -133,33 +138,71 @@ def _is_first(path: Path) -> bool:
 
 
 def _sources(path: Path) -> list[Path]:
-    """The file, and those of its folder that it imports, directly or not, in order of their names."""
+    """The file, and those of its folder or package that it imports, directly or not, in order of their names."""
     if path.suffix != ".py":
         return []
-    found, waiting = {path}, [path]
+    sources, waiting = {path}, [path]
     while waiting:
         for neighbour in _imported(waiting.pop()):
-            if neighbour not in found:
-                found.add(neighbour)
+            if neighbour not in sources:
+                sources.add(neighbour)
                 waiting.append(neighbour)
-    return sorted(found)
+    return sorted(sources)
 
 
 def _imported(path: Path) -> Iterator[Path]:
+    """Files of the same folder or package that a file imports; what is installed beside it does not belong to it."""
+    root = _root(path)
+    own_package = path.relative_to(root).parts[0] if INSTALLED & set(root.parts) else None
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module] if node.module else names
-        for name in names:
+        for folder, name in _names(node, path, root):
             first = name.partition(".")[0]
-            yield from (p for p in (path.parent / f"{first}.py", path.parent / first / "__init__.py") if p.is_file())
+            if first != OURS and (own_package is None or folder != root or first == own_package):
+                yield from _files(folder, name)
+
+
+def _root(path: Path) -> Path:
+    """The folder in which Python looks for a file: the one beside its topmost package."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _names(node: ast.AST, path: Path, root: Path) -> Iterator[tuple[Path, str]]:
+    """The dotted names that an import asks for, each with the folder in which it is looked for."""
+    if isinstance(node, ast.Import):
+        yield from ((root, alias.name) for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        folder = path.parents[node.level - 1] if node.level else root
+        module = node.module or ""
+        yield from ((folder, f"{module}.{alias.name}".lstrip(".")) for alias in node.names)
+        yield folder, module
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    """The files of a dotted name: its module, and the packages on the way to it."""
+    for part in filter(None, name.split(".")):
+        folder = folder / part
+        for path in (folder.with_name(f"{part}.py"), folder / "__init__.py"):
+            if path.is_file():
+                yield path
 
 
 def _normalised(text: str) -> str:
-    """Source without comments, blank lines and trailing blanks."""
+    """Source without comments, docstrings, blank lines and trailing blanks; the same under every version of Python."""
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            docstring = node.body[0]
+            if not lines[docstring.lineno - 1][: docstring.col_offset].strip():
+                lines[docstring.lineno - 1 : _end(docstring)] = [""] * (_end(docstring) - docstring.lineno + 1)
     return "\n".join(stripped for line in lines if (stripped := line.rstrip()))
+
+
+def _end(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno

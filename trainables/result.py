@@ -14,8 +14,8 @@ STATES: tuple[State, ...] = get_args(State)
 class Result:
     """What one trial gave.
 
-    `metrics` are numbers by column name (`<split>_<measure>`, None where undefined), `per_class` one value a class,
-    `images` a metric without each group of test images, `curves` one value an epoch. `wall_s` are seconds. `files` are
+    `metrics` are numbers by column name (`<split>_<measure>`), `per_class` one value a class, `images` a metric without
+    each group of test images, `curves` one value an epoch; all None where undefined. `wall_s` are seconds. `files` are
     large results (predictions, coordinates, pictures) by name: paths of files under the `place` that `Worker.run` was
     given; the ledger moves them beside the record.
     """
@@ -23,7 +23,7 @@ class Result:
     state: State
     metrics: dict[str, float | None] = field(default_factory=dict)
     per_class: dict[str, list[float | None]] = field(default_factory=dict)
-    images: dict[str, list[float]] = field(default_factory=dict)
+    images: dict[str, list[float | None]] = field(default_factory=dict)
     curves: dict[str, list[float | None]] = field(default_factory=dict)
     epochs_done: int = 0
     wall_s: float = 0.0

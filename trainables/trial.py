@@ -28,6 +28,7 @@ class Trial:
     `group` is the seed group of a search (None elsewhere). `moved` is the hyperparameter that a sweep moved away from
     its default (None at the default and in other designs). `proposal` numbers what a search proposed, from 0, in the
     order asked (None elsewhere). `settings` are those of the trainable in which this trial departs from the study's.
+    `loss_source` is the fingerprint of a user's own loss, empty for ours.
     """
 
     loss: str
@@ -41,6 +42,7 @@ class Trial:
     moved: str | None = None
     proposal: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    loss_source: str = ""
 
     @property
     def setting(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class Trial:
             ("design", _text(self.design)),
             ("hyperparameters", _shared_text(self.hyperparameters)),
             ("loss", _text(self.loss)),
+            *([("loss_source", _text(self.loss_source))] if self.loss_source else []),
             ("seed", _text(self.seed)),
             *([("settings", _text(self.settings))] if self.settings else []),
             ("trainable", _shared_text(self.trainable)),

@@ -47,7 +47,7 @@ class TrialRow:
     loss_path: str = ""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
-    images: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    images: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, EXIT_OK
+from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_FAULT, EXIT_INTERRUPTED, EXIT_OK
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.run import engine
@@ -40,6 +40,8 @@ def execute(options: argparse.Namespace) -> int:
     new = f"{outcome.num_new:,} new" if outcome.num_new else "nothing was missing"
     sys.stdout.write(f"{config.name}: {format_states(outcome.states)} ({new}) in {storage}\n")
     sys.stderr.writelines(f"{line}\n" for line in closing_lines(outcome))
+    if outcome.num_lost:
+        return EXIT_FAULT
     if outcome.stopped:
         return EXIT_INTERRUPTED
     return EXIT_FAILED_TRIALS if outcome.states["failed"] else EXIT_OK

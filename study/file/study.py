@@ -215,8 +215,8 @@ class StudyConfig(Settings):
 
     @property
     def own_code(self) -> list[str]:
-        """The losses, the data set and the trainable that are code of the user's, as `module:Class`."""
-        named = [self.data.name, self.trainable.name, *(loss.loss for loss in self.losses)]
+        """The losses, the measures, the data set and the trainable that are code of the user's, as `module:Class`."""
+        named = [self.data.name, self.trainable.name, *(loss.loss for loss in self.losses), *self.measures]
         return list(dict.fromkeys(name for name in named if ":" in name))
 
     @property

@@ -1,9 +1,16 @@
-"""A study file that changed after trials were recorded: what changed, what is still usable. Pure."""
+"""A study that changed after trials were recorded: what changed, what is still usable. Pure.
 
+A trial of a sweep or of Sobol points is usable if the study plans it. Of a searched one that is not known before the
+search is replayed, so its search is compared instead: that of one loss, whatever the study calls it and whatever other
+losses it has.
+"""
+
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.plan.planner import Planner
 from evenkeel.trainables import Trial
 from evenkeel.trainables.settings import places
@@ -22,22 +29,32 @@ HARMLESS_KEYS = (
 )
 """Keys that decide no result, or repeat another; paths are harmless too, since contents are known by their hashes."""
 
-SEARCH_KEYS = ("designs.search", "metric", "seeds", "losses")
-"""Keys on which the proposals of a search depend."""
+EXTENDED_KEYS = ("trials", "fresh_seeds", "groups")
+"""Of a search: with more of them it goes on from what is there."""
+
+MAX_LISTED = 6
+"""Changes that a message names."""
 
 
 @dataclass(frozen=True)
 class StudyChanges:
-    """The changed keys that may matter, and the ids of recorded trials that are no longer part of the study."""
+    """The changed keys that may matter, and the ids of recorded trials that are no longer part of the study.
+
+    `sources` are the user's own classes and functions whose code changed; `labels` the new label of each recorded trial
+    whose loss is called otherwise now, by id.
+    """
 
     keys: list[str]
     unusable: list[str]
+    sources: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """The keys as a message shows them."""
-        if not self.keys:
+        """What changed, as a message shows it."""
+        changed = [*(f"the code of {reference}" for reference in self.sources), *self.keys]
+        if not changed:
             return "the data, the backbone's weights, or numbers of this version (the study file is the same)"
-        return ", ".join(self.keys[:6]) + (", ..." if len(self.keys) > 6 else "")
+        return ", ".join(changed[:MAX_LISTED]) + (", ..." if len(changed) > MAX_LISTED else "")
 
 
 class RecordedTrial(Protocol):
@@ -54,22 +71,83 @@ class RecordedTrial(Protocol):
 
 
 def find_changes(
-    before: dict[str, Any], planner: Planner, planned: list[Trial], recorded: Mapping[str, RecordedTrial]
+    before: dict[str, Any],
+    sources: dict[str, str],
+    planner: Planner,
+    planned: list[Trial],
+    recorded: Mapping[str, RecordedTrial],
 ) -> StudyChanges:
-    """What differs between the study as it was (`before`, its configuration) and as it is now."""
+    """What differs between the study as it was and as it is now.
+
+    `before` is its former configuration as JSON, `sources` the fingerprints of the user's own code that it named;
+    `recorded` are the trials by id.
+    """
     harmless = (*HARMLESS_KEYS, *places(planner.config))
     new = planner.config.model_dump(mode="json")
     keys = sorted(key for key in _differences(before, new) if not key.startswith(harmless))
-    labels = {trial.id: trial.label for trial in planned}
+    changed = [name for name, value in planner.sources.items() if name in sources and sources[name] != value]
+    planned_labels = {trial.id: trial.label for trial in planned}
+    searches = _find_same_searches(before, new, planner, changed)
     identity = identity_of(planner.data, planner.trainable)
-    same_search = not any(key.startswith(SEARCH_KEYS) for key in keys)
 
-    def select_usable(trial_id: str, trial: RecordedTrial) -> bool:
+    def find_label(trial_id: str, trial: RecordedTrial) -> str | None:
+        """What the study calls the loss of a trial; None for a trial that is none of its own."""
         if trial.design in ("sweep", "sobol"):
-            return labels.get(trial_id) == trial.label
-        return same_search and trial.identity == identity
+            return planned_labels.get(trial_id)
+        same = trial.identity == identity and (trial.design == "search" or _has_same_fresh_seeds(before, planner))
+        return searches.get(trial.label) if same else None
 
-    return StudyChanges(keys, [trial_id for trial_id, trial in recorded.items() if not select_usable(trial_id, trial)])
+    labels = {trial_id: find_label(trial_id, trial) for trial_id, trial in recorded.items()}
+    return StudyChanges(
+        keys=keys,
+        unusable=[trial_id for trial_id, label in labels.items() if label is None],
+        sources=changed,
+        labels={i: label for i, label in labels.items() if label is not None and label != recorded[i].label},
+    )
+
+
+def _find_same_searches(
+    before: dict[str, Any], new: dict[str, Any], planner: Planner, changed: list[str]
+) -> dict[str, str]:
+    """Former label -> label of each loss whose search proposes what it proposed before."""
+    if not _is_same_search(before, new):
+        return {}
+    labels = {_content(loss.model_dump(mode="json")): loss.label for loss in reversed(planner.config.losses)}
+    own = {loss.label: _content(loss.model_dump(mode="json")) for loss in planner.config.losses}
+    same = {}
+    for loss in before.get("losses", ()):
+        content, label = _content(loss), loss.get("label")
+        kept = label if own.get(label) == content else labels.get(content)
+        if kept is not None and _find_entry(planner, kept).loss not in changed:
+            same[label] = kept
+    return same
+
+
+def _is_same_search(before: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether what all searches of a study share is the same, or an extension."""
+    old, now = (study.get("designs", {}).get("search") for study in (before, new))
+    if old is None or now is None:
+        return False
+    extended = all(now[key] >= old.get(key, 0) for key in EXTENDED_KEYS)
+    rules = [{key: value for key, value in search.items() if key not in EXTENDED_KEYS} for search in (old, now)]
+    num_seeds = old.get("groups", 1) * old.get("seeds_per_group", 1)
+    same_seeds = before.get("seeds", [])[:num_seeds] == new["seeds"][:num_seeds]
+    others = all(before.get(key) == new.get(key) for key in ("metric", "spaces"))
+    return extended and rules[0] == rules[1] and same_seeds and others
+
+
+def _has_same_fresh_seeds(before: dict[str, Any], planner: Planner) -> bool:
+    """Whether winners are confirmed on the seeds on which they were confirmed before, or on more."""
+    return max(before.get("seeds", []), default=-1) == max(planner.config.seeds)
+
+
+def _content(loss: dict[str, Any]) -> str:
+    """What of a loss of a study decides its search: not its label, nor the levels of its sweep."""
+    return json.dumps([loss.get("loss"), loss.get("fixed")], sort_keys=True)
+
+
+def _find_entry(planner: Planner, label: str) -> LossEntry:
+    return next(loss for loss in planner.config.losses if loss.label == label)
 
 
 def _differences(old: object, new: object, place: str = "") -> Iterator[str]:

@@ -1,13 +1,14 @@
 """From a study to its trials: pure, the same list every time."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.own_code import source_fingerprint
 from evenkeel.trainables.trial import Design, versioned
 
 Setting = tuple[str | None, dict[str, Any]]
@@ -16,11 +17,15 @@ Setting = tuple[str | None, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes the trials of a study. `data` and `trainable` are their identities (content hashes, no paths)."""
+    """Makes the trials of a study. `data` and `trainable` are their identities (content hashes, no paths).
+
+    `sources` are the fingerprints of the user's own losses, measures, data set and trainable, by `module:Class`.
+    """
 
     config: StudyConfig
     data: dict[str, Any]
     trainable: dict[str, Any]
+    sources: dict[str, str] = field(default_factory=dict)
 
     def trial(
         self,
@@ -49,6 +54,7 @@ class Planner:
             group=group,
             moved=moved,
             proposal=proposal,
+            loss_source=self.sources.get(loss.loss, ""),
         )
 
     def planned(self) -> list[Trial]:
@@ -94,11 +100,24 @@ class Planner:
 
 
 def make_planner(config: StudyConfig) -> Planner:
-    """The planner of a study, its data and trainable identified by their contents.
+    """The planner of a study, its data and trainable identified by their contents, code of the user's by its source.
 
     Raises UserError for files that are missing.
     """
     try:
-        return Planner(config, config.data.identity(), versioned(config.trainable.identity(config.data)))
-    except TrainableError as error:
+        data, trainable = config.data.identity(), versioned(config.trainable.identity(config.data))
+        sources = {name: source_fingerprint(name) for name in config.own_code}
+    except (TrainableError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
+    measures = {name: sources[name] for name in config.measures if name in sources}
+    return Planner(
+        config,
+        data | _only("source", sources.get(config.data.name)),
+        trainable | _only("source", sources.get(config.trainable.name)) | _only("measures", measures),
+        sources,
+    )
+
+
+def _only(key: str, value: object) -> dict[str, Any]:
+    """`{key: value}` where there is a value: without code of the user's an identity is what it was."""
+    return {key: value} if value else {}

@@ -22,6 +22,15 @@ from evenkeel.trainables.result import State
 
 MAX_SEEN, NUM_KEPT, NUM_BEST = 300, 150, 30
 """A sampler that saw more than so many proposals goes on with the best of them and the latest."""
+MAX_STARTUP = 10
+"""Proposals that are drawn at random: the first batch, in which a sampler knows nothing. How many proposals a search
+will have decides nothing, so that it can be extended."""
+
+
+def search_stream(loss: LossEntry) -> str:
+    """What a search is seeded by besides the study's seed: the loss, whatever a study calls it and whatever others it
+    has; a loss as printed (`bal-eq4`) draws as it does as published (`bal`)."""
+    return loss.loss.partition("-eq")[0]
 
 
 class LossSearch:
@@ -34,9 +43,9 @@ class LossSearch:
         self.planner, self.loss, self.group = planner, loss, group
         width = self.settings.seeds_per_group
         self.seeds = config.seeds[group * width : (group + 1) * width]
-        seed = zlib.crc32(f"{self.settings.seed} {loss.label} {group}".encode())
+        seed = zlib.crc32(f"{self.settings.seed} {search_stream(loss)} {group}".encode())
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        chosen = sampler(self.settings.sampler, seed=seed, num_startup=min(10, self.settings.trials // 2))
+        chosen = sampler(self.settings.sampler, seed=seed, num_startup=min(MAX_STARTUP, self.settings.batch))
         self.study = optuna.create_study(direction="maximize", sampler=chosen)
         self.num_asked = 0
         self.batch: list[tuple[optuna.trial.Trial, list[Trial]]] = []
@@ -112,7 +121,7 @@ class StudySearches:
         groups = search.groups if search else 0
         self.scores = planner.config.searched
         self.members = [LossSearch(planner, loss, group) for loss in losses for group in range(groups)]
-        self.waiting: dict[str, LossSearch] = {}
+        self.waiting: dict[str, list[LossSearch]] = {}
         self.trials: dict[str, Trial] = {}
 
     def start(self, outcomes: Mapping[str, Outcome]) -> list[Trial]:
@@ -124,20 +133,23 @@ class StudySearches:
 
     def take_outcome(self, trial_id: str, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         """A trial is recorded; returns the trials that may run now."""
-        member = self.waiting.pop(trial_id, None)
-        if member is None or member.confirming:
-            return []
-        return self._advance(member, outcomes) if self._tell(member, trial_id, outcomes[trial_id]) else []
+        missing: list[Trial] = []
+        for member in self.waiting.pop(trial_id, ()):
+            if not member.confirming and self._tell(member, trial_id, outcomes[trial_id]):
+                missing += self._advance(member, outcomes)
+        return missing
 
     def _tell(self, member: LossSearch, trial_id: str, outcome: Outcome) -> bool:
         return member.tell(outcome.state, outcome.scores.get(self.scores[0]), trial_id)
 
     def _advance(self, member: LossSearch, outcomes: Mapping[str, Outcome]) -> list[Trial]:
-        while trials := member.ask():
+        """The trials that a search asks for next, without those that are recorded or that run for another already."""
+        while trials := list({trial.id: trial for trial in member.ask()}.values()):
             self.trials |= {trial.id: trial for trial in trials}
-            missing = [trial for trial in trials if trial.id not in outcomes]
-            for trial in missing:
-                self.waiting[trial.id] = member
+            waited = [trial for trial in trials if trial.id not in outcomes]
+            missing = [trial for trial in waited if trial.id not in self.waiting]
+            for trial in waited:
+                self.waiting.setdefault(trial.id, []).append(member)
             if member.confirming:
                 return missing
             complete = False

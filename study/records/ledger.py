@@ -6,7 +6,7 @@ at a time, into `packed/` (study/records/parquet.py). What cannot be read is lef
 
 import json
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
@@ -100,14 +100,17 @@ class Ledger:
         """Record a trial. A trial that is already done stays as it is.
 
         `record.files` are paths (under `place`, where they are relative) of files that move beside the record, all
-        before it: whoever reads a record finds its files. Raises OSError when one is not there.
+        before it: whoever reads a record finds its files. Raises OSError when one is not there, and ValueError for a
+        record that could not be read again: it is checked by the code that reads it.
         """
         if (before := self._loose(record.id)) and before.state == "done":
             return
+        names = {name: f"{name}{PurePath(path).suffix}" for name, path in record.files.items()}
+        text = replace(record, files=names).to_text()  # before its files move
         self._discard(_files(record.id))
-        if record.files:
-            record = self._with_files(record, place)
-        self._write(_name(record.id), record.to_json())
+        if names:
+            self._move_files(record, place, names)
+        self.folder.write(_name(record.id), text.encode())
 
     def file(self, record: TrialRecord, name: str) -> str:
         """Where the file `name` of a record lies, as a path of `folder.fs`."""
@@ -157,13 +160,7 @@ class Ledger:
 
     def retire(self, trial_ids: Collection[str]) -> None:
         """Set records and their files aside: kept in `retired/`, no longer part of the study."""
-        for name, content in self._read_packed():
-            records = list(parquet.records(content))
-            if not any(record.id in trial_ids for record in records):
-                continue
-            for record in records:  # all of them get a file of their own again, before theirs goes
-                self._write(_name(record.id), record.to_json())
-            self.folder.remove(name)
+        self._unpack(trial_ids)
         for trial_id in trial_ids:
             if self.folder.exists(_files(trial_id)):
                 self._discard(_files(trial_id, "retired"))
@@ -171,6 +168,23 @@ class Ledger:
                 fs, path_of = self.folder.fs, self.folder.path_of
                 fs.mv(path_of(_files(trial_id)), path_of(_files(trial_id, "retired")), recursive=True)
             self.folder.move(_name(trial_id), _name(trial_id, "retired"))
+
+    def relabel(self, labels: Mapping[str, str]) -> None:
+        """Give trials, by id, another label: what the study calls their loss, which is no part of what decides them."""
+        self._unpack(labels)
+        for trial_id, label in labels.items():
+            if record := self._loose(trial_id):
+                relabelled = replace(record, trial=replace(record.trial, label=label))
+                self.folder.write(_name(trial_id), relabelled.to_text().encode())
+
+    def _unpack(self, trial_ids: Collection[str]) -> None:
+        """Give each record of the files that hold one of these a file of its own again, before theirs goes."""
+        for name, content in self._read_packed() if trial_ids else ():
+            records = list(parquet.records(content))
+            if any(record.id in trial_ids for record in records):
+                for record in records:
+                    self.folder.write(_name(record.id), record.to_text().encode())
+                self.folder.remove(name)
 
     def retired_ids(self) -> set[str]:
         """Ids of the records that were retired."""
@@ -259,9 +273,9 @@ class Ledger:
     def _loose(self, trial_id: str) -> TrialRecord | None:
         return next(self._checked([_name(trial_id)]), None)
 
-    def _with_files(self, record: TrialRecord, place: Path) -> TrialRecord:
-        """The record with its files moved beside it, named there by their name and suffix."""
-        folder, names = self.folder, {name: f"{name}{PurePath(path).suffix}" for name, path in record.files.items()}
+    def _move_files(self, record: TrialRecord, place: Path, names: dict[str, str]) -> None:
+        """Move the files of a record beside it, where they bear these names."""
+        folder = self.folder
         for path in record.files.values():
             (place / path).stat()
         # Whole before it bears its name: whoever finds a record's files finds all of them.
@@ -273,7 +287,6 @@ class Ledger:
             folder.fs.mv(temporary, folder.path_of(_files(record.id)), recursive=True)
         for path in record.files.values():
             (place / path).unlink()
-        return replace(record, files=names)
 
     def _discard(self, folder: str) -> None:
         if self.folder.is_local:

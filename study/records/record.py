@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import Result
 
-RECORD_VERSION = 4
-"""1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial."""
+RECORD_VERSION = 5
+"""1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial; 5:
+`loss_source` in the trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,17 @@ class TrialRecord(Result):
         """Plain JSON values; floats that are not finite become None. `sum` is a hash of the rest."""
         contents = _finite({"version": RECORD_VERSION, "id": self.id, **vars(self), "trial": self.trial.__getstate__()})
         return contents | {"sum": _sum(contents)}
+
+    def to_text(self) -> str:
+        """The JSON of the record, read again to see that it can be. Raises ValueError, naming the field, if not."""
+        try:
+            text = json.dumps(self.to_json(), allow_nan=False)
+            self.from_json(json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"the result of trial {self.id} is nothing that can be recorded: {error} (docs/adding_a_trainable.md)"
+            ) from error
+        return text
 
     @classmethod
     def from_json(cls, contents: dict[str, Any], *, checked: bool = False) -> "TrialRecord":
@@ -80,6 +92,8 @@ class StudyRecord:
     config: dict[str, Any]
     summary: dict[str, Any]
     identity: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Fingerprints of the user's own code that the study names, by `module:Class`."""
 
     @property
     def name(self) -> str:

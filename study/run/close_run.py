@@ -18,6 +18,7 @@ def close_run(published: PublishedRun) -> RunResult:
     return RunResult(
         states=Counter(entry.state for entry in entries),
         num_new=executed.num_new,
+        num_lost=executed.num_lost,
         num_untracked=published.num_untracked,
         reasons=list_reasons(entries),
         stopped=executed.stopped,

@@ -8,6 +8,11 @@ def closing_lines(result: RunResult) -> list[str]:
     lines = [f"  {line}" for line in result.reasons]
     if result.num_untracked:
         lines.insert(0, f"{result.num_untracked:,} trials are not in MLflow yet; the next run catches up")
+    if result.num_lost:
+        lines.append(
+            f"evenkeel: {result.num_lost:,} trials ran, but no record of them can be read; does the place of the records "
+            "keep what is written there?"
+        )
     if result.same_reason:
         lines.append(
             f"evenkeel: stopped, since every trial failed for one reason: {result.same_reason}. Correct it and run "

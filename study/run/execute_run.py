@@ -34,7 +34,10 @@ MAX_ROUNDS = 3
 
 @dataclass(frozen=True)
 class ExecutedRun:
-    """What was run; handed to `publish_run`. `entries` are all recorded trials by id, `num_new` of them new.
+    """What was run; handed to `publish_run`.
+
+    `entries` are all recorded trials by id, `num_new` of them new; `num_lost` trials ran and have no record that can be
+    read.
 
     `stopped`: by a signal; or since all trials fail for the `same_reason`.
     """
@@ -42,6 +45,7 @@ class ExecutedRun:
     prepared: PreparedRun
     entries: dict[str, IndexEntry]
     num_new: int = 0
+    num_lost: int = 0
     stopped: bool = False
     same_reason: str | None = None
 
@@ -72,8 +76,11 @@ def execute_run(
             display.end()
     if queue.storage_error:
         raise StorageError(queue.storage_error)
+    num_lost = 0 if queue.stopping else recorder.num_lost
+    if not queue.stopping:
+        recorder.retire(_find_superseded(queue, recorder.entries))
     stopped = queue.stopping and not queue.same_reason
-    return ExecutedRun(prepared, recorder.entries, recorder.num_new, stopped, queue.same_reason)
+    return ExecutedRun(prepared, recorder.entries, recorder.num_new, num_lost, stopped, queue.same_reason)
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,13 @@ class _Driver:
         queue.repack(self.runner.workers)
         with self.signals.stopping(stop), ProgressLines(queue, self.display.say, self.prepared.total, ask):
             self.runner.run(queue, self.context, self.display.say, self.signals.fail)
+
+
+def _find_superseded(queue: PackQueue, entries: dict[str, IndexEntry]) -> list[str]:
+    """Ids of searched trials that no search asks for any more: an extended one may have found another winner."""
+    if queue.searches is None:
+        return []
+    return [i for i, e in entries.items() if e.design in ("search", "confirm") and i not in queue.searches.trials]
 
 
 def _make_searches(prepared: PreparedRun) -> "StudySearches | None":

@@ -82,13 +82,15 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: trials by state, how many are new, how many MLflow still lacks; why trials failed, in lines.
+    """How a run ended: trials by state, how many are new, how many ran and left no record that can be
+    read, how many MLflow still lacks; why trials failed, in lines.
 
     `stopped` by a signal, or since all trials fail for the `same_reason`.
     """
 
     states: Counter[State]
     num_new: int
+    num_lost: int
     num_untracked: int
     reasons: list[str]
     stopped: bool

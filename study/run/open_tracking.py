@@ -15,7 +15,9 @@ def open_tracking(prepared: PreparedRun, tracker: Tracker, data: SplitFacts | Da
     config, ledger = prepared.config, prepared.ledger
     former = read_facts(prepared.stored.summary) if prepared.entries and prepared.stored else None
     facts = make_study_facts(config, data, prepared.num_planned, former)
-    study = ledger.write_study(StudyRecord(config_without_secrets(config), facts.to_json()))
+    study = ledger.write_study(
+        StudyRecord(config_without_secrets(config), facts.to_json(), sources=prepared.planner.sources)
+    )
     description = describe_study(facts, per_class=config.tracking_per_class)
     order = OpenExperiment(study.identity, description, study.summary, sorted(ledger.retired_ids()))
     tracker.start(order, ledger.records() if prepared.entries else (), prepared.total)

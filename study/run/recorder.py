@@ -32,6 +32,7 @@ class RunRecorder:
     ) -> None:
         self.ledger, self.tracker, self.display, self.scores = ledger, tracker, display, scores
         self.num_new = 0
+        self.recorded: set[str] = set()
         self.unpacked: list[str] = []
         self.reset(entries)
 
@@ -39,6 +40,11 @@ class RunRecorder:
         """Go on with these entries: the ledger was read again."""
         self.entries = dict(entries)
         self.states = Counter(entry.state for entry in entries.values())
+
+    @property
+    def num_lost(self) -> int:
+        """How many trials ran and have no record that can be read."""
+        return len(self.recorded - self.entries.keys())
 
     def begin_pack(self, trials: list[Trial]) -> None:
         """Show in MLflow that these run."""
@@ -57,6 +63,7 @@ class RunRecorder:
     def add(self, trial_id: str, state: State) -> None:
         """Count a recorded trial, show it and send it on; from time to time, pack what is closed for good."""
         self.num_new += 1
+        self.recorded.add(trial_id)
         self._count(trial_id, state)
         if record := self.ledger.find(trial_id):
             self.tracker.submit(record)
@@ -66,6 +73,14 @@ class RunRecorder:
         if len(self.unpacked) >= 2 * RECORDS_A_FILE:
             self.ledger.pack(self.unpacked[:RECORDS_A_FILE])
             del self.unpacked[:RECORDS_A_FILE]
+
+    def retire(self, trial_ids: Collection[str]) -> None:
+        """Set aside recorded trials that are no longer part of the study."""
+        if trial_ids:
+            self.display.say(f"{len(trial_ids)} trials that a longer search supersedes were moved to retired/")
+            self.ledger.retire(trial_ids)
+            self.tracker.retire(trial_ids)
+            self.entries = {i: entry for i, entry in self.entries.items() if i not in set(trial_ids)}
 
     def _count(self, trial_id: str, state: State) -> None:
         if former := self.entries.get(trial_id):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import config_without_secrets
@@ -34,33 +35,38 @@ def select_usable(
 ) -> dict[str, IndexEntry]:
     """The entries that belong to the study as it is now; a mere extension goes on by itself.
 
-    Others mean that the file (or the data) changed: raises UserError with the changed keys and what is still usable,
-    or, when the change is accepted, moves them to `retired/`. Where study.json is lost the study as it is now stands in
-    for it: trials are known by what decided them.
+    Others mean that the file, the data or code of the user's changed: raises UserError with what changed and what is
+    still usable, or, when the change is accepted, moves them to `retired/`. Where study.json is lost the study as it is
+    now stands in for it: trials are known by what decided them. A loss that is called otherwise now is relabelled.
     """
     entries = heal(ledger, planner.config.searched, say)
     before = ledger.read_study()
     if before is None and entries:
         say(f"{ledger.storage}/study.json: lost or not readable; made again from the study file")
-    changes = find_changes(
-        before.config if before else config_without_secrets(planner.config), planner, planned, entries
-    )
-    if not changes.unusable:
-        if changes.keys and entries:
-            say(f"the study was extended ({changes.describe()}); all {len(entries)} recorded trials stay usable")
-        return entries
-    if not accept_changes:
+    former = before.config if before else config_without_secrets(planner.config)
+    changes = find_changes(former, before.sources if before else {}, planner, planned, entries)
+    if changes.unusable and not accept_changes:
         raise UserError(_refusal(ledger.storage, changes, len(entries)))
-    ledger.retire(changes.unusable)
-    say(f"{len(changes.unusable)} trials of the former study were moved to retired/")
-    return {trial_id: entry for trial_id, entry in entries.items() if trial_id not in set(changes.unusable)}
+    if changes.unusable:
+        ledger.retire(changes.unusable)
+        say(f"{len(changes.unusable)} trials of the former study were moved to retired/")
+    elif changes.keys and entries:
+        say(f"the study was extended ({changes.describe()}); all {len(entries)} recorded trials stay usable")
+    ledger.relabel(changes.labels)
+    unusable = set(changes.unusable)
+    return {
+        trial_id: replace(entry, label=changes.labels.get(trial_id, entry.label))
+        for trial_id, entry in entries.items()
+        if trial_id not in unusable
+    }
 
 
 def _refusal(storage: str, changes: StudyChanges, num_records: int) -> str:
     return (
         f"{storage}: the study changed after trials were recorded: {changes.describe()}. "
         f"{num_records - len(changes.unusable)} of {num_records} recorded trials are still usable. Undo the change, "
-        "give another --storage, or give --accept-changes to set the others aside (they are kept in retired/)"
+        "give another --storage, or give --accept-changes to set the others aside (they are kept in retired/) and run "
+        "theirs again"
     )
 
 

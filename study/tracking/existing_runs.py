@@ -19,6 +19,7 @@ class ExistingRun(NamedTuple):
 
     run: str
     status: str
+    label: str
 
 
 def iterate_current_runs(client: "MlflowClient", experiment: str, kind: str, say: Say) -> "Iterator[Run]":
@@ -42,7 +43,10 @@ def find_existing_runs(
     runs: dict[str, ExistingRun] = {}
     doubled = []
     for run in iterate_current_runs(client, experiment, "trial", say):
-        trial_id, kept = run.data.tags[TRIAL_ID], ExistingRun(run.info.run_id, run.info.status)
+        trial_id, kept = (
+            run.data.tags[TRIAL_ID],
+            ExistingRun(run.info.run_id, run.info.status, run.data.tags.get("loss", "")),
+        )
         if not begun.has(trial_id):
             continue
         if dropped := runs.get(trial_id):

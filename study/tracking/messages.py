@@ -92,6 +92,13 @@ class Submit:
 
 
 @dataclass(frozen=True)
+class Retire:
+    """These trials are no longer part of the study: their runs leave."""
+
+    trials: list[str]
+
+
+@dataclass(frozen=True)
 class Attach:
     """Everything in a folder is shown as files by the run of a loss, by its label, or by the study's own."""
 
@@ -168,7 +175,7 @@ class Notice:
     text: str
 
 
-Order = Setup | Check | OpenExperiment | Announce | Submit | Summarize | Attach | Finish
+Order = Setup | Check | OpenExperiment | Announce | Submit | Retire | Summarize | Attach | Finish
 Answer = Checked | Finished | Remaining | Opened | Outage | Recovered | Notice
 Message = Order | Answer
 _ADAPTERS: dict[str, TypeAdapter[Message]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Message)}

@@ -68,11 +68,11 @@ def publish_study(
     from evenkeel.study.tracking.attachments import write_attachments
     from evenkeel.study.tracking.summaries import summarize_losses
 
-    table = table_from_ledger(ledger)
-    tracker.summarize(summarize_losses(table))
     experiment = tracker.experiment() if uri.is_server else None
     try:
+        table = table_from_ledger(ledger)
+        tracker.summarize(summarize_losses(table))
         runs = experiment and make_trial_link(uri.address, experiment)
         tracker.attach(write_attachments(ledger.require_study(), table, planned, folder, runs))
-    except (OSError, ValueError) as error:
-        say(f"MLflow gets no report ({error})")
+    except Exception as error:  # the trials are recorded, and how a run ended matters more than its report
+        say(f"MLflow gets no report ({type(error).__name__}: {error})")

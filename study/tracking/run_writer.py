@@ -102,6 +102,10 @@ class RunWriter:
         if not self._try(lambda: self._log_unless_refused(record, files)):
             self.missed.put(to_line(Submit(record, list(files))))
 
+    def retire(self, trial_ids: Sequence[str]) -> None:
+        """Delete the runs of retired trials; of a server that does not answer, the next run does."""
+        self._try(lambda: self._retire(trial_ids))
+
     def attach(self, order: Attach) -> None:
         """Files of a loss, or of the study; with a word where MLflow's place for files cannot be reached."""
         if not self._try(lambda: self._attach(order)):
@@ -180,15 +184,20 @@ class RunWriter:
                 run.data.tags["loss"]: run.info.run_id
                 for run in iterate_current_runs(self.client, self.experiment, "loss", self._say)
             }
+            for label in self.parents.keys() - self.begun.about.losses.keys():
+                self.client.delete_run(self.parents.pop(label))  # of a loss that the study dropped or calls otherwise
             for label in self.begun.about.losses:
                 self._parent(label)
         self.runs = find_existing_runs(self.client, self.experiment, self.begun, self._say)
-        for trial_id in self.runs.keys() & set(self.begun.retired):
-            self.client.delete_run(self.runs.pop(trial_id).run)
+        self._retire(self.begun.retired)
         if self.begun.number == 0:
             self._describe()
         self.opened = self.ever_opened = True
         self.tell(Opened(self.experiment))
+
+    def _retire(self, trial_ids: Sequence[str]) -> None:
+        for trial_id in self.runs.keys() & set(trial_ids):
+            self.client.delete_run(self.runs.pop(trial_id).run)
 
     def _fill_last_again(self) -> None:
         """A server that fell may have lost what it took last, since its commits do not wait for the disk."""
@@ -220,7 +229,7 @@ class RunWriter:
                 | {"mlflow.parentRunId": self._parent(trial.label)}
                 | tags,
             )
-            self.runs[trial.id] = ExistingRun(run.info.run_id, "NEW" if tags else "RUNNING")
+            self.runs[trial.id] = ExistingRun(run.info.run_id, "NEW" if tags else "RUNNING", trial.label)
             log_data_set(self.client, run.info.run_id, trial)
         return self.runs[trial.id].run
 
@@ -242,7 +251,7 @@ class RunWriter:
         from mlflow.entities import Metric, Param, RunTag
 
         status, tags = STATUS[record.state], make_result_tags(record)
-        before = self.runs.get(record.id)
+        before = self._find_run(record)
         if before and before.status == status:
             return
         if before and before.status != "RUNNING":
@@ -257,8 +266,16 @@ class RunWriter:
         for url in files:
             self._keep(lambda url=url: log_file(self.client, run, url))  # type: ignore[misc]
         self.client.set_terminated(run, status, end_time=ended)
-        self.runs[record.id] = ExistingRun(run, status)
+        self.runs[record.id] = ExistingRun(run, status, record.trial.label)
         self.last.append((record, files))
+
+    def _find_run(self, record: TrialRecord) -> ExistingRun | None:
+        """The run of a trial that MLflow has; one under a former label of its loss is logged again."""
+        before = self.runs.get(record.id)
+        if before and before.label != record.trial.label:
+            self.client.delete_run(self.runs.pop(record.id).run)
+            return None
+        return before
 
     def _parent(self, label: str) -> str:
         if label not in self.parents:

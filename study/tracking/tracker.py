@@ -27,6 +27,7 @@ from evenkeel.study.tracking.messages import (
     Outage,
     Recovered,
     Remaining,
+    Retire,
     Setup,
     StudyDescription,
     Submit,
@@ -155,6 +156,11 @@ class Tracker:
         if time.monotonic() - self.counted_at > COUNT_EVERY_S:
             self.counted_at = time.monotonic()
             self.summarize({})
+
+    def retire(self, trial_ids: Iterable[str]) -> None:
+        """Take the runs of trials away that are no longer part of the study; returns at once."""
+        for pipe in self.pipes:
+            pipe.tell(Retire(list(trial_ids)))
 
     def summarize(self, summaries: dict[str, Summary]) -> None:
         """Show the summaries by loss, and how many trials are recorded, on the parent runs; returns at once."""

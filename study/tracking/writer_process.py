@@ -25,6 +25,7 @@ from evenkeel.study.tracking.messages import (
     Message,
     OpenExperiment,
     Remaining,
+    Retire,
     Setup,
     Submit,
     Summarize,
@@ -86,6 +87,8 @@ def handle_message(message: Message, filler: RunWriter, answer: Callable[[Answer
             filler.announce(trials, now)
         case Submit(record=record, files=files):
             filler.fill(record, files)
+        case Retire(trials=trials):
+            filler.retire(trials)
         case Summarize(summaries=summaries):
             filler.summarize(summaries)
         case Attach():
