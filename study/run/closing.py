@@ -10,8 +10,8 @@ def closing_lines(result: RunResult) -> list[str]:
         lines.insert(0, f"{result.num_untracked:,} trials are not in MLflow yet; the next run catches up")
     if result.num_lost:
         lines.append(
-            f"evenkeel: {result.num_lost:,} trials ran, but no record of them can be read; does the place of the records "
-            "keep what is written there?"
+            f"evenkeel: {result.num_lost:,} trials ran, but no record of them can be read; does the place of "
+            "the records keep what is written there?"
         )
     if result.same_reason:
         lines.append(
