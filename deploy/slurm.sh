@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A study on a Slurm cluster: sbatch deploy/slurm.sh STUDY.yaml [options of evenkeel run]
 # One Ray node a Slurm node. Before the time limit or a preemption Slurm signals the driver, which finishes the packs
-# that run and stops; the job is put back into the queue, where the same command goes on.
+# that run and stops; the job is put back into the queue, where the same command goes on. Without Ray: slurm-array.sh
 #SBATCH --job-name=evenkeel
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1

@@ -149,6 +149,9 @@ def _add_study(parser: argparse.ArgumentParser, text: str = STUDY_HELP, *, optio
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", metavar="ADDRESS", help="a Ray cluster: auto, or host:port of its head")
     parser.add_argument("--serial", action="store_true", help="no Ray: one process, for debugging")
+    parser.add_argument(
+        "--shard", metavar="K/N", help="no Ray: one process runs the K-th of N parts, beside those of the other parts"
+    )
     _add_running(parser)
 
 

@@ -61,3 +61,30 @@ def tiny(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text(TINY)
     return path
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """The endpoint of a server that speaks S3, and a bucket on it."""
+    import fsspec.config
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    fsspec.config.conf["s3"] = {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
+    s3fs.S3FileSystem().mkdir("bucket")
+    yield "s3://bucket"
+    del fsspec.config.conf["s3"]
+    server.stop()
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def any_folder(request, tmp_path):
+    """A folder of records on a disk, in memory and on an S3 server."""
+    from evenkeel.study.records.folder import Folder
+
+    if request.param == "s3":
+        return Folder(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
+    return Folder(str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}")

@@ -155,6 +155,13 @@ def test_the_slurm_scripts_have_no_lint():
     subprocess.run([beside("shellcheck"), *map(str, sorted(DEPLOY.glob("*.sh")))], check=True)
 
 
+def test_the_array_script_runs_a_shard_and_has_ten_lines():
+    text = (DEPLOY / "slurm-array.sh").read_text()
+    (line,) = [line for line in text.splitlines() if "evenkeel run" in line and not line.startswith("#")]
+    assert _parser().parse_args(["run", "study.yaml", "--shard", "3/16"]).shard and '--shard "$shard"' in line
+    assert len(text.splitlines()) == 10
+
+
 def test_the_image_is_that_of_gpu_users_and_needs_no_root():
     text = (DEPLOY / "Dockerfile").read_text()
     assert re.findall(r"^ARG TORCH_INDEX=(.*)$", text, re.MULTILINE) == [""]

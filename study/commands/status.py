@@ -3,13 +3,17 @@
 import argparse
 import json
 import sys
+import time
 from collections import Counter
+from datetime import timedelta
 
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.failure_reasons import list_reasons
+from evenkeel.study.run.lease import LEASE_STALE_S, Holder
+from evenkeel.study.run.shards import Shard, read_shards
 from evenkeel.study.terminal import print_table
 from evenkeel.trainables.result import STATES
 
@@ -26,15 +30,36 @@ def execute(options: argparse.Namespace) -> int:
     planned = {label: sum(designs.values()) for label, designs in facts.planned.items()}
     rows = {label: _row(tally, planned.get(label, 0)) for label, tally in tallies.items()}
     total = {key: sum(row[key] for row in rows.values()) for key in (*STATES, "missing")}
+    shards = read_shards(ledger.folder)
     if options.json:
-        sys.stdout.write(json.dumps({"study": config.name, "total": total, "losses": rows}) + "\n")
+        parts = {str(shard): _describe_holder(holder) for shard, holder in shards.items()}
+        contents = {"study": config.name, "total": total, "losses": rows} | ({"shards": parts} if parts else {})
+        sys.stdout.write(json.dumps(contents) + "\n")
     else:
         print_table(
             ["", *total], [[label, *row.values()] for label, row in [*rows.items(), ("all", total)]], totals=True
         )
+        if shards:
+            _show_shards(shards)
     for line in [*list_reasons(entries), *_damaged(ledger)]:
         sys.stderr.write(f"  {line}\n")
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
+
+
+def _show_shards(shards: dict[Shard, Holder]) -> None:
+    """A line each; those that never began are counted."""
+    now, num_shards = time.time(), next(iter(shards)).num_shards
+    rows = [[f"shard {shard}", *_describe_holder(holder, now).values()] for shard, holder in shards.items()]
+    print_table(["", "state", "host", "heard"], rows, num_words=4)
+    if num_shards > len(shards):
+        sys.stdout.write(f"{num_shards - len(shards)} of {num_shards} shards have not begun\n")
+
+
+def _describe_holder(holder: Holder, now: float | None = None) -> dict[str, str]:
+    """Where a shard runs or ran. By the holder's clock: for people alone."""
+    silence_s = max(0, round((now or time.time()) - holder.heard))
+    state = "ended" if holder.released else "runs" if silence_s < LEASE_STALE_S else "silent"
+    return {"state": state, "host": holder.host, "heard": f"{timedelta(seconds=silence_s)} ago"}
 
 
 def _damaged(ledger: Ledger) -> list[str]:

@@ -95,6 +95,12 @@ class Folder:
             return []
         return sorted(f"{folder}/{p.rpartition('/')[2]}" for p in paths)
 
+    def find(self, folder: str) -> list[str]:
+        """Names (`folder/.../file`) of all files under a folder, however deep, sorted."""
+        path = self.path_of(folder)
+        self.fs.invalidate_cache()
+        return sorted(f"{folder}{file.partition(path)[2]}" for file in self.fs.find(path))
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file; whoever reads sees all of it or nothing. What fails leaves nothing behind."""
         # An object store shows an object when it is whole; a renamed one would be copied.

@@ -6,7 +6,9 @@ at a time, into `packed/` (study/records/parquet.py). What cannot be read is lef
 
 import json
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
@@ -22,6 +24,8 @@ from evenkeel.trainables.result import State
 
 FINAL_STATES: tuple[State, ...] = ("done", "diverged", "censored")
 """A trial in one of these never runs again."""
+IDENTITY_READS, IDENTITY_PAUSE_S = 10, 0.1
+"""The file of an identity is empty for a moment while it is made, and for good where a full disk emptied it."""
 TUNE_FOLDER = ".tune"
 """Ray Tune's own files, where all nodes see them; nothing of them is ever read again."""
 
@@ -83,12 +87,23 @@ class Ledger:
     def write_study(self, study: StudyRecord) -> StudyRecord:
         """The resolved study, for status and reports. It keeps the identity that it was given at first."""
         before = self.read_study()
-        study = replace(
-            study, identity=(before and before.identity) or self._identity() or study.identity or uuid4().hex
-        )
-        self.folder.write("identity", study.identity.encode())  # once more: MLflow knows the study by it
-        self._write("study.json", asdict(study))
+        identity = (before and before.identity) or self._claim_identity(study.identity or uuid4().hex)
+        if self._identity() != identity:  # once more than in study.json: MLflow knows the study by it
+            self.folder.write("identity", identity.encode())
+        study = replace(study, identity=identity)
+        if study != before:
+            self._write("study.json", asdict(study))
         return study
+
+    def _claim_identity(self, identity: str) -> str:
+        """`identity`, or that of another shard which was first."""
+        if self.folder.write_new("identity", identity.encode()):
+            return identity
+        for _ in range(IDENTITY_READS):
+            if first := self._identity():
+                return first
+            time.sleep(IDENTITY_PAUSE_S)
+        return identity
 
     def _identity(self) -> str | None:
         try:
@@ -193,9 +208,10 @@ class Ledger:
     def set_aside(self, damaged: Iterable[DamagedFile]) -> None:
         """Move what cannot be read to `set-aside/`; what is still good in a file of many records is kept."""
         for file in damaged:
-            if file.name.startswith("packed/"):
-                self._pack(parquet.salvage(self.folder.read(file.name)))
-            self.folder.move(file.name, f"set-aside/{file.name.rpartition('/')[2]}")
+            with suppress(FileNotFoundError):  # another shard was faster
+                if file.name.startswith("packed/"):
+                    self._pack(parquet.salvage(self.folder.read(file.name)))
+                self.folder.move(file.name, f"set-aside/{file.name.rpartition('/')[2]}")
 
     def pack(self, trial_ids: Iterable[str] | None = None) -> int:
         """Move closed records out of files of their own; returns how many. Killed at any point, nothing is lost:

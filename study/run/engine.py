@@ -11,11 +11,12 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.close_run import close_run
 from evenkeel.study.run.execute_run import ExecutedRun, execute_run
 from evenkeel.study.run.interfaces import Display, Runner, RunOptions, RunResult
-from evenkeel.study.run.lease import Lease
+from evenkeel.study.run.lease import Lease, wait_until_free
 from evenkeel.study.run.prepare_run import prepare_run
 from evenkeel.study.run.publish_run import PublishedRun, publish_run
+from evenkeel.study.run.shards import shard_leases
 from evenkeel.study.run.signals import Signals
-from evenkeel.study.run.worker import STOPPING_FILE
+from evenkeel.study.run.worker_context import STOPPING_FILE
 from evenkeel.study.tracking.publish import connect_tracker
 
 
@@ -43,9 +44,10 @@ def run_study(
 
 @contextmanager
 def _hold_lease(ledger: Ledger, signals: Signals) -> Iterator[None]:
-    """Be the only run of the study, and take away the sign by which a former one was stopped."""
+    """Be the only run of the study, no shard beside it, and take away the sign by which a former run was stopped."""
     lost = ClusterError(f"{ledger.storage}: another run of this study took over, since this one had fallen silent")
     with Lease(ledger.folder, lambda: signals.fail(lost)).hold():
+        wait_until_free(ledger.folder, shard_leases(ledger.folder))
         ledger.folder.remove(STOPPING_FILE)
         try:
             yield

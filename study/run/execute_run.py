@@ -3,33 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from evenkeel.study.errors import StorageError
-from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.run.data_facts import find_facts
-from evenkeel.study.run.host_status import read_host_status
+from evenkeel.study.run.drive_queue import QueueDriver
 from evenkeel.study.run.interfaces import Display, Runner
 from evenkeel.study.run.open_tracking import open_tracking
 from evenkeel.study.run.pack_queue import PackQueue
 from evenkeel.study.run.prepare_run import PreparedRun
-from evenkeel.study.run.progress_lines import ProgressLines
 from evenkeel.study.run.recorder import RunRecorder
-from evenkeel.study.run.resume import heal
 from evenkeel.study.run.signals import Signals
-from evenkeel.study.run.worker import STOPPING_FILE
-from evenkeel.study.run.worker_context import WorkerContext, make_context
+from evenkeel.study.run.worker_context import make_context
 from evenkeel.study.tracking.periodic_summary import PeriodicSummary
 from evenkeel.study.tracking.publish import publish_summaries
 from evenkeel.study.tracking.tracker import Tracker
-
-if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from evenkeel.study.plan.search import StudySearches
-
-MAX_ROUNDS = 3
-"""A record that was damaged while trials ran is run again so often."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ def execute_run(
     with make_runner(ledger.storage) as runner:
         open_tracking(prepared, tracker, find_facts(config, context, runner, display))
         recorder = RunRecorder(ledger, tracker, display, prepared.entries, config.searched)
-        driver = _Driver(prepared, recorder, runner, context, display, signals)
+        driver = QueueDriver(prepared, recorder, runner, context, display, signals)
         renew = partial(publish_summaries, tracker, ledger)
         display.begin(prepared.total, recorder.states)
         try:
@@ -83,62 +72,8 @@ def execute_run(
     return ExecutedRun(prepared, recorder.entries, recorder.num_new, num_lost, stopped, queue.same_reason)
 
 
-@dataclass(frozen=True)
-class _Driver:
-    """Drives queues of missing trials through a runner."""
-
-    prepared: PreparedRun
-    recorder: RunRecorder
-    runner: Runner
-    context: WorkerContext
-    display: Display
-    signals: Signals
-
-    def run_missing(self) -> PackQueue:
-        """Run until nothing is missing, or the run is stopped; returns the last queue."""
-        for _ in range(MAX_ROUNDS):
-            queue = self._make_queue()
-            if queue.done:
-                break
-            self._drive(queue)
-            if queue.stopping:
-                break
-            self.recorder.reset(heal(self.prepared.ledger, self.prepared.config.searched, self.display.say))
-        return queue
-
-    def _make_queue(self) -> PackQueue:
-        config = self.prepared.config
-        return PackQueue(
-            self.prepared.planned,
-            _make_searches(self.prepared),
-            self.recorder,
-            outcomes={entry.id: Outcome(entry.state, entry.scores) for entry in self.recorder.entries.values()},
-            pack_size=config.resources.pack_size,
-            retries=config.resources.retries,
-            keep_going=self.prepared.options.keep_going,
-        )
-
-    def _drive(self, queue: PackQueue) -> None:
-        def stop() -> None:
-            queue.stop()
-            self.prepared.ledger.folder.write(STOPPING_FILE, b"")
-
-        ask = partial(self.runner.call_on_every_node, read_host_status, self.context.cache, self.context.storage)
-        queue.repack(self.runner.workers)
-        with self.signals.stopping(stop), ProgressLines(queue, self.display.say, self.prepared.total, ask):
-            self.runner.run(queue, self.context, self.display.say, self.signals.fail)
-
-
 def _find_superseded(queue: PackQueue, entries: dict[str, IndexEntry]) -> list[str]:
     """Ids of searched trials that no search asks for any more: an extended one may have found another winner."""
     if queue.searches is None:
         return []
     return [i for i, e in entries.items() if e.design in ("search", "confirm") and i not in queue.searches.trials]
-
-
-def _make_searches(prepared: PreparedRun) -> "StudySearches | None":
-    if prepared.config.designs.search is None:
-        return None
-    from evenkeel.study.plan.search import StudySearches
-
-    return StudySearches(prepared.planner)

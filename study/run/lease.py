@@ -3,7 +3,8 @@
 The lease is a numbered file, `lease/000007.json`; the highest number holds. Its holder writes a new beat into it every
 few seconds. Who wants the lease of a holder that went silent creates the next number, which only one of many can do (an
 exclusive create; a conditional put on S3). A holder that finds a higher number than its own has lost the lease, and
-stops. No clock is compared with another machine's: silence is what the newcomer itself watched.
+stops. No clock is compared with another machine's: silence is what the newcomer itself watched. Shards of a study have
+leases of their own.
 """
 
 import json
@@ -12,9 +13,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -25,6 +26,7 @@ from evenkeel.study.records.folder import Folder
 LEASE_BEAT_S = 5.0
 LEASE_STALE_S = 30.0
 LEASE_POLL_S = 0.5
+WHOLE_STUDY = "lease"
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,64 @@ class Holder:
     host: str
     beat: int = 0
     released: bool = False
+    heard: float = field(default=0.0, compare=False)
+    """Seconds since the epoch by the holder's own clock, for people; nothing is decided by it."""
+
+
+class LeaseHeld(UserError):
+    """Somebody alive holds the lease called `name`."""
+
+    def __init__(self, folder: Folder, name: str, holder: Holder) -> None:
+        self.name = name
+        what = "another run" if name == WHOLE_STUDY else f"the shard {name.removeprefix('shards/')}"
+        super().__init__(
+            f"{folder.location}: {what} of this study is going on (process {holder.pid} on {holder.host}); wait for it "
+            "or stop it"
+        )
+
+
+class LeaseWatch:
+    """Looks at the lease called `name` again and again, until it is known whether its holder lives."""
+
+    def __init__(self, folder: Folder, name: str, stale_s: float = LEASE_STALE_S) -> None:
+        self.folder, self.name, self.stale_s = folder, name, stale_s
+        self.number = 0
+        self.watched: Holder | None = None
+        self.since = 0.0
+
+    def is_free(self) -> bool:
+        """True when nobody holds it, or only a dead one; False while that cannot be known yet. Raises LeaseHeld."""
+        self.number, holder = read_holder(self.folder, self.name)
+        if holder is None or holder.released or _is_dead(holder):
+            return True
+        if _is_alive(holder) or (self.watched is not None and self.watched != holder):
+            raise LeaseHeld(self.folder, self.name, holder)
+        if self.watched is None:
+            self.watched, self.since = holder, time.monotonic()
+        return time.monotonic() - self.since > self.stale_s
+
+
+def wait_until_free(folder: Folder, names: Iterable[str], stale_s: float = LEASE_STALE_S) -> None:
+    """Wait until each of the leases is known to be held by nobody alive. Raises LeaseHeld for one that is."""
+    watches = [LeaseWatch(folder, name, stale_s) for name in names]
+    while watches := [watch for watch in watches if not watch.is_free()]:
+        time.sleep(LEASE_POLL_S)
 
 
 class Lease:
-    """Held by this process from `hold()`; `on_lost` is called from a thread when another run took over."""
+    """The lease called `name`, held by this process from `hold()`; `on_lost` is called from a thread when another run
+    took over."""
 
     def __init__(
         self,
         folder: Folder,
         on_lost: Callable[[], None],
+        name: str = WHOLE_STUDY,
         *,
         beat_s: float = LEASE_BEAT_S,
         stale_s: float = LEASE_STALE_S,
     ):
-        self.folder, self.on_lost, self.beat_s, self.stale_s = folder, on_lost, beat_s, stale_s
+        self.folder, self.on_lost, self.name, self.beat_s, self.stale_s = folder, on_lost, name, beat_s, stale_s
         self.me = Holder(uuid.uuid4().hex, place(), os.getpid(), born(os.getpid()), socket.gethostname())
         self.number = 0
         self.over = threading.Event()
@@ -72,27 +118,15 @@ class Lease:
                     self._write(replace(self.me, released=True))
 
     def _take(self) -> None:
-        self.folder.fs.makedirs(self.folder.path_of("lease"), exist_ok=True)
-        watched, since = None, time.monotonic()
-        while True:
-            number, holder = self._newest()
-            if holder is None or holder.released or _is_dead(holder) or self._silent(since, watched == holder):
-                if self.folder.write_new(_name(number + 1), _content(self.me)):
-                    self.number = number + 1
-                    self.folder.remove(*(_name(n) for n in self._numbers() if n < number))
-                    return
-                watched = None
-            elif _is_alive(holder) or (watched is not None and watched != holder):
-                raise UserError(
-                    f"{self.folder.location}: another run of this study is going on (process {holder.pid} on "
-                    f"{holder.host}); wait for it or stop it"
-                )
-            elif watched is None:
-                watched, since = holder, time.monotonic()
+        self.folder.fs.makedirs(self.folder.path_of(self.name), exist_ok=True)
+        watch = LeaseWatch(self.folder, self.name, self.stale_s)
+        while not (watch.is_free() and self._create(watch.number + 1)):
             time.sleep(LEASE_POLL_S)
+        self.number = watch.number + 1
+        self.folder.remove(*(_path(self.name, n) for n in _numbers(self.folder, self.name) if n < watch.number))
 
-    def _silent(self, since: float, unchanged: bool) -> bool:
-        return unchanged and time.monotonic() - since > self.stale_s
+    def _create(self, number: int) -> bool:
+        return self.folder.write_new(_path(self.name, number), _content(self.me))
 
     def _beat(self) -> None:
         failing_since = None
@@ -109,31 +143,33 @@ class Lease:
                     return self.on_lost()
 
     def _lost(self) -> bool:
-        return max(self._numbers(), default=0) > self.number
-
-    def _numbers(self) -> list[int]:
-        return [int(Path(name).stem) for name in self.folder.names("lease", ".json")]
-
-    def _newest(self) -> tuple[int, Holder | None]:
-        """The highest number and its holder; None where there is none, or none that can be read."""
-        number = max(self._numbers(), default=0)
-        try:
-            return number, Holder(**json.loads(self.folder.read(_name(number)))) if number else None
-        except FileNotFoundError:
-            return self._newest()
-        except (ValueError, TypeError):
-            return number, Holder("?", "", 0, 0.0, "an unknown machine")
+        return max(_numbers(self.folder, self.name), default=0) > self.number
 
     def _write(self, holder: Holder) -> None:
-        self.folder.write(_name(self.number), _content(holder))
+        self.folder.write(_path(self.name, self.number), _content(holder))
 
 
-def _name(number: int) -> str:
-    return f"lease/{number:06d}.json"
+def read_holder(folder: Folder, name: str) -> tuple[int, Holder | None]:
+    """The highest number of a lease and its holder; None where there is none, or none that can be read."""
+    number = max(_numbers(folder, name), default=0)
+    try:
+        return number, Holder(**json.loads(folder.read(_path(name, number)))) if number else None
+    except FileNotFoundError:
+        return read_holder(folder, name)
+    except (ValueError, TypeError):
+        return number, Holder("?", "", 0, 0.0, "an unknown machine")
+
+
+def _numbers(folder: Folder, name: str) -> list[int]:
+    return [int(Path(file).stem) for file in folder.names(name, ".json")]
+
+
+def _path(name: str, number: int) -> str:
+    return f"{name}/{number:06d}.json"
 
 
 def _content(holder: Holder) -> bytes:
-    return json.dumps(asdict(holder)).encode()
+    return json.dumps(asdict(holder) | {"heard": time.time()}).encode()
 
 
 def place() -> str:
@@ -146,7 +182,7 @@ def place() -> str:
 
 
 def _is_dead(holder: Holder) -> bool:
-    """Known to be dead: it ran where this process runs, and is there no more."""
+    """Whether it is known to be dead: it ran where this process runs, and is there no more."""
     return holder.place == place() and not _runs(holder)
 
 

@@ -12,12 +12,16 @@ from evenkeel.trainables.data.split_facts import SplitFacts
 
 def open_tracking(prepared: PreparedRun, tracker: Tracker, data: SplitFacts | DataFacts) -> None:
     """Write study.json from the facts of the `data`, and let the tracker fill MLflow with what is recorded already."""
-    config, ledger = prepared.config, prepared.ledger
-    former = read_facts(prepared.stored.summary) if prepared.entries and prepared.stored else None
-    facts = make_study_facts(config, data, prepared.num_planned, former)
-    study = ledger.write_study(
-        StudyRecord(config_without_secrets(config), facts.to_json(), sources=prepared.planner.sources)
-    )
-    description = describe_study(facts, per_class=config.tracking_per_class)
+    ledger = prepared.ledger
+    study = write_study(prepared, data)
+    description = describe_study(read_facts(study.summary), per_class=prepared.config.tracking_per_class)
     order = OpenExperiment(study.identity, description, study.summary, sorted(ledger.retired_ids()))
     tracker.start(order, ledger.records() if prepared.entries else (), prepared.total)
+
+
+def write_study(prepared: PreparedRun, data: SplitFacts | DataFacts) -> StudyRecord:
+    """Write study.json from the facts of the `data`."""
+    former = read_facts(prepared.stored.summary) if prepared.entries and prepared.stored else None
+    facts = make_study_facts(prepared.config, data, prepared.num_planned, former)
+    contents = config_without_secrets(prepared.config)
+    return prepared.ledger.write_study(StudyRecord(contents, facts.to_json(), sources=prepared.planner.sources))

@@ -1,8 +1,8 @@
 """The first step of a run: what is planned, what is recorded already, what is missing."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from evenkeel.study.file.locations import URI_VARIABLE, Storage, TrackingUri, config_without_secrets
 from evenkeel.study.file.losses import LossEntry
@@ -25,6 +25,7 @@ class PreparedRun:
     `entries` are the recorded trials that belong to it, by id; `planned` those of sweep and Sobol design, recorded or
     not; `num_planned` counts by label and design, searched trials included. `stored` is the study as its folder has it.
     `is_complete`: no trial is missing. `is_tracked`: MLflow has all that is recorded.
+    `own_ids` are those of the only trials that a shard of the study may run; None for a run of the whole.
     """
 
     config: StudyConfig
@@ -38,11 +39,25 @@ class PreparedRun:
     stored: StudyRecord | None
     is_complete: bool
     is_tracked: bool
+    own_ids: frozenset[str] | None = None
 
     @property
     def total(self) -> int:
         """All trials of the study, those included that a search will ask for."""
+        if self.own_ids is not None:
+            return len(self.own_ids)
         return sum(sum(designs.values()) for designs in self.num_planned.values())
+
+    def only(self, trials: list[Trial]) -> "PreparedRun":
+        """The same for a shard that runs these of the planned trials."""
+        part = replace(self, planned=trials, own_ids=frozenset(trial.id for trial in trials))
+        return replace(part, entries=part.keep_own(self.entries))
+
+    def keep_own(self, entries: dict[str, IndexEntry]) -> dict[str, IndexEntry]:
+        """Those that concern it: all, or those of the shard's own trials."""
+        if self.own_ids is None:
+            return entries
+        return {trial_id: entry for trial_id, entry in entries.items() if trial_id in self.own_ids}
 
     @property
     def is_finished(self) -> bool:
@@ -59,7 +74,7 @@ def prepare_run(
     Raises UserError for a changed study, unless its change is accepted.
     """
     if options.retry_failed:
-        _forget_failures(ledger)
+        forget_failures(ledger)
     planned = planner.planned()
     entries = select_usable(ledger, planner, planned, options.accept_changes, say)
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
@@ -81,9 +96,10 @@ def prepare_run(
     )
 
 
-def _forget_failures(ledger: Ledger) -> None:
+def forget_failures(ledger: Ledger, trial_ids: Collection[str] | None = None) -> None:
+    """Remove the records of trials that failed (of those named), so that they run again."""
     for entry in ledger.entries().values():
-        if entry.state == "failed":
+        if entry.state == "failed" and (trial_ids is None or entry.id in trial_ids):
             ledger.remove(entry.id)
 
 

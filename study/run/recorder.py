@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Protocol
 
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.records.index_entry import IndexEntry
@@ -11,9 +12,24 @@ from evenkeel.study.records.parquet import RECORDS_A_FILE
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.run.interfaces import Display
 from evenkeel.study.run.worker import make_failure_record
-from evenkeel.study.tracking.tracker import Tracker
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import State
+
+
+class TrialTracker(Protocol):
+    """Who is told of trials as they run."""
+
+    def announce(self, trials: list[Trial]) -> None:
+        """These begin."""
+        ...
+
+    def submit(self, record: TrialRecord) -> None:
+        """This one is recorded."""
+        ...
+
+    def retire(self, trial_ids: Collection[str]) -> None:
+        """These are no longer part of the study."""
+        ...
 
 
 class RunRecorder:
@@ -25,7 +41,7 @@ class RunRecorder:
     def __init__(
         self,
         ledger: Ledger,
-        tracker: Tracker,
+        tracker: TrialTracker,
         display: Display,
         entries: dict[str, IndexEntry],
         scores: Collection[str],

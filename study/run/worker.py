@@ -31,8 +31,6 @@ from evenkeel.trainables.result import Result, State
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
 MAX_NOTE_CHARS = 4000
-STOPPING_FILE = "stopping"
-"""A file in the study's folder that says: begin no further pack. It reaches every node that can record."""
 
 Scores = dict[str, float | None]
 
@@ -73,7 +71,7 @@ class PackReport:
 def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
     """Train a pack and record every trial the moment it ends. An error is returned, with its text."""
     report = PackReport()
-    if Folder(context.storage).exists(STOPPING_FILE):
+    if Folder(context.storage).exists(context.stopping_file):
         return PackReport(skipped=True)
     try:
         with mark_pack_running(Path(context.cache), context.storage, pack.number):

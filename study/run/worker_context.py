@@ -7,6 +7,9 @@ from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables.cache import default_cache
 from evenkeel.trainables.measures import ALWAYS
 
+STOPPING_FILE = "stopping"
+"""A file in the study's folder that says: begin no further pack. It reaches every node that can record."""
+
 
 @dataclass(frozen=True)
 class WorkerContext:
@@ -28,6 +31,7 @@ class WorkerContext:
     measures: tuple[str, ...] = ALWAYS
     scores: tuple[str, ...] = ()
     """Which of a trial's metrics the driver hears: a search needs them before the record is read."""
+    stopping_file: str = STOPPING_FILE
 
 
 def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> WorkerContext:

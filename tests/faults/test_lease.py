@@ -9,32 +9,12 @@ import psutil
 import pytest
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.records.folder import Folder
-from evenkeel.study.run.lease import Holder, Lease, _content, _name, place
+from evenkeel.study.run.lease import WHOLE_STUDY, Holder, Lease, _content, _path, place
 
 
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory):
-    """The endpoint of a server that speaks S3, and a bucket on it."""
-    import fsspec.config
-    import s3fs
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    fsspec.config.conf["s3"] = {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
-    s3fs.S3FileSystem().mkdir("bucket")
-    yield "s3://bucket"
-    del fsspec.config.conf["s3"]
-    server.stop()
-
-
-@pytest.fixture(params=["local", "memory", "s3"])
-def folder(request, tmp_path):
-    if request.param == "s3":
-        return Folder(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
-    return Folder(str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}")
+@pytest.fixture
+def folder(any_folder):
+    return any_folder
 
 
 def lease(folder, on_lost=lambda: None, elsewhere=False):
@@ -75,7 +55,7 @@ def test_a_released_lease_is_free_at_once(folder):
 def silent(folder, where):
     """A lease whose holder never gave it back."""
     folder.fs.makedirs(folder.path_of("lease"), exist_ok=True)
-    folder.write_new(_name(1), _content(Holder("r", where, 2**22 + 1, psutil.boot_time(), "host", beat=7)))
+    folder.write_new(_path(WHOLE_STUDY, 1), _content(Holder("r", where, 2**22 + 1, psutil.boot_time(), "host", beat=7)))
 
 
 def test_a_killed_run_of_this_machine_is_not_waited_for(folder):
@@ -119,13 +99,13 @@ def test_of_many_that_want_a_stale_lease_one_gets_it(folder):
 def test_a_run_that_was_taken_over_hears_of_it(folder):
     lost = threading.Event()
     with lease(folder, lost.set).hold():
-        folder.write_new(_name(2), b"{}")
+        folder.write_new(_path(WHOLE_STUDY, 2), b"{}")
         assert lost.wait(5)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs process numbers")
 def test_a_file_that_is_no_lease_is_taken_over(folder):
     folder.fs.makedirs(folder.path_of("lease"), exist_ok=True)
-    folder.write_new(_name(1), b"")
+    folder.write_new(_path(WHOLE_STUDY, 1), b"")
     with lease(folder).hold():
-        assert folder.names("lease", ".json")[-1] == _name(2)
+        assert folder.names("lease", ".json")[-1] == _path(WHOLE_STUDY, 2)

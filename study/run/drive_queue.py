@@ -1,0 +1,77 @@
+"""Drives queues of missing trials through a runner, for a run of the whole study and for a shard of it."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.run.host_status import read_host_status
+from evenkeel.study.run.interfaces import Display, Runner
+from evenkeel.study.run.pack_queue import PackQueue
+from evenkeel.study.run.prepare_run import PreparedRun
+from evenkeel.study.run.progress_lines import ProgressLines
+from evenkeel.study.run.recorder import RunRecorder
+from evenkeel.study.run.resume import heal
+from evenkeel.study.run.signals import Signals
+from evenkeel.study.run.worker_context import WorkerContext
+
+if TYPE_CHECKING:  # Optuna is imported only by a study that searches
+    from evenkeel.study.plan.search import StudySearches
+
+MAX_ROUNDS = 3
+"""A record that was damaged while trials ran is run again so often."""
+
+
+@dataclass(frozen=True)
+class QueueDriver:
+    """Drives queues of missing trials through a runner."""
+
+    prepared: PreparedRun
+    recorder: RunRecorder
+    runner: Runner
+    context: WorkerContext
+    display: Display
+    signals: Signals
+
+    def run_missing(self) -> PackQueue:
+        """Run until nothing is missing, or the run is stopped; returns the last queue."""
+        for _ in range(MAX_ROUNDS):
+            queue = self._make_queue()
+            if queue.done:
+                break
+            self._drive(queue)
+            if queue.stopping:
+                break
+            entries = heal(self.prepared.ledger, self.prepared.config.searched, self.display.say)
+            self.recorder.reset(self.prepared.keep_own(entries))
+        return queue
+
+    def _make_queue(self) -> PackQueue:
+        config = self.prepared.config
+        return PackQueue(
+            self.prepared.planned,
+            _make_searches(self.prepared),
+            self.recorder,
+            outcomes={entry.id: Outcome(entry.state, entry.scores) for entry in self.recorder.entries.values()},
+            pack_size=config.resources.pack_size,
+            retries=config.resources.retries,
+            keep_going=self.prepared.options.keep_going,
+        )
+
+    def _drive(self, queue: PackQueue) -> None:
+        def stop() -> None:
+            queue.stop()
+            self.prepared.ledger.folder.write(self.context.stopping_file, b"")
+
+        ask = partial(self.runner.call_on_every_node, read_host_status, self.context.cache, self.context.storage)
+        queue.repack(self.runner.workers)
+        with self.signals.stopping(stop), ProgressLines(queue, self.display.say, self.prepared.total, ask):
+            self.runner.run(queue, self.context, self.display.say, self.signals.fail)
+
+
+def _make_searches(prepared: PreparedRun) -> "StudySearches | None":
+    if prepared.config.designs.search is None or prepared.own_ids is not None:
+        return None
+    from evenkeel.study.plan.search import StudySearches
+
+    return StudySearches(prepared.planner)
