@@ -123,6 +123,8 @@ class StudyFacts:
     """What differs from seed to seed; empty when a study of an earlier version did not say."""
     constant: tuple[str, ...] = ()
     """What could differ in a study, and is the same for all seeds of this one."""
+    contrast: tuple[str, ...] = ()
+    """Labels of the losses that the study contrasts; the others are drawn fainter. Empty: all alike."""
     chosen_by: str | None = None
     """The metric by which winners were chosen, when the page shows another."""
 

@@ -26,7 +26,7 @@ def test_papers_are_the_study_the_plan_the_report_and_a_figure_a_loss(tmp_path, 
     assert [row["trial_id"] for row in rows] == [trial.id for trial in planned]
     assert [float(row["gamma_neg"]) for row in rows] == [trial.setting["gamma_neg"] for trial in planned]
     report = (study.folder / "report.html").read_text()
-    assert "F1 difference from best" in report and f'"runs": {{"synthetic": "{runs}"}}' in report
+    assert "How the score moves" in report and f'"runs": {{"synthetic": "{runs}"}}' in report
     assert all((order.folder / "robustness.html").stat().st_size < 2.5e6 for order in losses)
 
 

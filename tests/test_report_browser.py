@@ -70,8 +70,10 @@ def redrawn(page: Page) -> None:
 def test_the_page_opens_with_the_answer(browser, report):
     page = opened(browser, report)
     assert not page.said
-    assert page.locator("main section").first.get_attribute("id") == "overview"
-    assert page.locator("#overview .plot .main-svg").first.bounding_box()["y"] < 400
+    assert page.locator("main section").first.get_attribute("id") == "answer"
+    for part in ("#answer .answer", "#answer table", "#ranking table"):
+        box = page.locator(f"{part}:visible").first.bounding_box()
+        assert box["y"] + box["height"] < 900, f"{part} is not on the first screen"
     drawn = page.locator("figure[data-figure] .js-plotly-plot").count()
     assert drawn == page.locator("figure[data-figure]").count() >= 10  # overview, forest, 3 curves and more
     assert "ral is steady in clip and hill_lambda and is sensitive in gamma_neg" in page.content()
@@ -112,8 +114,8 @@ def test_metric_view_and_losses_switch_the_whole_page(browser, report):
     assert set(page.evaluate(metrics)) == {"map"}
     shown = "document.querySelector('#overview .plot').data.filter((t) => t.visible).map((t) => t.meta.view)"
     assert set(page.evaluate(shown)) == {"difference from default"}
-    page.get_by_text("naive F1 Diff").first.click()
-    assert set(page.evaluate(shown)) == {"naive F1 Diff"}
+    page.get_by_text("naive difference from best").first.click()
+    assert set(page.evaluate(shown)) == {"naive difference from best"}
     page.locator("input[name=loss][value=ral]").uncheck(force=True)
     redrawn(page)
     visible = (
@@ -253,13 +255,13 @@ def test_print_holds_what_the_screen_folds_or_scrolls(browser, report):
 
 def test_a_caption_tells_what_is_shown(browser, report):
     page = opened(browser, report, permissions=["clipboard-read", "clipboard-write"])
-    page.get_by_text("naive F1 Diff").first.click()
+    page.get_by_text("naive difference from best").first.click()
     page.locator("input[name=loss][value=ral]").uncheck(force=True)
     redrawn(page)
     page.locator("#overview [data-save=caption]").click()
     page.wait_for_function("document.querySelector('#overview [data-save=caption]').textContent === 'Copied'")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert "Score: macro F1 at 0.5" in copied and copied.endswith("Curves: naive F1 Diff. Not shown: ral.")
+    assert "Score: macro F1 at 0.5" in copied and copied.endswith("Curves: naive difference from best. Not shown: ral.")
     page.close()
 
 

@@ -73,7 +73,7 @@ def _words(study: StudyFacts, metrics: Iterable[str]) -> str:
 class SideBySide(overview.Overview):
     """The opening grid of each study; the frames of a hyperparameter are neighbours, all on one scale."""
 
-    title: str = "F1 difference from best, by study"
+    title: str = "How the score moves, by study"
     question: str = "Does a loss move with its hyperparameters in the same way in every study?"
     studies: Studies = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from evenkeel.reports.figures.style import DARK, looks
 from evenkeel.reports.page.comparison import SameVerdict, SideBySide, Studies, by_name, together
 from evenkeel.reports.page.payload import columns, packed
 from evenkeel.reports.sections import SECTIONS
+from evenkeel.reports.sections.answer import SIGNS
 from evenkeel.reports.sections.base import Section
 from evenkeel.reports.table.designs import with_metric
 from evenkeel.reports.table.memo import with_cache
@@ -78,6 +79,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
         colours=colours,
         dark=DARK,
         methods=METHODS,
+        signs=SIGNS,
         covered=_covered(studies),
         parts=parts,
         settings=_script(json.dumps(settings)),

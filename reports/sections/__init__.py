@@ -2,6 +2,7 @@
 
 from evenkeel.reports.papers.figures_of_papers import FiguresOfPapers
 from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers
+from evenkeel.reports.sections.answer import Answer
 from evenkeel.reports.sections.base import Section
 from evenkeel.reports.sections.budget import Budget
 from evenkeel.reports.sections.contrasts import Contrasts
@@ -15,6 +16,7 @@ from evenkeel.reports.sections.importance import Importance
 from evenkeel.reports.sections.measurements import Measurements
 from evenkeel.reports.sections.overview import Overview
 from evenkeel.reports.sections.profile import Profile
+from evenkeel.reports.sections.ranking import Ranking
 from evenkeel.reports.sections.sensitivity import Sensitivity
 from evenkeel.reports.sections.tolerance import Tolerance
 from evenkeel.reports.sections.tuned import Tuned
@@ -23,6 +25,8 @@ from evenkeel.reports.sections.win_probability import WinProbability
 from evenkeel.reports.sections.worse_images import WorseImages
 
 SECTIONS: tuple[type[Section], ...] = (
+    Answer,
+    Ranking,
     Overview,
     Verdicts,
     Defaults,

@@ -19,12 +19,10 @@ from evenkeel.reports.text.wording import level, listed
 REFERENCE, CROSS_FITTED, NAIVE_VIEW = VIEWS = (
     "difference from default",
     "cross-fitted difference from best",
-    "naive F1 Diff",
+    "naive difference from best",
 )
 HOVER_CHARACTERS = 30
 """Characters of a line of a hover text, which must find room on a phone."""
-LEADING = ("apl", "ral", "bal")
-"""Families that the platform is asked about; the others stand behind them, faded. Without these all lead."""
 
 
 class OverviewLine(NamedTuple):
@@ -57,7 +55,7 @@ class Overview:
     """R1, R2 and R3 of all losses and hyperparameters; a switch shows one of them."""
 
     key: str = "overview"
-    title: str = "F1 difference from best"
+    title: str = "How the score moves"
     question: str = "How far does the score move when one hyperparameter leaves its default?"
 
     @classmethod
@@ -73,7 +71,6 @@ class Overview:
             if (sweep := sweep_of(table, loss, name))
         ]
         space = {n: p for facts in study.losses.values() for n, p in facts.space.items()}
-        leading = [label for label, facts in study.losses.items() if facts.loss.split("-")[0] in LEADING]
         return OverviewNumbers(
             study.turned_title,
             [study.margin] * len(frames),
@@ -82,14 +79,14 @@ class Overview:
             {n: space[n].log for n in frames},
             lines,
             looks(study.losses),
-            leading or list(study.losses),
+            list(study.contrast or study.losses),
         )
 
     def draw(self, info: OverviewNumbers) -> Drawing | None:
         if not info.lines:
             return None
         titles = [f"{name} ({info.symbols[name]})".replace(": ", ":<br>") for name in info.frames]
-        views = {view: f"{info.title}: {view.replace(' F1 Diff', ' difference from best')}" for view in VIEWS}
+        views = {view: f"{info.title}: {view}" for view in VIEWS}
         losses = list(dict.fromkeys(line.loss for line in info.lines))
         drawn = multiples(titles, views, margins=info.margins, num_entries=len(losses), columns=info.columns)
         shapes, named = symbols(info.looks), set()

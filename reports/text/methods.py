@@ -57,7 +57,7 @@ METHODS = (
         "the best level is chosen without the seed and the split it is judged on",
     ),
     Method(
-        "naive F1 Diff",
+        "naive difference from best",
         "mean of F(k) − largest such mean",
         "Park et al. 2023 (RAL), Fig. 4; the largest of noisy means is too high, so a flat curve falls below 0 as well",
     ),

@@ -15,8 +15,11 @@ MIN_SETTINGS = 64
 
 
 def number(value: float, form: str = PLAIN) -> str:
-    """A number, or a dash where there is none."""
-    return form.format(value) if np.isfinite(value) else "–"
+    """A number, or a dash where there is none; what rounds to zero has no sign."""
+    if not np.isfinite(value):
+        return "–"
+    text = form.format(value)
+    return text if text.strip("+-0.%") else text.lstrip("+-")
 
 
 def with_interval(interval: Interval, form: str = PLAIN) -> str:
@@ -24,6 +27,16 @@ def with_interval(interval: Interval, form: str = PLAIN) -> str:
     if not np.isfinite([interval.low, interval.high]).any():
         return number(interval.value, form)
     return f"{number(interval.value, form)} [{number(interval.low, form)}, {number(interval.high, form)}]"
+
+
+def loses(drop: Interval) -> str:
+    """A change as a loss: `loses 0.031 [0.008, 0.049]` for a sure drop, else `loses at most 0.004`, its low end."""
+    lost = Interval(-drop.value, -drop.high, -drop.low, drop.n)
+    if not np.isfinite(lost.value):
+        return "was not measured"
+    if drop.high < 0 or (not np.isfinite(drop.low) and lost.value > 0):
+        return f"loses {with_interval(lost)}"
+    return f"loses at most {number(lost.high)}" if lost.high > 0 else "loses nothing"
 
 
 def p_value(p: float) -> str:

@@ -81,6 +81,9 @@ class StudyConfig(Settings):
     margin: float | dict[str, float] = Field(
         DEFAULT_MARGIN, description="how much may be lost and still be called steady: one number, or by metric"
     )
+    contrast: list[str] = Field(
+        [], description="labels of the losses that the report contrasts, the others fainter; all alike if none"
+    )
     reduction: Literal["mean"] = Field("mean", description="over entries, equal for all losses")
     measures: list[str] = Field(
         [],
@@ -162,6 +165,9 @@ class StudyConfig(Settings):
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:
             raise ValueError(f"losses: {twice!r} appears twice; give each entry its own label")
+        for label in self.contrast:
+            if label not in labels:
+                raise ValueError(f"contrast: no loss has the label {label!r}; {nearest(label, labels)}")
         if not any((self.designs.sweep, self.designs.sobol, self.designs.search)):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
         self._check_vary()

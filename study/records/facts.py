@@ -61,6 +61,7 @@ def make_study_facts(
         varied=varied,
         constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
+        contrast=tuple(config.contrast),
     )
 
 
