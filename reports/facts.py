@@ -90,7 +90,9 @@ class DataFacts:
 
     @property
     def words(self) -> str:
-        """Classes, rows and groups, as a header says them."""
+        """Classes, rows and groups, as a header says them; the name alone of data that a function brings itself."""
+        if not self.classes:
+            return self.name
         rows = ", ".join(f"{num:,} {name}" for name, num in self.rows.items())
         skipped = f"; {self.skipped}" if self.skipped else ""
         groups = ", ".join(f"{len(members)} {name}" for name, members in self.groups.items())

@@ -110,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
     added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
     added["losses"].add_argument("--plot", metavar="FILE", help="write an HTML page with pictures of one loss")
+    added["plan"].add_argument(
+        "--try",
+        nargs="*",
+        metavar="KEY=VALUE",
+        dest="tried",
+        help="find mistakes by two small trials a loss, trained here; their settings, epochs=1 if none",
+    )
     added["plan"].add_argument("--measure", action="store_true", help="time one pack and estimate the whole")
     added["plan"].add_argument(
         "--price", type=float, metavar="PRICE", help="of a GPU-hour (of a worker-hour, without GPUs); measures too"

@@ -14,6 +14,7 @@ from evenkeel.study.file.keys import render_keys, replace_tables
 from evenkeel.study.file.read import load_study
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.trainables.data import DATA_SETS
+from evenkeel.trainables.measures import METRICS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,6 +81,21 @@ def test_the_study_of_the_page_on_study_files_loads(tmp_path):
     study = next(block for block in blocks(ROOT / "docs" / "study_files.md", "yaml") if "spaces:" in block)
     (tmp_path / "rates.yaml").write_text(study)
     assert load_study(str(tmp_path / "rates.yaml")).spaces["lr"].log
+
+
+def test_every_metric_is_on_the_page_on_study_files():
+    text = (ROOT / "docs" / "study_files.md").read_text().partition("## Metrics")[2].partition("## Every key")[0]
+    assert not [name for name in METRICS if f"`{name}`" not in text]
+
+
+def test_the_measure_of_the_page_on_study_files_is_one(tmp_path, monkeypatch):
+    page = ROOT / "docs" / "study_files.md"
+    study = next(block for block in blocks(page, "yaml") if "judged-by-my-own" in block)
+    (tmp_path / "own.yaml").write_text(study)
+    (tmp_path / "my_metrics.py").write_text(blocks(page, "python")[0])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = load_study(str(tmp_path / "own.yaml"))
+    assert config.metric == "top_2" and config.margins["top_2"] == 0.02 and config.sign("top_2") == 1
 
 
 def test_the_readme_study_and_loss_run_as_shown(tmp_path):

@@ -21,7 +21,7 @@ from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.settings import chosen, named
 from evenkeel.trainables.trial import Trial
 
-__all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "hears", "trainable"]
+__all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "hears", "is_function", "trainable"]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Read when torch is imported: a thread that waits for another sleeps. One that spins keeps the cores from the other

@@ -21,6 +21,7 @@ from evenkeel.trainables.errors import TrainableError
 
 FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
 """What the packages were called before all of them were installed inside `evenkeel`."""
+USERS_OF_TORCHVISION = ("timm", "open_clip", "torchvision")
 OWN_PREFIX = "evenkeel_own_"
 """Before the name of a user's file whose own name another module bears already."""
 INSTALLED = frozenset(("site-packages", "dist-packages"))
@@ -117,6 +118,7 @@ def _loaded(path: Path) -> ModuleType:
     taken = sys.modules.get(path.stem)
     if taken is not None and taken.__file__ and Path(taken.__file__).resolve() == path:
         return taken
+    _pair_torchvision(path)
     spec = importlib.util.spec_from_file_location(path.stem if _is_first(path) else OWN_PREFIX + path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -127,6 +129,15 @@ def _loaded(path: Path) -> ModuleType:
         del sys.modules[spec.name]
         raise
     return module
+
+
+def _pair_torchvision(path: Path) -> None:
+    """A torchvision that does not fit torch is mended before a file imports it, as it is for modules of ours."""
+    text = path.read_text(encoding="utf-8")
+    if any(library in text for library in USERS_OF_TORCHVISION):
+        from evenkeel.trainables.models.torchvision_pair import import_torchvision
+
+        import_torchvision()
 
 
 def _is_first(path: Path) -> bool:

@@ -67,7 +67,8 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
     environment.filters["cell"] = _cell
     environment.globals["few"] = FEW_POSITIVES
     study = facts_of(table)
-    by_metric = {metric: with_metric(table, metric) for metric in study.headlines}
+    metrics = _scored_metrics(table)
+    by_metric = {metric: with_metric(table, metric) for metric in metrics}
     parts = [_part(section, by_metric, seed) for section in to_show]
     colours = {loss: colour for loss, (colour, _) in looks(study.losses).items()}
     settings = {"name": study.name, "losses": list(study.losses), "dark": DARK}
@@ -75,7 +76,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
     return environment.get_template("page.html").render(
         study=study,
         header=_header(table, studies),
-        metrics={name: study.measures[name].title for name in study.headlines},
+        metrics={name: study.measures[name].title for name in metrics},
         colours=colours,
         dark=DARK,
         methods=METHODS,
@@ -89,6 +90,13 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
         script=files("evenkeel.reports.page").joinpath("page.js").read_text(encoding="utf-8"),
         plotly=get_plotlyjs(),
     )
+
+
+def _scored_metrics(table: pd.DataFrame) -> list[str]:
+    """The metrics that the page can be switched to: those that any trial has, and the study's own."""
+    study = facts_of(table)
+    scored = [name for name in study.headlines if table[f"test_{name}"].notna().any()]
+    return [name for name in study.headlines if name in scored or name == study.metric] if scored else study.headlines
 
 
 def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evenkeel.study.commands import data_summary
+from evenkeel.study.commands.try_trials import try_trials
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
@@ -43,8 +44,10 @@ def execute(options: argparse.Namespace) -> int:
     )
     write(f"\n{cut} for sweep and sobol; searched trials join as they come\n")
     for trial in planned[:3]:
-        settings = ", ".join(f"{key} {value}" for key, value in trial.hyperparameters.items())
+        settings = ", ".join(f"{key} {value}" for key, value in trial.setting.items())
         write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")
+    if options.tried is not None:
+        write(try_trials(config, planner, options.tried, options.storage))
     if options.measure or options.price is not None:
         write(_measured(config, planner, packs, options))
     return 0
@@ -64,7 +67,7 @@ def _show_data(config: StudyConfig) -> None:
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:
     rows = []
-    for loss in planner.config.losses:
+    for loss in planner.config.entries:
         counts: Counter[str] = Counter(trial.design for trial in planned if trial.label == loss.label)
         counts.update(planner.num_search_trials(loss))
         rows.append([loss.label, *(counts[design] for design in DESIGNS), counts.total()])
@@ -78,7 +81,7 @@ def _measured(config: StudyConfig, planner: Planner, packs: list[list[Trial]], o
         return "nothing to measure: the study has no sweep and no sobol design\n"
     context = make_context(config, str(Storage.resolve(config, options.storage)))
     each_s = _seconds_a_trial(packs[0], context, max(1, int(config.resources.cpus)))
-    total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.losses)
+    total = sum(map(len, packs)) + sum(sum(planner.num_search_trials(loss).values()) for loss in config.entries)
     hours, gpus, workers = each_s * total / 3600, config.resources.gpus, config.resources.workers or 1
     lines = [
         f"measured: one pack of {len(packs[0])} trials, {1000 * each_s:.0f} ms a trial on one worker; {total:,} trials "

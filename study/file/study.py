@@ -1,5 +1,6 @@
 """A study file: what varies, on which data, with how many seeds. Checked before anything starts."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,12 +10,27 @@ from pydantic import BeforeValidator, Field, PlainValidator, field_validator, mo
 from evenkeel.search_spaces import Parameter, Space
 from evenkeel.study.file.designs import Designs
 from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.measures import MeasureEntry
+from evenkeel.study.file.methods import Method
 from evenkeel.study.file.resources import Resources
 from evenkeel.study.file.spaces import SettingRange
-from evenkeel.trainables import AnyTrainable, Trainable, hears, trainable
+from evenkeel.trainables import AnyTrainable, Trainable, hears, is_function, trainable
 from evenkeel.trainables.data import AnyData, DataSet, data_set
-from evenkeel.trainables.errors import nearest
-from evenkeel.trainables.measures import ALWAYS, HEADLINES, MEASURES
+from evenkeel.trainables.data.function_data import FUNCTION_DATA
+from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.function.settings import Function
+from evenkeel.trainables.measures import (
+    ALWAYS,
+    HEADLINES,
+    MEASURES,
+    METRICS,
+    RETURNED,
+    UNBOUNDED,
+    Column,
+    columns,
+    measure,
+    measure_of_metric,
+)
 from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import SOURCES, Source, in_order
 from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
@@ -45,10 +61,14 @@ Name = Annotated[
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 
 
-def fill_margins(margin: float | dict[str, float]) -> dict[str, float]:
-    """The margin of each metric; DEFAULT_MARGIN for those that are not named."""
-    named = margin if isinstance(margin, dict) else dict.fromkeys(HEADLINES, margin)
-    return dict.fromkeys(HEADLINES, DEFAULT_MARGIN) | named
+def fill_margins(margin: float | dict[str, float], metrics: Iterable[str] = HEADLINES) -> dict[str, float]:
+    """The margin of each of `metrics`; DEFAULT_MARGIN for those that are not named."""
+    named = margin if isinstance(margin, dict) else dict.fromkeys(metrics, margin)
+    return dict.fromkeys(metrics, DEFAULT_MARGIN) | named
+
+
+Entry = LossEntry | Method
+"""What a study compares."""
 
 
 class StudyHeader(Settings):
@@ -68,7 +88,8 @@ class StudyConfig(Settings):
     reproduces: str = Field("", description="what of a paper it repeats, for `evenkeel presets`")
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
     trainable: Annotated[Trainable, PlainValidator(trainable, json_schema_input_type=AnyTrainable)]
-    losses: list[LossEntry] = Field(min_length=1)
+    losses: list[LossEntry] = Field([], description="the losses that are compared")
+    methods: list[Method] = Field([], description="training functions that are compared, beside losses or without")
     designs: Designs = Field(description="what is run: at least one of the three")
     spaces: dict[str, SettingRange] = Field(
         {}, description="settings of the trainable that vary beside the hyperparameters"
@@ -76,7 +97,9 @@ class StudyConfig(Settings):
     seeds: list[int] = Field(description="a number, or a list")
     vary: list[Source] | None = Field(None, description="what differs from seed to seed; init, order and split if none")
     metric: str = Field(
-        HEADLINES[0], json_schema_extra={"enum": list(HEADLINES)}, description="what is searched for and shown first"
+        HEADLINES[0],
+        json_schema_extra={"examples": list(METRICS)},
+        description="what is searched for, judged by and shown first; [any of these](#metrics)",
     )
     margin: float | dict[str, float] = Field(
         DEFAULT_MARGIN, description="how much may be lost and still be called steady: one number, or by metric"
@@ -85,10 +108,10 @@ class StudyConfig(Settings):
         [], description="labels of the losses that the report contrasts, the others fainter; all alike if none"
     )
     reduction: Literal["mean"] = Field("mean", description="over entries, equal for all losses")
-    measures: list[str] = Field(
+    measures: list[MeasureEntry] = Field(
         [],
         description="measured of every trial besides the headline scores",
-        json_schema_extra={"items": {"type": "string", "enum": [name for name in MEASURES if name not in ALWAYS]}},
+        json_schema_extra={"items": {"examples": [name for name in MEASURES if name not in ALWAYS]}},
     )
     resources: Resources = Resources()
     storage: UrlText | None = Field(None, description="folder or URL of the records; `studies/NAME` if none")
@@ -101,6 +124,23 @@ class StudyConfig(Settings):
     tracking_per_class: bool = Field(
         False, description="whether the scores of each class are shown by a trial's run in MLflow, as `per_class/...`"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_function(cls, values: Any) -> Any:
+        """What a study of a training function may leave out: data, the function of a method, and methods at all."""
+        name = (values.get("trainable") or {}).get("name") if isinstance(values, dict) else None
+        try:
+            if not is_function(name):
+                return values
+        except ValueError:  # said once, by the trainable itself
+            return {"data": FUNCTION_DATA, **values, "methods": []} if ".py:" in str(name) else values
+        methods = values.get("methods") or []
+        if not methods and not values.get("losses"):
+            methods = [{"name": values.get("name")}]
+        if isinstance(methods, list):
+            methods = [{"function": name, **method} if isinstance(method, dict) else method for method in methods]
+        return {"data": FUNCTION_DATA, **values, "methods": methods}
 
     @model_validator(mode="before")
     @classmethod
@@ -124,28 +164,11 @@ class StudyConfig(Settings):
                              "its settings from evenkeel.trainables.seeded_settings.SeededSettings")  # fmt: skip
         return values | {"trainable": settings | {"vary": in_order(vary)}, "vary": in_order(vary)}
 
-    @field_validator("metric")
-    @classmethod
-    def _known_metric(cls, metric: str) -> str:
-        if metric not in HEADLINES:
-            raise ValueError(f"unknown metric {metric!r}; {nearest(metric, HEADLINES)}")
-        return metric
-
-    @field_validator("measures")
-    @classmethod
-    def _known_measures(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in MEASURES:
-                raise ValueError(f"unknown measure {name!r}; {nearest(name, MEASURES)}")
-        return names
-
     @field_validator("margin", mode="before")
     @classmethod
     def _margins(cls, margin: Any) -> Any:
         for name, value in margin.items() if isinstance(margin, dict) else [(None, margin)]:
-            if name is not None and name not in HEADLINES:
-                raise ValueError(f"unknown metric {name!r}; {nearest(str(name), HEADLINES)}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise ValueError(f"{f'{name} ' if name else ''}must be a number between 0 and 1, got {value!r}")
         return margin
 
@@ -161,7 +184,9 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "StudyConfig":
-        labels = [loss.label for loss in self.losses]
+        labels = [entry.label for entry in self.entries]
+        if not labels:
+            raise ValueError("losses: must name at least one loss")
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:
             raise ValueError(f"losses: {twice!r} appears twice; give each entry its own label")
@@ -170,7 +195,10 @@ class StudyConfig(Settings):
                 raise ValueError(f"contrast: no loss has the label {label!r}; {nearest(label, labels)}")
         if not any((self.designs.sweep, self.designs.sobol, self.designs.search)):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
+        self._check_metric()
+        self._check_margin()
         self._check_vary()
+        self._check_function()
         self._check_spaces()
         self._sweepable()
         self._measurable()
@@ -182,15 +210,55 @@ class StudyConfig(Settings):
             )
         return self
 
-    def axes(self, loss: LossEntry) -> Space:
+    @property
+    def entries(self) -> list[Entry]:
+        """What is compared: losses, then methods."""
+        return [*self.losses, *self.methods]
+
+    def axes(self, loss: Entry) -> Space:
         """What varies for a loss: its own space, then the settings of the trainable that the study names."""
         settings = {name: span.parameter(name, getattr(self.trainable, name)) for name, span in self.spaces.items()}
         space = loss.space()
         return replace(space, parameters=space.parameters | settings)
 
-    def defaults(self, loss: LossEntry) -> dict[str, Any]:
+    def defaults(self, loss: Entry) -> dict[str, Any]:
         """Every hyperparameter of a loss at its default, and the settings that vary at theirs."""
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
+
+    @property
+    def _metrics(self) -> list[str]:
+        """The metrics that a margin may be given for."""
+        return list(dict.fromkeys((*HEADLINES, self.metric, *self._own_metrics)))
+
+    def _check_metric(self) -> None:
+        if self.metric not in self._own_metrics and measure_of_metric(self.metric) is None:
+            valid = [*METRICS, *self._own_metrics]
+            raise ValueError(
+                f"metric: unknown metric {self.metric!r}; {nearest(self.metric, valid)}; of one class auc_of_CLASS, "
+                "ap_of_CLASS or f1_of_CLASS; one of your own is declared under measures"
+            )
+
+    def _check_margin(self) -> None:
+        named = self.margin if isinstance(self.margin, dict) else {self.metric: self.margin}
+        for name, value in named.items():
+            if name not in self._metrics and name not in METRICS:
+                raise ValueError(f"margin: unknown metric {name!r}; {nearest(str(name), self._metrics)}")
+            if value >= 1 and name not in (*UNBOUNDED, *self._own_metrics):
+                named_key = f"{name} " if isinstance(self.margin, dict) else ""
+                raise ValueError(f"margin: {named_key}must be a number between 0 and 1, got {value!r}")
+
+    def _check_function(self) -> None:
+        """A training function must be able to do what the study asks of it."""
+        if not isinstance(self.trainable, Function):
+            if self.methods:
+                raise ValueError("methods: are for a training function; write trainable: {name: file.py:function}")
+            return
+        try:
+            for entry in self.entries:
+                settings = [*self.trainable.parameters, *self.spaces, *entry.setting()]
+                self.trainable.check_entry(entry.loss, settings, of_loss=isinstance(entry, LossEntry))
+        except TrainableError as error:
+            raise ValueError(str(error)) from error
 
     def _check_vary(self) -> None:
         fixed = self.trainable.fixed(self.data) if isinstance(self.trainable, SeededSettings) else {}
@@ -203,27 +271,28 @@ class StudyConfig(Settings):
         for name, span in self.spaces.items():
             if name not in settings:
                 raise ValueError(f"spaces: the trainable has no setting {name!r}; {nearest(name, settings)}")
-            if taken := next((loss.label for loss in self.losses if name in loss.setting()), None):
+            if taken := next((entry.label for entry in self.entries if name in entry.setting()), None):
                 raise ValueError(f"spaces: {name!r} is a hyperparameter of {taken}; it varies by itself")
             span.parameter(name, getattr(self.trainable, name))
             for value in span.ends():
                 trainable(settings | {name: value})
 
     def _measurable(self) -> None:
-        for name in self.measures:
-            needed = MEASURES[name].needs
+        for name in self.all_measures:
+            needed = measure(name).needs
             if needed not in self.trainable.gives:
                 gives = ", ".join(self.trainable.gives)
                 raise ValueError(
-                    f"measures: {name!r} needs the {needed} of a trial, {self.trainable.name} gives {gives}; leave it "
-                    "out, or choose another trainable"
+                    f"measures: {name.removeprefix(RETURNED)!r} needs the {needed} of a trial, {self.trainable.name} "
+                    f"gives {gives}; leave it out, or choose another trainable"
                 )
 
     @property
     def own_code(self) -> list[str]:
-        """The losses, the measures, the data set and the trainable that are code of the user's, as `module:Class`."""
-        named = [self.data.name, self.trainable.name, *(loss.loss for loss in self.losses), *self.measures]
-        return list(dict.fromkeys(name for name in named if ":" in name))
+        """The losses, methods, measures, data set and trainable that are code of the user's, as `module:Class`."""
+        own_measures = (entry.measure_name for entry in self.measures if entry.is_own)
+        named = [self.data.name, self.trainable.name, *(entry.loss for entry in self.entries), *own_measures]
+        return list(dict.fromkeys(name for name in named if ":" in name and not name.startswith(RETURNED)))
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -233,11 +302,33 @@ class StudyConfig(Settings):
     @property
     def all_measures(self) -> tuple[str, ...]:
         """The measures of every trial, each once."""
-        return tuple(dict.fromkeys((*ALWAYS, *self.measures)))
+        judged = [measure_of_metric(self.metric)] if self.metric not in self._own_metrics else []
+        named = (entry.measure_name for entry in self.measures)
+        return tuple(dict.fromkeys(name for name in (*ALWAYS, *judged, *named) if name))
+
+    @property
+    def _own_metrics(self) -> list[str]:
+        """The scores of the user's own that the study declares."""
+        return [column for entry in self.measures if entry.is_own for column in entry.columns()]
+
+    @property
+    def declared_columns(self) -> dict[str, Column]:
+        """Every column that a trial may have; the metric and the user's own can be switched to on the page.
+
+        A training function may return any metric of ours.
+        """
+        returned = METRICS.values() if "returned" in self.trainable.gives else ()
+        declared = columns(dict.fromkeys((*self.all_measures, *returned)))
+        declared |= {name: column for entry in self.measures for name, column in entry.columns().items()}
+        return declared | {self.metric: replace(declared[self.metric], headline=True)}
+
+    def sign(self, metric: str) -> int:
+        """1 where a higher score is better, -1 where a lower one is."""
+        return -1 if self.declared_columns[metric].better == "lower" else 1
 
     def _sweepable(self) -> None:
         names = (self.designs.sweep and self.designs.sweep.hyperparameters) or []
-        valid = {name for loss in self.losses for name in self.axes(loss).parameters}
+        valid = {name for entry in self.entries for name in self.axes(entry).parameters}
         for name in names:
             if name not in valid:
                 hint = nearest(name, valid)
@@ -246,9 +337,9 @@ class StudyConfig(Settings):
     @property
     def margins(self) -> dict[str, float]:
         """The margin of each metric; DEFAULT_MARGIN for those that `margin` does not name."""
-        return fill_margins(self.margin)
+        return fill_margins(self.margin, self._metrics)
 
-    def sweep_levels(self, loss: LossEntry) -> dict[str, list[Any]]:
+    def sweep_levels(self, loss: Entry) -> dict[str, list[Any]]:
         """The levels that the sweep plans for a loss, by hyperparameter, the default among them.
 
         Losses that share a hyperparameter and its range share the levels: a contrast compares the same settings.
@@ -264,7 +355,7 @@ class StudyConfig(Settings):
 
     def _other_defaults(self, name: str, parameter: Parameter) -> list[Any]:
         """The defaults of all losses that have this hyperparameter over the same range."""
-        parameters = (self.axes(loss).parameters.get(name) for loss in self.losses)
+        parameters = (self.axes(entry).parameters.get(name) for entry in self.entries)
         return [p.default for p in parameters if p and p.span == parameter.span]
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.study import Entry
 from evenkeel.study.plan.planner import Planner
 from evenkeel.trainables import Trial
 from evenkeel.trainables.settings import places
@@ -31,6 +31,9 @@ HARMLESS_KEYS = (
 
 EXTENDED_KEYS = ("trials", "fresh_seeds", "groups")
 """Of a search: with more of them it goes on from what is there."""
+
+EMPTY: tuple[object, ...] = ([], {})
+"""What a key that a former version did not have is where a study does not use it."""
 
 MAX_LISTED = 6
 """Changes that a message names."""
@@ -112,11 +115,11 @@ def _find_same_searches(
     """Former label -> label of each loss whose search proposes what it proposed before."""
     if not _is_same_search(before, new):
         return {}
-    labels = {_content(loss.model_dump(mode="json")): loss.label for loss in reversed(planner.config.losses)}
-    own = {loss.label: _content(loss.model_dump(mode="json")) for loss in planner.config.losses}
+    labels = {_content(entry.model_dump(mode="json")): entry.label for entry in reversed(planner.config.entries)}
+    own = {entry.label: _content(entry.model_dump(mode="json")) for entry in planner.config.entries}
     same = {}
-    for loss in before.get("losses", ()):
-        content, label = _content(loss), loss.get("label")
+    for entry in (*before.get("losses", ()), *before.get("methods", ())):
+        content, label = _content(entry), entry.get("label", entry.get("name"))
         kept = label if own.get(label) == content else labels.get(content)
         if kept is not None and _find_entry(planner, kept).loss not in changed:
             same[label] = kept
@@ -141,18 +144,19 @@ def _has_same_fresh_seeds(before: dict[str, Any], planner: Planner) -> bool:
     return max(before.get("seeds", []), default=-1) == max(planner.config.seeds)
 
 
-def _content(loss: dict[str, Any]) -> str:
-    """What of a loss of a study decides its search: not its label, nor the levels of its sweep."""
-    return json.dumps([loss.get("loss"), loss.get("fixed")], sort_keys=True)
+def _content(entry: dict[str, Any]) -> str:
+    """What of a loss or method of a study decides its search: not its label, nor the levels of its sweep."""
+    own = [entry.get("function"), entry.get("spaces")] if "function" in entry else []
+    return json.dumps([entry.get("loss"), entry.get("fixed"), *own], sort_keys=True)
 
 
-def _find_entry(planner: Planner, label: str) -> LossEntry:
-    return next(loss for loss in planner.config.losses if loss.label == label)
+def _find_entry(planner: Planner, label: str) -> Entry:
+    return next(entry for entry in planner.config.entries if entry.label == label)
 
 
 def _differences(old: object, new: object, place: str = "") -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() | new.keys():
             yield from _differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
-    elif old != new:
+    elif old != new and not (old is None and new in EMPTY):
         yield place

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.losses import LossEntry
-from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.own_code import source_fingerprint
 from evenkeel.trainables.trial import Design, versioned
@@ -29,7 +28,7 @@ class Planner:
 
     def trial(
         self,
-        loss: LossEntry,
+        loss: Entry,
         setting: dict[str, Any],
         seed: int,
         design: Design,
@@ -60,9 +59,9 @@ class Planner:
     def planned(self) -> list[Trial]:
         """All sweep and Sobol trials, each id once."""
         trials: dict[str, Trial] = {}
-        designs: dict[Design, Callable[[LossEntry], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
+        designs: dict[Design, Callable[[Entry], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
         for design, settings in designs.items():
-            for loss in self.config.losses:
+            for loss in self.config.entries:
                 for moved, setting in settings(loss):
                     first = self.trial(loss, setting, self.config.seeds[0], design, moved=moved)
                     for seed in self.config.seeds:
@@ -70,7 +69,7 @@ class Planner:
                         trials.setdefault(trial.id, trial)
         return list(trials.values())
 
-    def _sweep(self, loss: LossEntry) -> Iterator[Setting]:
+    def _sweep(self, loss: Entry) -> Iterator[Setting]:
         """The default, then every other level of one hyperparameter after the other."""
         if self.config.designs.sweep is None:
             return
@@ -79,16 +78,16 @@ class Planner:
         for name, levels in self.config.sweep_levels(loss).items():
             yield from ((name, {name: level}) for level in levels if level != defaults[name])
 
-    def _sobol(self, loss: LossEntry) -> Iterator[Setting]:
+    def _sobol(self, loss: Entry) -> Iterator[Setting]:
         sobol = self.config.designs.sobol
         if sobol is None:
             return
         from evenkeel.search_spaces.sobol import shared_axes, sobol_points
 
-        axes = shared_axes(self.config.axes(other) for other in self.config.losses)
+        axes = shared_axes(self.config.axes(other) for other in self.config.entries)
         yield from ((None, point) for point in sobol_points(self.config.axes(loss), axes, m=sobol.m, seed=sobol.seed))
 
-    def num_search_trials(self, loss: LossEntry) -> dict[Design, int]:
+    def num_search_trials(self, loss: Entry) -> dict[Design, int]:
         """How many searched and confirming trials a loss will get; a loss without hyperparameters is not searched."""
         search = self.config.designs.search
         if search is None or not self.config.axes(loss).parameters:
@@ -109,7 +108,7 @@ def make_planner(config: StudyConfig) -> Planner:
         sources = {name: source_fingerprint(name) for name in config.own_code}
     except (TrainableError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
-    measures = {name: sources[name] for name in config.measures if name in sources}
+    measures = {name: sources[name] for name in config.all_measures if name in sources}
     return Planner(
         config,
         data | _only("source", sources.get(config.data.name)),

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from evenkeel.search_spaces.optuna_search import distributions, sampler
 from evenkeel.study.file.designs import SearchDesign
-from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.study import Entry
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
 from evenkeel.trainables import Trial
@@ -27,7 +27,7 @@ MAX_STARTUP = 10
 will have decides nothing, so that it can be extended."""
 
 
-def search_stream(loss: LossEntry) -> str:
+def search_stream(loss: Entry) -> str:
     """What a search is seeded by besides the study's seed: the loss, whatever a study calls it and whatever others it
     has; a loss as printed (`bal-eq4`) draws as it does as published (`bal`)."""
     return loss.loss.partition("-eq")[0]
@@ -36,7 +36,7 @@ def search_stream(loss: LossEntry) -> str:
 class LossSearch:
     """The search of one loss on one seed group: proposals out, scores in, at last the winner on fresh seeds."""
 
-    def __init__(self, planner: Planner, loss: LossEntry, group: int) -> None:
+    def __init__(self, planner: Planner, loss: Entry, group: int) -> None:
         config = planner.config
         assert config.designs.search
         self.settings: SearchDesign = config.designs.search
@@ -93,7 +93,7 @@ class LossSearch:
         if len(trials) <= MAX_SEEN:
             return
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        best = sorted(complete, key=lambda trial: -(trial.value or 0.0))  # a tie is the earlier one's, as in Optuna
+        best = sorted(complete, key=lambda trial: -_value(trial))  # a tie is the earlier one's, as in Optuna
         kept = {trial.number: trial for trial in [*best[:NUM_BEST], *trials[NUM_BEST - NUM_KEPT :]]}
         self.study = optuna.create_study(direction="maximize", sampler=self.study.sampler)
         self.study.add_trials([kept[number] for number in sorted(kept)])
@@ -112,14 +112,19 @@ class LossSearch:
         return list({trial.id: trial for trial in trials}.values())
 
 
+def _value(trial: optuna.trial.FrozenTrial) -> float:
+    return float("-inf") if trial.value is None else trial.value
+
+
 class StudySearches:
     """All searches of a study. Gives out trials that may run now; takes outcomes; knows when all is over."""
 
     def __init__(self, planner: Planner) -> None:
         search = planner.config.designs.search
-        losses = [loss for loss in planner.config.losses if planner.config.axes(loss).parameters] if search else []
+        losses = [loss for loss in planner.config.entries if planner.config.axes(loss).parameters] if search else []
         groups = search.groups if search else 0
         self.scores = planner.config.searched
+        self.sign = planner.config.sign(planner.config.metric) if search else 1
         self.members = [LossSearch(planner, loss, group) for loss in losses for group in range(groups)]
         self.waiting: dict[str, list[LossSearch]] = {}
         self.trials: dict[str, Trial] = {}
@@ -140,7 +145,8 @@ class StudySearches:
         return missing
 
     def _tell(self, member: LossSearch, trial_id: str, outcome: Outcome) -> bool:
-        return member.tell(outcome.state, outcome.scores.get(self.scores[0]), trial_id)
+        score = outcome.scores.get(self.scores[0])  # turned where lower is better: a search looks for the highest
+        return member.tell(outcome.state, None if score is None else self.sign * score, trial_id)
 
     def _advance(self, member: LossSearch, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         """The trials that a search asks for next, without those that are recorded or that run for another already."""

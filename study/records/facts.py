@@ -1,15 +1,14 @@
 """What a report needs to know of a study besides its trials: from a study file, or from what was stored of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from statistics import fmean
 from typing import Any
 
 from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, RecipeFacts, StudyFacts
 from evenkeel.search_spaces.space import Parameter
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.losses import LossEntry
-from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.file.study import Entry, StudyConfig
+from evenkeel.study.records.floors import floors
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
 from evenkeel.trainables.recipe import Recipe
@@ -24,14 +23,6 @@ def declare_measures(measures: Iterable[str] = ALWAYS) -> dict[str, MeasureFacts
 
 
 MEASURES = declare_measures()
-
-FLOORS: dict[str, Callable[[float], float]] = {
-    "f1": lambda share: 2 * share / (1 + share),
-    "f1_tuned": lambda share: 2 * share / (1 + share),
-    "map": lambda share: share,
-    "mauc": lambda share: 0.5,
-}
-"""What a class scores, by its share of positives, when every image gets the same answer: F1 of "always", AP, AUC."""
 
 
 def make_study_facts(
@@ -53,11 +44,12 @@ def make_study_facts(
         reduction=config.reduction,
         seeds=tuple(config.seeds),
         fresh_seeds=tuple(config.fresh_seeds),
-        data=_data_facts(data),
+        data=_data_facts(data, config.metric),
         trainable=config.trainable.summary(),
         planned={label: {str(design): num for design, num in counts.items()} for label, counts in planned.items()},
-        losses={loss.label: _loss_facts(config, loss) for loss in config.losses},
-        measures=declare_measures(config.all_measures) | (former.measures if former else {}),
+        losses={loss.label: _loss_facts(config, loss) for loss in config.entries},
+        measures=(former.measures if former else {})
+        | {name: MeasureFacts(**vars(column)) for name, column in config.declared_columns.items()},
         varied=varied,
         constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
@@ -104,11 +96,12 @@ def _words(trainable: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _data_facts(facts: SplitFacts | DataFacts) -> DataFacts:
+def _data_facts(facts: SplitFacts | DataFacts, metric: str) -> DataFacts:
     """The facts on the reports' side of the wall."""
     if isinstance(facts, DataFacts):
         return facts
     test = facts.positives.get("test")
+    rows = facts.rows.get("test", 0)
     return DataFacts(
         name=facts.name,
         classes=facts.classes,
@@ -117,17 +110,11 @@ def _data_facts(facts: SplitFacts | DataFacts) -> DataFacts:
         undefined=facts.undefined,
         positives=facts.positives,
         skipped=facts.skipped,
-        floor=_floor(test, facts.rows["test"]) if test else {},
+        floor=floors(test, rows, metric=metric, classes=facts.classes, groups=facts.groups) if test else {},
     )
 
 
-def _floor(positives: tuple[int, ...], num_rows: int) -> dict[str, float]:
-    """The floor of each metric: the mean over the classes that have positives."""
-    shares = [count / num_rows for count in positives if count]
-    return {name: fmean(map(floor, shares)) for name, floor in FLOORS.items()} if shares else {}
-
-
-def _loss_facts(config: StudyConfig, loss: LossEntry) -> LossFacts:
+def _loss_facts(config: StudyConfig, loss: Entry) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
     recipe = config.trainable.recipe() if isinstance(config.trainable, SeededSettings) else Recipe()

@@ -11,6 +11,8 @@ from evenkeel.study.run.worker import describe_data
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.measures import HEADLINES, METRICS, ONE_LABEL
+from evenkeel.trainables.measures.some_classes import some_classes
 from evenkeel.trainables.progress import telling
 
 
@@ -25,6 +27,7 @@ def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, disp
     if facts.skipped:
         display.say(f"data: {facts.skipped}")
     refuse_several_labels(config, facts.labels_per_image)
+    refuse_metric(config, facts)
     return facts
 
 
@@ -51,13 +54,31 @@ def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, displ
         raise storage_error(error, f"the cache {context.cache} (EVENKEEL_CACHE)") from error
 
 
+def refuse_metric(config: StudyConfig, facts: SplitFacts) -> None:
+    """The metric must be defined in the data: of a class that there is, or of one label an image. Raises UserError."""
+    several = [number for number in facts.labels_per_image if number != 1]
+    if several and METRICS.get(config.metric) == ONE_LABEL:
+        raise UserError(
+            f"metric: {config.metric} is of data with one label an image, this data set has images with {several[0]}; "
+            f"take one of {', '.join(HEADLINES)}, or other data"
+        )
+    part = some_classes(config.metric)
+    if part and facts.classes:
+        try:
+            members = part.members(facts.classes, facts.groups)
+        except TrainableError as error:
+            raise UserError(str(error)) from error
+        if not members:
+            raise UserError(f"metric: {config.metric}: the data has no {part.classes} class; set metric to another")
+
+
 def refuse_several_labels(config: StudyConfig, labels_per_image: Sequence[int]) -> None:
     """A softmax loss needs exactly one label an image; `labels_per_image` are the numbers that occur.
 
     Raises UserError.
     """
     several = [number for number in labels_per_image if number != 1]
-    for loss in config.losses:
+    for loss in config.entries:
         if loss.space().one_label and not several and not config.data.softmax:
             raise UserError(
                 f"losses: {loss.label} lets classes compete, data.task asks for each class by itself; set "

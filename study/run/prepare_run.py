@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from evenkeel.study.file.locations import URI_VARIABLE, Storage, TrackingUri, config_without_secrets
-from evenkeel.study.file.losses import LossEntry
-from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.ledger import Ledger
@@ -88,7 +87,7 @@ def prepare_run(
         ledger=ledger,
         uri=uri,
         planned=planned,
-        num_planned={loss.label: _count_planned(planner, planned, loss) for loss in config.losses},
+        num_planned={loss.label: _count_planned(planner, planned, loss) for loss in config.entries},
         entries=entries,
         stored=ledger.read_study(),
         is_complete=is_complete(planner, planned, entries),
@@ -103,7 +102,7 @@ def forget_failures(ledger: Ledger, trial_ids: Collection[str] | None = None) ->
             ledger.remove(entry.id)
 
 
-def _count_planned(planner: Planner, planned: list[Trial], loss: LossEntry) -> dict[Design, int]:
+def _count_planned(planner: Planner, planned: list[Trial], loss: Entry) -> dict[Design, int]:
     """Trials of a loss by design."""
     counts = Counter(trial.design for trial in planned if trial.label == loss.label)
     return {"sweep": counts["sweep"], "sobol": counts["sobol"], **planner.num_search_trials(loss)}

@@ -77,6 +77,6 @@ def is_complete(planner: Planner, planned: list[Trial], entries: dict[str, Index
     counts = Counter((entry.label, entry.design) for entry in entries.values())
     return all(
         counts[loss.label, design] == num
-        for loss in planner.config.losses
+        for loss in planner.config.entries
         for design, num in planner.num_search_trials(loss).items()
     )

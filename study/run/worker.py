@@ -21,7 +21,7 @@ from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.run.host_status import mark_pack_running
 from evenkeel.study.run.pack_sizing import MAX_PACK_TRIALS, PackCost
 from evenkeel.study.run.worker_context import WorkerContext
-from evenkeel.trainables import Trial, trainable
+from evenkeel.trainables import TrainableError, Trial, trainable
 from evenkeel.trainables.base import Prepared, Worker
 from evenkeel.trainables.data import data_set
 from evenkeel.trainables.data.split_facts import SplitFacts
@@ -112,6 +112,7 @@ def _records(pack: Pack, context: WorkerContext, worker: Worker[Any], prepared: 
     for start in range(0, len(pack.trials), size):
         trials, place, started = pack.trials[start : start + size], _place(context), time.time()
         for trial, result in _train(worker, trials, prepared, place):
+            check_metric(context, result)
             record = TrialRecord(
                 study=context.study,
                 trial=trial,
@@ -125,6 +126,16 @@ def _records(pack: Pack, context: WorkerContext, worker: Worker[Any], prepared: 
             ledger.write(record, place)
             shutil.rmtree(place / trial.id, ignore_errors=True)
             yield record
+
+
+def check_metric(context: WorkerContext, result: Result) -> None:
+    """Raises TrainableError for a trial that has no score of what the study is judged by."""
+    if missing := [name for name in (f"val_{context.metric}", f"test_{context.metric}") if name not in result.metrics]:
+        scores = ", ".join(name.removeprefix("test_") for name in result.metrics if name.startswith("test_"))
+        raise TrainableError(
+            f"metric: {context.metric!r} is not among what {context.trainable['name']} gives ({missing[0]} is missing; "
+            f"there is {scores or 'nothing'}); return it, or set metric to another"
+        )
 
 
 def prepare_worker(context: WorkerContext) -> tuple[Worker[Any], Prepared]:
@@ -159,14 +170,14 @@ def _place(context: WorkerContext) -> Path:
 
 def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
     """Results of the trials; a pack that does not fit into memory is halved."""
-    from evenkeel.trainables.device import out_of_memory
-
     missing = {trial.id: trial for trial in trials}
     try:
         for trial, result in worker.run(trials, prepared, place):
             del missing[trial.id]
             yield trial, result
     except (MemoryError, RuntimeError) as error:
+        from evenkeel.trainables.device import out_of_memory  # torch, which not every trainable needs
+
         if len(missing) <= 1 or not out_of_memory(error):
             raise
     if missing:

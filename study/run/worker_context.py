@@ -32,6 +32,8 @@ class WorkerContext:
     scores: tuple[str, ...] = ()
     """Which of a trial's metrics the driver hears: a search needs them before the record is read."""
     stopping_file: str = STOPPING_FILE
+    metric: str = ""
+    """What the study is judged by: every trial must have it."""
 
 
 def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> WorkerContext:
@@ -48,4 +50,5 @@ def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...]
         python_path=list(python_path),
         measures=config.all_measures,
         scores=config.searched,
+        metric=config.metric,
     )

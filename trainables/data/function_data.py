@@ -11,6 +11,9 @@ from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import PathText
 
+FUNCTION_DATA = {"name": "by-function"}
+"""What a study file may leave out."""
+
 
 class FunctionData(DataSettings):
     """Whatever a training function loads itself; files named here are part of every trial's id."""

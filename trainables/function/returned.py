@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.measures import METRICS, measure_of_metric
+from evenkeel.trainables.measures import METRICS
 
 RETURNED_SPLITS = ("val", "test")
 SHAPE = "{'val': {'accuracy': 0.9}, 'test': {'accuracy': 0.9}}"
@@ -49,7 +49,7 @@ class Returned:
 
 
 def returned(reference: str, value: Any, own: Collection[str]) -> Returned:
-    """What `reference` returned, as numbers; `own` are the names of the scores that the study declares.
+    """What `reference` returned, as numbers; `own` are the names of other scores that the study declares.
 
     Raises TrainableError for anything else, saying what to return.
     """
@@ -85,7 +85,7 @@ def _part(reference: str, split: str, part: Any, own: Collection[str]) -> tuple[
 
 
 def _score(reference: str, split: str, name: Any, value: Any, own: Collection[str]) -> float:
-    if name not in own and (not isinstance(name, str) or measure_of_metric(name) is None):
+    if name not in own and name not in METRICS:
         declare = f"declare a score of your own: measures: [{{name: {name}, better: higher}}]"
         raise TrainableError(f"{reference} returned {name!r}, which is no metric; {_hint(str(name))}{declare}")
     try:

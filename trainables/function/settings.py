@@ -1,5 +1,6 @@
 """What a study file says about a user's training function: its name, and values of its parameters."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -8,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import ClassGroups
-from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.function.signature import Signature, signature_of
 from evenkeel.trainables.measures import ALWAYS, Needs
 from evenkeel.trainables.own_code import source_fingerprint
@@ -52,6 +53,21 @@ class Function(ClassGroups):
         """The values of the function's parameters that the study sets, or the function's own defaults."""
         named = dict(self.__pydantic_extra__ or {})
         return named | ({"image_size": self.image_size} if self.signature.takes("image_size") else {})
+
+    def check_entry(self, reference: str, settings: Collection[str], *, of_loss: bool) -> None:
+        """Whether a loss, or a method that is another function, can be trained with settings of these names.
+
+        Raises TrainableError for a function that takes no loss, lacks one, or lacks a value.
+        """
+        signature = self.signature if of_loss else signature_of(reference)
+        if of_loss and "loss" not in signature.supplied:
+            raise TrainableError(
+                f"losses: {signature.reference} takes no loss, so that all would be the same; name loss in its "
+                "signature, or leave losses out"
+            )
+        if not of_loss and "loss" in signature.supplied:
+            raise TrainableError(f"methods: {signature.reference} takes a loss; name losses: [bce, asl]")
+        signature.check(settings)
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The values of all parameters, and the source of the function."""

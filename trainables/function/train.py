@@ -21,7 +21,7 @@ from evenkeel.trainables.function.returned import Returned, returned
 from evenkeel.trainables.function.settings import Function
 from evenkeel.trainables.function.shared import Shared
 from evenkeel.trainables.function.signature import Signature, is_function, signature_of, training_function
-from evenkeel.trainables.measures import ALWAYS, RETURNED
+from evenkeel.trainables.measures import ALWAYS, RETURNED, columns
 from evenkeel.trainables.own_code import mentions
 from evenkeel.trainables.progress import progress
 from evenkeel.trainables.result import Result
@@ -61,7 +61,7 @@ class FunctionWorker:
             seed_generators(trial.seed, with_torch=mentions(reference, "torch"))
             value = training_function(reference)(**arguments)
         own = [name.removeprefix(RETURNED) for name in self.measures if name.startswith(RETURNED)]
-        result = returned(reference, value, own)
+        result = returned(reference, value, columns(self.measures))
         self._check(reference, result, own, trial, shared)
         return self._measured(result, shared, reported, time.perf_counter() - started)
 

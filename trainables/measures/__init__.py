@@ -28,7 +28,9 @@ __all__ = [
     "HEADLINES",
     "MEASURES",
     "METRICS",
+    "ONE_LABEL",
     "RETURNED",
+    "UNBOUNDED",
     "Column",
     "Evidence",
     "Measure",
@@ -97,6 +99,12 @@ METRICS = {
     if {"val", "test"} <= set(declared.splits)
 }
 """The metrics that a study can be judged by, each with its measure: the columns that are scored on val and test."""
+
+
+ONE_LABEL = "one-label"
+"""The measure whose metrics are undefined with another number of labels an image."""
+UNBOUNDED = ("cross_entropy", "log_loss")
+"""Metrics that may lie above 1, so that their margins may."""
 
 
 def measure_of_metric(metric: str) -> str | None:

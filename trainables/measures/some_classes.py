@@ -1,7 +1,7 @@
 """A score of one class, or of a group of classes, that a study is judged by."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evenkeel.trainables.data.stratify import GROUPS
@@ -49,7 +49,7 @@ class SomeClasses:
     def compute(self, evidence: Evidence) -> Measured:
         """Raises TrainableError for a class that the data does not have."""
         macro = MACRO.get(self.score, self.score)
-        numbers = self._numbers(evidence)
+        numbers = self.members(evidence.classes, evidence.groups)
         if not numbers:
             return Measured()
         part = Headline().compute(_restricted(evidence, numbers))
@@ -59,10 +59,11 @@ class SomeClasses:
         totals = {f"{split}_{self.name}": part.totals[f"{split}_{macro}"] for split in EVALUATED}
         return Measured(totals, images=images)
 
-    def _numbers(self, evidence: Evidence) -> list[int]:
+    def members(self, classes: Sequence[str], groups: Mapping[str, Sequence[int]]) -> list[int]:
+        """The numbers of the classes that are meant. Raises TrainableError for a class that the data does not have."""
         if self.classes in GROUPS:
-            return evidence.groups.get(self.classes, [])
-        return [class_number(self.name, self.classes, evidence.classes)]
+            return list(groups.get(self.classes, ()))
+        return [class_number(self.name, self.classes, classes)]
 
 
 def class_number(metric: str, label: str, classes: Sequence[str]) -> int:
