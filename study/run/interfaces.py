@@ -90,8 +90,8 @@ class RunResult:
 
     states: Counter[State]
     num_new: int
-    num_lost: int
     num_untracked: int
     reasons: list[str]
     stopped: bool
     same_reason: str | None
+    num_lost: int = 0
