@@ -14,12 +14,14 @@ from evenkeel.study.errors import (
     EXIT_BAD_INPUT,
     EXIT_CLUSTER,
     EXIT_INTERRUPTED,
+    EXIT_OK,
     EXIT_STORAGE,
     ClusterError,
     StorageError,
     UserError,
 )
 from evenkeel.study.process_setup import set_up
+from evenkeel.study.standard_streams import finish_output, give_up_output, is_of_output, open_missing_streams
 
 STUDY_HELP = "a study file (*.yaml) or a preset's name"
 COMMANDS = {
@@ -44,17 +46,19 @@ SUPERVISED = ("run",)
 
 def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> int:
     """Parse, run one command, return its exit code. A user's mistake is one message on standard error, exit code 2."""
+    open_missing_streams()
     parser = _parser()
     if "_ARGCOMPLETE" in os.environ:  # set by the shell while it completes
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(words)
     if supervise and options.command in SUPERVISED:
         from evenkeel.study.run.supervisor import run_supervised
 
-        return run_supervised(lambda: _run(options))
-    return _run(options)
+        return run_supervised(lambda: _run(options, words))
+    return _run(options, words)
 
 
 def entry() -> NoReturn:
@@ -62,7 +66,19 @@ def entry() -> NoReturn:
     sys.exit(main(supervise=True))
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, words: list[str]) -> int:
+    """The exit code of a command; what it printed is written out."""
+    try:
+        return finish_output(_execute(options))
+    except Exception as error:
+        if is_of_output(error):
+            return give_up_output(error, EXIT_OK)
+        from evenkeel.study.fault import report_exception
+
+        return report_exception(error, words)
+
+
+def _execute(options: argparse.Namespace) -> int:
     try:
         options.own_code = set_up(getattr(options, "study", None) or "")
         return importlib.import_module(f"evenkeel.study.commands.{options.command}").execute(options)

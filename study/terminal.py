@@ -1,5 +1,7 @@
 """Standard output as commands use it: tables by rich, whole lines when piped, any encoding."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -10,12 +12,18 @@ UNLIMITED_COLUMNS = 10_000
 """Columns of what is no terminal: nothing is folded or cut."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a reader that went away to the command, as for all that is printed; rich would end the process."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def make_console() -> Console:
     """A console on standard output. Symbols that its encoding lacks are replaced."""
     if sys.stdout.encoding and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     width = None if sys.stdout.isatty() else UNLIMITED_COLUMNS
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
+    return _Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
 
 
 def make_table(

@@ -94,6 +94,8 @@ def test_no_module_outgrows_its_idea():
 
 ROOMS = {
     "study.errors": set(),
+    "study.standard_streams": {"study.errors"},
+    "study.fault": {"study.errors"},
     "study.background": set(),
     "study.terminal": set(),
     "study.file": {"study.errors"},
@@ -108,7 +110,8 @@ ROOMS = {
     "study.commands": {"study.errors", "study.terminal", "study.file", "study.plan", "study.records", "study.tracking",
                        "study.run"},
     "study.completion": set(),
-    "study.cli": {"study.errors", "study.run", "study.process_setup", "study.completion"},
+    "study.cli": {"study.errors", "study.run", "study.process_setup", "study.completion", "study.fault",
+                  "study.standard_streams"},
 }  # fmt: skip
 """Which rooms of `study` a room may import: the graph as it is, from below to above; a module beside them is one."""
 ROOTS = ("study", "reports")

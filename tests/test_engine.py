@@ -304,3 +304,24 @@ def test_a_gpu_that_is_not_there_ends_a_study_before_any_trial(tiny, finished, t
     with pytest.raises(UserError, match="resources.device: cuda, but torch .* sees no GPU on .*device: cpu"):
         run(tiny, tmp_path, "resources.device=cuda")
     assert not Ledger(str(tmp_path), "tiny").read_all()
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "cut"])
+def test_a_damaged_database_is_said_and_made_again_when_asked(finished, tmp_path, damage):
+    """Nothing is missing in the ledger: the receipt alone would say that MLflow has everything."""
+    small = (finished[0] / "tiny.yaml", tmp_path, "designs.search=null", "designs.sweep=null")
+    run(*small)
+    before, database = set(shown(tmp_path, "trial")[1]), tmp_path / "mlflow.db"
+    content = bytearray(database.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    else:
+        start = 0 if damage == "header" else len(content) // 2
+        content[start : start + 65536] = b"x" * 65536
+    database.write_bytes(content)
+    with pytest.raises(UserError, match=r"mlflow.db: MLflow's database is damaged .*--track-again"):
+        run(*small, runner=None)
+    _, display = run(*small, runner=None, track_again=True)
+    assert any("set-aside/mlflow.db-0" in text for text in display.said)
+    assert set(shown(tmp_path, "trial")[1]) == before
+    assert run(*small, runner=None)[0].num_untracked == 0

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import URI_VARIABLE, Storage, TrackingUri, config_without_secrets
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.study.plan.planner import Planner
@@ -12,6 +13,7 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import StudyRecord
 from evenkeel.study.run.interfaces import RunOptions, Say
 from evenkeel.study.run.resume import is_complete, select_usable
+from evenkeel.study.tracking.database import find_damage, set_aside
 from evenkeel.study.tracking.receipt import TrackingReceipt, list_recorded
 from evenkeel.trainables import Trial
 from evenkeel.trainables.trial import Design
@@ -79,6 +81,7 @@ def prepare_run(
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     if uri.key == URI_VARIABLE:
         say(f"MLflow at {uri}, as {URI_VARIABLE} says")
+    _refuse_damaged_database(uri, options, say)
     receipt = TrackingReceipt(ledger.folder, uri)
     return PreparedRun(
         config=config,
@@ -93,6 +96,24 @@ def prepare_run(
         is_complete=is_complete(planner, planned, entries),
         is_tracked=not options.track_again and receipt.holds(list_recorded(entries.values(), ledger.retired_ids())),
     )
+
+
+def _refuse_damaged_database(uri: TrackingUri, options: RunOptions, say: Say) -> None:
+    """MLflow can be filled again from the records: the study's own database is then made anew, where that was asked.
+
+    Raises UserError for a damaged one, unless it is made again or the study may be tracked later.
+    """
+    damage = find_damage(uri.database) if uri.database else None
+    if damage is None or uri.database is None:
+        return
+    if options.track_again and not uri.key:
+        say(f"MLflow's database was damaged ({damage}); it lies in {set_aside(uri.database)} and is made again")
+    elif not options.track_later:
+        way = "restore or remove it, then run" if uri.key else "run"
+        raise UserError(
+            f"{uri.blamed}: MLflow's database is damaged ({damage}); the records are whole: {way} again with "
+            "--track-again to make it from them, or with --track-later to run without it"
+        )
 
 
 def forget_failures(ledger: Ledger, trial_ids: Collection[str] | None = None) -> None:

@@ -197,11 +197,15 @@ class RayRunner:
                 logging_level=logging.CRITICAL,
                 **local,
             )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            place = self.address or "on this machine"
+        except Exception as error:  # Ray raises plain ones, some of many lines
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if self.address is None:
+                raise ClusterError(
+                    f"Ray cannot be started on this machine ({why}); run again, or give --serial"
+                ) from error
             raise ClusterError(
-                f"Ray cluster {place}: cannot be reached ({error}); check the address, and its token if it wants one "
-                "(--address auto finds both on a node of the cluster)"
+                f"Ray cluster {self.address}: cannot be reached ({why}); check the address, and its token if it wants "
+                "one (--address auto finds both on a node of the cluster)"
             ) from error
         return self.num_workers or self._count_slots()
 

@@ -13,12 +13,11 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT
+from evenkeel.study.errors import EXIT_CLUSTER
 
 FOLDER_PREFIX = "ek-"
 LONGEST_PARENT = 12
@@ -26,8 +25,6 @@ LONGEST_PARENT = 12
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 SESSION_END_S = 3.0
-FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, TypeError, ValueError)
-"""Errors in a program, not in a cluster: a batch system that tried again would try for ever."""
 SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -46,7 +43,7 @@ def run_supervised(work: Callable[[], int]) -> int:
         os.setsid()  # the terminal's signals reach the parent alone, which passes each on once
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         threading.Thread(target=_end_with_parent, args=[alive], name="parent", daemon=True).start()
-        code = _code_of(work)
+        code = work()
         os.write(code_write, bytes([code]))
         return code
     os.close(alive)
@@ -60,19 +57,6 @@ def find_short_folder(longest: int) -> str | None:
         if len(os.fsencode(folder)) <= longest and os.access(folder, os.W_OK | os.X_OK):
             return folder
     return None
-
-
-def _code_of(work: Callable[[], int]) -> int:
-    """The exit code of `work`. What Ray raises passes: a cluster that died is left to the parent to tell."""
-    try:
-        return work()
-    except FAULTS as error:
-        *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
-        if innermost.f_globals.get("__name__", "").partition(".")[0] == "ray":
-            raise
-        traceback.print_exc()
-        sys.stderr.write("evenkeel: a fault in evenkeel or in a library; the same command would meet it again\n")
-        return EXIT_FAULT
 
 
 def _end_with_parent(alive: int) -> None:
@@ -110,7 +94,7 @@ def _describe_end(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"the driver was ended by {signal.Signals(os.WTERMSIG(status)).name}"
     code = os.WEXITSTATUS(status)
-    return f"Ray or another library ended the driver (exit code {code}); a node or Ray's head may have died"
+    return f"Ray's core or another library ended the driver (exit code {code}); a node or Ray's head may have died"
 
 
 def _send(process: int, number: int) -> None:

@@ -22,6 +22,10 @@ os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "QueuePool")  # sqlite
 NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "fuse")
 """File systems that several machines may share: a write-ahead log would be seen by one of them only."""
 
+JOURNALS = ("-wal", "-shm", "-journal")
+"""What sqlite keeps beside a database, by the ending of its name."""
+CHECKED_WHOLE_BYTES = 64 << 20
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -40,7 +44,7 @@ def make_database(database: Path, templates: Path) -> None:
     """A new, empty database unless there is one; with a write-ahead log, so that the UI reads while a run writes."""
 
     def make(path: Path) -> None:
-        for ending in ("-wal", "-shm", "-journal"):  # of a removed database: they would be played into the new one
+        for ending in JOURNALS:  # of a removed database: they would be played into the new one
             database.with_name(database.name + ending).unlink(missing_ok=True)
         shutil.copyfile(template(templates), path)
 
@@ -48,6 +52,36 @@ def make_database(database: Path, templates: Path) -> None:
         made_once(database, make, changes=True)
     if is_on_this_machine(database):
         _tell(database, "PRAGMA journal_mode=WAL", wait_s=5)
+
+
+def find_damage(database: Path) -> str | None:
+    """What sqlite says against a database of MLflow's; None where it reads well, is not there or is busy.
+
+    A small one is checked whole; of a large one the tables that a run needs first are read.
+    """
+    if not database.exists():
+        return None
+    statements = [f"SELECT count(*) FROM {table}" for table in ("experiments", "runs")]
+    if database.stat().st_size <= CHECKED_WHOLE_BYTES:
+        statements.append("PRAGMA quick_check(1)")
+    try:
+        with closing(sqlite3.connect(database, timeout=1)) as connection:
+            answers = [connection.execute(statement).fetchone()[0] for statement in statements]
+    except sqlite3.OperationalError as error:
+        return str(error) if "no such table" in str(error) or "malformed" in str(error) else None
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if answers[-1] == "ok" or len(answers) < 3 else str(answers[-1]).splitlines()[-1]
+
+
+def set_aside(database: Path) -> Path:
+    """Move a damaged database out of the way, its log beside it; returns where it lies now."""
+    folder = database.parent / "set-aside"
+    folder.mkdir(exist_ok=True)
+    number = len(list(folder.glob(f"{database.name}-*")))
+    for ending in JOURNALS:
+        database.with_name(database.name + ending).unlink(missing_ok=True)
+    return database.rename(folder / f"{database.name}-{number}")
 
 
 def analyze(database: Path) -> None:
