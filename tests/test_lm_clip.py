@@ -308,7 +308,7 @@ def test_balanced_scenes_show_no_digit_of_validation_or_test():
     """Each digit's originals are divided; the scenes are drawn from the part of train."""
     from evenkeel.trainables.data import digits
 
-    pools = digits._pools(np.random.default_rng(digits.SEED))
+    pools = digits._pools(np.random.default_rng(digits.SCENE_SEED))
     as_bytes = {split: {image.tobytes() for digit in pool for image in digit} for split, pool in pools.items()}
     assert not as_bytes["train"] & (as_bytes["val"] | as_bytes["test"])
     images, targets = digits.balanced_scenes(300)

@@ -11,6 +11,7 @@ from pathlib import Path
 from evenkeel.study.commands.data_summary import show_data
 from evenkeel.study.errors import EXIT_OK, UserError
 from evenkeel.study.file.read import load_study
+from evenkeel.study.run.data_facts import summarise_data
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.resources import usable_cpus
 
@@ -79,7 +80,7 @@ def _data() -> str:
 
 def _study(options: argparse.Namespace, understood: list[DataSummary]) -> str:
     config = load_study(options.study, options.overrides)
-    summary = config.data.describe()
+    summary = summarise_data(config)
     if summary is None:
         return f"{config.name}: {config.data.name}"
     understood.append(summary)

@@ -14,6 +14,7 @@ from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.plan.planner import Planner, make_planner
+from evenkeel.study.run.data_facts import summarise_data
 from evenkeel.study.run.pack_queue import make_packs
 from evenkeel.study.run.pack_sizing import FIRST_PACK_TRIALS
 from evenkeel.study.run.worker import prepare_worker
@@ -55,10 +56,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _show_data(config: StudyConfig) -> None:
     """What was understood of the data. Raises UserError for data that cannot be loaded."""
-    try:
-        summary = config.data.describe()
-    except TrainableError as error:
-        raise UserError(str(error)) from error
+    summary = summarise_data(config)
     if summary:
         data_summary.show_data(summary)
         if summary.refusal:

@@ -1,6 +1,7 @@
 """What a study's data hold, found before any trial runs, and what a loss asks of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evenkeel.study.errors import UserError
@@ -11,6 +12,7 @@ from evenkeel.study.run.worker import describe_data
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.measures import HEADLINES, METRICS, ONE_LABEL
 from evenkeel.trainables.measures.some_classes import some_classes
 from evenkeel.trainables.progress import telling
@@ -32,12 +34,22 @@ def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, disp
 
 
 def _say_oddities(config: StudyConfig, display: Display) -> None:
+    summary = summarise_data(config)
+    for oddity in summary.odd if summary else ():
+        display.say(f"data: {oddity}")
+
+
+def summarise_data(config: StudyConfig) -> DataSummary | None:
+    """What was understood of a study's data, with what looks odd for its trainable (`data_oddities`, if it has that).
+
+    Raises UserError for data that cannot be read.
+    """
     try:
         summary = config.data.describe()
     except TrainableError as error:
         raise UserError(str(error)) from error
-    for oddity in summary.odd if summary else ():
-        display.say(f"data: {oddity}")
+    look = getattr(config.trainable, "data_oddities", None)
+    return replace(summary, odd=[*summary.odd, *look(summary)]) if summary and look else summary
 
 
 def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> SplitFacts:

@@ -7,6 +7,7 @@ import numpy as np
 
 from evenkeel.trainables.data import DataSet, data_set
 from evenkeel.trainables.data.cxr_lt import FINDINGS
+from evenkeel.trainables.data.medmnist_classes import CLASSES
 from tests.data.makers import Files, encoded, shade, write
 
 DIAGNOSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
@@ -59,7 +60,7 @@ def aptos2019(root: Path, **changes: Any) -> DataSet:
 
 def medmnist(root: Path, dataset: str = "dermamnist", size: int = 28, **changes: Any) -> DataSet:
     """28, 14 and 14 images as the package's files have them; the red (or only) channel of image i is i."""
-    grey, num = dataset == "chestmnist", {"chestmnist": 14, "dermamnist": 7, "retinamnist": 5}[dataset]
+    grey, num = dataset == "chestmnist", len(CLASSES[dataset])
     arrays = {}
     for split, rows in (("train", range(28)), ("val", range(28, 42)), ("test", range(42, 56))):
         at = np.array(rows, dtype=np.uint8)

@@ -41,7 +41,7 @@ def test_lists_may_lie_elsewhere(tmp_path):
         (
             "voc_lt_train.txt",
             "gone/a.jpg 0\ngone/b.jpg 1",
-            r"data.root: 2 images of 10 cannot be had: .*gone/a.jpg.*gone/b.jpg",
+            r"data.root: 2 images of 10 cannot be had: images 'gone/a.jpg', 'gone/b.jpg': no such file in",
         ),
         ("voc_labels.txt", "aeroplane", "line 1: 'aeroplane' is not a name and a number"),
         ("voc_labels.txt", "aeroplane 1", "numbers must be 0 to 0"),
@@ -65,3 +65,30 @@ def test_bad_images_are_named_together_and_may_be_skipped(tmp_path):
     kept = np.delete(np.arange(24), [3, 16])
     assert np.array_equal(found.images[:, 4, 4, 0], 8 * kept) and found.split.tolist() == [0] * 15 + [2] * 7
     assert np.array_equal(found.targets.argmax(1), np.array([0, 1, 2, 0] * 6)[kept]) and len(found.skipped) == 2
+
+
+@pytest.mark.parametrize("make", [voc_mlt, coco_mlt])
+def test_the_lists_describe_themselves(make, tmp_path):
+    summary = make(tmp_path).describe()
+    assert summary.rows == {"train": 16, "val": 0, "test": 9 if make is coco_mlt else 8} and summary.refusal is None
+    assert [(c.train, c.test) for c in summary.classes] == [(8, 4)] * 4
+    assert summary.tables[0].endswith("lt_train.txt: 16 rows, images and class numbers")
+
+
+def test_missing_images_are_ten_names_and_a_count(tmp_path):
+    data = voc_mlt(tmp_path)
+    for path in tmp_path.rglob("*.jpg"):
+        path.unlink()
+    refusal = data.describe().refusal
+    assert refusal.startswith(
+        "data.root: 24 images of 24 cannot be had: images 'VOCdevkit/VOC2012/JPEGImages/2008_000000.jpg'"
+    )
+    assert refusal.count(".jpg") == 10 and "and 14 more; mend them" in refusal and "\n" not in refusal
+
+
+def test_the_pickles_of_the_original_code_are_refused_by_name(tmp_path):
+    write(tmp_path, {"class_freq.pkl": b"x", "class_split.pkl": b"x"})
+    with pytest.raises(
+        TrainableError, match=r"class_freq.pkl, class_split.pkl, pickles .*take the lists of LMPT's code"
+    ):
+        data_set({"name": "voc-mlt", "root": str(tmp_path)}).describe()

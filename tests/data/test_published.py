@@ -7,8 +7,10 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.run.data_facts import refuse_several_labels
 from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data import data_set
 from evenkeel.trainables.data.cxr_lt import FINDINGS
 from evenkeel.trainables.data.load import load
+from evenkeel.trainables.data.medmnist_classes import CLASSES, SEVERAL_LABELS, VOLUMES
 from evenkeel.trainables.data.stratify import rows_of
 from tests.data.makers import csv_table, shade, write
 from tests.data.published import DIAGNOSES, aptos2019, cxr_lt, isic2018, medmnist
@@ -221,3 +223,18 @@ class TestFolds:
             TestGroupTable().table(tmp_path, fold=5)
         with pytest.raises(ValueError, match="fold: needs test_fraction"):
             csv_table(tmp_path, fold=1)
+
+
+def test_the_classes_of_medmnist_are_the_packages():
+    info = pytest.importorskip("medmnist.info").INFO
+    for name, classes in CLASSES.items():
+        labels = info[name]["label"]
+        assert classes == tuple(labels[str(number)] for number in range(len(labels)))
+        assert (name in SEVERAL_LABELS) == ("multi-label" in info[name]["task"])
+    assert {*CLASSES, *VOLUMES} == set(info)
+
+
+@pytest.mark.parametrize(("name", "message"), [("organmnist3d", "is a set of volumes"), ("dermanist", "did you mean")])
+def test_other_sets_of_medmnist_are_refused(name, message):
+    with pytest.raises(ValueError, match=message):
+        data_set({"name": "medmnist", "dataset": name})

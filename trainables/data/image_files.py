@@ -13,7 +13,7 @@ from evenkeel.trainables.data.decoding import ImageFormat, Stored, decoded
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray
 from evenkeel.trainables.data.intensity import Window
-from evenkeel.trainables.data.phrases import first_few, plural
+from evenkeel.trainables.data.phrases import plural
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import SWITCH
@@ -82,9 +82,19 @@ class ImageFileSettings(DataSettings):
             return None
         return (
             f"data.{self.files_key}: {plural(len(bad), 'image')} of {len(ids):,} cannot be had: "
-            f"{first_few(_named(ids, bad), NUM_BAD_IMAGES_LISTED)}; mend them, remove their rows, or give "
-            "data.on_bad_image: skip"
+            f"{_by_reason(ids, bad)}; "
+            "mend them, remove their rows, or give data.on_bad_image: skip"
         )
+
+
+def _by_reason(ids: Sequence[str], bad: dict[int, str]) -> str:
+    """The first few bad images, each reason once, and how many more there are."""
+    reasons: dict[str, list[str]] = {}
+    for row, why in sorted(bad.items())[:NUM_BAD_IMAGES_LISTED]:
+        reasons.setdefault(why, []).append(repr(ids[row]))
+    texts = [f"image{'s' if len(names) > 1 else ''} {', '.join(names)}: {why}" for why, names in reasons.items()]
+    more = f" and {len(bad) - NUM_BAD_IMAGES_LISTED:,} more" if len(bad) > NUM_BAD_IMAGES_LISTED else ""
+    return ", ".join(texts) + more
 
 
 def _named(ids: Sequence[str], bad: dict[int, str]) -> list[str]:

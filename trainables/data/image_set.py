@@ -13,6 +13,11 @@ SPLITS = ("train", "val", "test")
 """Codes 0, 1, 2 in `ImageSet.split`."""
 
 
+def no_images(num_rows: int) -> np.ndarray:
+    """Images [N, 0, 0, 1] of no pixels, where only the rows are looked at."""
+    return np.empty((num_rows, 0, 0, 1), dtype=np.uint8)
+
+
 class ImageArray(Protocol):
     """Images [N, S, S, 1 or 3] uint8, indexed by row numbers, a slice or a mask of them as an array is."""
 
@@ -28,6 +33,7 @@ class ImageArray(Protocol):
 class ImageSet:
     """Images [N, S, S, channels] uint8, targets [N, C] uint8, split [N] uint8, group [N] (or None), class names [C].
 
+    `label_order` [N] are the class numbers of each row in the order in which the data lists them; None without one.
     `label_mask` [N, C] bool is False where a label is missing (None: none is): such an entry, whose target is 0,
     has no part in a loss or a metric. `skipped` says which rows were left out because their image cannot be had.
     """
@@ -39,6 +45,7 @@ class ImageSet:
     classes: list[str]
     label_mask: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
+    label_order: list[list[int]] | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of one split."""
@@ -48,7 +55,9 @@ class ImageSet:
         """The same rows with some of the classes; `kept` is a mask [C]."""
         names = [name for name, keep in zip(self.classes, kept, strict=True) if keep]
         mask = None if self.label_mask is None else self.label_mask[:, kept]
-        return replace(self, targets=self.targets[:, kept], classes=names, label_mask=mask)
+        numbers = np.cumsum(kept) - 1
+        order = self.label_order and [[int(numbers[c]) for c in row if kept[c]] for row in self.label_order]
+        return replace(self, targets=self.targets[:, kept], classes=names, label_mask=mask, label_order=order)
 
     def train_counts(self) -> np.ndarray:
         """Positives of each class in train, [C]."""

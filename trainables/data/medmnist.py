@@ -5,47 +5,47 @@ import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import SPLITS, ImageSet
+from evenkeel.trainables.data.medmnist_classes import CLASSES, SEVERAL_LABELS, VOLUMES
 from evenkeel.trainables.data.published import OneLabel
 from evenkeel.trainables.data.settings import Validation
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.settings import PathText, at_home
-
-CLASSES = {
-    "chestmnist": (
-        "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax",
-        "consolidation", "edema", "emphysema", "fibrosis", "pleural", "hernia",
-    ),
-    "dermamnist": (
-        "actinic keratoses and intraepithelial carcinoma", "basal cell carcinoma", "benign keratosis-like lesions",
-        "dermatofibroma", "melanoma", "melanocytic nevi", "vascular lesions",
-    ),
-    "retinamnist": ("0", "1", "2", "3", "4"),
-}  # fmt: skip
-"""Names by number, as the package's list has them. chestmnist has several labels an image, the others one."""
 
 NUM_IMAGES_READ_AT_ONCE = 1024
 
 
 class MedMnist(OneLabel):
-    """MedMNIST v2 (Yang et al. 2023): chestmnist, dermamnist or retinamnist in any published size."""
+    """MedMNIST v2 and MedMNIST+ (Yang et al. 2023): any of its twelve sets of pictures in any published size."""
 
     name: Literal["medmnist"] = "medmnist"
-    dataset: Literal["chestmnist", "dermamnist", "retinamnist"] = Field(description="which of the sets")
+    dataset: Literal[
+        "pathmnist", "chestmnist", "dermamnist", "octmnist", "pneumoniamnist", "retinamnist", "breastmnist",
+        "bloodmnist", "tissuemnist", "organamnist", "organcmnist", "organsmnist",
+    ] = Field(description="which of the sets")  # fmt: skip
     size: Literal[28, 64, 128, 224] = Field(28, description="side of the published images")
     root: PathText = Field("~/.medmnist", description="folder of the .npz files")
     validation: Validation | None = Field(None, description="carved from train and val; the official split if none")
 
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _pictures(cls, value: Any) -> Any:
+        if value in VOLUMES:
+            raise ValueError(f"{value} is a set of volumes, and trainables take pictures; one of {', '.join(CLASSES)}")
+        if isinstance(value, str) and value not in CLASSES:
+            raise ValueError(f"unknown set {value!r}; {nearest(value, CLASSES)}")
+        return value
+
     @property
     def several(self) -> bool:
         """Whether an image may have several labels."""
-        return self.dataset == "chestmnist"
+        return self.dataset in SEVERAL_LABELS
 
     @property
     def softmax(self) -> bool:

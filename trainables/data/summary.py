@@ -1,17 +1,18 @@
 """What was understood of a data set, before any cluster time is spent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Oddity:
-    """Something that may not be meant, as a text, and the key under `data:` that settles it."""
+    """Something that may not be meant, as a text, and the key under `data:` (or another part) that settles it."""
 
     text: str
     key: str
+    part: str = "data"
 
     def __str__(self) -> str:
-        return f"{self.text} (data.{self.key})"
+        return f"{self.text} ({self.part}.{self.key})"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class ClassCount:
 class DataSummary:
     """Tables as read, images, rows by split, classes, labels an image -> images, the first rows, what looks odd.
 
-    A first row is its file, its labels and its split. `refusal` says why `load` will refuse, where that is known.
+    A first row is its file, its labels and its split. `refusal` says why `load` will refuse, where that is
+    known. `label_sets` are the labels that train rows have together, with their number.
     """
 
     tables: list[str]
@@ -40,3 +42,4 @@ class DataSummary:
     first_rows: list[tuple[str, str, str]]
     odd: list[Oddity]
     refusal: str | None = None
+    label_sets: dict[tuple[str, ...], int] = field(default_factory=dict)

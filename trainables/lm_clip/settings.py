@@ -7,7 +7,10 @@ from pydantic import Field, model_validator
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
+from evenkeel.trainables.data.summary import DataSummary, Oddity
 from evenkeel.trainables.measures import Needs
+from evenkeel.trainables.models.caption_length import cut_captions
+from evenkeel.trainables.models.captions import Captions
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
 from evenkeel.trainables.recipe import Recipe
@@ -57,6 +60,7 @@ class LmClip(SeededSettings):
     schedule_epochs: int | None = Field(None, ge=1, description="epochs until the rate is 0; `epochs` if none")
     sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
     tied_sampling: bool = Field(False, description="the exponent of the sampling is the s of the loss, if it has one")
+    captions: Annotated[Captions, SWITCH] = Captions()
     flip: float = Field(0.5, ge=0, le=1, description="share of the images that are mirrored in training")
     keep: Literal["last", "best"] = Field("last", description="the epoch that is scored; best: by validation mAP")
     scores: Literal["softmax", "sigmoid"] = Field("softmax", description="what ranks images and is cut at 0.5")
@@ -73,6 +77,11 @@ class LmClip(SeededSettings):
         if self.tied_sampling and self.sampling is None:
             raise ValueError("tied_sampling: needs sampling; give sampling: {form: published}")
         return self
+
+    def data_oddities(self, summary: DataSummary) -> list[Oddity]:
+        """What captions lose where the text tower cuts them."""
+        oddity = cut_captions(self.captions, summary.label_sets) if self.contrastive_weight and self.epochs else None
+        return [oddity] if oddity else []
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The settings, files of weights replaced by hashes of their contents."""

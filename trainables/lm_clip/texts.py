@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.models.captions import captions, class_prompts, numbered
+from evenkeel.trainables.models.captions import class_prompts, numbered
 from evenkeel.trainables.models.text import TextEncoder
 
 
@@ -20,9 +19,9 @@ class Texts:
     caption_of: Tensor
 
     @classmethod
-    def of(cls, encoder: TextEncoder, targets: np.ndarray, classes: list[str], device: torch.device) -> "Texts":
-        """The texts of training targets [N, C]."""
-        distinct, number = numbered(captions(targets, classes))
+    def of(cls, encoder: TextEncoder, captions: list[str], classes: list[str], device: torch.device) -> "Texts":
+        """The texts of training rows, by their captions [N] and the class names [C]."""
+        distinct, number = numbered(captions)
         prompts = encoder.tokens(class_prompts(classes)).to(device)
         return cls(encoder, prompts, encoder.tokens(distinct).to(device), torch.from_numpy(number).to(device))
 

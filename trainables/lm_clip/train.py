@@ -90,8 +90,8 @@ class LmClipRun:
         self.dtype = torch.float64 if settings.precision == "float64" else torch.float32
         self.data = SeedData.of(store.splits, trial.seed, dtype=self.dtype, device=store.device)
         ((self.loss, _),) = stack_losses([trial], self.data.loss_facts, self.dtype, store.device)
-        classes, train = store.images.classes, store.images.targets[self.data.rows["train"]]
-        self.texts = Texts.of(self.model.text, train, classes, self.model.device)
+        texts = settings.captions.texts(store.images, self.data.rows["train"])
+        self.texts = Texts.of(self.model.text, texts, store.images.classes, self.model.device)
         self.weights = self._row_weights(trial)
         parameters = [p for p in self.model.module.parameters() if p.requires_grad]
         self.optimiser = _optimiser(parameters, settings)

@@ -1,8 +1,51 @@
 """Texts made of labels: one prompt a class, one caption an image (LM-CLIP paper, sections III.A and IV.B)."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
+from pydantic import Field
+
+from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import Settings
 
 TEMPLATE = "a photo of a {}"
+
+
+class Captions(Settings):
+    """How the labels of an image become its caption."""
+
+    order: Literal["classes", "published"] = Field(
+        "classes",
+        description="of the labels: that of the classes, or that of the data's own list, as published code has it",
+    )
+    most_labels: int | None = Field(
+        None, ge=1, description="a caption names at most so many labels, those with the fewest train rows; all if none"
+    )
+
+    def texts(self, images: ImageSet, rows: np.ndarray) -> list[str]:
+        """The caption of each of some rows [B], with the label counts of these rows.
+
+        Raises TrainableError for the published order of data that has none.
+        """
+        if self.order == "published" and images.label_order is None:
+            raise TrainableError(
+                "trainable.captions.order: the data lists labels in no order of its own; take classes, or a data set "
+                "of "
+                "published lists (voc-mlt, coco-mlt)"
+            )
+        targets = images.targets[rows]
+        lists = [images.label_order[row] for row in rows] if self.order == "published" and images.label_order else None
+        lists = lists or [np.flatnonzero(row).tolist() for row in targets]
+        counts = targets.sum(0, dtype=np.int64)
+        return [caption([images.classes[c] for c in self._kept(numbers, counts)]) for numbers in lists]
+
+    def _kept(self, numbers: list[int], counts: np.ndarray) -> list[int]:
+        if self.most_labels is None or len(numbers) <= self.most_labels:
+            return numbers
+        rarest = sorted(numbers, key=lambda c: (counts[c], c))[: self.most_labels]
+        return [c for c in numbers if c in rarest]
 
 
 def class_prompts(classes: list[str], template: str = TEMPLATE) -> list[str]:
@@ -10,9 +53,14 @@ def class_prompts(classes: list[str], template: str = TEMPLATE) -> list[str]:
     return [template.format(name) for name in classes]
 
 
+def caption(labels: Sequence[str], template: str = TEMPLATE) -> str:
+    """The template filled with labels, joined by commas."""
+    return template.format(", ".join(labels))
+
+
 def captions(targets: np.ndarray, classes: list[str], template: str = TEMPLATE) -> list[str]:
     """One text a row of targets [N, C]: the template filled with the names of its classes, joined by commas."""
-    return [template.format(", ".join(classes[c] for c in np.flatnonzero(row))) for row in targets]
+    return [caption([classes[c] for c in np.flatnonzero(row)], template) for row in targets]
 
 
 def numbered(texts: list[str]) -> tuple[list[str], np.ndarray]:

@@ -4,22 +4,17 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from evenkeel.trainables.data.checksums import identity_lines
 from evenkeel.trainables.data.csv.listing import list_images
-from evenkeel.trainables.data.csv.overview import summary_of
+from evenkeel.trainables.data.csv.overview import describe_rows
 from evenkeel.trainables.data.csv.reading import read_rows
 from evenkeel.trainables.data.csv.rows import Rows
 from evenkeel.trainables.data.csv.settings import CsvSettings
 from evenkeel.trainables.data.csv.tables import table_content
 from evenkeel.trainables.data.decoding import ImageFormat
 from evenkeel.trainables.data.image_lookup import ImageFile
-from evenkeel.trainables.data.image_set import SPLITS, ImageArray, ImageSet
-from evenkeel.trainables.data.load import check
+from evenkeel.trainables.data.image_set import ImageArray, ImageSet, no_images
 from evenkeel.trainables.data.summary import DataSummary
-from evenkeel.trainables.data.value_range import value_range
-from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import at_home
 
 
@@ -49,16 +44,7 @@ class CsvTable(CsvSettings):
         """What was understood of tables and folders; a few images are opened. Raises TrainableError."""
         listing = list_images(self)
         rows = read_rows(self, listing)
-        absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
-        refusal = self.refusal(rows.ids, absent)
-        if not self.validation and not (rows.split == SPLITS.index("val")).any():
-            refusal = refusal or "data: there are no validation images; give data.validation: {fraction: 0.2}"
-        try:
-            check(self._image_set(rows, np.empty((len(rows.ids), 0, 0, 1), dtype=np.uint8)), self.validation)
-        except TrainableError as error:
-            refusal = refusal or str(error)
-        values = value_range([file for file in rows.files if isinstance(file, ImageFile)], self.intensity)
-        return summary_of(listing, rows, len(absent), self.validation, refusal, values)
+        return describe_rows(self, self.validation, listing, rows, self._image_set(rows, no_images(len(rows.ids))))
 
     def _image_set(self, rows: Rows, images: ImageArray) -> ImageSet:
         labels = rows.labels

@@ -23,6 +23,13 @@ NO_TEXT = {
     b"(\xb5/\xfd": "compressed by zstd",
     b"SQLite format 3": "an SQLite database",
     b"%PDF": "a PDF",
+    b"\x80\x02": "a pickle of Python",
+    b"\x80\x03": "a pickle of Python",
+    b"\x80\x04": "a pickle of Python",
+    b"\x80\x05": "a pickle of Python",
+    b"\x93NUMPY": "an array of numpy",
+    b"\x89HDF": "an HDF5 or MATLAB file",
+    b"MATLAB 5": "a MATLAB file",
 }
 NO_TABLE = {
     r"<(!doctype|html|\?xml)": "a page of HTML or XML",

@@ -1,18 +1,49 @@
 """The rows of a csv data set as a person checks them: counts, the first rows, what looks odd."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
 from evenkeel.trainables.data.csv.rows import Listing, Rows
 from evenkeel.trainables.data.csv.table import Table
+from evenkeel.trainables.data.image_files import ImageFileSettings
 from evenkeel.trainables.data.image_lookup import ImageFile
-from evenkeel.trainables.data.image_set import SPLITS
+from evenkeel.trainables.data.image_set import SPLITS, ImageSet
+from evenkeel.trainables.data.load import check
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.data.stratify import rows_of
 from evenkeel.trainables.data.summary import ClassCount, DataSummary, Oddity
-from evenkeel.trainables.data.value_range import ValueRange
+from evenkeel.trainables.data.value_range import ValueRange, value_range
+from evenkeel.trainables.errors import TrainableError
+
+
+def describe_rows(
+    data: ImageFileSettings, validation: Validation | None, listing: Listing, rows: Rows, targets: ImageSet
+) -> DataSummary:
+    """What was understood of a data set, and why it cannot be used, if it cannot; a few images are opened.
+
+    `targets` are the rows as `load` gives them, without their images.
+    """
+    absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
+    refusal = data.refusal(rows.ids, absent)
+    if not validation and not (rows.split == SPLITS.index("val")).any():
+        refusal = refusal or "data: there are no validation images; give data.validation: {fraction: 0.2}"
+    try:
+        check(targets, validation)
+    except TrainableError as error:
+        refusal = refusal or str(error)
+    values = value_range([file for file in rows.files if isinstance(file, ImageFile)], data.intensity)
+    summary = summary_of(listing, rows, len(absent), validation, refusal, values)
+    return replace(summary, label_sets=_label_sets(targets))
+
+
+def _label_sets(targets: ImageSet) -> dict[tuple[str, ...], int]:
+    """The labels of train rows, in the order of the data where it has one -> number of such rows."""
+    rows = targets.rows("train")
+    orders = targets.label_order or [np.flatnonzero(row).tolist() for row in targets.targets]
+    return dict(Counter(tuple(targets.classes[c] for c in orders[row]) for row in rows))
 
 
 def summary_of(

@@ -1,0 +1,63 @@
+"""What CLIP's text tower loses of captions of many labels: it reads 77 tokens."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from evenkeel.trainables.data.phrases import first_few, plural
+from evenkeel.trainables.data.summary import Oddity
+from evenkeel.trainables.models.captions import Captions, caption
+
+NUM_TOKENS = 77
+"""What CLIP reads of a text, its marks of start and end included (Radford et al. 2021, section 2.4)."""
+
+Lengths = Callable[[str], int]
+
+
+def cut_captions(
+    how: Captions, label_sets: Mapping[tuple[str, ...], int], length: Lengths | None = None
+) -> Oddity | None:
+    """What captions of these label sets (-> number of train rows) lose by the cut, None when nothing.
+
+    `length` says of a text how many tokens it has, without marks; CLIP's own byte pairs if None. A token has at least
+    one character, so that short captions are not tokenised.
+    """
+    long = [labels for labels in label_sets if len(caption(labels)) > NUM_TOKENS - 2]
+    length = length or clip_length
+    lost = {labels: _lost(labels, how, length) for labels in long}
+    lost = {labels: names for labels, names in lost.items() if names}
+    if not lost:
+        return None
+    num_rows = sum(label_sets[labels] for labels in lost)
+    worst = max(lost, key=lambda labels: len(lost[labels]))
+    num_tokens = max(length(caption(labels)) + 2 for labels in lost)
+    return Oddity(
+        f"{plural(num_rows, 'train caption')} of up to {num_tokens} tokens, cut at {NUM_TOKENS}: the longest loses "
+        f"{len(lost[worst])} of {plural(len(worst), 'label')} ({first_few(lost[worst])}); "
+        "captions.most_labels names fewer",
+        "captions",
+        part="trainable",
+    )
+
+
+def _lost(labels: tuple[str, ...], how: Captions, length: Lengths) -> list[str]:
+    """The labels of a caption that do not fit whole."""
+    if how.most_labels and len(labels) > how.most_labels:
+        return []
+    return [name for n, name in enumerate(labels, 1) if length(caption(labels[:n])) + 2 > NUM_TOKENS]
+
+
+@cache
+def clip_length(text: str) -> int:
+    """The number of CLIP's byte pairs of a text, without its marks."""
+    return len(_tokenizer().encode(text))
+
+
+@cache
+def _tokenizer() -> Any:
+    from evenkeel.trainables.models.torchvision_pair import import_torchvision
+
+    import_torchvision()
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
