@@ -153,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         "--pdf", action="store_true", help="also print it with the Chromium or Chrome that is there"
     )
     added["report"].add_argument("-o", "--output", metavar="FILE", help="default: report.html in the study's folder")
+    added["report"].add_argument(
+        "--figures", metavar="DIR", help="also every figure as SVG and PDF in one- and two-column width, numbers as CSV"
+    )
     added["report"].add_argument("--from-mlflow", action="store_true", help="read MLflow, not the ledger")
     for name in ("report", "ui"):
         added[name].add_argument("--tracking-uri", metavar="URI", help="default: the database in the study's folder")

@@ -65,7 +65,7 @@ def test_what_differs_between_studies_is_said_of_each(tables, rng):
     assert of_frame["synthetic: clip"] == 0.01 and of_frame["other: clip"] == 0.02
     stripes = [s["y1"] for s in SideBySide(studies=studies).draw(info).layout["shapes"] if s["type"] == "rect"]
     assert stripes == info.margins
-    assert "Margin 0.01 and 0.02: the stripe." in SideBySide(studies=studies).answer(info)
+    assert "The stripe marks the margin (0.01 and 0.02)." in SideBySide(studies=studies).answer(info)
     assert SideBySide(studies=studies).answer(info).endswith("(another loss, default or fixed value): apl.")
     page = render(*tables)
     assert "none: 2 classes, 5 train" in page and "others: 2 classes, 777 train" in page

@@ -161,7 +161,7 @@ class TestVerdicts:
         info = Verdicts().compute(table(rng, flat, facts=facts), rng)
         assert {cell.judged.status for cell in info.cells.values()} == {"not judged"}
         assert "is not surely better than a constant predictor, 0.490" in Verdicts().answer(info)
-        assert "Without looking at the image 0.490 is reached" in Defaults().answer(
+        assert "A predictor that ignores the image scores 0.490." in Defaults().answer(
             Defaults().compute(table(rng, flat, facts=facts), rng)
         )
 
@@ -182,7 +182,7 @@ def test_floor_and_best_of_the_study_are_drawn_and_named(rng):
     section = Defaults()
     info = section.compute(trials, rng)
     lines = {t["name"]: t["y"] for t in section.draw(info).data if t["mode"] == "lines"}
-    assert lines == {"floor: no image needed": [0.123] * 3, "best of the study, chosen on validation": ANY}
+    assert lines == {"constant predictor": [0.123] * 3, "best of the study, chosen on validation": ANY}
     assert lines["best of the study, chosen on validation"] == pytest.approx([best_of(trials)] * 3)
 
 

@@ -14,7 +14,7 @@ from evenkeel.reports.table.designs import best_of, default_images, default_scor
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, listed, number, with_interval
 
-FLOOR, BEST = "floor: no image needed", "best of the study, chosen on validation"
+FLOOR, BEST = "constant predictor", "best of the study, chosen on validation"
 
 
 class Level(NamedTuple):
@@ -46,7 +46,7 @@ class Defaults:
 
     key: str = "defaults"
     title: str = "At the defaults"
-    question: str = "What does each loss score before anything moves, and did its authors leave it there?"
+    question: str = "Score of each loss at its published defaults"
 
     @classmethod
     def for_study(cls, table: pd.DataFrame) -> list[Self]:
@@ -116,7 +116,7 @@ class Defaults:
             return "No loss was run at its default."
         order = sorted(info.levels, key=lambda level: -info.sign * level.score.value)
         scores = ", ".join(f"{level.loss} {number(level.score.value)}" for level in order)
-        floor = f" Without looking at the image {number(info.floor)} is reached." if np.isfinite(info.floor) else ""
+        floor = f" A predictor that ignores the image scores {number(info.floor)}." if np.isfinite(info.floor) else ""
         departing = "; ".join(f"{loss} has {words}" for loss, words in info.departures.items())
         not_published = f" Not as published: {departing}." if departing else ""
         return f"{info.title}, mean over seeds: {scores}.{floor}{not_published}"

@@ -109,7 +109,7 @@ class Overview:
         means = "Means over seeds with 95% intervals; a diamond is the default."
         below = " Lower is better, so differences are of the score with its sign turned: below 0 is worse."
         turned = below if info.title.startswith("minus ") else ""
-        return f"Margin {margins}: the stripe. {means}{turned}{info.note}"
+        return f"The stripe marks the margin ({margins}). {means}{turned}{info.note}"
 
 
 def _line(sweep: Sweep, defaults: dict[str, object]) -> OverviewLine:

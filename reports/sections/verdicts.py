@@ -121,7 +121,7 @@ def _forest(info: VerdictsNumbers) -> Drawing:
         range=[lowest, 1],
         showgrid=False,
     )
-    drawn.update_layout(margin_l=95, margin_t=36)
+    drawn.update_layout(margin_l=95, margin_t=36, margin_r=125)
     return drawn
 
 
@@ -141,9 +141,16 @@ def _add(
             "symbol": [f"{symbol}{'-open' if c.judged.status == NOT_JUDGED else ''}" for c in cells],
         },
         name=cells[0].loss,
+        legendgroup=cells[0].loss,
         customdata=[[c.name, c.judged.status, with_interval(c.judged.drop, SIGNED), c.judged.drop.n] for c in cells],
         hovertemplate="<b>%{fullData.name}</b>, %{customdata[0]}: %{customdata[1]}<br>"
         "%{customdata[2]}, %{customdata[3]} seeds<extra></extra>",
+    )  # fmt: skip
+    ends = [np.nanmax([drop.high, drop.value]) if np.isfinite(drop.value) else 0.0 for drop in drops]
+    drawn.add_scatter(
+        x=plain(ends), y=[place[c.loss, c.name] for c in cells], mode="text", text=[c.judged.status for c in cells],
+        textposition="middle right", textfont={"size": 10, "color": colour}, name=cells[0].loss,
+        legendgroup=cells[0].loss, showlegend=False, hoverinfo="skip", cliponaxis=False,
     )  # fmt: skip
 
 

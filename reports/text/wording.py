@@ -59,8 +59,10 @@ def counted(num: int, noun: str) -> str:
 
 
 def level(value: object) -> str:
-    """A hyperparameter's value as an axis shows it."""
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    """A hyperparameter's value as an axis shows it: three digits, whole numbers whole."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:g}"
 
 
 def few_settings_warning(numbers: Iterable[int]) -> str:

@@ -41,9 +41,9 @@ def execute(options: argparse.Namespace) -> int:
     cut = (
         f"{len(packs)} packs of at most {largest} trials"
         if pack_size
-        else f"packs of {largest} trials, then as measured,"
+        else f"first {largest} trials per batch, later adapted to speed,"
     )
-    write(f"\n{cut} for sweep and sobol; searched trials join as they come\n")
+    write(f"\n{cut} for sweep and Sobol; trials of a search follow its proposals\n")
     for trial in planned[:3]:
         settings = ", ".join(f"{key} {value}" for key, value in trial.setting.items())
         write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")

@@ -1,14 +1,11 @@
 """`evenkeel report`: one HTML file, of one study or of several."""
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evenkeel.study.commands.figures import print_pdf, write_figures
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import Storage, StudyLocation, TrackingUri
@@ -16,10 +13,6 @@ from evenkeel.study.records.ledger import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-DRAWN_MS = 60_000
-"""Time in which a page must have drawn itself; the browser's own clock, which skips what it waits for."""
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -46,8 +39,21 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"report: {error}") from error
     sys.stdout.write(f"{path}\n")
     if options.pdf:
-        sys.stdout.write(f"{_pdf(path)}\n")
+        sys.stdout.write(f"{print_pdf('--pdf', path, path.with_suffix('.pdf'))}\n")
+    if options.figures:
+        _write_figures(tables[0], options)
     return 0
+
+
+def _write_figures(table: "pd.DataFrame", options: argparse.Namespace) -> None:
+    folder = Path(options.figures)
+    if options.others:
+        raise UserError("--figures: writes the figures of one study; name one")
+    try:
+        paths = write_figures(table, folder)
+    except OSError as error:
+        raise UserError(f"--figures {folder}: cannot be written ({error})") from error
+    sys.stdout.write(f"{len(paths)} files in {folder}\n")
 
 
 def _say_margins(config: StudyLocation, table: "pd.DataFrame") -> None:
@@ -103,20 +109,3 @@ def _runs(config: StudyLocation, storage: Storage, options: argparse.Namespace) 
         sys.stderr.write(f"no links to MLflow: {uri.hide(str(error))}\n")
         return None
     return make_trial_link(uri.address, experiment)
-
-
-def _pdf(page: Path) -> Path:
-    """Print the page beside itself. Raises UserError where no browser is found or it fails."""
-    browser = next((program for name in BROWSERS if (program := shutil.which(name))), None)
-    if browser is None:
-        raise UserError("--pdf: no Chromium or Chrome on the PATH; install one, or print the page from any browser")
-    path = page.with_suffix(".pdf")
-    unsandboxed = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [browser, "--headless", "--disable-gpu", *unsandboxed, f"--user-data-dir={profile}"]
-        command += [f"--virtual-time-budget={DRAWN_MS}", "--no-pdf-header-footer", f"--print-to-pdf={path.resolve()}"]
-        path.unlink(missing_ok=True)
-        ended = subprocess.run([*command, page.resolve().as_uri()], capture_output=True, text=True)
-    if not path.exists():
-        raise UserError(f"--pdf: {browser} could not print the page ({ended.stderr.strip()[-200:]})")
-    return path

@@ -50,10 +50,10 @@ class Probe(SeededSettings):
 
     def summary(self) -> dict[str, str]:
         """Backbone and budget, for a report's header."""
-        hidden = f", {self.hidden} hidden units" if self.hidden else ""
+        head = f"head with {self.hidden} hidden units" if self.hidden else "linear head"
         return {
             "backbone": f"{self.backbone.name}, frozen{' after a warm start' if self.backbone.warm_start else ''}",
-            "training": f"a head a trial{hidden}, {self.epochs} epochs, batch {self.batch}, lr {self.lr:g}",
+            "training": f"one {head} per trial, {self.epochs} epochs, batch {self.batch}, lr {self.lr:g}",
         }
 
     def recipe(self) -> Recipe:
