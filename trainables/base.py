@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.split_facts import SplitFacts
@@ -19,6 +19,15 @@ class Prepared(Protocol):
 
         Raises TrainableError for what would make trials fail later.
         """
+        ...
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """What is prepared and was computed, so that another machine might have made it otherwise."""
+
+    def shared_hash(self, seed: int) -> str:
+        """The content hash of what trials of `seed` start from; empty where nothing was computed."""
         ...
 
 

@@ -68,6 +68,14 @@ def write_whole(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def file_sums(path: Path) -> dict[str, list[int | str]]:
+    """Size and SHA-256 of each file of `path`, a file or folder, as they were when it was made."""
+    try:
+        return json.loads(_beside(path, "sum").read_text())
+    except (OSError, ValueError):
+        return _sums(path)
+
+
 def _left_by_the_killed(path: Path) -> list[Path]:
     """What makers left that were killed, a database's journal included: nobody else makes now."""
     return [left for name in (path.name, f"{path.name}-*") for left in path.parent.glob(f".*.{name}")]

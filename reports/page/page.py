@@ -20,6 +20,7 @@ from evenkeel.reports.sections import SECTIONS
 from evenkeel.reports.sections.answer import SIGNS
 from evenkeel.reports.sections.base import Section
 from evenkeel.reports.table.designs import with_metric
+from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
 from evenkeel.reports.text.methods import METHODS, covered
@@ -184,7 +185,8 @@ def _notes(studies: Studies) -> dict[str, Any]:
         rare += [f"{prefix}{label}" for label, num in positives if 0 < num < FEW_POSITIVES]
         rose += [f"{prefix}{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]
         fixed |= {f"{prefix}{label}": facts.fixed for label, facts in study.losses.items() if facts.fixed}
-    return {"undefined": undefined, "rare": rare, "unfinished": listed(rose), "fixed": fixed}
+    machines = machine_notes((f"{name}: " if len(studies) > 1 else "", table) for name, table in studies.items())
+    return {"undefined": undefined, "rare": rare, "unfinished": listed(rose), "fixed": fixed, "machines": machines}
 
 
 def _script(text: str) -> str:

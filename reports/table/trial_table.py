@@ -27,7 +27,8 @@ class TrialRow:
     None or a missing key is NaN. `images` are metrics without each of G groups of test images: columns
     `images.<split>_<measure>` (arrays [G]) where any row has them. `loss` is the label, `loss_name` the loss behind it.
     `moved` is the hyperparameter that a sweep trial moved, None at the default and in other designs; `proposal` numbers
-    what a search proposed, in the order asked, None elsewhere and where not recorded.
+    what a search proposed, in the order asked, None elsewhere and where not recorded. `machine` is the kind of machine
+    it ran on, `shared` the hash of the features or weights that it started from; both empty where not recorded.
     """
 
     trial_id: str
@@ -45,6 +46,8 @@ class TrialRow:
     note: str = ""
     versions: str = ""
     loss_path: str = ""
+    machine: str = ""
+    shared: str = ""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
     images: Mapping[str, Sequence[float | None]] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
@@ -109,6 +110,19 @@ class Folder:
             replacing(Path(self.path_of(name))) if self.is_local else nullcontext(self.path_of(name)) as target,
         ):
             self.fs.pipe_file(str(target), content)
+
+    def put(self, file: Path, name: str) -> None:
+        """Bring a file of this machine here; whoever reads sees all of it or nothing. On one disk it is a link."""
+        path = self.path_of(name)
+        with self.writing():
+            if not self.is_local:
+                return self.fs.put_file(str(file), path)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with replacing(Path(path)) as temporary:
+                try:
+                    os.link(file, temporary)
+                except OSError:  # another disk, or one without links
+                    shutil.copyfile(file, temporary)
 
     def write_new(self, name: str, content: bytes) -> bool:
         """Write a file that nobody has written yet; False when somebody has. Exactly one of many callers wins."""

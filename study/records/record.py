@@ -12,16 +12,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import Result
 
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 """1: the first; 2: `files`, and `moved` in the trial; 3: `sum`, a hash of all the rest; 4: `proposal` in the trial; 5:
-`loss_source` in the trial."""
+`loss_source` in the trial; 6: `machine` and `shared`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord(Result):
     """What a trial gave, whose it is, and where and when it ran. Times are seconds since the epoch.
 
-    `files` are names in the record's folder, removed and retired with it.
+    `files` are names in the record's folder, removed and retired with it. `machine` is the kind of machine that it ran
+    on, `shared` the content hash of features or weights that it started from, where those are made for the study.
     """
 
     study: str
@@ -31,6 +32,8 @@ class TrialRecord(Result):
     pack: int | None = None
     host: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    shared: str = ""
 
     @property
     def id(self) -> str:

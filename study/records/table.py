@@ -5,6 +5,7 @@ from sys import intern
 
 import pandas as pd
 
+from evenkeel.reports.table.machines import set_other_shared_aside
 from evenkeel.reports.table.trial_table import Files, TrialRow, trial_table
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
@@ -22,7 +23,7 @@ def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
                 names[record.id] = frozenset(record.files.values())
             yield make_row(record.id, record)
 
-    return trial_table(rows(), facts, Files(names, ledger.read_file))
+    return set_other_shared_aside(trial_table(rows(), facts, Files(names, ledger.read_file)))
 
 
 def make_row(trial_id: str, record: TrialRecord) -> TrialRow:
@@ -44,6 +45,8 @@ def make_row(trial_id: str, record: TrialRecord) -> TrialRow:
         note=record.note or "",
         versions=intern(versions),
         loss_path=intern(record.loss_path),
+        machine=intern(", ".join(value for value in record.machine.values() if value)),
+        shared=intern(record.shared),
         hyperparameters=trial.setting,
         metrics=record.metrics,
         images=record.images,

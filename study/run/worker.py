@@ -18,15 +18,18 @@ from evenkeel.study.errors import StorageError
 from evenkeel.study.records.folder import FATAL_ERRNOS, Folder, storage_error
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.records.shares import RecordedShares
 from evenkeel.study.run.host_status import mark_pack_running
 from evenkeel.study.run.pack_sizing import MAX_PACK_TRIALS, PackCost
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import TrainableError, Trial, trainable
-from evenkeel.trainables.base import Prepared, Worker
+from evenkeel.trainables.base import Prepared, Shares, Worker
 from evenkeel.trainables.data import data_set
 from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.machine import machine_kind
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result, State
+from evenkeel.trainables.study_shares import sharing
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
@@ -75,11 +78,7 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
         return PackReport(skipped=True)
     try:
         with mark_pack_running(Path(context.cache), context.storage, pack.number):
-            worker, prepared = prepare_worker(context)
-            meter = CostMeter(context)
-            for record in _records(pack, context, worker, prepared):
-                report.states[record.id] = record.state
-                report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
+            meter = _run_prepared(pack, context, report)
     except StorageError as error:
         return PackReport(report.states, report.scores, storage_error=str(error))
     except OSError as error:
@@ -91,6 +90,22 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
     except Exception:
         return PackReport(report.states, report.scores, traceback.format_exc(limit=20))
     return replace(report, cost=meter.cost(len(pack.trials)))
+
+
+def _run_prepared(pack: Pack, context: WorkerContext, report: PackReport) -> "CostMeter":
+    """Record every trial, and note it in the report, the moment it ends."""
+    with sharing(_recorded_shares(context.storage)):
+        worker, prepared = prepare_worker(context)
+        meter = CostMeter(context)
+        for record in _records(pack, context, worker, prepared):
+            report.states[record.id] = record.state
+            report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
+    return meter
+
+
+@lru_cache(maxsize=1)
+def _recorded_shares(storage: str) -> RecordedShares:
+    return RecordedShares(storage)
 
 
 class CostMeter:
@@ -121,6 +136,8 @@ def _records(pack: Pack, context: WorkerContext, worker: Worker[Any], prepared: 
                 pack=pack.number,
                 host=socket.gethostname(),
                 versions=collect_versions(),
+                machine=machine_kind(context.device),
+                shared=prepared.shared_hash(trial.seed) if isinstance(prepared, Shares) else "",
                 **vars(result),
             )
             ledger.write(record, place)
@@ -227,4 +244,5 @@ def describe_data(context: WorkerContext, seeds: list[int]) -> SplitFacts:
 
     Raises TrainableError. Returns the facts of the data set, among them the classes without positives in a split.
     """
-    return prepare_worker(context)[1].describe(seeds)
+    with sharing(_recorded_shares(context.storage)):
+        return prepare_worker(context)[1].describe(seeds)

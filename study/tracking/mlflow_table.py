@@ -4,6 +4,7 @@ from itertools import starmap
 
 import pandas as pd
 
+from evenkeel.reports.table.machines import set_other_shared_aside
 from evenkeel.reports.table.trial_table import trial_table
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.table import make_row
@@ -17,4 +18,5 @@ def table_from_mlflow(uri: str, name: str, identity: str | None = None) -> pd.Da
     and ConnectionError when nobody answers.
     """
     contents, records = read_experiment(uri, name, identity)
-    return trial_table(starmap(make_row, records.items()), read_facts(contents, f"MLflow experiment {name!r}"))
+    facts = read_facts(contents, f"MLflow experiment {name!r}")
+    return set_other_shared_aside(trial_table(starmap(make_row, records.items()), facts))

@@ -4,6 +4,7 @@ Nothing is fitted on rows that become validation: a model that is pre-trained on
 (one model a seed where each seed carves its own validation).
 """
 
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.digits import balanced_scenes
 from evenkeel.trainables.data.image_set import DataSet, ImageSet
 from evenkeel.trainables.data.load import load
@@ -25,6 +25,7 @@ from evenkeel.trainables.models.clip_pretraining import pretrain
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
 from evenkeel.trainables.models.warm_start import seeded
 from evenkeel.trainables.seeds import Seeds
+from evenkeel.trainables.study_shares import content_hash, made_once_a_study
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +58,22 @@ class ClipStore:
         """A model of its own for one trial, as all trials of `seed` start from. Raises TrainableError."""
         if self.clip.pretraining is None:
             return self._built(seed)
-        path = made_once(self._files.model(seed), lambda path: self._pretrained(path, seed))
+        path = self._pretrained_weights(seed)
         model = self._built(seed)
         model.module.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
         return model
 
     def embeddings(self, seed: int) -> np.ndarray:
         """Unit-norm embeddings [N, D] float32 of all images by the model of `seed`, made once."""
-        path = made_once(self._files.embeddings(seed), lambda path: np.save(path, self._embedded(seed)))
+        path = made_once_a_study(self._files.embeddings(seed), lambda path: np.save(path, self._embedded(seed)))
         return np.load(path, mmap_mode="r")
+
+    def shared_hash(self, seed: int) -> str:
+        """Of the weights that trials of `seed` start from, where they are made here; empty for published ones."""
+        return content_hash(self._pretrained_weights(seed)) if self.clip.pretraining else ""
+
+    def _pretrained_weights(self, seed: int) -> Path:
+        return made_once_a_study(self._files.model(seed), lambda path: self._pretrained(path, seed))
 
     @property
     def _files(self) -> ClipFiles:
@@ -96,4 +104,6 @@ class ClipStore:
         model = self._built(seed)
         with seeded(self._anew(seed)), all_threads():
             pretrain(model, images, captions(targets[rows], self.images.classes), rows, how, self._anew(seed))
-        torch.save(model.module.state_dict(), path)
+        weights = io.BytesIO()  # torch.save would write the file's name, a temporary one, into the file
+        torch.save(model.module.state_dict(), weights)
+        path.write_bytes(weights.getvalue())

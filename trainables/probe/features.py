@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.split_facts import DataSplits, SplitFacts
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.models.cache_key import cache_key, fitted_seed
 from evenkeel.trainables.probe.settings import Probe
+from evenkeel.trainables.study_shares import content_hash, made_once_a_study
 
 FEATURES_VERSION = 3
 """Raised when the computation of features changes, so that old caches are left alone."""
@@ -82,7 +82,11 @@ class FeatureStore:
     def of_seed(self, seed: int) -> Features:
         """The features that trials of `seed` train on, made on first use. Raises TrainableError."""
         fitted = self._fitted_seed(seed)
-        return Features(made_once(self._folder(fitted), lambda folder: self._make(folder, fitted)))
+        return Features(made_once_a_study(self._folder(fitted), lambda folder: self._make(folder, fitted)))
+
+    def shared_hash(self, seed: int) -> str:
+        """Of the features that trials of `seed` train on."""
+        return content_hash(self.of_seed(seed).folder)
 
     def splits(self, features: Features) -> DataSplits:
         """The data as the study splits it."""
