@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults docs house clean
+.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults kills docs house clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28
@@ -61,6 +61,9 @@ bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and wheth
 
 faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes)
 	$(BIN)/python -m benchmarks.faults
+
+kills: $(READY)  ## a kill loop on real Ray: 25 signals at random moments, second drivers, reports beside (about a quarter of an hour)
+	$(BIN)/python -m benchmarks.kills
 
 bench-losses: $(READY)  ## forward and backward of each loss, against torch and the published code
 	$(BIN)/python -m benchmarks.loss_speed

@@ -33,7 +33,7 @@ from benchmarks.servers import MlflowServer, wait_for
 from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, EXIT_STORAGE
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.table import table_from_ledger
-from evenkeel.study.run.lease import Holder, _content, _name
+from evenkeel.study.run.lease import WHOLE_STUDY, Holder, _content, _path
 from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
 STUDY = """
@@ -316,7 +316,7 @@ def silent_lease(bench: Bench) -> None:
     """A run of another machine that fell silent: half a minute, then this one takes over."""
     bench.ledger.create()
     bench.ledger.folder.create("lease")
-    bench.ledger.folder.write_new(_name(1), _content(Holder("r", "elsewhere", 1, 0.0, "other")))
+    bench.ledger.folder.write_new(_path(WHOLE_STUDY, 1), _content(Holder("r", "elsewhere", 1, 0.0, "other")))
 
 
 @contextmanager
