@@ -1,5 +1,6 @@
 """What a report knows of a study besides its trials. Frozen, from and to JSON; written by `study`, read by sections."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
@@ -197,9 +198,31 @@ class StudyFacts:
     def from_json(cls, contents: dict[str, Any]) -> Self:
         """Read what `to_json` wrote. Raises ValueError for anything else."""
         try:
-            return _read(cls, contents)
+            facts = _read(cls, contents)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not the facts of a study ({error})") from error
+        if unfit := next(facts._contradictions(), None):
+            raise ValueError(f"not the facts of a study ({unfit})")
+        return facts
+
+    def _contradictions(self) -> Iterator[str]:
+        """What names something that the facts do not have; sections look nothing of it up in vain."""
+        chosen = [self.chosen_by] if self.chosen_by else []
+        repeated = [measure.repeats for measure in self.measures.values() if measure.repeats]
+        for name in (self.metric, *chosen, *repeated):
+            if name not in self.measures:
+                yield f"no measure {name!r} is declared"
+        for name in (self.metric, *self.headlines):
+            if name not in self.margins:
+                yield f"{name!r} has no margin"
+        for name, measure in self.measures.items():
+            if measure.better not in ("higher", "lower"):
+                yield f"of {name!r}, {measure.better!r} is better"
+            if len(measure.labels) not in (0, len(measure.parts)):
+                yield f"{name!r} has other labels than parts"
+        for label, loss in self.losses.items():
+            if unknown := sorted({*loss.space, *loss.levels} - loss.defaults.keys()):
+                yield f"{label!r} has no default of {', '.join(unknown)}"
 
 
 def _read(kind: Any, value: Any) -> Any:

@@ -20,6 +20,7 @@ from evenkeel.study.errors import (
     StorageError,
     UserError,
 )
+from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.process_setup import set_up
 from evenkeel.study.standard_streams import finish_output, give_up_output, is_of_output, open_missing_streams
 
@@ -97,7 +98,7 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    sys.stderr.write(f"evenkeel: {text}\n")
+    sys.stderr.write(f"evenkeel: {visible_lines(text)}\n")
     return code
 
 

@@ -4,26 +4,39 @@ import errno
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from evenkeel.study.plain_text import visible_lines
 
 UNLIMITED_COLUMNS = 10_000
 """Columns of what is no terminal: nothing is folded or cut."""
 
 
-class _Console(Console):
+class PlainConsole(Console):
+    """Shows text as it is: nothing in a label or a path is markup, an emoji's name or a terminal's escape."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Rich's way from a string to what is printed, tables' cells included."""
+        return super().render_str(visible_lines(text), **options)
+
     def on_broken_pipe(self) -> None:
         """Leave a reader that went away to the command, as for all that is printed; rich would end the process."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def make_console() -> Console:
+def make_console() -> PlainConsole:
     """A console on standard output. Symbols that its encoding lacks are replaced."""
     if sys.stdout.encoding and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     width = None if sys.stdout.isatty() else UNLIMITED_COLUMNS
-    return _Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
+    return PlainConsole(file=sys.stdout, width=width)
 
 
 def make_table(

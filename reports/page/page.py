@@ -1,6 +1,7 @@
 """The page: an ordered list of sections, for every metric, in one self-contained HTML file."""
 
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from importlib.resources import files
@@ -50,7 +51,10 @@ def write_report(
     `runs` are, for each table, the address of a trial's MLflow run, with `{trial_id}` in it. Raises ValueError for
     studies without a metric in common.
     """
-    path.write_text(render(table, *more_tables, seed=seed, runs=runs), encoding="utf-8")
+    page = render(table, *more_tables, seed=seed, runs=runs)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # renamed: whoever put a link there gains nothing
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
 
 
 def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()) -> str:

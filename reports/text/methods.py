@@ -17,8 +17,10 @@ SOURCES = {
 
 def covered(study: StudyFacts, images: bool) -> str:
     """What the intervals of a study hold and what not; `images`: whether trials record groups of test images."""
-    differ = f"What differs from seed to seed: {listed([SOURCES[s] for s in study.varied])}. " if study.varied else ""
-    same = f"The same for all seeds: {listed([SOURCES[s] for s in study.constant])}. " if study.constant else ""
+    differ = (
+        f"What differs from seed to seed: {listed([SOURCES.get(s, s) for s in study.varied])}. " if study.varied else ""
+    )
+    same = f"The same for all seeds: {listed([SOURCES.get(s, s) for s in study.constant])}. " if study.constant else ""
     return f"{differ}{same}{_SETS[study.resampled]} {_IMAGES[images]}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from evenkeel.study.commands.data_summary import show_data
 from evenkeel.study.errors import EXIT_OK, UserError
 from evenkeel.study.file.read import load_study
+from evenkeel.study.plain_text import visible
 from evenkeel.study.run.data_facts import summarise_data
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.resources import usable_cpus
@@ -45,7 +46,7 @@ def _line(name: str, check: Callable[[], str]) -> bool:
         text, well = check(), True
     except Exception as error:
         text, well = str(error).splitlines()[0] if str(error) else type(error).__name__, False
-    sys.stdout.write(f"{'ok' if well else 'NO':3} {name:13} {text}\n")
+    sys.stdout.write(f"{'ok' if well else 'NO':3} {name:13} {visible(text)}\n")
     sys.stdout.flush()
     return well
 

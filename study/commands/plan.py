@@ -13,6 +13,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.run.data_facts import summarise_data
 from evenkeel.study.run.pack_queue import make_packs
@@ -31,7 +32,10 @@ def execute(options: argparse.Namespace) -> int:
     config = load_study(options.study, options.overrides)
     planner = make_planner(config)
     planned = planner.planned()
-    write = sys.stdout.write
+
+    def write(text: str) -> None:
+        sys.stdout.write(visible_lines(text))
+
     write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
     _show_data(config)
     _show_counts(planner, planned)

@@ -9,7 +9,9 @@ from evenkeel.study.commands.figures import print_pdf, write_figures
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import Storage, StudyLocation, TrackingUri
+from evenkeel.study.plain_text import visible
 from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.tracking.artifact_places import refuse_remote_artifacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,9 +39,9 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"-o {path}: cannot be written ({error})") from error
     except ValueError as error:
         raise UserError(f"report: {error}") from error
-    sys.stdout.write(f"{path}\n")
+    sys.stdout.write(f"{visible(path)}\n")
     if options.pdf:
-        sys.stdout.write(f"{print_pdf('--pdf', path, path.with_suffix('.pdf'))}\n")
+        sys.stdout.write(f"{visible(print_pdf('--pdf', path, path.with_suffix('.pdf')))}\n")
     if options.figures:
         _write_figures(tables[0], options)
     return 0
@@ -65,8 +67,8 @@ def _say_margins(config: StudyLocation, table: "pd.DataFrame") -> None:
     if config.margins and changed:
         now, then = (", ".join(f"{name} {margins[name]:g}" for name in changed) for margins in (config.margins, judged))
         sys.stderr.write(
-            f"{config.name}: margin is now {now}; the page judges by {then}, as at the last run; evenkeel run takes "
-            "the change over, and the page then says it\n"
+            f"{visible(config.name)}: margin is now {now}; the page judges by {then}, as at the last run; evenkeel run "
+            "takes the change over, and the page then says it\n"
         )
 
 
@@ -83,6 +85,8 @@ def _from_mlflow(uri: TrackingUri, ledger: Ledger) -> "pd.DataFrame":
     from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
     uri.check_database(ledger.study)
+    if uri.is_own and uri.database:
+        refuse_remote_artifacts(uri.database)
     study = ledger.read_study()
     try:
         return table_from_mlflow(uri.raw, ledger.study, study.identity if study else None)
@@ -106,6 +110,6 @@ def _runs(config: StudyLocation, storage: Storage, options: argparse.Namespace) 
     try:
         experiment = find_experiment(uri.raw, config.name, study.identity if study else None).experiment_id
     except (LookupError, ConnectionError) as error:
-        sys.stderr.write(f"no links to MLflow: {uri.hide(str(error))}\n")
+        sys.stderr.write(f"no links to MLflow: {visible(uri.hide(str(error)))}\n")
         return None
     return make_trial_link(uri.address, experiment)

@@ -7,6 +7,7 @@ from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_FAULT, EXIT_INTERRUPT
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
+from evenkeel.study.plain_text import visible, visible_lines
 from evenkeel.study.run import engine
 from evenkeel.study.run.closing import closing_lines
 from evenkeel.study.run.display import format_states, make_display
@@ -26,8 +27,8 @@ def execute(options: argparse.Namespace) -> int:
     storage = Storage.resolve(config, options.storage)
     shard = f", shard {options.shard}" if options.shard else ""
     new = f"{outcome.num_new:,} new" if outcome.num_new else "nothing was missing"
-    sys.stdout.write(f"{config.name}: {format_states(outcome.states)} ({new}) in {storage}{shard}\n")
-    sys.stderr.writelines(f"{line}\n" for line in closing_lines(outcome))
+    sys.stdout.write(f"{config.name}: {format_states(outcome.states)} ({new}) in {visible(storage)}{shard}\n")
+    sys.stderr.writelines(f"{visible_lines(line)}\n" for line in closing_lines(outcome))
     if outcome.num_lost:
         return EXIT_FAULT
     if outcome.stopped:

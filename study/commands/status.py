@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
+from evenkeel.study.plain_text import visible
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.failure_reasons import list_reasons
@@ -42,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
         if shards:
             _show_shards(shards)
     for line in [*list_reasons(entries), *_damaged(ledger)]:
-        sys.stderr.write(f"  {line}\n")
+        sys.stderr.write(f"  {visible(line)}\n")
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
 
 

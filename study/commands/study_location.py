@@ -1,11 +1,13 @@
 """A study that is read, not run: by its file, a preset's name, or the folder of its records."""
 
 import argparse
+import sys
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import Storage, StudyLocation
 from evenkeel.study.file.read import load_study_header
 from evenkeel.study.file.study import fill_margins
+from evenkeel.study.plain_text import visible
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.trainables.settings import at_home
 
@@ -20,7 +22,17 @@ def locate_study(study: str, options: argparse.Namespace) -> tuple[StudyLocation
         raise UserError(f"--set {options.overrides[0]}: {study} is read as it was recorded; name its study file")
     storage = Storage.parse(study)
     study_record = Ledger(str(storage), "").require_study()
-    return StudyLocation(study_record.name, str(storage), study_record.config.get("tracking")), storage
+    _say_unasked(study, study_record.config.get("tracking"), options)
+    return StudyLocation(study_record.name, str(storage), None), storage
+
+
+def _say_unasked(study: str, tracking: object, options: argparse.Namespace) -> None:
+    """A folder may be anybody's: no address that it names is asked, and none gets this user's credentials."""
+    if tracking and not getattr(options, "tracking_uri", None) and hasattr(options, "tracking_uri"):
+        sys.stderr.write(
+            f"{visible(study)} names MLflow at {visible(tracking)}, which is not asked; if you trust it, give "
+            "--tracking-uri, or the study's file in place of its folder\n"
+        )
 
 
 def _is_storage(study: str) -> bool:

@@ -8,8 +8,10 @@ import sys
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import TrackingUri
+from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.tracking.artifact_places import refuse_remote_artifacts
 
 HOST = "127.0.0.1"
 
@@ -19,10 +21,12 @@ def execute(options: argparse.Namespace) -> int:
     config, storage = locate_study(options.study, options)
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     uri.check_database(options.study)
+    if uri.is_own and uri.database:
+        refuse_remote_artifacts(uri.database)
     if not uri.is_server:
         _refuse_taken(options.port)
     address = uri.address if uri.is_server else f"http://{HOST}:{options.port}"
-    sys.stdout.write(_links(address, uri, Ledger(str(storage), config.name)))
+    sys.stdout.write(visible_lines(_links(address, uri, Ledger(str(storage), config.name))))
     sys.stdout.flush()
     if uri.is_server:
         return 0

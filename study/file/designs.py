@@ -10,7 +10,7 @@ from evenkeel.trainables.settings import Settings
 class SweepDesign(Settings):
     """One hyperparameter at a time through the default."""
 
-    levels: int = Field(7, ge=2, description="how many levels a number gets, the default among them")
+    levels: int = Field(7, ge=2, le=1001, description="how many levels a number gets, the default among them")
     hyperparameters: list[str] | None = Field(None, description="all of each loss's space when left out")
 
 
@@ -25,11 +25,13 @@ class SearchDesign(Settings):
     """Optuna: one study per loss and seed group, equal budgets; winners are run again on fresh seeds."""
 
     sampler: Literal["tpe", "gp", "random", "cmaes"] = Field("tpe", description="of Optuna")
-    trials: int = Field(24, ge=1, description="proposals per loss and seed group")
-    batch: int = Field(8, ge=1, description="proposals asked for at once")
-    groups: int = Field(1, ge=1, description="seed groups: the study's seeds are divided among them")
-    seeds_per_group: int = Field(1, ge=1, description="seeds over which a proposal is averaged")
-    fresh_seeds: int = Field(6, ge=1, description="seeds of the winner's confirmation, which nothing else uses")
+    trials: int = Field(24, ge=1, le=100_000, description="proposals per loss and seed group")
+    batch: int = Field(8, ge=1, le=10_000, description="proposals asked for at once")
+    groups: int = Field(1, ge=1, le=1000, description="seed groups: the study's seeds are divided among them")
+    seeds_per_group: int = Field(1, ge=1, le=1000, description="seeds over which a proposal is averaged")
+    fresh_seeds: int = Field(
+        6, ge=1, le=10_000, description="seeds of the winner's confirmation, which nothing else uses"
+    )
     seed: int = Field(0, description="of the scramble or the sampler")
 
 

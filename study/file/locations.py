@@ -109,6 +109,11 @@ class TrackingUri:
             raise UserError(f"{self}: may not be read by this user; give leave there")
 
     @property
+    def is_own(self) -> bool:
+        """The database in the study's folder, which nobody named."""
+        return not self.key
+
+    @property
     def is_server(self) -> bool:
         """A server with a UI of its own."""
         return self.raw.startswith(("http://", "https://"))

@@ -37,6 +37,8 @@ from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
 
 DEFAULT_MARGIN = 0.01
 MAX_SEED = 2**32 - 1
+MAX_SEEDS, MAX_TRIALS = 10_000, 10_000_000
+"""Of a study: ten times what its ledger was tried with."""
 """The largest seed that every generator takes."""
 SQLITE = "sqlite:///"
 
@@ -175,6 +177,9 @@ class StudyConfig(Settings):
     @field_validator("seeds", mode="before", json_schema_input_type=int | list[int])
     @classmethod
     def _count(cls, seeds: Any) -> Any:
+        num = seeds if type(seeds) is int else len(seeds) if isinstance(seeds, list) else 0
+        if num > MAX_SEEDS:
+            raise ValueError(f"at most {MAX_SEEDS:,} seeds, got {num:,}")
         listed = list(range(seeds)) if type(seeds) is int else seeds
         if not isinstance(listed, list) or not listed or not all(type(seed) is int for seed in listed):
             raise ValueError(f"must be a number of seeds, or a list of whole numbers, got {seeds!r}; write seeds: 6")
@@ -200,6 +205,7 @@ class StudyConfig(Settings):
         self._check_vary()
         self._check_function()
         self._check_spaces()
+        self._check_size()
         self._sweepable()
         self._measurable()
         search = self.designs.search
@@ -259,6 +265,18 @@ class StudyConfig(Settings):
                 self.trainable.check_entry(entry.loss, settings, of_loss=isinstance(entry, LossEntry))
         except TrainableError as error:
             raise ValueError(str(error)) from error
+
+    def _check_size(self) -> None:
+        sobol, search = self.designs.sobol, self.designs.search
+        settings = sum(sum(map(len, self.sweep_levels(entry).values())) for entry in self.entries)
+        settings += len(self.entries) * (1 + (2**sobol.m if sobol else 0))
+        proposals = search.trials * search.groups * search.seeds_per_group if search else 0
+        num = settings * len(self.seeds) + len(self.entries) * proposals
+        if num > MAX_TRIALS:
+            raise ValueError(
+                f"designs: about {num:,} trials; at most {MAX_TRIALS:,} are planned; take fewer levels, points, "
+                "proposals or seeds"
+            )
 
     def _check_vary(self) -> None:
         fixed = self.trainable.fixed(self.data) if isinstance(self.trainable, SeededSettings) else {}

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import fsspec
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from evenkeel.study.errors import StorageError
 from evenkeel.trainables.cache import replacing
@@ -19,16 +22,28 @@ FATAL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACC
 """What no second attempt heals before somebody makes room or gives leave."""
 PROBE_BYTES = b"\0" * 65536
 """A full disk still takes an empty file."""
+MAX_FILE_BYTES = 2**30
+"""Of one file: far more than evenkeel writes into any, and what memory surely holds."""
+
+
+OWN_STEM = re.compile(r"[0-9a-f]+(-[0-9a-f]{16})?")
+"""What evenkeel calls its files: a trial's id, a lease's number, a number with a hash."""
 
 
 class Folder:
-    """Files under one place, named by paths relative to it. Writing raises StorageError, which names the place."""
+    """Files under one place, named by paths relative to it. Writing raises StorageError, which names the place.
+
+    Somebody else may have filled it: on a local disk only plain files are read that lie there themselves, not where a
+    link leads, and nothing larger than MAX_FILE_BYTES. Names are never patterns, whatever letters they have.
+    """
 
     def __init__(self, location: str) -> None:
         self.location = location
 
     @cached_property
     def _fs_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        if "://" not in self.location:  # fsspec would read `::` in a path as a chain of file systems
+            return LocalFileSystem(), os.path.abspath(self.location)
         try:
             return url_to_fs(self.location)
         except ValueError as error:
@@ -70,22 +85,33 @@ class Folder:
         return self.fs.exists(self.path_of(name))
 
     def read(self, name: str) -> bytes:
-        """Raises FileNotFoundError."""
+        """Raises FileNotFoundError; ForeignFileError for what is no plain file of this folder, or too large."""
+        if self.is_local:
+            return _read_plain(Path(self.root), name)
         return self.fs.cat_file(self.path_of(name))
 
     def read_many(self, names: list[str]) -> dict[str, bytes | Exception]:
         """Contents by name, read side by side where the place can; what cannot be read is the exception."""
-        if len(names) == 1:  # fsspec would answer with the bytes alone
-            try:
-                return {names[0]: self.read(names[0])}
-            except OSError as error:
-                return {names[0]: error}
-        contents = self.fs.cat([self.path_of(name) for name in names], on_error="return") if names else {}
-        return {name: contents[self.path_of(name)] for name in names}
+        if self.is_local:
+            return {name: self._read_or_error(name) for name in names}
+        paths = [self.path_of(name) for name in names]  # not `cat`: it takes `[` and `?` for patterns
+        whole = [None] * len(paths)
+        contents = self.fs.cat_ranges(paths, whole, whole, on_error="return")
+        return dict(zip(names, contents, strict=True))
+
+    def _read_or_error(self, name: str) -> bytes | Exception:
+        try:
+            return self.read(name)
+        except OSError as error:
+            return error
 
     def names(self, folder: str, suffix: str) -> list[str]:
-        """Names (`folder/file`) of the files with `suffix`, sorted, without temporary ones."""
-        return [n for n in self._all(folder) if n.endswith(suffix) and not n[len(folder) + 1 :].startswith(".")]
+        """Names (`folder/file`) of the files with `suffix`, sorted; none that evenkeel does not give itself.
+
+        What clients of shared folders leave (a second copy with the name of a machine, say) is nobody's record.
+        """
+        stems = ((name, name[len(folder) + 1 :].removesuffix(suffix)) for name in self._all(folder))
+        return [name for name, stem in stems if name.endswith(suffix) and OWN_STEM.fullmatch(stem)]
 
     def _all(self, folder: str) -> list[str]:
         path = self.path_of(folder)
@@ -134,10 +160,34 @@ class Folder:
         return True
 
     def move(self, name: str, new_name: str) -> None:
-        """Move a file, making the folder it goes to."""
+        """Move a file, or a folder with all that lies in it, making the folder it goes to."""
+        old, new = self.path_of(name), self.path_of(new_name)
         with self.writing():
-            self.fs.makedirs(self.fs._parent(self.path_of(new_name)), exist_ok=True)
-            self.fs.mv(self.path_of(name), self.path_of(new_name))
+            self.fs.makedirs(self.fs._parent(new), exist_ok=True)
+            if self.is_local:
+                os.replace(old, new)
+                return
+            for path in self._files_in(old):  # not `mv`: it takes `[` and `?` for patterns
+                self.fs.cp_file(path, new + path.removeprefix(old))
+                self.fs.rm_file(path)
+
+    def remove_tree(self, name: str) -> None:
+        """Remove a file, or a folder with all that lies in it; one that is gone already is as good as removed."""
+        path = self.path_of(name)
+        with self.writing():
+            if not self.is_local:
+                for file in self._files_in(path):
+                    self.fs.rm_file(file)
+            elif os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink(missing_ok=True)
+
+    def _files_in(self, path: str) -> list[str]:
+        """Full paths of all files in a folder, or of the file itself."""
+        self.fs.invalidate_cache(path)
+        self.fs.invalidate_cache(self.fs._parent(path))
+        return sorted(self.fs.find(path))
 
     def remove(self, *names: str) -> None:
         """Remove files; those that are gone already are as good as removed."""
@@ -161,6 +211,25 @@ class Folder:
             raise
         except OSError as error:
             raise storage_error(error, self.location) from error
+
+
+class ForeignFileError(OSError):
+    """A file that evenkeel did not write so: a link, a pipe, a device, or one too large."""
+
+
+def _read_plain(root: Path, name: str) -> bytes:
+    path = root / name
+    inside = [path, *path.parents][: len(Path(name).parts)]  # the folder itself may be reached by links: a user's own
+    if link := next((part for part in inside if part.is_symlink()), None):
+        raise ForeignFileError(f"{link} is a link, and links are not followed")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ForeignFileError(f"{path} is no plain file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise ForeignFileError(f"{path} has {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,}")
+        return file.read()
 
 
 def storage_error(error: OSError, place: str) -> StorageError:

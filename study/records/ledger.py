@@ -5,7 +5,6 @@ at a time, into `packed/` (study/records/parquet.py). What cannot be read is lef
 """
 
 import json
-import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -17,9 +16,9 @@ from uuid import uuid4
 
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records import parquet
-from evenkeel.study.records.folder import Folder
+from evenkeel.study.records.folder import Folder, ForeignFileError
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import StudyRecord, TrialRecord, check
+from evenkeel.study.records.record import StudyRecord, TrialRecord, check, parse_json
 from evenkeel.trainables.result import State
 
 FINAL_STATES: tuple[State, ...] = ("done", "diverged", "censored")
@@ -62,7 +61,7 @@ class Ledger:
         Raises StorageError for a place that does not answer or lets nobody in.
         """
         try:
-            contents = json.loads(self.folder.read("study.json"))
+            contents = parse_json(self.folder.read("study.json"))
             check(StudyRecord, contents)
             study = StudyRecord(**contents)
             return study if study.name else None
@@ -70,6 +69,8 @@ class Ledger:
             return None
         except StorageError:
             raise
+        except ForeignFileError as error:
+            raise StorageError(f"{self.storage}: cannot be read ({error}); ask whoever made this folder") from error
         except Exception as error:  # each of fsspec's file systems has errors of its own
             raise StorageError(
                 f"{self.storage}: cannot be read ({error}); is the address right, does the place answer, and may this "
@@ -122,7 +123,7 @@ class Ledger:
             return
         names = {name: f"{name}{PurePath(path).suffix}" for name, path in record.files.items()}
         text = replace(record, files=names).to_text()  # before its files move
-        self._discard(_files(record.id))
+        self.folder.remove_tree(_files(record.id))
         if names:
             self._move_files(record, place, names)
         self.folder.write(_name(record.id), text.encode())
@@ -171,17 +172,15 @@ class Ledger:
     def remove(self, trial_id: str) -> None:
         """Forget a record and its files (a failed trial that is to run again)."""
         self.folder.remove(_name(trial_id))
-        self._discard(_files(trial_id))
+        self.folder.remove_tree(_files(trial_id))
 
     def retire(self, trial_ids: Collection[str]) -> None:
         """Set records and their files aside: kept in `retired/`, no longer part of the study."""
         self._unpack(trial_ids)
         for trial_id in trial_ids:
             if self.folder.exists(_files(trial_id)):
-                self._discard(_files(trial_id, "retired"))
-                self.folder.fs.makedirs(self.folder.path_of("retired"), exist_ok=True)
-                fs, path_of = self.folder.fs, self.folder.path_of
-                fs.mv(path_of(_files(trial_id)), path_of(_files(trial_id, "retired")), recursive=True)
+                self.folder.remove_tree(_files(trial_id, "retired"))
+                self.folder.move(_files(trial_id), _files(trial_id, "retired"))
             self.folder.move(_name(trial_id), _name(trial_id, "retired"))
 
     def relabel(self, labels: Mapping[str, str]) -> None:
@@ -230,9 +229,9 @@ class Ledger:
 
     def sweep(self) -> None:
         """Remove what runs and writers that were killed left; for when nobody writes."""
-        self._discard(TUNE_FOLDER)
+        self.folder.remove_tree(TUNE_FOLDER)
         for name in [*self.folder.leftovers("trials"), *self.folder.leftovers("packed")]:
-            self.folder.fs.rm(self.folder.path_of(name), recursive=True)
+            self.folder.remove_tree(name)
 
     def _pack(self, records: list[TrialRecord]) -> None:
         if records:
@@ -276,7 +275,7 @@ class Ledger:
         if isinstance(content, Exception):
             raise content
         try:
-            contents = json.loads(content)
+            contents = parse_json(content)
         except ValueError as error:
             raise ValueError(f"not a whole trial record ({error})") from error
         record = TrialRecord.from_json(contents)
@@ -295,20 +294,14 @@ class Ledger:
         for path in record.files.values():
             (place / path).stat()
         # Whole before it bears its name: whoever finds a record's files finds all of them.
-        temporary = folder.path_of(f"trials/.{record.id}.files.{id(record)}")
+        temporary = f"trials/.{record.id}.files.{id(record)}"
         with folder.writing():
-            folder.fs.makedirs(temporary, exist_ok=True)
+            folder.fs.makedirs(folder.path_of(temporary), exist_ok=True)
             for name, path in record.files.items():
-                folder.fs.put_file(str(place / path), f"{temporary}/{names[name]}")
-            folder.fs.mv(temporary, folder.path_of(_files(record.id)), recursive=True)
+                folder.fs.put_file(str(place / path), folder.path_of(f"{temporary}/{names[name]}"))
+            folder.move(temporary, _files(record.id))
         for path in record.files.values():
             (place / path).unlink()
-
-    def _discard(self, folder: str) -> None:
-        if self.folder.is_local:
-            shutil.rmtree(self.folder.path_of(folder), ignore_errors=True)
-        elif self.folder.exists(folder):
-            self.folder.fs.rm(self.folder.path_of(folder), recursive=True)
 
     def _write(self, name: str, contents: dict[str, Any]) -> None:
         self.folder.write(name, json.dumps(contents, allow_nan=False).encode())

@@ -12,7 +12,7 @@ from sys import intern
 from typing import Any
 
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.records.record import TrialRecord, parse_json
 
 RECORDS_A_FILE = 2000
 """Records to a file: what a damaged file can cost at most."""
@@ -88,7 +88,7 @@ def salvage(content: bytes) -> list[TrialRecord]:
             continue
         for text in texts:
             try:
-                good.append(TrialRecord.from_json(json.loads(text)))
+                good.append(TrialRecord.from_json(parse_json(text)))
             except ValueError:
                 continue
     return good
@@ -96,7 +96,7 @@ def salvage(content: bytes) -> list[TrialRecord]:
 
 def _all(texts: Iterable[str]) -> list[Any]:
     """Many JSON texts read as one, so that equal keys are one string in memory."""
-    return json.loads(f"[{','.join(texts)}]")
+    return parse_json(f"[{','.join(texts)}]")
 
 
 def _hash(content: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from evenkeel.study.plain_text import visible
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import Result
 
@@ -71,7 +72,7 @@ class TrialRecord(Result):
             raise ValueError("its contents are not those that were written")
         kept = {key: value for key, value in written.items() if key not in ("version", "id")}
         if unknown := sorted(kept.keys() - cls.__dataclass_fields__.keys()):
-            raise ValueError(f"unknown keys {', '.join(unknown)}")
+            raise ValueError(f"unknown keys {visible(', '.join(unknown))}")
         if not checked:
             check(cls, kept | {"trial": None})
             check(Trial, kept.get("trial"))
@@ -104,13 +105,21 @@ class StudyRecord:
         return str(self.config.get("name"))
 
 
+def parse_json(content: bytes | str) -> Any:
+    """What JSON says. Raises ValueError for anything else, also for what is nested deeper than Python follows."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def check(cls: type, contents: Any) -> None:
     """Raises ValueError for values of other types than the fields of a dataclass have."""
     try:
         _shape(cls).model_validate(contents)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or cls.__name__
+        place = visible(".".join(map(str, first["loc"])) or cls.__name__)
         raise ValueError(f"not what was recorded ({place}: {first['msg']})") from error
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from evenkeel.reports.table.machines import set_other_shared_aside
 from evenkeel.reports.table.trial_table import Files, TrialRow, trial_table
+from evenkeel.study.errors import UserError
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import TrialRecord
@@ -23,7 +24,10 @@ def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
                 names[record.id] = frozenset(record.files.values())
             yield make_row(record.id, record)
 
-    return set_other_shared_aside(trial_table(rows(), facts, Files(names, ledger.read_file)))
+    try:
+        return set_other_shared_aside(trial_table(rows(), facts, Files(names, ledger.read_file)))
+    except ValueError as error:
+        raise UserError(f"{ledger.storage}: {error}") from error
 
 
 def make_row(trial_id: str, record: TrialRecord) -> TrialRow:

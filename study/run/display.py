@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
+from evenkeel.study.plain_text import visible_lines
+from evenkeel.study.terminal import PlainConsole
 from evenkeel.trainables.result import State
 
 PLAIN_EVERY_S = 10.0
@@ -53,7 +54,7 @@ class LiveDisplay:
     """A progress bar with the counts of every state."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = PlainConsole(stderr=True)
         self.bar = ProgressBar(
             SpinnerColumn(),
             BarColumn(bar_width=30),
@@ -92,7 +93,7 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         """A line."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible_lines(text)}\n")
         sys.stderr.flush()
 
     def begin(self, total: int, states: Counter[State]) -> None:

@@ -22,6 +22,7 @@ import psutil
 
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records.folder import Folder
+from evenkeel.study.records.record import parse_json
 
 LEASE_BEAT_S = 5.0
 LEASE_STALE_S = 30.0
@@ -153,7 +154,7 @@ def read_holder(folder: Folder, name: str) -> tuple[int, Holder | None]:
     """The highest number of a lease and its holder; None where there is none, or none that can be read."""
     number = max(_numbers(folder, name), default=0)
     try:
-        return number, Holder(**json.loads(folder.read(_path(name, number)))) if number else None
+        return number, Holder(**parse_json(folder.read(_path(name, number)))) if number else None
     except FileNotFoundError:
         return read_holder(folder, name)
     except (ValueError, TypeError):
@@ -161,7 +162,8 @@ def read_holder(folder: Folder, name: str) -> tuple[int, Holder | None]:
 
 
 def _numbers(folder: Folder, name: str) -> list[int]:
-    return [int(Path(file).stem) for file in folder.names(name, ".json")]
+    stems = (Path(file).stem for file in folder.names(name, ".json"))
+    return [int(stem) for stem in stems if stem.isdigit()]
 
 
 def _path(name: str, number: int) -> str:

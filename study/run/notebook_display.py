@@ -6,6 +6,7 @@ from collections import Counter
 from html import escape
 from typing import Any
 
+from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.run.display import Progress, format_states
 from evenkeel.trainables.result import State
 
@@ -30,7 +31,7 @@ class NotebookDisplay:
 
     def say(self, text: str) -> None:
         """A line below the cell."""
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{visible_lines(text)}\n")
 
     def begin(self, total: int, states: Counter[State]) -> None:
         """Draw the bar with what is recorded already."""

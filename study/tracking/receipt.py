@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from evenkeel.study.file.locations import TrackingUri
 from evenkeel.study.records.folder import Folder
 from evenkeel.study.records.index_entry import IndexEntry
+from evenkeel.study.records.record import parse_json
 
 RECEIPT_FILE = "tracked.json"
 
@@ -20,7 +21,7 @@ class TrackingReceipt:
     def holds(self, recorded: Iterable[str]) -> bool:
         """Whether MLflow was filled with exactly this, and a database of ours is still there."""
         try:
-            note = json.loads(self.folder.read(RECEIPT_FILE))
+            note = parse_json(self.folder.read(RECEIPT_FILE))
         except (FileNotFoundError, ValueError):
             return False
         return note == self._note(recorded) and (self.uri.database is None or self.uri.database.exists())
