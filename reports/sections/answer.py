@@ -16,7 +16,7 @@ from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, listed, loses, number, with_interval
 from evenkeel.reports.verdict.verdict import SIZE_OPEN
 
-SIGNS = {
+VERDICT_SIGNS = {
     "steady": "✓",
     "sensitive": "✗",
     "real drop, size open": "▼",
@@ -89,7 +89,7 @@ def _grid_cell(cell: VerdictCell | None) -> str:
         return ""
     value, bracket, interval = with_interval(cell.judged.drop, SIGNED).partition(" [")
     second_line = f"|{bracket.strip()}{interval}" if interval else ""
-    return f"{cell.judged.status}|{SIGNS[cell.judged.status]} {value}{second_line}"
+    return f"{cell.judged.status}|{VERDICT_SIGNS[cell.judged.status]} {value}{second_line}"
 
 
 def _steadiest(info: AnswerNumbers) -> str:
