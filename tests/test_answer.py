@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evenkeel.reports.page.page import render
-from evenkeel.reports.sections.answer import SIGNS, Answer
+from evenkeel.reports.sections.answer import VERDICT_SIGNS, Answer
 from evenkeel.reports.sections.ranking import Ranking, shared_hyperparameters, worst_of
 from evenkeel.reports.table.trial_table import facts_of, with_facts
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, SIZE_OPEN, STEADY, VERDICTS
@@ -180,4 +180,6 @@ def test_the_page_opens_with_sentences_grid_and_ranking(rng):
     page = render(table(rng, slope))
     places = [page.index(f'<section id="{key}"') for key in ("answer", "ranking", "overview", "verdicts")]
     assert places == sorted(places)
-    assert all(f"{sign} {verdict}" in page for verdict, sign in SIGNS.items()) and set(SIGNS) == set(VERDICTS)
+    assert all(f"{sign} {verdict}" in page for verdict, sign in VERDICT_SIGNS.items()) and set(VERDICT_SIGNS) == set(
+        VERDICTS
+    )

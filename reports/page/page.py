@@ -18,7 +18,7 @@ from evenkeel.reports.figures.style import DARK, looks
 from evenkeel.reports.page.comparison import SameVerdict, SideBySide, Studies, by_name, together
 from evenkeel.reports.page.payload import columns, packed
 from evenkeel.reports.sections import SECTIONS
-from evenkeel.reports.sections.answer import SIGNS
+from evenkeel.reports.sections.answer import VERDICT_SIGNS
 from evenkeel.reports.sections.base import Section
 from evenkeel.reports.table.designs import with_metric
 from evenkeel.reports.table.machines import machine_notes
@@ -85,7 +85,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
         colours=colours,
         dark=DARK,
         methods=METHODS,
-        signs=SIGNS,
+        signs=VERDICT_SIGNS,
         covered=_covered(studies),
         parts=parts,
         settings=_script(json.dumps(settings)),
