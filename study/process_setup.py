@@ -1,7 +1,6 @@
 """What a process does before it reads a study: the home folder, the cache, where a user's own modules are found."""
 
 import os
-import sys
 from pathlib import Path
 
 from evenkeel.study.errors import UserError
@@ -18,7 +17,9 @@ def set_up(study: str) -> list[str]:
 
         os.environ["EVENKEEL_CACHE"] = default_cache()
     folders = _folders_of_own_code(study)
-    sys.path += [folder for folder in folders if folder not in sys.path]
+    from evenkeel.trainables.own_code import use_folders
+
+    use_folders(folders)
     return folders
 
 

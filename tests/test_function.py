@@ -244,6 +244,20 @@ def test_a_changed_source_is_another_identity_and_a_comment_is_not(beside, tmp_p
     assert first == commented and first["source"] != changed["source"] and str(tmp_path) not in str(first)
 
 
+def test_the_file_beside_the_study_comes_before_one_of_its_name_on_the_path(tmp_path, monkeypatch):
+    from evenkeel.trainables import own_code
+
+    for folder, value in (("elsewhere", 0.1), ("study", 0.9)):
+        (tmp_path / folder).mkdir()
+        text = f"def train():\n    return {{s: {{'accuracy': {value}}} for s in ('val', 'test')}}\n"
+        (tmp_path / folder / "of_two_folders.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(own_code, "FOLDERS", [])
+    own_code.use_folders([str(tmp_path / "study")])
+    (result,) = run("of_two_folders.py:train", trial("of_two_folders.py:train"), place=tmp_path)
+    assert result.metrics["test_accuracy"] == 0.9
+
+
 def test_own_data_is_known_by_the_contents_of_its_files(tmp_path):
     (tmp_path / "a.csv").write_text("1")
     settings = {"name": "by-function", "files": [str(tmp_path / "a.csv")]}

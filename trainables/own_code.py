@@ -1,6 +1,6 @@
 """A user's own functions: found by `file.py:name` or `module:name`, and known by their source.
 
-A file is looked for in the folders that are on the path, where the folder of the study file is. What a module of the
+A file is looked for in the folder of the study file first. What a module of the
 user's imports from its own folder belongs to it: a changed helper is a changed function.
 """
 
@@ -11,7 +11,7 @@ import importlib.util
 import io
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,16 @@ INSTALLED = frozenset(("site-packages", "dist-packages"))
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 OURS = "evenkeel"
 """What a user's code imports of evenkeel decides by its version, not by its source."""
+
+
+FOLDERS: list[str] = []
+"""Where a user's files are looked for first: that of the study file, then the working folder."""
+
+
+def use_folders(folders: Iterable[str]) -> None:
+    """Look for a user's files there. Their modules come behind all that is installed, so that nothing is shadowed."""
+    FOLDERS.extend(folder for folder in folders if folder not in FOLDERS)
+    sys.path += [folder for folder in FOLDERS if folder not in sys.path]
 
 
 def own_object(kind: str, reference: str) -> Any:
@@ -70,14 +80,15 @@ def mentions(reference: str, word: str) -> bool:
 
 
 def own_module(name: str) -> ModuleType:
-    """A user's module by its dotted name, or a file (`train.py`) of a folder that is on the path.
+    """A user's module by its dotted name, or a file (`train.py`) of one of FOLDERS or of a folder that is on the path.
 
     Raises ImportError for one that is not there or is no name of a module, FileNotFoundError for a file that is not
     there, TrainableError for a module that imports ours by the names of 0.2.0, and whatever the module itself raises.
     """
     if not name.endswith(".py"):
         return _by_dotted_name(name)
-    path = next((path for folder in sys.path if (path := Path(folder or ".") / name).is_file()), None)
+    folders = (Path(folder or ".") for folder in (*FOLDERS, *sys.path))
+    path = next((path for folder in folders if (path := folder / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(name)
     return _loaded(path.resolve())

@@ -13,7 +13,7 @@ def train(seed, device, epochs=4, lr=0.003, model="test_resnet"):
     network = timm.create_model(model, num_classes=10).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=lr)
     for _ in range(epochs):
-        for part in rows["train"][torch.randperm(len(rows["train"]))].split(64):
+        for part in rows["train"][torch.randperm(len(rows["train"]))].split(64)[:-1]:
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(network(x[part]), y[part]).backward()
             optimiser.step()

@@ -22,6 +22,7 @@ from evenkeel.trainables.result import Result
 BUDGET = "epochs"
 """The setting that is 1 in a try, where a trainable has it and nothing else is said."""
 NUM_SHOWN = 4
+OURS = Path(__file__).parents[2]
 
 
 def try_trials(config: StudyConfig, planner: Planner, overrides: list[str], storage: str | None) -> str:
@@ -83,9 +84,18 @@ def _run(trial: Trial, context: WorkerContext) -> Result:
     except TrainableError as error:
         raise UserError(str(error)) from error
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        said = " ".join(str(error).split())
         raise UserError(
-            f"{trial.label}, seed {trial.seed}: {type(error).__name__}: {error} ({Path(where.filename).name}, line "
-            f"{where.lineno})"
+            f"{trial.label}, seed {trial.seed}: {type(error).__name__}: {said} ({_place(error)})"
         ) from error
     return result
+
+
+def _place(error: Exception) -> str:
+    """File and line of the user's code that an error came through last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if OURS not in Path(frame.filename).parents and "site-packages" not in frame.filename
+    ]
+    last = (own or frames)[-1]
+    return f"{Path(last.filename).name}, line {last.lineno}"

@@ -27,6 +27,7 @@ from evenkeel.trainables.base import Prepared, Shares, Worker
 from evenkeel.trainables.data import data_set
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.machine import machine_kind
+from evenkeel.trainables.own_code import use_folders
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result, State
 from evenkeel.trainables.study_shares import sharing
@@ -157,9 +158,7 @@ def check_metric(context: WorkerContext, result: Result) -> None:
 
 def prepare_worker(context: WorkerContext) -> tuple[Worker[Any], Prepared]:
     """The trainable's worker and what its trials share; found or made once a process."""
-    for folder in context.python_path:
-        if folder not in sys.path:
-            sys.path.append(folder)
+    use_folders(context.python_path)
     data, settings = json.dumps(context.data), json.dumps(context.trainable)
     return _prepare_worker(data, settings, context.cache, context.device, context.gpus, context.measures)
 

@@ -1,0 +1,115 @@
+"""Trials a minute of a training function that takes 0.1 s: evenkeel, Ray Tune's function API, Optuna with joblib.
+
+The same function, settings and seeds, the same number of worker processes; each is one whole command from start to
+exit, in one run of this script, in turn:
+(a) `evenkeel run`: ledger and MLflow included;
+(b) a Ray Tune script after Ray's documentation: function API, one configuration a trial;
+(c) an Optuna script: joblib's processes on one study in a sqlite file, the settings enqueued before.
+The function waits 0.1 s, as one does that waits for a GPU or another machine, or counts for 0.1 s of processor time
+(`--busy`). Run: python -m benchmarks.function_trials  (a few minutes)
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+FUNCTION = """
+import time
+
+
+def train(seed, rate=0.5):
+    clock = {clock}
+    started = clock()
+    while clock() - started < 0.1:
+        {wait}
+    return {{split: {{"accuracy": 0.5 + 0.1 * rate + 0.01 * seed}} for split in ("val", "test")}}
+"""
+STUDY = """
+name: waiting
+trainable: {name: "train.py:train"}
+spaces: {rate: {low: 0.0, high: 1.0}}
+designs: {sobol: {m: %d}}
+seeds: %d
+metric: accuracy
+"""
+RAY_TUNE = """
+from ray import tune
+from train import train
+
+
+def trial(config):
+    tune.report(train(**config)["test"])
+
+
+space = {"rate": tune.uniform(0, 1), "seed": tune.randint(0, %d)}
+settings = tune.TuneConfig(num_samples=%d, max_concurrent_trials=%d)
+print(len(tune.Tuner(tune.with_resources(trial, {"cpu": 1}), param_space=space, tune_config=settings).fit()))
+"""
+OPTUNA = """
+import optuna
+from joblib import Parallel, delayed
+from train import train
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+STORAGE = "sqlite:///optuna.db"
+
+
+def objective(trial):
+    return train(seed=trial.suggest_int("seed", 0, %d), rate=trial.suggest_float("rate", 0, 1))["test"]["accuracy"]
+
+
+def work(num_trials):
+    sampler = optuna.samplers.RandomSampler()
+    optuna.create_study(
+        study_name="waiting", storage=STORAGE, load_if_exists=True, direction="maximize", sampler=sampler
+    ).optimize(objective, n_trials=num_trials)
+
+
+optuna.create_study(study_name="waiting", storage=STORAGE, direction="maximize")
+Parallel(n_jobs=%d)(delayed(work)(%d) for _ in range(%d))
+print(len(optuna.load_study(study_name="waiting", storage=STORAGE).trials))
+"""
+NUM_SEEDS = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, default=6, help="2^m settings, each under eight seeds")
+    parser.add_argument("--ray-points", type=int, default=3, help="the same for Ray Tune, which pays for every trial")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--busy", action="store_true", help="count for 0.1 s of processor time in place of waiting")
+    options = parser.parse_args()
+    workers, num, few = options.workers, NUM_SEEDS * 2**options.points, NUM_SEEDS * 2**options.ray_points
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clock, wait = ("time.process_time", "pass") if options.busy else ("time.monotonic", "time.sleep(0.01)")
+        (folder / "train.py").write_text(FUNCTION.format(clock=clock, wait=wait))
+        (folder / "study.yaml").write_text(STUDY % (options.points, NUM_SEEDS))
+        (folder / "ray_tune.py").write_text(RAY_TUNE % (NUM_SEEDS, few, workers))
+        (folder / "optuna_joblib.py").write_text(OPTUNA % (NUM_SEEDS - 1, workers, num // workers, workers))
+        ours = _per_minute(folder, num, "-m", "evenkeel", "run", "study.yaml", "--workers", str(workers))
+        ray = _per_minute(folder, few, "ray_tune.py")
+        optuna = _per_minute(folder, num, "optuna_joblib.py")
+    print(f"trials/min evenkeel {ours:.0f}, Ray Tune {ray:.0f}, Optuna {optuna:.0f} ({workers} workers, {num} trials)")
+    print(f"ratio function-trials/ray-tune {ours / ray:.1f}")
+    print(f"ratio function-trials/optuna {ours / optuna:.1f}")
+
+
+def _per_minute(folder: Path, num_trials: int, *command: str) -> float:
+    """Trials a minute of a whole command."""
+    paths = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(folder))))
+    environment = {**os.environ, "PYTHONPATH": paths, "HOME": str(folder)}
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
+    took_s = time.perf_counter() - started
+    if done.returncode != 0:
+        raise SystemExit(f"{command}: {done.stderr[-2000:]}")
+    return 60 * num_trials / took_s
+
+
+if __name__ == "__main__":
+    main()
