@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-report faults kills docs house clean
+.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report faults kills docs house clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28
@@ -58,6 +58,9 @@ bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and whether packs pay
 	$(BIN)/python -m benchmarks.finetune_speed --data $(DATA)
 	$(BIN)/python -m benchmarks.finetune_packs
+
+bench-decode: $(READY)  ## images a second from folder, zip, Parquet, tar and DICOM, against a plain DataLoader
+	$(BIN)/python -m benchmarks.decode
 
 faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes)
 	$(BIN)/python -m benchmarks.faults

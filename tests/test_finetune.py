@@ -269,6 +269,10 @@ VIT = {"name": "vit_tiny_patch16_224", "model_args": {"img_size": 16, "depth": 1
     [
         ({"backbone": {"name": "resnet19"}}, "timm has no model 'resnet19'; did you mean"),
         (
+            {"backbone": {"name": "resnet10t", "pretrained": "c3_in2k"}},
+            "backbone.pretrained: timm has no weights 'c3_in2k' of resnet10t; one of c3_in1k",
+        ),
+        (
             {"backbone": {"name": "vit_tiny_patch16_224", "model_args": {"depth": 1}}},
             "image_size 16 does not fit .* 224",
         ),

@@ -235,3 +235,20 @@ def test_values_of_another_kind_are_said_in_plain_words(override):
     with pytest.raises(UserError) as error:
         load_study("demo", [override])
     assert STRAYS[override] in str(error.value), str(error.value)
+
+
+def test_a_logarithm_from_zero_names_its_key(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("extends: demo\nspaces: {lr: {low: 0, high: 0.1, log: true}}\n")
+    with pytest.raises(UserError, match=r"spaces.lr.low: a logarithm needs more than 0, got 0$"):
+        load_study(str(path))
+
+
+@pytest.mark.parametrize("name", ["st?x", "50% off", "a#b", "plain"])
+def test_a_folder_whose_name_ends_an_address_keeps_its_database(name, tmp_path):
+    """By SQLAlchemy, which reads the address."""
+    from sqlalchemy.engine import make_url
+
+    from evenkeel.study.file.locations import own_database_uri
+
+    assert make_url(own_database_uri(tmp_path / name)).database == str(tmp_path / name / "mlflow.db")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.study import SQLITE, StudyConfig, StudyHeader, make_absolute_uri
+from evenkeel.study.file.study import SQLITE, StudyConfig, StudyHeader, in_address, make_absolute_uri
 from evenkeel.trainables.settings import at_home
 
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")
@@ -99,7 +99,7 @@ class TrackingUri:
     @property
     def database(self) -> Path | None:
         """The file of an sqlite database, None for every other place."""
-        return Path(self.raw.removeprefix(SQLITE)) if self.raw.startswith(SQLITE) else None
+        return Path(unquote(self.raw.removeprefix(SQLITE))) if self.raw.startswith(SQLITE) else None
 
     def check_database(self, study: str) -> None:
         """Raises UserError where a file is missing (MLflow would make it) or closed (it would try for a minute)."""
@@ -140,7 +140,7 @@ class TrackingUri:
 
 def own_database_uri(folder: Path) -> str:
     """The database inside a study's folder, by absolute path."""
-    return f"{SQLITE}{folder.resolve()}/mlflow.db"
+    return f"{SQLITE}{in_address(folder.resolve())}/mlflow.db"
 
 
 def config_without_secrets(config: StudyConfig) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """A study file: what varies, on which data, with how many seeds. Checked before anything starts."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
@@ -45,7 +47,12 @@ SQLITE = "sqlite:///"
 
 def make_absolute_uri(uri: str, folder: Path) -> str:
     """A tracking URI; of an sqlite file by absolute path, since workers and servers have other working folders."""
-    return f"{SQLITE}{folder / at_home(uri.removeprefix(SQLITE))}" if uri.startswith(SQLITE) else uri
+    return f"{SQLITE}{in_address(folder) / at_home(uri.removeprefix(SQLITE))}" if uri.startswith(SQLITE) else uri
+
+
+def in_address(path: Path) -> Path:
+    """A path as an address holds it: what would end the path there is quoted."""
+    return Path(re.sub(r"[%?#]", lambda match: quote(match[0]), str(path)))
 
 
 def _tracking(uri: Any) -> Any:
@@ -200,6 +207,7 @@ class StudyConfig(Settings):
                 raise ValueError(f"contrast: no loss has the label {label!r}; {nearest(label, labels)}")
         if not any((self.designs.sweep, self.designs.sobol, self.designs.search)):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
+        self._check_logarithms()
         self._check_metric()
         self._check_margin()
         self._check_vary()
@@ -283,6 +291,11 @@ class StudyConfig(Settings):
         for source in self.vary or ():
             if source in fixed:
                 raise ValueError(f"vary: {source} is the same for every seed ({fixed[source]}); leave {source} out")
+
+    def _check_logarithms(self) -> None:
+        for name, span in self.spaces.items():
+            if span.log and span.low is not None and span.low <= 0:
+                raise ValueError(f"spaces.{name}.low: a logarithm needs more than 0, got {span.low:g}")
 
     def _check_spaces(self) -> None:
         settings = self.trainable.model_dump(mode="json")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from evenkeel.study.file.study import SQLITE, in_address
 from evenkeel.study.tracking.sql_tuning import tune_connections
 from evenkeel.trainables.cache import made_once
 
@@ -119,7 +120,7 @@ def template(templates: Path) -> Path:
 
 
 def _create(path: Path) -> None:
-    client(f"sqlite:///{path}").search_experiments(max_results=1)
+    client(f"{SQLITE}{in_address(path)}").search_experiments(max_results=1)
 
 
 def first_line(error: Exception) -> str:

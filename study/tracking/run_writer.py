@@ -12,6 +12,7 @@ from functools import partial
 
 from filelock import FileLock
 
+from evenkeel.study.file.study import SQLITE, in_address
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.tracking.artifacts import delete_with_files, log_data_set, log_file
 from evenkeel.study.tracking.database import analyze, client, first_line, gather, make_database, template
@@ -78,7 +79,7 @@ class RunWriter:
     def warm(self) -> None:
         """Do what takes seconds and needs no study yet: import MLflow, let it build its tables and queries."""
         if self.setup.database:
-            client(f"sqlite:///{template(self.setup.templates)}").search_experiments(max_results=1)
+            client(f"{SQLITE}{in_address(template(self.setup.templates))}").search_experiments(max_results=1)
 
     def check(self) -> str | None:
         """None when the server answers, else what it said."""

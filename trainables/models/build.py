@@ -113,6 +113,7 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     if not of_hub and not timm.is_model(name):
         hint = nearest(name, timm.list_models())
         raise TrainableError(f"trainable.backbone.name: timm has no model {name!r}; {hint}")
+    _check_tag(backbone, of_hub)
     make = partial(timm.create_model, name, pretrained=bool(backbone.pretrained) or of_hub)
     own: dict[str, Any] = {"in_chans": channels, "num_classes": 0}
     model = _made(make, backbone, name, **own)
@@ -155,6 +156,19 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
         load_weights(model, backbone.weights_file(), key="trainable.backbone.weights", part=backbone.weights_part)
     config = open_clip.get_model_preprocess_cfg(model)
     return model.visual, config["mean"], config["std"]
+
+
+def _check_tag(backbone: Backbone, of_hub: bool) -> None:
+    """Raises TrainableError for the name of weights that timm does not list for its model."""
+    import timm
+
+    tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{backbone.name.partition('.')[0]}.*")]
+    tag = backbone.pretrained if isinstance(backbone.pretrained, str) else backbone.name.partition(".")[2]
+    if tag and not of_hub and tag not in tags:
+        choices = f"one of {', '.join(tags)}" if tags else "none is listed for this model"
+        raise TrainableError(
+            f"trainable.backbone.pretrained: timm has no weights {tag!r} of {backbone.name}; {choices}"
+        )
 
 
 def _made(make: Callable[..., Any], backbone: Backbone, name: str, **own: Any) -> Any:
