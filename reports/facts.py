@@ -122,6 +122,8 @@ class StudyFacts:
     measures: dict[str, MeasureFacts]
     former_margins: tuple[dict[str, float], ...] = ()
     """Margins that the study was run with before they were changed."""
+    former_seeds: tuple[int, ...] = ()
+    """How many seeds the study was run with before it grew: each of these may have been looked at."""
     varied: tuple[str, ...] = ()
     """What differs from seed to seed; empty when a study of an earlier version did not say."""
     constant: tuple[str, ...] = ()
@@ -139,6 +141,11 @@ class StudyFacts:
     def margin(self) -> float:
         """The margin of the metric that is shown."""
         return self.margins[self.metric]
+
+    @property
+    def look(self) -> int:
+        """How many times the study may have been looked at by now, this one included."""
+        return 1 + len(self.former_seeds)
 
     @property
     def resampled(self) -> bool:

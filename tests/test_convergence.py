@@ -25,17 +25,17 @@ def ended(rng, num_seeds, num_epochs, noise, *, carried=0.0, rise=0.0):
     return [np.array([getattr(line, name) * (num_epochs - 1) for line in lines]) for name in ("slope", "stderr")]
 
 
-@pytest.mark.parametrize("num_seeds", [1, 3, 10])
+@pytest.mark.parametrize("num_seeds", [2, 3, 10])
 @pytest.mark.parametrize("num_epochs", [4, 5, 12])
-@pytest.mark.parametrize(("noise", "carried"), [(0.003, 0.0), (0.01, 0.0), (0.03, 0.0), (0.01, 0.5)])
+@pytest.mark.parametrize(("noise", "carried"), [(0.003, 0.0), (0.01, 0.0), (0.03, 0.0), (0.03, 0.9)])
 def test_noise_alone_is_rarely_taken_for_a_rise(num_seeds, num_epochs, noise, carried, rng):
-    sure = [sure_rise(*ended(rng, num_seeds, num_epochs, noise, carried=carried)) for _ in range(300)]
-    assert np.mean(np.array(sure) > MARGIN) < 0.05
+    sure = [sure_rise(ended(rng, num_seeds, num_epochs, noise, carried=carried)[0], 0.05) for _ in range(300)]
+    assert np.mean(np.array(sure) > MARGIN) < 0.09, "0.05 and three standard errors"
 
 
 @pytest.mark.parametrize("num_seeds", [3, 10])
 def test_a_rise_of_three_margins_is_mostly_found(num_seeds, rng):
-    sure = [sure_rise(*ended(rng, num_seeds, 5, 0.005, rise=3 * MARGIN)) for _ in range(200)]
+    sure = [sure_rise(ended(rng, num_seeds, 5, 0.005, rise=3 * MARGIN)[0], 0.05) for _ in range(200)]
     assert np.mean(np.array(sure) > MARGIN) > 0.8
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from evenkeel.reports.statistics.curves import (
     areas,
@@ -74,7 +75,26 @@ class TestFlatNull:
 
     def test_a_sharp_curve_is_found(self, rng):
         scores = rng.normal(0, 0.01, (7, 6)) + np.linspace(0, 0.1, 7)[:, None]
-        assert flat_null(differences(scores), 0, rng).p == pytest.approx(2 / 64)
+        assert flat_null(differences(scores), 0, rng).p < 1e-4
+
+    def test_p_is_that_of_the_least_level_corrected_for_their_number(self, rng):
+        """Against scipy's t test, where nothing is shared and no noise is pooled."""
+        scores = rng.normal([[0.0], [0.5], [1.0]], 1, (3, 8))
+        least = stats.ttest_1samp(differences(scores)[1:], 0, axis=1).pvalue.min()
+        assert flat_null(differences(scores), 0, rng).p == pytest.approx(min(1, 2 * least))
+
+    @pytest.mark.parametrize("shared", [0.0, 0.5])
+    def test_p_and_band_hold_what_train_rows_and_images_add(self, shared, rng):
+        """What another training set and test set do to a flat curve is not taken for an effect."""
+        low, inside = [], []
+        for _ in range(300):
+            images = rng.normal(0, 0.5 * np.sqrt(20), (5, 20))
+            scores = rng.normal(size=(5, 8)) + np.sqrt(shared) * rng.normal(size=(5, 1)) + images.mean(1, keepdims=True)
+            left_out = differences(scores).mean(1, keepdims=True) + (images.mean(1, keepdims=True) - images) / 19
+            null = flat_null(differences(scores), 0, rng, images_LG=left_out - left_out[0], shared=shared)
+            low.append(null.p <= 0.05)
+            inside.append((naive_curve(scores) >= null.low_L - 1e-9).mean())
+        assert np.mean(low) <= 0.075 and np.mean(inside) >= 0.93
 
     def test_the_band_holds_naive_curves_of_flat_landscapes(self, rng):
         inside = []

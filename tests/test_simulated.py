@@ -11,7 +11,6 @@ from scipy import stats
 
 from evenkeel.reports.statistics.curves import areas, flat_null
 from evenkeel.reports.statistics.intervals import t_interval
-from evenkeel.reports.statistics.multiple_testing import romano_wolf
 from evenkeel.reports.table.designs import Sweep
 from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
 
@@ -115,17 +114,16 @@ def test_p_of_a_flat_curve_is_below_5_percent_as_often_as_it_says(noise, rng):
 
 def test_two_flat_losses_that_differ_in_noise_alone_do_not_differ(rng):
     """The fault of rectified areas, which told them apart in 85 to 91 % of studies."""
-    told, corrected = [], []
+    told = []
     for _ in range(STUDIES):
         quiet, loud = (np.vstack([np.zeros(6), rng.normal(0, s, (LEVELS - 1, 6))]) for s in (0.002, 0.02))
         differences = areas(quiet, 0) - areas(loud, 0)
         interval = t_interval(differences)
         told.append(not interval.low <= 0 <= interval.high)
-        corrected.append(romano_wolf(differences[None], rng)[0] <= 0.05)
     rectified = [
         stats.ttest_1samp(_rectified(0.002, rng) - _rectified(0.02, rng), 0).pvalue <= 0.05 for _ in range(STUDIES)
     ]
-    assert np.mean(told) <= at_most(0.05) and np.mean(corrected) <= at_most(0.05) and np.mean(rectified) > 0.5
+    assert np.mean(told) <= at_most(0.05) and np.mean(rectified) > 0.5
 
 
 def _rectified(spread, rng):

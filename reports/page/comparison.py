@@ -15,7 +15,8 @@ from evenkeel.reports.sections import overview, verdicts
 from evenkeel.reports.table.designs import swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import facts_of, with_facts
 from evenkeel.reports.text.wording import SIGNED, counted, listed, with_interval
-from evenkeel.reports.verdict.verdict import NOT_JUDGED
+from evenkeel.reports.verdict.several_studies import surely_differ
+from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY
 
 STUDY = "study"
 """The column that tells whose trial it is."""
@@ -119,6 +120,8 @@ class Cells(NamedTuple):
 
     studies: list[str]
     cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]]
+    unequal: list[tuple[str, str]]
+    """Where the curves of two studies surely differ."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,11 @@ class SameVerdict:
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Cells:
         cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]] = {}
-        for study, own in self.studies.items():
-            for key, cell in verdicts.Verdicts().compute(with_metric(own, facts_of(table).metric), rng).cells.items():
+        shown = {study: with_metric(own, facts_of(table).metric) for study, own in self.studies.items()}
+        for study, own in shown.items():
+            for key, cell in verdicts.Verdicts().compute(own, rng).cells.items():
                 cells.setdefault(key, {})[study] = cell
-        return Cells(list(self.studies), cells)
+        return Cells(list(self.studies), cells, surely_differ(shown))
 
     def draw(self, info: Cells) -> None:
         return None
@@ -156,13 +160,19 @@ class SameVerdict:
 
     def answer(self, info: Cells) -> str:
         shared = {key: own for key, own in info.cells.items() if len(own) == len(info.studies)}
-        judged = {k: {c.judged.status for c in own.values()} for k, own in shared.items()}
-        judged = {key: statuses for key, statuses in judged.items() if NOT_JUDGED not in statuses}
+        judged = [{cell.judged.status for cell in own.values()} for own in shared.values()]
+        judged = [statuses for statuses in judged if NOT_JUDGED not in statuses]
         if not judged:
             return "No loss and hyperparameter is judged in every study."
-        differ = [f"{loss} in {name}" for (loss, name), statuses in judged.items() if len(statuses) > 1]
-        more = f" They differ for {', '.join(differ)}." if differ else ""
-        return f"{len(judged) - len(differ)} of {len(judged)} verdicts are the same in every study.{more}"
+        counts = [f"{judged.count({status})} {status} in every study" for status in (STEADY, SENSITIVE)]
+        unequal = [f"{loss} in {name}" for loss, name in info.unequal]
+        tested = (
+            f"They surely differ for {listed(unequal)}" if unequal else "No two studies surely differ in any of them"
+        )
+        return (
+            f"Of {len(judged)} that are judged in every study, {listed(counts)}; the others are open in some, or not "
+            f"the same. {tested} (level by level, with the errors of both, corrected for the number of comparisons)."
+        )
 
 
 def _text(cell: verdicts.VerdictCell | None) -> str:

@@ -1,4 +1,4 @@
-"""Is one loss steadier than another in the same hyperparameter? R6 and R18, one family over everything compared."""
+"""Which of two losses loses less in the same hyperparameter? R6 and R18, one family over all that a page compares."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,11 +8,20 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.statistics.curves import areas
-from evenkeel.reports.statistics.intervals import Interval, jackknife_error, t_interval
-from evenkeel.reports.statistics.multiple_testing import ALPHA, least_p, romano_wolf, seeds_to_reject, sign_flip_p
-from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
+from evenkeel.reports.statistics.error_model import Estimates
+from evenkeel.reports.statistics.intervals import (
+    MIN_SEEDS,
+    Interval,
+    jackknife_error,
+    rows_with_enough_seeds,
+    t_interval,
+)
+from evenkeel.reports.statistics.pooled_noise import common_noise
+from evenkeel.reports.table.designs import Sweep, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, listed, p_value, with_interval
+from evenkeel.reports.verdict.family import family_of, sweeps_of
+from evenkeel.reports.verdict.seeds_needed import seeds_to_differ
 
 
 class Area(NamedTuple):
@@ -24,7 +33,7 @@ class Area(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """R18: the mean over seeds of the difference of areas, first minus second; negative: the first is steadier."""
+    """R18: the mean over seeds of the difference of areas, first minus second; negative: the first loses less."""
 
     first: str
     second: str
@@ -32,15 +41,24 @@ class Contrast(NamedTuple):
     levels: str
     """Whether both moved through the same levels, in words."""
     differences_S: np.ndarray
+    image_error: float
     difference: Interval
+    """With its own 95 % interval."""
+    together: Interval = Interval(np.nan, np.nan, np.nan, 0)
+    """With the interval that holds beside all other decisions of the page."""
     p: float = np.nan
     p_corrected: float = np.nan
     needed: int | None = None
 
     @property
     def clear(self) -> bool:
-        """Whether flips tell it from 0, and the interval, which also holds other images and train rows, does not."""
-        return self.p_corrected <= ALPHA and not self.difference.low <= 0 <= self.difference.high
+        """Whether the interval of the family leaves 0 out: seeds, train rows and test images are in it."""
+        return self.together.low > 0 or self.together.high < 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether it would be clear if nothing else were compared."""
+        return self.difference.low > 0 or self.difference.high < 0
 
 
 class ContrastsNumbers(NamedTuple):
@@ -55,21 +73,21 @@ class Contrasts:
     """Signed areas under the reference curve, contrasted between losses by seed pairs."""
 
     key: str = "contrasts"
-    title: str = "Steadier than the other?"
-    question: str = "In a hyperparameter that two losses share, does one lose less than the other?"
+    title: str = "Which of two losses loses less?"
+    question: str = "In a hyperparameter that two losses share, does one lose less on average over its levels?"
 
     @classmethod
     def for_study(cls, table: pd.DataFrame) -> list[Self]:
         return [cls()]
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ContrastsNumbers:
-        areas_of_losses, contrasts = [], []
+        changes, contrasts = [], []
         for name in swept_hyperparameters(table):
-            sweeps = [s for loss in losses_of(table) if (s := sweep_of(table, loss, name))]
-            areas_of_losses += [_area(s) for s in sweeps]
+            sweeps = sweeps_of(table, name)
+            changes += [_area(sweep) for sweep in sweeps]
             contrasts += [_contrast(a, b) for a, b in combinations(sweeps, 2)]
         study = facts_of(table)
-        return ContrastsNumbers(study.margin, len(study.seeds), areas_of_losses, _tested(contrasts, rng))
+        return ContrastsNumbers(study.margin, len(study.seeds), changes, _decided(contrasts, table))
 
     def draw(self, info: ContrastsNumbers) -> None:
         return None
@@ -84,7 +102,7 @@ class Contrasts:
                     "hyperparameter": c.name,
                     "first": c.first,
                     "second": c.second,
-                    "difference of areas": with_interval(c.difference, SIGNED),
+                    "difference of areas": with_interval(c.together, SIGNED),
                     "p (corrected)": p_value(c.p_corrected),
                     "p": p_value(c.p),
                     "seeds": c.difference.n,
@@ -102,7 +120,7 @@ class Contrasts:
         if not info.contrasts:
             return "No two losses share a swept hyperparameter."
         clear = [c for c in info.contrasts if c.clear]
-        large = [c for c in clear if abs(c.difference.value) >= info.margin]
+        large = [c for c in clear if abs(c.together.value) >= info.margin]
         lines = [_sentence(name, [c for c in large if c.name == name]) for name in dict.fromkeys(c.name for c in large)]
         if small := len(clear) - len(large):
             pairs = "pair differs" if small == 1 else "pairs differ"
@@ -111,69 +129,95 @@ class Contrasts:
 
 
 EXPLAINED = (
-    "Area: mean over levels of what is lost against the default, gains counted against losses; p by sign flips, "
-    "corrected over all pairs and hyperparameters at once (Romano and Wolf); intervals are each pair's own."
+    "Area: mean over levels of what is lost against the default, gains counted against losses. Intervals hold for all "
+    "pairs, hyperparameters and verdicts of the page together (95%); p beside p corrected for their number."
 )
 
 
 def _open(info: ContrastsNumbers) -> list[str]:
-    """What n seeds cannot decide, and how many could."""
+    """What is not decided, and how many seeds would decide the easiest, where there is a lead."""
     undecided = [c for c in info.contrasts if not c.clear]
     if not undecided:
         return []
-    n = min(c.difference.n for c in undecided)
-    if least_p(n) > ALPHA:
+    if not any(c.difference.n >= MIN_SEEDS for c in undecided):
+        most = max(c.difference.n for c in undecided)
         return [
-            f"{counted(len(undecided), 'comparison')} cannot be decided with {counted(n, 'seed')}: sign flips need at "
-            "least six."
+            f"{counted(len(undecided), 'comparison')} cannot be decided with {counted(most, 'seed')}: it takes "
+            f"{MIN_SEEDS} or more."
         ]
-    needed = [c.needed for c in undecided if c.needed and c.needed > n]
-    most = f"; {min(needed)} would decide the first of them" if needed else ""
-    return [f"{len(undecided)} of {len(info.contrasts)} comparisons cannot be decided with {n} seeds{most}."]
+    lines = [f"{len(undecided)} of {len(info.contrasts)} comparisons are not decided."]
+    leads = [c for c in undecided if c.needed]
+    if leads:
+        easiest = min(leads, key=lambda c: c.needed or 0)
+        lines.append(
+            f"Lead: {easiest.first} and {easiest.second} in {easiest.name}; if the difference is as measured, "
+            f"{easiest.needed} seeds would decide it."
+        )
+    return lines
 
 
 def _area(sweep: Sweep) -> Area:
-    lost = areas(sweep.differences_LS, sweep.default)
-    error = 0.0 if sweep.images_LG is None else float(jackknife_error(_image_areas(sweep)))
+    lost, lost_G = _areas(sweep, set())
+    error = 0.0 if lost_G is None else float(jackknife_error(lost_G))
     return Area(sweep.loss, sweep.name, t_interval(lost, error=error, shared=sweep.shared))
 
 
-def _image_areas(sweep: Sweep) -> np.ndarray:
-    """The area without each group of test images, [G]."""
-    assert sweep.images_LG is not None
-    return areas(sweep.images_LG, sweep.default)
+def _areas(sweep: Sweep, left_out: set[object]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Areas by seed [S], and without each group of test images [G], of the levels that have seeds enough."""
+    kept = [k for k in sweep.moved if sweep.levels[k] not in left_out | _lacking(sweep)]
+    rows = [sweep.default, *(kept or sweep.moved)]
+    images = None if sweep.images_LG is None else areas(sweep.images_LG[rows], 0)
+    return areas(sweep.differences_LS[rows], 0), images
+
+
+def _lacking(sweep: Sweep) -> set[object]:
+    """Levels with few seeds, where others have enough: they would leave the loss without any seed."""
+    enough = sweep.moved[rows_with_enough_seeds(sweep.differences_LS[sweep.moved])]
+    return {sweep.levels[k] for k in sweep.moved if k not in enough}
 
 
 def _contrast(a: Sweep, b: Sweep) -> Contrast:
-    differences = areas(a.differences_LS, a.default) - areas(b.differences_LS, b.default)
-    recorded = a.images_LG is not None and b.images_LG is not None
-    error = float(jackknife_error(_image_areas(a) - _image_areas(b))) if recorded else 0.0
+    left_out = _lacking(a) | _lacking(b)
+    (first_S, first_G), (second_S, second_G) = _areas(a, left_out), _areas(b, left_out)
+    error = 0.0 if first_G is None or second_G is None else float(jackknife_error(first_G - second_G))
     levels = "differ" if a.levels != b.levels else "same" if a.default == b.default else "same, from other defaults"
-    difference = t_interval(differences, error=error, shared=a.shared)
-    return Contrast(a.loss, b.loss, a.name, levels, differences, difference)
+    if left_out:
+        levels += f"; without {listed([str(value) for value in left_out])}, which lacks seeds"
+    differences = first_S - second_S
+    return Contrast(
+        a.loss, b.loss, a.name, levels, differences, error, t_interval(differences, error=error, shared=a.shared)
+    )
 
 
-def _tested(contrasts: list[Contrast], rng: np.random.Generator) -> list[Contrast]:
+def _decided(contrasts: list[Contrast], table: pd.DataFrame) -> list[Contrast]:
+    """With the intervals, p values and numbers of seeds of the family."""
     if not contrasts:
         return []
-    differences_CS = np.array([c.differences_S for c in contrasts])
-    tests = zip(contrasts, sign_flip_p(differences_CS, rng), romano_wolf(differences_CS, rng), strict=True)
+    family, values_CS = family_of(table), np.array([c.differences_S for c in contrasts])
+    errors_C = np.array([c.image_error for c in contrasts])
+    estimates = Estimates.of_values(values_CS, errors_C, shared=facts_of(table).shared, prior=common_noise(values_CS))
+    alpha, p_values = family.alpha / 2 / family.num_units, estimates.two_sided_p()
     return [
-        c._replace(p=float(p), p_corrected=float(corrected), needed=seeds_to_reject(c.differences_S, len(contrasts)))
-        for c, p, corrected in tests
+        c._replace(
+            together=estimates.interval(i, alpha),
+            p=float(p_values[i]),
+            p_corrected=float(np.minimum(1, p_values[i] * family.num_units)),
+            needed=seeds_to_differ(estimates, i, alpha) if c.leads else None,
+        )
+        for i, c in enumerate(contrasts)
     ]
 
 
 def _sentence(name: str, clear: list[Contrast]) -> str:
-    """`In clip ral and asl are steadier than bal.`"""
-    steadier: dict[str, list[str]] = {}
+    """`In clip ral and asl lose less than bal.`"""
+    less: dict[str, list[str]] = {}
     for c in clear:
-        first, second = (c.first, c.second) if c.difference.value < 0 else (c.second, c.first)
-        steadier.setdefault(first, []).append(second)
+        first, second = (c.first, c.second) if c.together.value < 0 else (c.second, c.first)
+        less.setdefault(first, []).append(second)
     alike: dict[str, list[str]] = {}
-    for first, worse in steadier.items():
+    for first, worse in less.items():
         alike.setdefault(listed(worse), []).append(first)
-    parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} steadier than {o}" for o, names in alike.items()]
+    parts = [f"{listed(names)} {'loses' if len(names) == 1 else 'lose'} less than {o}" for o, names in alike.items()]
     worst = max(c.p_corrected for c in clear)
     return f"In {name} {'; '.join(parts)} (p {_at_most(worst)} after correction)."
 

@@ -92,7 +92,8 @@ class Importance:
         if not info.losses:
             return "There are no Sobol points of a loss with hyperparameters."
         parts = [
-            f"Most of the spread of {e.loss} comes from {e.largest[0][0]} ({PERCENT.format(e.largest[0][1])})."
+            f"The largest share of what a fit explains of the spread of {e.loss} (Q² {e.shares.q2:.2f}) is that of "
+            f"{e.largest[0][0]} ({PERCENT.format(e.largest[0][1])})."
             for e in info.losses
             if e.trusted and e.largest
         ]
@@ -100,6 +101,7 @@ class Importance:
         if refused:
             parts.append(
                 f"For {listed(refused)} no shares are given: a fit to these settings explains less than "
-                f"{LEAST_Q2:.0%} of settings it has not seen; more points (sobol.m) may help."
+                f"{LEAST_Q2:.0%} of settings it has not seen. More points (sobol.m) help where they are few for the "
+                "fit, not where the score bends in a way that the fit does not have."
             )
         return " ".join(parts)

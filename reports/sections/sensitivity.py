@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, MARGIN, bars, faded, figure, looks, plain, symbols
 from evenkeel.reports.sections.overview import held_at_defaults, hover
@@ -21,10 +20,11 @@ from evenkeel.reports.statistics.curves import (
     span,
 )
 from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean, wilson
-from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
+from evenkeel.reports.table.designs import Sweep, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, p_value, with_interval
-from evenkeel.reports.verdict.verdict import NOT_JUDGED, SIZE_OPEN, TOO_NOISY, Judgement, judge
+from evenkeel.reports.verdict.family import family_of, judgements, sweeps_of
+from evenkeel.reports.verdict.verdict import NOT_JUDGED, SIZE_OPEN, TOO_NOISY, Judgement
 
 NAIVE, CROSSED = "naive (RAL Fig. 4): difference from own best", "cross-fitted difference from best"
 BAND, FLOORED = "where naive lies if nothing matters (95%)", "floor-scored: diverged seeds as the constant predictor"
@@ -94,10 +94,10 @@ class Sensitivity:
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> SensitivityNumbers:
         study = facts_of(table)
         parameters = [f.space[self.name] for f in study.losses.values() if self.name in f.space]
-        look, shapes, curves = looks(study.losses), symbols(study.losses), []
-        for loss in losses_of(table):
-            if sweep := sweep_of(table, loss, self.name):
-                curves.append(_curve(sweep, study, (shapes[loss], *look[loss]), rng))
+        look, shapes = looks(study.losses), symbols(study.losses)
+        curves = [
+            _curve(table, sweep, (shapes[sweep.loss], *look[sweep.loss]), rng) for sweep in sweeps_of(table, self.name)
+        ]
         symbol, log = parameters[0].symbol, parameters[0].log
         return SensitivityNumbers(self.name, symbol, study.turned_title, study.margin, log, curves)
 
@@ -152,22 +152,26 @@ class Sensitivity:
         return "\n".join(_sentence(curve) for curve in info.curves)
 
 
-def _curve(sweep: Sweep, study: StudyFacts, look: tuple[str, str, str], rng: np.random.Generator) -> SensitivityCurve:
+def _curve(table: pd.DataFrame, sweep: Sweep, look: tuple[str, str, str], rng: np.random.Generator) -> SensitivityCurve:
+    facts, noise = facts_of(table).losses[sweep.loss], family_of(table).standard.noise
     ended_LS = sweep.diverged_LS | np.isfinite(sweep.scores_LS)
     rates = [wilson(int(k), int(n)) for k, n in zip(sweep.diverged_LS.sum(1), ended_LS.sum(1), strict=True)]
+    null = flat_null(
+        sweep.differences_LS, sweep.default, rng, images_LG=sweep.images_LG, shared=sweep.shared, noise=noise
+    )
     return SensitivityCurve(
         sweep,
         sweep.reference,
         naive_curve(sweep.scores_LS),
-        judge(sweep, study.margin, study.floor),
+        judgements(table)[sweep.loss, sweep.name],
         rates,
         nan_mean(cross_fitted_curve(sweep.scores_LS, sweep.val_LS)),
-        flat_null(sweep.differences_LS, sweep.default, rng),
+        null,
         span(sweep.differences_LS, sweep.images_LG, shared=sweep.shared),
         magnitude(sweep.differences_LS, sweep.default),
         seed_noise(sweep.scores_LS),
-        study.losses[sweep.loss].space[sweep.name].source,
-        held_at_defaults(sweep, study.losses[sweep.loss].defaults),
+        facts.space[sweep.name].source,
+        held_at_defaults(sweep, facts.defaults),
         *look,
     )
 

@@ -9,10 +9,11 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, bars, figure, looks, plain
 from evenkeel.reports.statistics.curves import cross_fitted_best
-from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval, turned
+from evenkeel.reports.statistics.error_model import error_of_look
+from evenkeel.reports.statistics.intervals import CONFIDENCE, Interval, jackknife_error, nan_mean, t_interval, turned
 from evenkeel.reports.table.designs import ENDED, has_design, losses_of, sweep_of
 from evenkeel.reports.table.trial_table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
-from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, with_interval
+from evenkeel.reports.text.wording import PERCENT, SIGNED, level, listed, number, with_interval
 
 ENOUGH_OF_TUNING = 0.95
 
@@ -47,6 +48,14 @@ class Winner(NamedTuple):
     colour: str
 
 
+class Best(NamedTuple):
+    """The loss that is best when tuned, with an interval that allows for its choice, and what it surely beats."""
+
+    name: str
+    score: Interval
+    beats: list[str]
+
+
 class TunedNumbers(NamedTuple):
     """`chosen_by` is the metric, in words, whose validation score chose the winners."""
 
@@ -55,6 +64,7 @@ class TunedNumbers(NamedTuple):
     winners: list[Winner]
     sign: int = 1
     """1 where a higher score is better, -1 where a lower one is."""
+    best: Best | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ class Tuned:
                 if winner := _winner(table, rows, loss, int(group), look[loss][0]):
                     winners.append(winner)
         study = facts_of(table)
-        return TunedNumbers(study.title, study.measures[study.chosen_by or study.metric].title, winners, study.sign)
+        chosen_by = study.measures[study.chosen_by or study.metric].title
+        return TunedNumbers(study.title, chosen_by, winners, study.sign, _best(table, winners))
 
     def draw(self, info: TunedNumbers) -> Drawing | None:
         if not info.winners:
@@ -119,14 +130,24 @@ class Tuned:
     def answer(self, info: TunedNumbers) -> str:
         if not info.winners:
             return "The study has no finished search."
-        best = max(info.winners, key=lambda w: info.sign * w.tuned.value)
         gains = [f"{_name(w)} {with_interval(w.gain, SIGNED)}" for w in info.winners]
         return (
-            f"Tuned, {_name(best)} is best on test ({with_interval(best.tuned)}, n = {best.tuned.n} fresh seeds). "
-            f"Gain over the default: {'; '.join(gains)}. Winners were chosen by {info.chosen_by} on validation, on the "
-            f"search's seeds; the gap is the winner's validation score there minus its test score on fresh seeds, both "
-            f"of {info.title}."
+            f"{_best_words(info)} Gain over the default: {'; '.join(gains)}. Winners were chosen by "
+            f"{info.chosen_by} on validation, on the search's seeds; the gap is the winner's validation score there "
+            f"minus its test score on fresh seeds, both of {info.title}."
         )
+
+
+def _best_words(info: TunedNumbers) -> str:
+    """Which loss is best, whether surely, with an interval that allows for its having been picked."""
+    assert info.best is not None
+    name, score, beats = info.best
+    lead = f"Tuned, {name} is best on test ({with_interval(score)}, n = {score.n} fresh seeds"
+    if len(info.winners) < 2:
+        return f"{lead})."
+    others = len(info.winners) - 1
+    surely = f"surely better than {listed(beats)}" if beats else "not surely better than any other"
+    return f"{lead}; the interval allows for the choice among {others + 1}), {surely}."
 
 
 class _Fresh(NamedTuple):
@@ -149,10 +170,10 @@ class _Fresh(NamedTuple):
             images = self.images[seeds] - other.images[seeds]
         return type(self)(self.scores[seeds] - other.scores[seeds], images)
 
-    def interval(self, shared: float) -> Interval:
+    def interval(self, shared: float, confidence: float = CONFIDENCE) -> Interval:
         images = [] if self.images is None else self.images.tolist()
         error = float(jackknife_error(np.mean(images, axis=0))) if images else 0.0
-        return t_interval(self.scores.to_numpy(), error=error, shared=shared)
+        return t_interval(self.scores.to_numpy(), confidence, error, shared=shared)
 
 
 def overtuning(val_P: np.ndarray, test_P: np.ndarray) -> Overtuning:
@@ -166,6 +187,29 @@ def overtuning(val_P: np.ndarray, test_P: np.ndarray) -> Overtuning:
         return Overtuning(np.nan, np.nan)
     first, last, best = test_P[led[0]], test_P[led[-1]], test_P[led].max()
     return Overtuning(float(best - last), float((best - last) / (best - first)) if best > first else np.nan)
+
+
+def _best(table: pd.DataFrame, winners: list[Winner]) -> Best | None:
+    """The winner with the best mean on fresh seeds; its interval and comparisons are corrected for the choice."""
+    study = facts_of(table)
+    if not winners:
+        return None
+    error, num = error_of_look(study.look), len(winners)
+    fresh = {_name(w): _fresh(table, w.loss, w.group) for w in winners}
+    best = max(winners, key=lambda w: study.sign * w.tuned.value)
+    name, score = _name(best), fresh[_name(best)].interval(study.shared_alone, 1 - error / num)
+    confidence = 1 - error / max(1, num * (num - 1) / 2)
+    ahead = {
+        key: turned(fresh[name].minus(rival).interval(study.shared, confidence), study.sign)
+        for key, rival in fresh.items()
+    }
+    return Best(name, score, [key for key, lead in ahead.items() if key != name and lead.low > 0])
+
+
+def _fresh(table: pd.DataFrame, loss: str, group: int) -> _Fresh:
+    """The winner of one search on fresh seeds."""
+    rows = table[(table.loss == loss) & (table.state == DONE) & (table.design == CONFIRM) & (table.group == group)]
+    return _Fresh.from_rows(rows, f"test_{facts_of(table).metric}")
 
 
 def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colour: str) -> Winner | None:

@@ -9,9 +9,10 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, MARGIN, bars, figure, looks, plain, symbols
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
-from evenkeel.reports.table.designs import losses_of, sweep_of, swept_hyperparameters
+from evenkeel.reports.table.designs import losses_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval
+from evenkeel.reports.verdict.family import WorstOver, judgements, rests_on, worst_over
 from evenkeel.reports.verdict.verdict import (
     FEW_SEEDS,
     NOT_JUDGED,
@@ -20,7 +21,6 @@ from evenkeel.reports.verdict.verdict import (
     STEADY,
     TOO_NOISY,
     Judgement,
-    judge,
 )
 
 MAX_REASONS = 4
@@ -45,6 +45,9 @@ class VerdictsNumbers(NamedTuple):
     cells: dict[tuple[str, str], VerdictCell]
     num_seeds: int
     looks: dict[str, tuple[str, str]]
+    worst: dict[str, WorstOver]
+    """Of each loss, over the hyperparameters that all losses share."""
+    note: str
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,22 @@ class Verdicts:
         return [cls()]
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> VerdictsNumbers:
-        study = facts_of(table)
-        names = swept_hyperparameters(table)
-        cells = {}
-        for loss in losses_of(table):
-            for name in names:
-                if sweep := sweep_of(table, loss, name):
-                    cells[loss, name] = VerdictCell(loss, name, judge(sweep, study.margin, study.floor))
+        study, names = facts_of(table), swept_hyperparameters(table)
+        cells = {key: VerdictCell(*key, judged) for key, judged in judgements(table).items()}
         symbols = {n: p.symbol for facts in study.losses.values() for n, p in facts.space.items()}
         losses = [loss for loss in losses_of(table) if any(key[0] == loss for key in cells)]
+        shared = [name for name in names if all(_is_judged(cells.get((loss, name))) for loss in losses)]
         return VerdictsNumbers(
-            study.turned_title, study.margin, losses, names, symbols, cells, len(study.seeds), looks(study.losses)
+            study.turned_title,
+            study.margin,
+            losses,
+            names,
+            symbols,
+            cells,
+            len(study.seeds),
+            looks(study.losses),
+            worst_over(table, losses, shared) if len(losses) > 1 and shared else {},
+            rests_on(table),
         )
 
     def draw(self, info: VerdictsNumbers) -> Drawing | None:
@@ -97,7 +105,7 @@ class Verdicts:
                 f"With {counted(info.num_seeds, 'seed')} no interval can be trusted, so nothing "
                 f"is called steady or sensitive; run at least {MIN_SEEDS}."
             )
-        grid_lacks = "\n".join([*_shared(info), *_better(info), *_reasons(info), *_stuck(info)])
+        grid_lacks = "\n".join([*_shared(info), *_better(info), *_reasons(info), *_stuck(info), info.note])
         in_words = "\n".join(_sentence(loss, _cells_of(info, loss)) for loss in info.losses)
         return f"{grid_lacks}\n\n{in_words}" if grid_lacks else in_words
 
@@ -156,15 +164,20 @@ def _add(
 
 def _shared(info: VerdictsNumbers) -> list[str]:
     """One sentence on the hyperparameters that all losses have: the only fair ground for a comparison."""
-    shared = [n for n in info.names if all(np.isfinite(_value(info.cells.get((loss, n)))) for loss in info.losses)]
-    if len(info.losses) < 2 or not shared:
+    if not info.worst:
         return []
-    worst = [min((info.cells[loss, name] for name in shared), key=_value) for loss in info.losses]
-    parts = [f"{c.loss} {with_interval(c.judged.drop, SIGNED)} in {c.name}" for c in sorted(worst, key=_value)[::-1]]
+    order = sorted(info.worst.items(), key=lambda pair: -pair[1].drop.value)
+    parts = [f"{loss} {with_interval(worst.drop, SIGNED)} in {worst.name}" for loss, worst in order]
+    names = [name for name in info.names if all((loss, name) in info.cells for loss in info.losses)]
     return [
-        f"In what all of them share ({listed(shared)}) the worst drops of {info.title}, margin {info.margin:g}, are: "
-        f"{'; '.join(parts)}."
+        f"Over the hyperparameters that all losses share ({listed(names)}), the largest drops of {info.title}, margin "
+        f"{info.margin:g}, are: {'; '.join(parts)}; intervals hold together and allow for the choice of the "
+        "hyperparameter."
     ]
+
+
+def _is_judged(cell: VerdictCell | None) -> bool:
+    return cell is not None and cell.judged.status != NOT_JUDGED and np.isfinite(cell.judged.drop.value)
 
 
 def _value(cell: VerdictCell | None) -> float:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 
 from evenkeel.reports.sections.profile import WORST_SHARE
 from evenkeel.reports.sections.tolerance import Pool, share_above
-from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.error_model import error_of_look
+from evenkeel.reports.statistics.intervals import Interval, jackknife_error
 from evenkeel.reports.statistics.random_settings import (
     RESAMPLES_AT_ONCE,
     ResampledValue,
+    mean_difference,
     resampled_difference,
     resampled_quantile,
     resamples,
@@ -20,9 +23,9 @@ from evenkeel.reports.statistics.random_settings import (
     share_over_points,
     win_interval,
 )
-from evenkeel.reports.table.designs import SobolPoints, has_design, losses_of, sobol_points_of
+from evenkeel.reports.table.designs import SobolPoints, has_design, losses_of, sobol_images_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
-from evenkeel.reports.text.wording import PERCENT, SIGNED, SIGNED_PERCENT, few_settings_warning, with_interval
+from evenkeel.reports.text.wording import PERCENT, SIGNED, SIGNED_PERCENT, few_settings_warning, listed, with_interval
 
 
 class Win(NamedTuple):
@@ -35,6 +38,14 @@ class Win(NamedTuple):
     """Share of settings within the margin of the best of all losses: first minus second."""
     low_quantile: Interval
     """What nine of ten settings reach: first minus second."""
+    mean: Interval
+    """Mean score over all settings: first minus second; as `share`, it holds for all pairs together."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether one wins more often, and scores higher on average: both intervals leave their middle out."""
+        first = self.share.low > 0.5 and self.mean.low > 0
+        return first or (self.share.high < 0.5 and self.mean.high < 0)
 
 
 class WinProbabilityNumbers(NamedTuple):
@@ -42,11 +53,13 @@ class WinProbabilityNumbers(NamedTuple):
     margin: float
     num_settings: dict[str, int]
     wins: list[Win]
+    rests_on: str
+    """What the intervals do not hold, and the sentences are only about."""
 
 
 @dataclass(frozen=True)
 class WinProbability:
-    """Probabilities to win, under the same seed; a claim only where the interval lies on one side of one half."""
+    """Probabilities to win, under the same seed; a claim only where the share and the mean surely point one way."""
 
     key: str = "win-probability"
     title: str = "Win probability without tuning"
@@ -58,11 +71,15 @@ class WinProbability:
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> WinProbabilityNumbers:
         points_by_loss = [cloud for loss in losses_of(table) if (cloud := sobol_points_of(table, loss))]
-        margin = facts_of(table).margin
-        spreads = _Spreads(points_by_loss, margin, rng) if points_by_loss else None
+        study = facts_of(table)
+        spreads = _Spreads(table, points_by_loss, rng) if points_by_loss else None
         wins = [spreads.win(a, b) for a, b in combinations(points_by_loss, 2)] if spreads else []
         num_settings = {cloud.loss: len(cloud.test_HS) for cloud in points_by_loss}
-        return WinProbabilityNumbers(facts_of(table).title, margin, num_settings, [win for win in wins if win.share.n])
+        lacking = [] if study.resampled else ["train rows"]
+        lacking += [] if spreads and all(one is not None for one in spreads.images.values()) else ["test images"]
+        wins = [win for win in wins if win.share.n]
+        rests_on = f", on these {listed(lacking)}" if lacking else ""
+        return WinProbabilityNumbers(study.title, study.margin, num_settings, wins, rests_on)
 
     def draw(self, info: WinProbabilityNumbers) -> None:
         return None
@@ -87,10 +104,10 @@ class WinProbability:
     def answer(self, info: WinProbabilityNumbers) -> str:
         if not info.wins:
             return "There are no Sobol points of two losses under the same seeds."
-        sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.share.low > 0.5 or w.share.high < 0.5]
-        wins = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
+        sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.sure]
+        said = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
         open_pairs = len(info.wins) - len(sure)
-        parts = [f"Set at random, in {info.title}: {wins}."] if sure else []
+        parts = [f"Set at random, in {info.title}{info.rests_on}: {said}."] if sure else []
         parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
         return " ".join(parts) + few_settings_warning(n for n in info.num_settings.values() if n > 1)
 
@@ -98,8 +115,11 @@ class WinProbability:
 class _Spreads:
     """What is contrasted, of each loss, under the same resamples of the seeds."""
 
-    def __init__(self, points_by_loss: list[SobolPoints], margin: float, rng: np.random.Generator) -> None:
-        pool = Pool(points_by_loss)
+    def __init__(self, table: pd.DataFrame, points_by_loss: list[SobolPoints], rng: np.random.Generator) -> None:
+        study, pool = facts_of(table), Pool(points_by_loss)
+        self.shared, margin = study.shared, study.margin
+        self.images = {cloud.loss: sobol_images_of(table, cloud.loss) for cloud in points_by_loss}
+        self.confidence = 1 - error_of_look(study.look) / max(1, comb(len(points_by_loss), 2))
         seeds = np.flatnonzero(np.isfinite(pool.test).any(0))[None]
         rows = seeds[0][resamples(seeds.size, rng)]
         least = pool.best(seeds) - margin
@@ -117,10 +137,22 @@ class _Spreads:
         return Win(
             first.loss,
             second.loss,
-            win_interval(first.test_HS, second.test_HS),
+            win_interval(first.test_HS, second.test_HS, self.confidence, shared=self.shared),
             resampled_difference(self.within[first.loss], self.within[second.loss], num_seeds),
             resampled_difference(self.low_quantile[first.loss], self.low_quantile[second.loss], num_seeds),
+            mean_difference(
+                first.test_HS,
+                second.test_HS,
+                self.confidence,
+                image_error=self._image_error(first, second),
+                shared=self.shared,
+            ),
         )
+
+    def _image_error(self, first: SobolPoints, second: SobolPoints) -> float:
+        """Standard error that the choice of test images adds to the difference of means; 0 where not recorded."""
+        first_G, second_G = self.images[first.loss], self.images[second.loss]
+        return 0.0 if first_G is None or second_G is None else float(jackknife_error(first_G - second_G))
 
 
 def _turned(win: Win) -> Win:

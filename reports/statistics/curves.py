@@ -9,15 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from evenkeel.reports.statistics.error_model import Estimates
 from evenkeel.reports.statistics.intervals import (
     CONFIDENCE,
     Interval,
     jackknife_error,
     nan_mean,
     rows_with_enough_seeds,
+    standard_error_factor,
     t_interval,
 )
-from evenkeel.reports.statistics.multiple_testing import romano_wolf, sign_patterns
+from evenkeel.reports.statistics.pooled_noise import NO_PRIOR, Prior
+
+NUM_DRAWN = 2000
+"""Flat curves [D] from which the grey band is made."""
 
 
 class FlatNull(NamedTuple):
@@ -67,22 +72,49 @@ def cross_fitted_best(test: np.ndarray, val: np.ndarray) -> np.ndarray:
     return nan_mean(np.take_along_axis(test, chosen, axis=-2)[..., 0, :])
 
 
-def flat_null(differences_LS: np.ndarray, default: int, rng: np.random.Generator) -> FlatNull:
-    """R4: each seed's differences [L, S] from the default change sign together; under no effect either is as likely.
+def flat_null(
+    differences_LS: np.ndarray,
+    default: int,
+    rng: np.random.Generator,
+    *,
+    images_LG: np.ndarray | None = None,
+    shared: float = 0.0,
+    noise: Prior = NO_PRIOR,
+) -> FlatNull:
+    """R4: what a curve of these errors looks like when nothing matters, and whether this one is more.
 
-    p: the largest |t| over levels against those of the flips (levels with unequal noise weigh the same). The band holds
-    the naive curve of 95 % of the flips, level by level. NaN where a level has a missing seed.
+    differences_LS [L, S] from the default; `images_LG` [L, G] are their means without each group of test images,
+    `shared` as in t_interval, `noise` what levels have in common. p: the least of the levels', corrected for their
+    number; levels with unequal noise weigh the same. The band holds the naive curve of 95 % of drawn flat curves.
     """
-    moved = np.delete(differences_LS, default, axis=0)
-    p_values = romano_wolf(moved, rng)
-    p = float(np.nanmin(p_values)) if np.isfinite(p_values).any() else np.nan
+    errors = np.zeros(len(differences_LS)) if images_LG is None else jackknife_error(images_LG)
+    moved = np.delete(np.arange(len(differences_LS)), default)
+    estimates = Estimates.of_values(differences_LS[moved], errors[moved], shared=shared, prior=noise)
+    p_values = estimates.two_sided_p()
+    decided = p_values[np.isfinite(p_values)]
+    p = float(np.minimum(1, decided.min() * len(decided))) if len(decided) else np.nan
     complete = differences_LS[:, np.isfinite(differences_LS).all(0)]
     if complete.shape[1] < 2:
         return FlatNull(p, *np.full((2, len(differences_LS)), np.nan))
-    curves = sign_patterns(complete.shape[1], rng) @ complete.T / complete.shape[1]
+    curves = _flat_curves(complete, images_LG, shared, rng)
     naive = curves - curves.max(1, keepdims=True)
     low, high = np.quantile(naive, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], axis=0)
     return FlatNull(p, low, high)
+
+
+def _flat_curves(
+    differences_LS: np.ndarray, images_LG: np.ndarray | None, shared: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Mean curves [D, L] as they would be if nothing mattered: seeds and train rows as t, test images as normal."""
+    n = differences_LS.shape[1]
+    residuals = differences_LS - differences_LS.mean(1, keepdims=True)
+    scale = standard_error_factor(n, shared) / np.sqrt(rng.chisquare(n - 1, NUM_DRAWN))
+    curves = scale[:, None] * (rng.normal(size=(NUM_DRAWN, n)) @ residuals.T)
+    if images_LG is None:
+        return curves
+    num_groups = images_LG.shape[1]
+    deviations = np.sqrt((num_groups - 1) / num_groups) * (images_LG - images_LG.mean(1, keepdims=True))
+    return curves + rng.normal(size=(NUM_DRAWN, num_groups)) @ deviations.T
 
 
 def areas(differences_LS: np.ndarray, default: int) -> np.ndarray:

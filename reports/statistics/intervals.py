@@ -128,14 +128,14 @@ def rows_with_enough_seeds(values_LS: np.ndarray) -> np.ndarray:
     return np.flatnonzero(counts >= (MIN_SEEDS if (counts >= MIN_SEEDS).any() else 1))
 
 
-def wilson(successes: float, total: int) -> Interval:
+def wilson(successes: float, total: int, confidence: float = CONFIDENCE) -> Interval:
     """Interval of a rate in [0, 1]. `successes` may be a mean over seeds; scipy's takes whole numbers only.
 
     Source: Wilson 1927.
     """
     if total == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
-    z = stats.norm.ppf(0.5 + CONFIDENCE / 2)
+    z = normal_quantile(0.5 + confidence / 2)
     rate, spread = successes / total, z * z / total
     centre = (rate + spread / 2) / (1 + spread)
     half = z * np.sqrt(rate * (1 - rate) / total + spread / (4 * total)) / (1 + spread)

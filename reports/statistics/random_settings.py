@@ -15,7 +15,18 @@ import numpy as np
 from scipy import stats
 from scipy.special import gammaln
 
-from evenkeel.reports.statistics.intervals import CONFIDENCE, MIN_SEEDS, Interval, jackknife_error, nan_mean, wilson
+from evenkeel.reports.statistics.intervals import (
+    CONFIDENCE,
+    MIN_SEEDS,
+    Interval,
+    jackknife_error,
+    nan_mean,
+    normal_quantile,
+    standard_error_factor,
+    t_interval,
+    t_quantile,
+    wilson,
+)
 
 NUM_RESAMPLES, MAX_JACKKNIFE_GROUPS = 200, 64
 RESAMPLES_AT_ONCE = 10
@@ -131,12 +142,14 @@ def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator)
     return _over_points_and_seeds(points, statistic, seeds_S, rng)
 
 
-def win_interval(first_HS: np.ndarray, second_HS: np.ndarray) -> Interval:
+def win_interval(
+    first_HS: np.ndarray, second_HS: np.ndarray, confidence: float = CONFIDENCE, *, shared: float = 0.0
+) -> Interval:
     """R19: how often a random setting of one loss beats a random one of another under the same seed, ties half.
 
     Scores [H, S] and [H', S]; a seed that any setting lacks is left out. Over points by DeLong et al. 1988, with one
     win and one loss added to the placements as Agresti and Coull 1998 do for a share, so that "always" keeps an
-    interval; over seeds by Student's t of the seeds' own shares.
+    interval; over seeds, and train rows as in t_interval, by Student's t of the seeds' own shares.
     """
     complete = np.isfinite(first_HS).all(0) & np.isfinite(second_HS).all(0)
     n, first, second = int(complete.sum()), first_HS[:, complete], second_HS[:, complete]
@@ -148,10 +161,33 @@ def win_interval(first_HS: np.ndarray, second_HS: np.ndarray) -> Interval:
         return Interval(value, np.nan, np.nan, n)
     # A loss without hyperparameters has one setting, which is not drawn.
     placements = [np.append(part.mean(1), [0, 1]) for part in (beaten, beating) if len(part) > 1]
-    over_points = stats.norm.ppf(0.5 + CONFIDENCE / 2) * np.sqrt(sum(p.var(ddof=1) / len(p) for p in placements))
-    over_seeds = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * by_seed.std(ddof=1) / np.sqrt(n)
+    over_points = normal_quantile(0.5 + confidence / 2) * np.sqrt(sum(p.var(ddof=1) / len(p) for p in placements))
+    seed_error = by_seed.std(ddof=1) * standard_error_factor(n, shared)
+    over_seeds = t_quantile(0.5 + confidence / 2, n - 1) * seed_error
     half = float(np.hypot(over_points, over_seeds))
     return Interval(value, max(0.0, value - half), min(1.0, value + half), n)
+
+
+def mean_difference(
+    first_HS: np.ndarray,
+    second_HS: np.ndarray,
+    confidence: float = CONFIDENCE,
+    *,
+    image_error: float = 0.0,
+    shared: float = 0.0,
+) -> Interval:
+    """The mean score of all settings of one loss [H, S] minus that of another [H', S], over points, seeds and images.
+
+    Unlike a share of wins it is linear in what a training set does to a whole loss: a share that nears 0 or 1 stops
+    varying from seed to seed, and its interval is too short there. Seeds that any setting lacks are left out.
+    """
+    complete = np.isfinite(first_HS).all(0) & np.isfinite(second_HS).all(0)
+    if not complete.any():
+        return Interval(np.nan, np.nan, np.nan, 0)
+    parts = [scores[:, complete] for scores in (first_HS, second_HS)]
+    of_points = sum(part.mean(1).var(ddof=1) / len(part) for part in parts if len(part) > 1)
+    error = float(np.hypot(np.sqrt(of_points), image_error))
+    return t_interval(parts[0].mean(0) - parts[1].mean(0), confidence, error, shared=shared)
 
 
 def _share_beaten(scores_HS: np.ndarray, rivals_HS: np.ndarray) -> np.ndarray:
@@ -204,7 +240,7 @@ def best_of_budget(val_HS: np.ndarray, test_HS: np.ndarray, budget: int) -> floa
 
     Scores [H, S]. Without replacement from the H points: the i-th worst by validation is the best of the draw with
     probability C(i - 1, B - 1) / C(H, B). Source: Tang et al. 2020, eq. 4. NaN where fewer than `budget` points were
-    scored.
+    scored. Settings that tie on validation are as likely chosen.
     """
     val, test = nan_mean(val_HS), nan_mean(test_HS)
     finite = np.isfinite(val) & np.isfinite(test)
@@ -213,6 +249,13 @@ def best_of_budget(val_HS: np.ndarray, test_HS: np.ndarray, budget: int) -> floa
     if n < budget:
         return np.nan
     return float(_share_of_draws(n, budget) @ ordered)
+
+
+def _by_validation(val_H: np.ndarray, test_H: np.ndarray) -> np.ndarray:
+    """Test scores [H] from the worst validation score to the best; those that tie on it share their mean."""
+    _, place, counts = np.unique(val_H, return_inverse=True, return_counts=True)
+    means = np.bincount(place, weights=test_H) / counts
+    return np.repeat(means, counts)
 
 
 @cache

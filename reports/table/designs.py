@@ -13,7 +13,7 @@ from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
 from evenkeel.reports.table.memo import cached_by_metric, cached_by_trials, with_cache
 from evenkeel.reports.table.seed_grid import SeedGrid, column_values, indices_of, rows_in_designs
-from evenkeel.reports.table.trial_table import DIVERGED, DONE, SOBOL, SWEEP, facts_of
+from evenkeel.reports.table.trial_table import DIVERGED, DONE, FAILED, SOBOL, SWEEP, facts_of
 
 ENDED = (DONE, DIVERGED)
 """Trials that ran to an end. Failed ones are missing, censored ones are left out."""
@@ -42,6 +42,8 @@ class Sweep:
     shared_alone: float = 0.0
     sign: int = 1
     """By which all scores here were multiplied, so that higher is better: -1 where the metric is better when lower."""
+    failed_LS: np.ndarray | None = None
+    """Where a trial ended in an error that stayed; None where none did."""
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -131,7 +133,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
     if cut is None:
         return None
     done, ended = cut.trials.only(cut.states == DONE), cut.trials.only(np.isin(cut.states, ENDED))
-    diverged = cut.trials.only(cut.states == DIVERGED)
+    diverged, failed = (cut.trials.only(cut.states == state) for state in (DIVERGED, FAILED))
     sign, images = facts_of(table).sign, done.images(table, column)
     return Sweep(
         loss=loss,
@@ -142,11 +144,12 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         scores_LS=sign * done.scores(table, column),
         floored_LS=sign * ended.scores(table, column),
         val_LS=sign * done.scores(table, f"val_{facts_of(table).metric}"),
-        diverged_LS=np.isfinite(diverged.fill(np.ones(len(diverged.rows_R)))),
+        diverged_LS=diverged.mask(),
         images_LSG=None if images is None else sign * images,
         shared=facts_of(table).shared,
         shared_alone=facts_of(table).shared_alone,
         sign=sign,
+        failed_LS=failed.mask() if len(failed.rows_R) else None,
     )
 
 
@@ -223,6 +226,14 @@ def sobol_points_of(table: pd.DataFrame, loss: str) -> SobolPoints | None:
     sign = facts_of(table).sign
     test, val = (sign * cut.trials.scores(table, f"{split}_{metric}") for split in ("test", "val"))
     return SobolPoints(loss, facts_of(table).seeds, test, val, cut.settings)
+
+
+@cached_by_metric
+def sobol_images_of(table: pd.DataFrame, loss: str) -> np.ndarray | None:
+    """Mean score over all Sobol points of a loss without each group of test images, [G]; None where not recorded."""
+    cut = _sobol_settings(table, loss)
+    images = None if cut is None else cut.trials.images(table, f"test_{facts_of(table).metric}")
+    return None if images is None else nan_mean(images.reshape(-1, images.shape[-1]), axis=0)
 
 
 @cached_by_metric

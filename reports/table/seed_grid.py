@@ -40,6 +40,10 @@ class SeedGrid:
         grid[self.items_R, self.seeds_R] = values
         return grid
 
+    def mask(self) -> np.ndarray:
+        """Where there is a trial, [N, S]."""
+        return np.isfinite(self.fill(np.ones(len(self.rows_R))))
+
     def scores(self, table: pd.DataFrame, column: str) -> np.ndarray:
         """A metric column, [N, S]."""
         return self.fill(column_values(table, column)[self.rows_R])

@@ -5,37 +5,37 @@ seed's score at the default:
 
 * not judged: the default diverged or has too few seeds, or it is not surely better than a constant predictor: the
   interval of its score (seeds, train rows, test images) reaches the floor plus the margin;
-* sensitive: the 95 % interval of the worst drop lies below -margin, or divergence alone costs more than that;
-* steady: the 90 % interval lies above -margin (non-inferiority: a one-sided test at 5 %), every planned level has
-  enough finite seeds, and nothing diverged;
-* real drop, size open: surely a drop (the 95 % interval lies below 0, or something diverged), but not surely one
-  above the margin;
+* sensitive: the interval of the worst drop lies below -margin, or divergence alone costs more than that;
+* steady: the interval lies above -margin (non-inferiority, a one-sided test: gains are not limited), every planned
+  level has enough finite seeds, nothing diverged, and what failed would change nothing at the floor;
+* real drop, size open: surely a drop (the interval lies below 0, or something diverged), but not surely one above the
+  margin;
 * too few seeds: fewer than five at every level, so that nothing has an interval;
 * too noisy: none of these; the number of seeds that would settle it is given.
 
-Source of the one-sided test: Schuirmann 1987. Letters: L levels, S seeds, N numbers of seeds.
+The interval holds seeds, train rows and test images. Its lower end errs in a share `steady` of studies, its upper end,
+corrected for the levels, in a share `drop`: alone 5 % and 2.5 %, less for one verdict of many on a page (family.py).
+Source of the one-sided test: Schuirmann 1987. Letters: L levels, S seeds.
 """
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from evenkeel.reports.statistics.error_model import ALPHA, Estimates
 from evenkeel.reports.statistics.intervals import (
-    CONFIDENCE,
     MIN_SEEDS,
-    POWER,
     Interval,
     nan_mean,
-    standard_error_factor,
     t_interval,
     turned,
     wilson,
     worst_drop,
 )
+from evenkeel.reports.statistics.pooled_noise import NO_PRIOR, Prior
 from evenkeel.reports.table.designs import Sweep
 from evenkeel.reports.text.wording import SIGNED, counted, level, number, with_interval
+from evenkeel.reports.verdict.seeds_needed import limited_by, seeds_needed
 
 STEADY, SENSITIVE, SIZE_OPEN, TOO_NOISY, FEW_SEEDS, NOT_JUDGED = VERDICTS = (
     "steady",
@@ -45,9 +45,22 @@ STEADY, SENSITIVE, SIZE_OPEN, TOO_NOISY, FEW_SEEDS, NOT_JUDGED = VERDICTS = (
     "too few seeds",
     "not judged",
 )
-STEADY_CONFIDENCE = 0.90
-SEED_COUNTS = np.arange(MIN_SEEDS, 501)
-"""Numbers of seeds [N] that are considered: more than 500 are called too many."""
+
+
+class Standard(NamedTuple):
+    """One-sided errors of a verdict, and the noise that its kind has in common."""
+
+    steady: float = ALPHA
+    drop: float = ALPHA / 2
+    """Over all levels of the hyperparameter."""
+    better: float = ALPHA / 2
+    """Over `num_levels`, or those of the hyperparameter."""
+    num_levels: int = 0
+    noise: Prior = NO_PRIOR
+
+
+ALONE = Standard()
+"""Of a verdict that is the only one."""
 
 
 class BetterLevel(NamedTuple):
@@ -62,9 +75,9 @@ class Judgement(NamedTuple):
 
     status: str
     drop: Interval
-    """The worst drop at 95 %."""
-    low90: float
-    """The low end of its 90 % interval, on which "steady" rests."""
+    """The worst drop, with the interval that the verdict is read off."""
+    own: Interval
+    """The worst drop with its 95 % interval, as if nothing else were judged."""
     reasons: tuple[str, ...]
     """What else keeps the loss from being steady or judged."""
     seeds_needed: int | None
@@ -74,84 +87,68 @@ class Judgement(NamedTuple):
     better_levels: tuple[BetterLevel, ...]
 
 
-def judge(sweep: Sweep, margin: float, floor: float = np.nan) -> Judgement:
+def judge(sweep: Sweep, margin: float, floor: float = np.nan, standard: Standard = ALONE) -> Judgement:
     """The verdict on one sweep, by the rules above.
 
     `margin` and `floor` are in the unit of the metric; `floor` is the score of a constant predictor, NaN if unknown.
     """
     floor = sweep.sign * floor  # as the scores of a sweep, higher is better
     moved, errors = sweep.differences_LS[sweep.moved], sweep.image_errors_L[sweep.moved]
-    drop = worst_drop(moved, image_errors_L=errors, shared=sweep.shared)
-    low90 = worst_drop(moved, STEADY_CONFIDENCE, errors, shared=sweep.shared).low
-    costs, needed, limit = _divergence_costs(sweep, floor), None, ""
-    reasons = _incomplete(sweep, {k for k, cost in costs.items() if cost.high < -margin})
-    status = _status(drop, low90, margin, bool(reasons), list(costs.values()))
+    estimates = estimates_of(sweep, standard.noise)
+    drop, needed, limit = deciding_interval(estimates, standard), None, ""
+    costs = _divergence_costs(sweep, floor, standard)
+    reasons = _incomplete(sweep, margin, floor, {k for k, cost in costs.items() if cost.high < -margin})
+    status = _status(drop, margin, bool(reasons), list(costs.values()))
     if blocked := _not_judged(sweep, margin, floor):
         status, reasons = NOT_JUDGED, [blocked, *reasons]
     elif status in (TOO_NOISY, FEW_SEEDS):
-        needed = seeds_needed(moved, margin, errors, shared=sweep.shared)
-        limit = "" if needed else _limited_by(moved, margin, errors, sweep.shared)
-    return Judgement(status, drop, low90, tuple(reasons), needed, limit, _better_levels(sweep, margin))
+        needed = seeds_needed(estimates, margin, standard.steady, standard.drop)
+        limit = "" if needed else limited_by(estimates, margin, standard.steady, standard.drop)
+    own = worst_drop(moved, image_errors_L=errors, shared=sweep.shared)
+    return Judgement(
+        status, drop, own, tuple(reasons), needed, limit, _better_levels(sweep, estimates, margin, standard)
+    )
 
 
-def seeds_needed(
-    differences_LS: np.ndarray, margin: float, image_errors_L: np.ndarray, *, shared: float = 0.0
-) -> int | None:
-    """The smallest number of seeds that would give "steady" or "sensitive" in four of five studies like this one.
+def estimates_of(sweep: Sweep, noise: Prior = NO_PRIOR) -> Estimates:
+    """The mean differences from the default of all levels but that, in order."""
+    moved = sweep.moved
+    return Estimates.of_values(
+        sweep.differences_LS[moved], sweep.image_errors_L[moved], shared=sweep.shared, prior=noise
+    )
 
-    It takes the means and standard deviations of the differences [L, S] for the truth; `image_errors_L` [L] are the
-    standard errors of test images. None when too many would be needed: a mean lies near the margin, or the test images
-    or the train rows are too few.
+
+def may_be_steady(sweep: Sweep, margin: float, floor: float) -> bool:
+    """Whether nothing but its interval can keep a sweep from being called steady."""
+    floor = sweep.sign * floor
+    return not _incomplete(sweep, margin, floor, set()) and not _not_judged(sweep, margin, floor)
+
+
+def deciding_interval(estimates: Estimates, standard: Standard) -> Interval:
+    """R5: the lowest mean over levels, with the interval that the verdict is read off; NaN ends with too few seeds.
+
+    The low end is the lowest of the levels' own limits (an intersection-union argument: safe for "no level drops
+    more"), the high end the lowest of limits corrected for the number of levels (safe for "some level drops more").
+    Levels with few seeds are left out while others have enough.
     """
-    usable = np.isfinite(differences_LS).sum(-1) > 1
-    if not usable.any():
-        return MIN_SEEDS
-    finite = [row[np.isfinite(row)] for row in differences_LS[usable]]
-    means, spreads = (np.array([statistic(row) for row in finite]) for statistic in (np.mean, _standard_deviation))
-    errors, corrected = image_errors_L[usable], 1 - (1 - CONFIDENCE) / len(means)
-    steady, sensitive = (
-        _detectable_distance(spreads, errors, 0.5 + confidence / 2, shared)
-        for confidence in (STEADY_CONFIDENCE, corrected)
-    )
-    settled = (means + margin > steady).all(-1) | (-margin - means > sensitive).any(-1)
-    return int(SEED_COUNTS[settled.argmax()]) if settled.any() else None
+    counts = estimates.num_seeds
+    kept = np.flatnonzero(counts >= (MIN_SEEDS if (counts >= MIN_SEEDS).any() else 1))
+    if not len(kept):
+        return Interval(np.nan, np.nan, np.nan, 0)
+    lows, highs = estimates.lows(standard.steady)[kept], estimates.highs(standard.drop / len(kept))[kept]
+    value, n = float(estimates.means[kept].min()), int(counts[kept].min())
+    if np.isnan(lows).all():
+        return Interval(value, np.nan, np.nan, n)
+    lowest = estimates.interval(int(kept[np.nanargmin(lows)]), standard.steady)
+    return Interval(value, lowest.low, float(np.nanmin(highs)), n, lowest.seed_half_width, lowest.image_half_width)
 
 
-def _limited_by(moved_LS: np.ndarray, margin: float, image_errors_L: np.ndarray, shared: float) -> str:
-    """What keeps any number of seeds from settling a verdict: that without which some number would."""
-    none = np.zeros_like(image_errors_L)
-    without = {
-        "test images": (none, shared),
-        "train rows": (image_errors_L, 0.0),
-        "test images and train rows": (none, 0.0),
-    }
-    settled = (
-        words for words, (errors, left) in without.items() if seeds_needed(moved_LS, margin, errors, shared=left)
-    )
-    return next(settled, "")
-
-
-def _detectable_distance(spreads: np.ndarray, errors: np.ndarray, probability: float, shared: float) -> np.ndarray:
-    """How far means [L] must lie from the margin to be told from it with each of SEED_COUNTS [N] of seeds: [N, L]."""
-    widths = (_quantiles(probability) + _quantiles(POWER)) * standard_error_factor(SEED_COUNTS, shared)
-    return np.hypot(widths[:, None] * spreads, stats.norm.ppf(probability) * errors)
-
-
-@cache
-def _quantiles(probability: float) -> np.ndarray:
-    return stats.t.ppf(probability, SEED_COUNTS - 1)
-
-
-def _standard_deviation(values: np.ndarray) -> float:
-    return float(values.std(ddof=1))
-
-
-def _status(drop: Interval, low90: float, margin: float, incomplete: bool, costs: list[Interval]) -> str:
+def _status(drop: Interval, margin: float, incomplete: bool, costs: list[Interval]) -> str:
     if drop.high < -margin or any(cost.high < -margin for cost in costs):
         return SENSITIVE
     if drop.n < MIN_SEEDS and not costs:
         return FEW_SEEDS
-    if low90 > -margin and not incomplete:
+    if drop.low > -margin and not incomplete:
         return STEADY
     return SIZE_OPEN if drop.high < 0 or costs else TOO_NOISY
 
@@ -169,7 +166,7 @@ def _not_judged(sweep: Sweep, margin: float, floor: float) -> str | None:
     return None
 
 
-def _incomplete(sweep: Sweep, costly: set[int]) -> list[str]:
+def _incomplete(sweep: Sweep, margin: float, floor: float, costly: set[int]) -> list[str]:
     """Levels that cannot be called steady, with the reason; at the `costly` ones divergence alone costs too much."""
     reasons = []
     for k, value in enumerate(sweep.levels):
@@ -180,30 +177,47 @@ def _incomplete(sweep: Sweep, costly: set[int]) -> list[str]:
         if diverged:
             alone = ", which alone costs more than the margin" if k in costly else ""
             reasons.append(f"{place} diverged in {diverged} of {seeds}{alone}")
+        elif failed := _failures_that_count(sweep, k, margin, floor):
+            reasons.append(f"{place} failed in {failed} of {seeds}")
         elif finite < min(MIN_SEEDS, len(sweep.seeds)):
             mean = f", mean {number(t_interval(sweep.differences_LS[k]).value, SIGNED)}" if finite else ""
             reasons.append(f"{place} has {finite} of {seeds}{mean}")
     return reasons
 
 
-def _divergence_costs(sweep: Sweep, floor: float) -> dict[int, Interval]:
+def _failures_that_count(sweep: Sweep, k: int, margin: float, floor: float) -> int:
+    """How many seeds of a level failed, 0 where it would be steady with them at the constant predictor's score.
+
+    A seed that fails where the default does not may have failed because of the setting.
+    """
+    if (
+        sweep.failed_LS is None
+        or not (failed := sweep.failed_LS[k] & np.isfinite(sweep.scores_LS[sweep.default])).any()
+    ):
+        return 0
+    lost = np.where(failed, floor, sweep.scores_LS[k]) - sweep.scores_LS[sweep.default]
+    if np.isfinite(floor) and t_interval(lost, 1 - 2 * ALPHA, shared=sweep.shared).low > -margin:
+        return 0
+    return int(failed.sum())
+
+
+def _divergence_costs(sweep: Sweep, floor: float, standard: Standard) -> dict[int, Interval]:
     """By number of a level with a diverged seed: minus the rate (Wilson) times the fall from default to floor."""
     default = float(nan_mean(sweep.scores_LS[sweep.default]))
-    costs = {}
+    costs, confidence = {}, 1 - 2 * standard.drop / max(1, len(sweep.moved))
     for k in sweep.moved.tolist():
         if not (diverged := sweep.diverged_LS[k]).any():
             continue
-        rate = wilson(int(diverged.sum()), int((diverged | np.isfinite(sweep.scores_LS[k])).sum()))
+        rate = wilson(int(diverged.sum()), int((diverged | np.isfinite(sweep.scores_LS[k])).sum()), confidence)
         reached = float(nan_mean(sweep.floored_LS[k, diverged]))
         fall = default - (reached if np.isfinite(reached) else floor)
         costs[k] = Interval(-rate.value * fall, -rate.high * fall, -rate.low * fall, rate.n)
     return costs
 
 
-def _better_levels(sweep: Sweep, margin: float) -> tuple[BetterLevel, ...]:
-    """Levels whose interval, corrected for their number, lies above 0 and whose mean lies above the margin."""
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(sweep.moved))
-    rows = ((k, sweep.differences_LS[k], sweep.image_errors_L[k]) for k in sweep.moved)
-    gains = {k: t_interval(row, confidence, error, shared=sweep.shared) for k, row, error in rows}
-    better = [BetterLevel(sweep.levels[k], gain) for k, gain in gains.items() if gain.low > 0 and gain.value > margin]
+def _better_levels(sweep: Sweep, estimates: Estimates, margin: float, standard: Standard) -> tuple[BetterLevel, ...]:
+    """Levels whose interval, corrected for the number of levels, lies above 0 and whose mean lies above the margin."""
+    alpha = standard.better / max(1, standard.num_levels or len(sweep.moved))
+    gains = [(sweep.levels[k], estimates.interval(i, alpha)) for i, k in enumerate(sweep.moved)]
+    better = [BetterLevel(value, gain) for value, gain in gains if gain.low > 0 and gain.value > margin]
     return tuple(sorted(better, key=lambda b: -b.gain.value))

@@ -54,6 +54,7 @@ def make_study_facts(
         constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
         contrast=tuple(config.contrast),
+        former_seeds=_former_seeds(former, len(config.seeds)),
     )
 
 
@@ -61,6 +62,13 @@ def _former_margins(former: StudyFacts | None, margins: dict[str, float]) -> tup
     if former is None:
         return ()
     return former.former_margins if former.margins == margins else (*former.former_margins, former.margins)
+
+
+def _former_seeds(former: StudyFacts | None, num_seeds: int) -> tuple[int, ...]:
+    if former is None:
+        return ()
+    grown = (len(former.seeds),) if 0 < len(former.seeds) < num_seeds else ()
+    return (*former.former_seeds, *grown)
 
 
 def read_facts(contents: dict[str, Any], source: str = "study.json") -> StudyFacts:
