@@ -224,7 +224,7 @@ def found_in(table: pd.DataFrame, tolerances: Shares) -> Found:
             curve, judged = sweep.reference, judge(sweep, study.margin, study.floor)
             for k in sweep.moved:
                 estimates.intervals[Key(CURVE, metric, (loss, name, f"{sweep.levels[k]:g}"))] = curve[k]
-            estimates.intervals[drop := Key(DROP, metric, (loss, name))] = judged.drop
+            estimates.intervals[drop := Key(DROP, metric, (loss, name))] = judged.own
             estimates.verdicts[drop] = judged.status
         rng = np.random.default_rng(0)
         for c in Contrasts().compute(metric_table, rng).contrasts:

@@ -112,7 +112,7 @@ def _steadiest(info: AnswerNumbers) -> str:
         )
         return (
             f"{names} {verb} steady in every hyperparameter{judged}: no level costs as much as the margin of "
-            f"{info.ranking.margin:g} (one-sided tests at 5%)."
+            f"{info.ranking.margin:g} (false on at most 5% of pages)."
         )
     if len(ranked) == 1:
         return f"{_tally(ranked[0])}; it {_loses(ranked[0])}."

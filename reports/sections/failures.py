@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.statistics.intervals import Interval, wilson
-from evenkeel.reports.table.designs import losses_of
+from evenkeel.reports.table.designs import losses_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import DONE, STATES
-from evenkeel.reports.text.wording import PERCENT, counted, with_interval
+from evenkeel.reports.text.wording import PERCENT, counted, level, with_interval
+from evenkeel.reports.verdict.family import sweeps_of
 
 NUM_NOTES = 20
+FEWEST_REPEATED = 2
+"""Seeds that fail at one level before its setting is named as a possible reason."""
 
 
 class Count(NamedTuple):
@@ -28,6 +31,8 @@ class Count(NamedTuple):
 class FailuresNumbers(NamedTuple):
     counts: list[Count]
     notes: list[tuple[str, str]]
+    repeated: list[str]
+    """Settings of a sweep at which several seeds failed, in words."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class Failures:
             counts.append(Count(loss, done, diverged, failed, censored, wilson(diverged, done + diverged)))
         noted = table[(table.state != DONE) & (table.note != "")]
         notes = zip(noted.trial_id.head(NUM_NOTES), noted.note.head(NUM_NOTES), strict=True)
-        return FailuresNumbers(counts, [(trial_id, note.splitlines()[-1]) for trial_id, note in notes])
+        last_lines = [(trial_id, note.splitlines()[-1]) for trial_id, note in notes]
+        return FailuresNumbers(counts, last_lines, _repeated(table))
 
     def draw(self, info: FailuresNumbers) -> None:
         return None
@@ -71,5 +77,21 @@ class Failures:
         return (
             f"{counted(diverged, 'trial')} diverged: no interval of a curve holds them as scores, their rate stands "
             "beside it; among random settings they count at the score of the constant predictor. "
-            f"{counted(failed, 'trial')} failed: missing, never a bad score.{first}"
+            f"{counted(failed, 'trial')} failed: missing, never a bad score, and their level is not called steady "
+            f"unless it is so with them at the constant predictor's score.{first}{''.join(info.repeated)}"
         )
+
+
+def _repeated(table: pd.DataFrame) -> list[str]:
+    """Levels at which several seeds failed, though the default did not: the setting may be the reason."""
+    sweeps = [sweep for name in swept_hyperparameters(table) for sweep in sweeps_of(table, name)]
+    sentences = []
+    for sweep in sweeps:
+        failed_LS = np.zeros_like(sweep.diverged_LS) if sweep.failed_LS is None else sweep.failed_LS
+        for k in sweep.moved[(failed_LS[sweep.moved] & ~failed_LS[sweep.default]).sum(1) >= FEWEST_REPEATED]:
+            number = counted(int(failed_LS[k].sum()), "seed")
+            sentences.append(
+                f" At {sweep.name} {level(sweep.levels[k])} {number} of {sweep.loss} failed where the default did not: "
+                "the setting may be the reason."
+            )
+    return sentences

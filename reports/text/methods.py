@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from evenkeel.reports.facts import StudyFacts
+from evenkeel.reports.facts import SHARED_ALONE, StudyFacts
 from evenkeel.reports.text.wording import listed
 
 SOURCES = {
@@ -21,16 +21,36 @@ def covered(study: StudyFacts, images: bool) -> str:
         f"What differs from seed to seed: {listed([SOURCES.get(s, s) for s in study.varied])}. " if study.varied else ""
     )
     same = f"The same for all seeds: {listed([SOURCES.get(s, s) for s in study.constant])}. " if study.constant else ""
-    return f"{differ}{same}{_SETS[study.resampled]} {_IMAGES[images]}"
+    rows = _train_rows(study) if study.resampled else "Intervals hold other seeds, not another training set."
+    return f"{differ}{same}{rows} {_IMAGES[images]}{_few_positives(study) if images else ''}"
 
 
-_SETS = {
-    True: "Intervals of curves, drops, areas, defaults and winners hold another training set of the same kind and "
-    "size: half of the variance over the bootstraps (a tenth for F1 at tuned thresholds) is added, which does not "
-    "shrink with their number. "
-    "Those of random settings hold the choice of settings and other seeds.",
-    False: "Intervals hold other seeds, not another training set.",
-}
+def _train_rows(study: StudyFacts) -> str:
+    """What another training set adds, as it is added: of each metric."""
+    parts = [f"{study.measures[name].shared:.0%} for {study.measures[name].title}" for name in study.headlines]
+    return (
+        "Intervals of curves, drops, areas, defaults and winners hold another training set of the same kind and size: "
+        f"of the variance over the bootstraps, {listed(parts)} is added to differences and {SHARED_ALONE:.0%} to "
+        "scores of their own, which does not shrink with the number of seeds. Intervals of tolerance, quantiles and "
+        "best of B hold the choice of settings and other seeds."
+    )
+
+
+def _few_positives(study: StudyFacts) -> str:
+    """A warning where classes have so few test positives that their own error is too small."""
+    positives = zip(study.data.classes, study.data.positives.get("test", ()), strict=False)
+    rare = [label for label, num in positives if 0 < num < FEW_TEST_POSITIVES]
+    if not rare:
+        return ""
+    return (
+        f" The error that test images add is too small for average precision of a single class with fewer than "
+        f"{FEW_TEST_POSITIVES} test positives (by three quarters at five): {listed(rare[:MAX_NAMED])}"
+        f"{' and more' if len(rare) > MAX_NAMED else ''}; a mean over many classes is not affected."
+    )
+
+
+FEW_TEST_POSITIVES, MAX_NAMED = 10, 5
+"""Positives below which a jackknife over images says too little of a class's average precision; classes named."""
 _IMAGES = {
     True: "Those of curves, drops, areas, defaults and winners also hold the choice of the test images (each metric "
     "without each of a number of fixed groups of images, the jackknife, paired like the seeds): half the width is the "
@@ -79,13 +99,20 @@ METHODS = (
     Method(
         "worst drop",
         "smallest D0(k) over k other than the default",
-        "low end: lowest of the levels' limits; high end: lowest of limits corrected for the number of levels",
+        "low end: lowest of the levels' limits; high end: lowest of limits corrected for the number of levels; in "
+        "verdicts corrected for all that the page judges",
     ),
-    Method("steady", "90% interval of the worst drop above −margin", "non-inferiority, a one-sided test at 5% "
-           "(Schuirmann 1987); every planned level has five finite seeds and nothing diverged"),
-    Method("sensitive", "95% interval of the worst drop below −margin", "or divergence alone costs more: low end of "
-           "its rate's Wilson interval times the fall to the floor"),
-    Method("real drop, size open", "95% interval below 0, not below −margin", "a drop, not surely above the margin"),
+    Method("steady", "low end of the worst drop's interval above −margin", "non-inferiority, one-sided (Schuirmann "
+           "1987; a gain is not limited); false on at most 5% of pages: Hochberg 1988; every planned level has five "
+           "finite seeds, nothing diverged, and what failed changes nothing at the floor"),
+    Method("sensitive", "high end of the worst drop's interval below −margin", "or divergence alone costs more: low "
+           "end of its rate's Wilson interval times the fall to the floor"),
+    Method("real drop, size open", "high end below 0, not below −margin", "a drop, not surely above the margin"),
+    Method("family", "drops and comparisons of a page: 5% / (cells + pairs) each", "one metric, one page; another "
+           "metric than the study's gives leads. A study that grew from run to run: 4% at the first look, 1% over all "
+           "later ones (error spending, Lan and DeMets 1983)"),
+    Method("pooled noise", "s² drawn towards the common variance of all levels of a page", "as far as their variances "
+           "are alike: Smyth 2004; degrees of freedom by their correlations"),
     Method("too few seeds", "n < 5 at every level", "no interval can be trusted"),
     Method("too noisy", "none of these", "the number of seeds beside it would settle it in four of five such studies"),
     Method("not judged", "low end of the default's interval ≤ floor + margin, or diverged, or lacking seeds",
@@ -101,10 +128,12 @@ METHODS = (
            "noise; negative where the mean is; cross-validated as in Walther et al. 2016"),
     Method("seed noise", "pooled standard deviation of F over seeds", "noise / span above 1: a curve of one seed says "
            "little"),
-    Method("grey band", "naive curves of sign flips by seed, 95%", "where the naive curve lies if nothing matters"),
-    Method("p (flat)", "share of sign flips by seed with as large a curve", "Fisher 1935: could no level matter?"),
+    Method("grey band", "naive curves drawn with the measured errors, 95%", "where the naive curve lies if nothing "
+           "matters; seeds, train rows and test images are drawn"),
+    Method("p (flat)", "least p of the levels, times their number", "t of each level by the error of all sources "
+           "(Satterthwaite 1946): could no level matter? Of this curve alone"),
     Method("area", "mean over levels other than the default of −D0(k), signed",
-           "contrasted between losses by seed pairs; one Romano-Wolf family of sign flips, Romano and Wolf 2005"),
+           "contrasted between losses by seed pairs; it is a mean change: gains make up for losses"),
     Method("tolerance", "share of Sobol points with mean F ≥ reference − δ",
            "the reference is cross-fitted; intervals hold the choice of settings and of "
            "seeds"),
@@ -112,14 +141,15 @@ METHODS = (
            "over points: binomial limits, for the tail its influence function (Trindade et al. 2007); over seeds: "
            "bootstrap times t"),
     Method("which loss wins", "share of pairs of settings under one seed, ties half",
+           "named where the share and the mean score both surely point one way, over all pairs; "
            "over points: DeLong et al. 1988; shares and quantiles of two losses by Zou and Donner 2008"),
     Method("best of B", "expected F of the best by V among B Sobol points", "Tang et al. 2020, without replacement"),
     Method("shares of variance", "squared coefficients of an orthogonal polynomial fit",
            "Sudret 2008; refused where Q², by leaving one setting out, is below ½"),
     Method("performance profile", "share of Sobol points with mean F ≥ τ", "Dolan and Moré 2002; needs no reference"),
-    Method("training looks unfinished", "mean rise − t √(Σ SE²) / n > margin, n seeds at the default, t at 95%",
-           "rise and SE of the line through a trial's validation score over the last quarter of the epochs, at least "
-           "four of at least eight; scatter alone says it in fewer than one of twenty cases"),
+    Method("training looks unfinished", "mean rise − t s / √n > margin, n ≥ 2 seeds at the default, s over seeds",
+           "rise of the line through a trial's validation score over the last quarter of the epochs, at least four of "
+           "at least eight; scatter alone names any loss on at most 5% of pages"),
     Method("gain of tuning", "F(winner chosen on V) − F(default), fresh seeds", "Probst et al. 2019"),
     Method("gap", "V(winner) in the search − F(winner) on fresh seeds", "of the metric that is shown"),
     Method("sensitivity, dimensionality", "F(winner) − F(default), by F(winner) − floor; how many hyperparameters must "
