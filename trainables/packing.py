@@ -1,6 +1,6 @@
 """From the trials of a pack to loss objects whose hyperparameters are [k, 1, 1] tensors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
@@ -10,7 +10,10 @@ from torch import Tensor
 
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.fused import fuse
+from evenkeel.trainables.loop.step import own_randomness
 from evenkeel.trainables.losses import LOSSES, Loss
+from evenkeel.trainables.random_streams import stream_seed
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.settings import named
 from evenkeel.trainables.trial import Trial
 
@@ -64,17 +67,25 @@ def adopted(loss: Callable[[Tensor, Tensor], Tensor]) -> Loss:
     return loss if isinstance(loss, Loss) else Adopted(loss)
 
 
-def _stack(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, device: str) -> Loss:
-    maker = loss_class(trials[0].loss)
+def make_loss(
+    name: str, settings: Sequence[dict[str, Any]], facts: dict[str, Any], dtype: torch.dtype, device: str
+) -> Loss:
+    """One loss object for K settings of one loss; hyperparameters that differ are [K, 1, 1] tensors of `dtype`.
+
+    Raises TrainableError for a loss that does not exist, and what its class raises for a setting.
+    """
+    maker = loss_class(name)
     in_double = getattr(maker, "makes_weights", ())
     arguments: dict[str, Any] = {
-        name: _column(
-            [trial.hyperparameters[name] for trial in trials], torch.float64 if name in in_double else dtype, device
-        )
-        for name in trials[0].hyperparameters
+        key: _column([setting[key] for setting in settings], torch.float64 if key in in_double else dtype, device)
+        for key in settings[0]
     }
-    wanted = {field.name for field in fields(maker)}
-    loss = adopted(maker(**arguments, **{name: fact for name, fact in facts.items() if name in wanted}))
+    own = {field.name for field in fields(maker)}
+    return adopted(maker(**arguments, **{key: fact for key, fact in facts.items() if key in own}))
+
+
+def _stack(trials: list[Trial], facts: dict[str, Any], dtype: torch.dtype, device: str) -> Loss:
+    loss = make_loss(trials[0].loss, [trial.hyperparameters for trial in trials], facts, dtype, device)
     return fuse(loss, device) if dtype == torch.float32 else loss
 
 
@@ -83,3 +94,39 @@ def _column(values: list[Any], dtype: torch.dtype, device: str) -> Any:
     if all(value == values[0] for value in values):
         return values[0]
     return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
+
+
+def travels_alone(name: str) -> bool:
+    """Whether the class of a loss says `alone = True`: it draws random numbers, or its trials depend on each other."""
+    return bool(getattr(loss_class(name), "alone", False))
+
+
+def isolated_groups(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of a pack, cut so that no loss of a user's own computes beside another loss.
+
+    Whatever it writes to, raises or leaves behind in torch's generator, the numbers of the others are not touched.
+    """
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        own = trial.loss if ":" in trial.loss else ""
+        groups.setdefault(f"{own} {trial.id}" if own and travels_alone(own) else own, []).append(trial)
+    return list(groups.values())
+
+
+def train_isolated(
+    trials: Sequence[Trial], seed: int, train: Callable[[list[Trial]], Iterator[tuple[Trial, Result]]]
+) -> Iterator[tuple[Trial, Result]]:
+    """Results of `train` by isolated groups, each with torch's generator at the seed's stream for losses.
+
+    What one group raises is raised when all others are done.
+    """
+    first_error: Exception | None = None
+    for group in isolated_groups(trials):
+        try:
+            with own_randomness(deterministic=False):
+                torch.manual_seed(stream_seed(seed, "loss"))
+                yield from train(group)
+        except Exception as error:
+            first_error = first_error or error
+    if first_error:
+        raise first_error

@@ -15,6 +15,7 @@ Stream = Literal[
     "order",  # of the train rows; number: the epoch
     "augmentation",  # of the images of an epoch; number: the epoch
     "step",  # augmentation and dropout; numbers: where the step stands
+    "loss",  # of a loss that draws
     "split",  # validation rows carved from train
     "train_rows",  # their bootstrap
     "fraction", "imbalance", "label_noise", "missing",  # one a knob of corruption

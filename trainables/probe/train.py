@@ -23,7 +23,7 @@ from evenkeel.trainables.measures import ALWAYS, Evidence
 from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import f1_at
-from evenkeel.trainables.packing import signature, stack_losses
+from evenkeel.trainables.packing import signature, stack_losses, train_isolated
 from evenkeel.trainables.probe.adamw import AdamW
 from evenkeel.trainables.probe.features import FeatureStore, standardised
 from evenkeel.trainables.probe.heads import Head, make_head
@@ -57,10 +57,17 @@ class ProbeWorker:
         return size * (weights + batch) + 2 * 8 * num_rows * num_classes
 
     def run(self, trials: list[Trial], prepared: FeatureStore, place: Path) -> Iterator[tuple[Trial, Result]]:
-        """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
-        ordered = sorted(trials, key=signature)
+        """All trials of the pack end together, but for losses of a user's own, which train by themselves.
+
+        Raises ValueError for trials that may not share a pack.
+        """
         settings = self.settings.with_changes(shared_settings(trials))
-        yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
+
+        def train(group: list[Trial]) -> Iterator[tuple[Trial, Result]]:
+            ordered = sorted(group, key=signature)
+            yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
+
+        yield from train_isolated(trials, settings.seeds(trials[0].seed).order, train)
 
 
 def _train_pack(trials: list[Trial], store: FeatureStore, settings: Probe, measures: tuple[str, ...]) -> list[Result]:

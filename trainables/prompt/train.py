@@ -21,7 +21,7 @@ from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
-from evenkeel.trainables.packing import signature, stack_losses
+from evenkeel.trainables.packing import signature, stack_losses, train_isolated
 from evenkeel.trainables.prompt.context import Prompts, starting_context
 from evenkeel.trainables.prompt.settings import Prompt
 from evenkeel.trainables.result import Result
@@ -53,10 +53,17 @@ class PromptWorker:
         return 4 * tokens * layers * 34 * width + 2 * 8 * num_rows * num_classes
 
     def run(self, trials: list[Trial], prepared: ClipStore, place: Path) -> Iterator[tuple[Trial, Result]]:
-        """All trials of the pack end together. Raises ValueError for trials that may not share a pack."""
-        ordered = sorted(trials, key=signature)
+        """All trials of the pack end together, but for losses of a user's own, which train by themselves.
+
+        Raises ValueError for trials that may not share a pack.
+        """
         settings = self.settings.with_changes(shared_settings(trials))
-        yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
+
+        def train(group: list[Trial]) -> Iterator[tuple[Trial, Result]]:
+            ordered = sorted(group, key=signature)
+            yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
+
+        yield from train_isolated(trials, settings.seeds(trials[0].seed).order, train)
 
 
 @dataclass(frozen=True)

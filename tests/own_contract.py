@@ -1,0 +1,88 @@
+"""Losses, data sets and trainables that break a rule each, and some that keep to all of them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Keeps to every rule."""
+
+    w: float = 1.0
+
+    def __call__(self, logits, targets):
+        return self.w * bce(logits, targets.expand_as(logits), reduction="none")
+
+
+class Mean(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets).mean()
+
+
+class Whole(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets).long()
+
+
+class Infinite(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets) - torch.log(torch.relu(logits))
+
+
+class Constant(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits.detach(), targets)
+
+
+class Drawn(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets) * torch.rand(())
+
+
+class DrawnAlone(Drawn):
+    alone: ClassVar[bool] = True
+
+
+class OfAll(Weighed):
+    """Divides by the maximum over all trials of a pack."""
+
+    def __call__(self, logits, targets):
+        return super().__call__(logits / logits.detach().abs().max(), targets)
+
+
+class OfAllAlone(OfAll):
+    alone: ClassVar[bool] = True
+
+
+class OfRows(Weighed):
+    """A maximum over the batch of each trial is no harm to others."""
+
+    def __call__(self, logits, targets):
+        return super().__call__(logits / logits.detach().abs().amax((-2, -1), keepdim=True), targets)
+
+
+class Branching(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets) * (2 if self.w > 0.9 else 1)
+
+
+class Writing(Weighed):
+    def __call__(self, logits, targets):
+        value = super().__call__(logits, targets.clone())
+        targets.clamp_(0.1, 0.9)
+        return value
+
+
+class Raising(Weighed):
+    def __call__(self, logits, targets):
+        raise KeyError("weights")
+
+
+class Shifting(Weighed):
+    def __call__(self, logits, targets):
+        value = super().__call__(logits, targets)
+        logits.data.add_(1)
+        return value

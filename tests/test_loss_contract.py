@@ -1,0 +1,105 @@
+"""What is asked of a user's own loss, and that a pack lets none change another's numbers."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from evenkeel.search_spaces import SPACES
+from evenkeel.trainables import TRAINABLES
+from evenkeel.trainables.contract import LOSS_PAGE, OwnLoss, check_losses
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.losses import LOSSES
+from evenkeel.trainables.packing import isolated_groups
+from tests.test_trainables import SETTINGS, Squares, trial
+
+SETTINGS_OF_W = ({"w": 1.0}, {"w": 0.5}, {"w": 2.0})
+
+
+def own(name):
+    return OwnLoss(name.lower(), f"tests.own_contract:{name}", SETTINGS_OF_W)
+
+
+@pytest.mark.parametrize("name", ["Weighed", "DrawnAlone", "OfAllAlone", "OfRows"])
+def test_losses_that_keep_to_the_rules_pass(name):
+    check_losses([own(name)])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_of_ours_keeps_to_the_rules(name):
+    space = SPACES[name]
+    settings = [space.defaults()]
+    for hyperparameter, parameter in space.parameters.items():
+        settings += [settings[0] | {hyperparameter: level} for level in parameter.levels(3)]
+    same_kind = [s for s in settings if all(type(s[k]) is type(v) and (isinstance(v, float) or s[k] == v)
+                                            for k, v in settings[0].items())]  # fmt: skip
+    check_losses([OwnLoss(name, name, same_kind, one_label=space.one_label)])
+
+
+BROKEN = {
+    "Mean": (1, r"must give one value an entry, \[1, 8, 4\], got \[\]"),
+    "Whole": (2, "must give floating-point numbers, got torch.int64"),
+    "Infinite": (3, r"is not finite with {'w': 1.0}: loss inf at logit -"),
+    "Constant": (4, "has no gradient by its logits"),
+    "Drawn": (5, "gives other numbers the second time"),
+    "OfAll": (6, "gives a trial other numbers in a pack than alone"),
+    "Branching": (6, "raises RuntimeError: Boolean value of Tensor"),
+    "Writing": (7, "writes to its targets"),
+    "Shifting": (7, "writes to its logits"),
+    "Raising": (1, "raises KeyError: 'weights'"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_loss_that_breaks_a_rule_is_refused_in_a_line(name):
+    rule, words = BROKEN[name]
+    with pytest.raises(TrainableError, match=words) as refusal:
+        check_losses([own("Weighed"), own(name)])
+    text = str(refusal.value)
+    assert text.startswith(f"losses: {name.lower()} (tests.own_contract:{name}) ") and "\n" not in text
+    assert text.endswith(f"(rule {rule} of {LOSS_PAGE})")
+
+
+def test_every_rule_that_is_named_stands_in_the_docs():
+    page = (Path(__file__).parents[1] / LOSS_PAGE).read_text()
+    rules = {int(number) for number in re.findall(r"^(\d)\. ", page, re.MULTILINE)}
+    assert {rule for rule, _ in BROKEN.values()} == rules
+
+
+def test_losses_of_ones_own_stand_in_groups_of_their_own():
+    names = ["bce", "tests.own_contract:Weighed", "ral", "tests.own_contract:DrawnAlone"]
+    trials = [trial(name, seed=seed) for name in names for seed in (0, 0)]
+    trials = [t for t in trials if t.loss != "ral"] + [trial("ral")]
+    groups = [[t.loss for t in group] for group in isolated_groups(trials)]
+    assert groups == [["bce", "bce", "ral"], [names[1]] * 2, [names[3]] * 2]
+
+
+@pytest.mark.parametrize("name", ["probe", "prompt"])
+def test_no_loss_changes_the_numbers_of_another(name, tmp_path):
+    """Beside losses that write to their targets, draw, or raise: the others' numbers are those they have alone."""
+    worker = TRAINABLES[name].model_validate({"name": name, **SETTINGS[name]}).worker()
+    prepared = worker.prepare(Squares(), tmp_path, "cpu")
+    (alone,) = (result for _, result in worker.run([trial("bce")], prepared, tmp_path))
+    pack = [trial(f"tests.own_contract:{own}", w=1.0) for own in ("Writing", "Drawn", "Raising")]
+    results = {}
+    with pytest.raises(KeyError, match="weights"):
+        for member, result in worker.run([*pack, trial("bce")], prepared, tmp_path):
+            results[member.loss] = result
+    assert results["bce"].metrics == alone.metrics and results["bce"].curves == alone.curves
+    assert set(results) == {"bce", "tests.own_contract:Writing", "tests.own_contract:Drawn"}
+
+
+def test_a_loss_that_draws_repeats_with_its_seed(tmp_path):
+    worker = TRAINABLES["probe"].model_validate({"name": "probe", **SETTINGS["probe"]}).worker()
+    prepared = worker.prepare(Squares(), tmp_path, "cpu")
+    runs = []
+    for noise in (0, 1):
+        torch.manual_seed(noise)
+        runs.append(dict_of(worker, prepared, tmp_path))
+    assert runs[0] == runs[1]
+
+
+def dict_of(worker, prepared, folder):
+    pack = [trial("bce"), trial("tests.own_contract:DrawnAlone", w=1.0)]
+    return {member.loss: result.curves for member, result in worker.run(pack, prepared, folder)}
