@@ -180,9 +180,7 @@ def check_trainable(trainable: Trainable, data: DataSet) -> None:
         raise TrainableError(f"{name}: identity() gives something else the second time (rule 1 of {TRAINABLE_PAGE})")
     summary = trainable.summary()
     if not isinstance(summary, dict) or not all(isinstance(text, str) for pair in summary.items() for text in pair):
-        raise TrainableError(
-            f"{name}: summary() must give words by words, got {summary!r} (rule 2 of {TRAINABLE_PAGE})"
-        )
+        raise TrainableError(f"{name}: summary() must give texts by name, got {summary!r} (rule 2 of {TRAINABLE_PAGE})")
 
 
 def _json(name: str, what: str, call: Callable[[], object]) -> str:

@@ -14,6 +14,7 @@ from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.plain_text import visible_lines
+from evenkeel.study.plan.own_code import check_own_code
 from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.run.data_facts import summarise_data
 from evenkeel.study.run.pack_queue import make_packs
@@ -31,6 +32,7 @@ def execute(options: argparse.Namespace) -> int:
         raise UserError(f"--price {options.price}: must be a price of one hour, 0 or more")
     config = load_study(options.study, options.overrides)
     planner = make_planner(config)
+    check_own_code(config)
     planned = planner.planned()
 
     def write(text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import URI_VARIABLE, Storage, TrackingUri, config_without_secrets
 from evenkeel.study.file.study import Entry, StudyConfig
+from evenkeel.study.plan.own_code import check_own_code
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.ledger import Ledger
@@ -72,8 +73,9 @@ def prepare_run(
 ) -> PreparedRun:
     """Read the ledger, set aside what cannot be read or no longer belongs to the study, and see what is missing.
 
-    Raises UserError for a changed study, unless its change is accepted.
+    Raises UserError for code of one's own that breaks its contract, and for a changed study unless that is accepted.
     """
+    check_own_code(config)
     if options.retry_failed:
         forget_failures(ledger)
     planned = planner.planned()

@@ -21,6 +21,7 @@ from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.records.shares import RecordedShares
 from evenkeel.study.run.host_status import mark_pack_running
 from evenkeel.study.run.pack_sizing import MAX_PACK_TRIALS, PackCost
+from evenkeel.study.run.time_limit import limit_time
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import TrainableError, Trial, trainable
 from evenkeel.trainables.base import Prepared, Shares, Worker
@@ -30,6 +31,7 @@ from evenkeel.trainables.machine import machine_kind
 from evenkeel.trainables.own_code import use_folders
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result, State
+from evenkeel.trainables.result_contract import checked_results
 from evenkeel.trainables.study_shares import sharing
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
@@ -127,7 +129,7 @@ def _records(pack: Pack, context: WorkerContext, worker: Worker[Any], prepared: 
     size = _fitting(len(pack.trials), worker.bytes_per_trial(prepared), context)
     for start in range(0, len(pack.trials), size):
         trials, place, started = pack.trials[start : start + size], _place(context), time.time()
-        for trial, result in _train(worker, trials, prepared, place):
+        for trial, result in _train(worker, trials, prepared, context):
             check_metric(context, result)
             record = TrialRecord(
                 study=context.study,
@@ -184,11 +186,15 @@ def _place(context: WorkerContext) -> Path:
     return Path(context.storage) / "working"
 
 
-def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: Path) -> Iterator[tuple[Trial, Result]]:
-    """Results of the trials; a pack that does not fit into memory is halved."""
+def _train(
+    worker: Worker[Any], trials: list[Trial], prepared: Prepared, context: WorkerContext
+) -> Iterator[tuple[Trial, Result]]:
+    """Results of the trials that keep to the contract; a pack that does not fit into memory is halved."""
     missing = {trial.id: trial for trial in trials}
     try:
-        for trial, result in worker.run(trials, prepared, place):
+        seconds = context.trial_limit and context.trial_limit * len(trials)
+        results = limit_time(iter(worker.run(trials, prepared, _place(context))), seconds, context.trial_limit)
+        for trial, result in checked_results(worker, trials, results, context.measures):
             del missing[trial.id]
             yield trial, result
     except (MemoryError, RuntimeError) as error:
@@ -200,7 +206,7 @@ def _train(worker: Worker[Any], trials: list[Trial], prepared: Prepared, place: 
         waiting = list(missing.values())
         half = len(waiting) // 2
         for part in (waiting[:half], waiting[half:]):
-            yield from _train(worker, part, prepared, place)
+            yield from _train(worker, part, prepared, context)
 
 
 def _fitting(num_trials: int, bytes_each: int, context: WorkerContext) -> int:

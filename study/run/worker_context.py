@@ -31,6 +31,8 @@ class WorkerContext:
     measures: tuple[str, ...] = ALWAYS
     scores: tuple[str, ...] = ()
     """Which of a trial's metrics the driver hears: a search needs them before the record is read."""
+    trial_limit: float | None = None
+    """Seconds that a trial may take."""
     stopping_file: str = STOPPING_FILE
     metric: str = ""
     """What the study is judged by: every trial must have it."""
@@ -47,6 +49,7 @@ def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...]
         device=config.resources.device or ("cuda" if config.resources.gpus else "cpu"),
         gpus=config.resources.gpus,
         memory_gib=config.resources.memory_gib,
+        trial_limit=config.resources.trial_limit,
         python_path=list(python_path),
         measures=config.all_measures,
         scores=config.searched,

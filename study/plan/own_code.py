@@ -1,0 +1,34 @@
+"""Code of a user's own that a study names, tried before any cluster time: losses, data set, trainable."""
+
+from evenkeel.search_spaces import Float
+from evenkeel.study.errors import UserError
+from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables import TrainableError
+
+MOVED_SHARES = (0.25, 0.75)
+"""Where in their ranges real hyperparameters are moved to, beside the defaults, for a pack of three settings."""
+
+
+def check_own_code(config: StudyConfig) -> None:
+    """Raises UserError, one line, for code that does not keep to its contract; without such code imports nothing."""
+    losses = [loss for loss in config.losses if ":" in loss.loss]
+    if not losses and ":" not in f"{config.data.name}{config.trainable.name}":
+        return
+    from evenkeel.trainables.contract import OwnLoss, check_data_set, check_losses, check_trainable
+
+    try:
+        check_losses([OwnLoss(e.label, e.loss, _settings(e), one_label=e.space().one_label) for e in losses])
+        if ":" in config.data.name:
+            check_data_set(config.data)
+        if ":" in config.trainable.name:
+            check_trainable(config.trainable, config.data)
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+
+
+def _settings(entry: LossEntry) -> list[dict[str, object]]:
+    """The defaults, and the real hyperparameters moved within their ranges."""
+    real = {name: p for name, p in entry.space().parameters.items() if isinstance(p, Float)}
+    moved = ({name: parameter.at(share) for name, parameter in real.items()} for share in MOVED_SHARES)
+    return [entry.setting(), *(entry.setting(**values) for values in moved)]
