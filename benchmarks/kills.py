@@ -41,9 +41,7 @@ SIGNALS = {
     signal.SIGHUP: {EXIT_INTERRUPTED, -signal.SIGHUP},
     signal.SIGKILL: {-signal.SIGKILL},
 }
-"""Signals, and how a command may end that gets one, if it does not end well: before it has handlers, by the signal."""
-ENDED_WELL = {EXIT_OK, EXIT_CLUSTER}
-"""Of a run that was over before its signal came, or whose inner process was killed."""
+"""Signals, and how a command ends that gets one and was not over before: 130, or by the signal before it has handlers."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,13 @@ def meet(bench: Bench, draw: Try) -> list[int]:
         process.wait(max(0.0, draw.delay_s - (time.monotonic() - began)))
     send(process, draw)
     code = process.wait(LIMIT_S)
-    assert code in SIGNALS[draw.number] | ENDED_WELL, f"exit code {code} of {draw}:\n{bench.log()}"
+    allowed = {EXIT_CLUSTER} if draw.inner else SIGNALS[draw.number]
+    assert code in {EXIT_OK, *allowed}, f"exit code {code} of {draw}:\n{bench.log()}"
     codes = [code]
-    for other, allowed in ((rival, {EXIT_OK, EXIT_BAD_INPUT}), (page, {EXIT_OK, EXIT_BAD_INPUT})):
+    for other in (rival, page):
         if other is not None:
             codes.append(other.wait(LIMIT_S))
-            assert codes[-1] in allowed, f"exit code {codes[-1]} beside {draw}:\n{bench.log()}"
+            assert codes[-1] in {EXIT_OK, EXIT_BAD_INPUT}, f"exit code {codes[-1]} beside {draw}:\n{bench.log()}"
     return codes
 
 

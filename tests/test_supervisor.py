@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT, EXIT_INTERRUPTED
 from evenkeel.study.run.supervisor import FOLDER_PREFIX
 
 SUPERVISED = """
@@ -78,3 +78,25 @@ def test_a_fault_in_a_program_is_not_taken_for_a_clusters(ends, code, words, tmp
     assert len(files) == (code == EXIT_FAULT) and all(str(file) in ended.stderr for file in files)
     for file in files:
         assert "Traceback" in file.read_text() and "s3cret" not in file.read_text()
+
+
+STARTING = """
+import signal, sys, time
+from evenkeel.study.run.supervisor import run_supervised
+
+def work():
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as Ray's core does while it starts
+    print("starts", flush=True)
+    time.sleep(600)
+
+sys.exit(run_supervised(work))
+"""
+
+
+def test_a_run_that_is_stopped_while_ray_starts_was_interrupted():
+    """Ray's core then ends the process at a signal, before any handler of ours: that is no trouble of the cluster."""
+    run = subprocess.Popen([sys.executable, "-c", STARTING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout.readline() == "starts\n"
+    run.send_signal(signal.SIGTERM)
+    _, words = run.communicate(timeout=60)
+    assert run.returncode == EXIT_INTERRUPTED and "stopped; nothing is lost" in words

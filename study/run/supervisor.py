@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from evenkeel.study.errors import EXIT_CLUSTER
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_INTERRUPTED
 
 FOLDER_PREFIX = "ek-"
 LONGEST_PARENT = 12
@@ -65,14 +65,23 @@ def _end_with_parent(alive: int) -> None:
 
 
 def _wait(child: int, code_read: int, folder: Path) -> int:
+    forwarded: list[int] = []
+
+    def forward(number: int, _: object) -> None:
+        forwarded.append(number)
+        _send(child, number)
+
     for name in FORWARDED:
-        signal.signal(getattr(signal, name), lambda number, _: _send(child, number))
+        signal.signal(getattr(signal, name), forward)
     _, status = os.waitpid(child, 0)
     _end_session(child)
     code = _read_code(code_read)
     shutil.rmtree(folder, ignore_errors=True)
     if code is None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_CLUSTER:  # our own, with its words said
         return EXIT_CLUSTER
+    if code is None and forwarded:  # while it starts, Ray's core ends the process at a signal, without a word
+        sys.stderr.write("evenkeel: stopped; nothing is lost: the same command goes on\n")
+        return EXIT_INTERRUPTED
     if code is None:
         cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
         sys.stderr.write(f"{cursor}evenkeel: {_describe_end(status)}; nothing is lost: the same command goes on\n")
