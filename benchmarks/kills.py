@@ -41,7 +41,7 @@ SIGNALS = {
     signal.SIGHUP: {EXIT_INTERRUPTED, -signal.SIGHUP},
     signal.SIGKILL: {-signal.SIGKILL},
 }
-"""Signals, and how a command ends that gets one and was not over before: 130, or by the signal before it has handlers."""
+"""Signals, and how a command ends that gets one and was not over: 130, or by the signal before it has handlers."""
 
 
 @dataclass(frozen=True)
