@@ -12,4 +12,4 @@ def visible(text: object) -> str:
 
 def visible_lines(text: object) -> str:
     """As `visible`, but line breaks and tabs stay: for messages of several lines."""
-    return str(text).translate({number: shown for number, shown in VISIBLE.items() if number not in (9, 10)})
+    return str(text).translate({number: sign for number, sign in VISIBLE.items() if number not in (9, 10)})

@@ -61,10 +61,10 @@ def _tried(config: StudyConfig, planner: Planner, entry: Entry, context: WorkerC
         took_s = time.perf_counter() - started
         names = [config.metric, *(name for name in config.declared_columns if name != config.metric)]
         scores = {name: result.metrics.get(f"test_{name}") for name in names}
-        shown = [f"{name} {value:.4g}" for name, value in scores.items() if value is not None][:NUM_SHOWN]
+        scored = [f"{name} {value:.4g}" for name, value in scores.items() if value is not None][:NUM_SHOWN]
         settings = ", ".join(f"{key} {level(value)}" for key, value in trial.setting.items()) or "the default"
-        found = f"{result.state}, {', '.join(shown)} on test, {took_s:.1f} s"
-        yield f"{entry.label}, seed {trial.seed}, {settings}: {found}"
+        outcome = f"{result.state}, {', '.join(scored)} on test, {took_s:.1f} s"
+        yield f"{entry.label}, seed {trial.seed}, {settings}: {outcome}"
 
 
 def _trials(config: StudyConfig, planner: Planner, entry: Entry) -> list[Trial]:
@@ -84,9 +84,9 @@ def _run(trial: Trial, context: WorkerContext) -> Result:
     except TrainableError as error:
         raise UserError(str(error)) from error
     except Exception as error:
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         raise UserError(
-            f"{trial.label}, seed {trial.seed}: {type(error).__name__}: {said} ({_place(error)})"
+            f"{trial.label}, seed {trial.seed}: {type(error).__name__}: {message} ({_place(error)})"
         ) from error
     return result
 

@@ -135,8 +135,8 @@ def _is_same_search(before: dict[str, Any], new: dict[str, Any]) -> bool:
     rules = [{key: value for key, value in search.items() if key not in EXTENDED_KEYS} for search in (old, now)]
     num_seeds = old.get("groups", 1) * old.get("seeds_per_group", 1)
     same_seeds = before.get("seeds", [])[:num_seeds] == new["seeds"][:num_seeds]
-    others = all(before.get(key) == new.get(key) for key in ("metric", "spaces"))
-    return extended and rules[0] == rules[1] and same_seeds and others
+    same_rest = all(before.get(key) == new.get(key) for key in ("metric", "spaces"))
+    return extended and rules[0] == rules[1] and same_seeds and same_rest
 
 
 def _has_same_fresh_seeds(before: dict[str, Any], planner: Planner) -> bool:

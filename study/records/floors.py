@@ -40,14 +40,14 @@ def floors(
     shares = [count / num_rows for count in positives]
     if not _present(shares):
         return {}
-    found = {name: fmean(map(floor, _present(shares))) for name, floor in OF_A_CLASS.items()}
-    found |= {name: floor(shares) for name, floor in OF_ALL_CLASSES.items()}
+    floors = {name: fmean(map(floor, _present(shares))) for name, floor in OF_A_CLASS.items()}
+    floors |= {name: floor(shares) for name, floor in OF_ALL_CLASSES.items()}
     if sum(positives) == num_rows:
-        found |= {name: floor(shares) for name, floor in OF_ONE_LABEL.items()}
+        floors |= {name: floor(shares) for name, floor in OF_ONE_LABEL.items()}
     if (part := some_classes(metric)) and (members := part.members(classes, groups)):
         own = _present([shares[c] for c in members])
-        found |= {metric: fmean(map(OF_A_CLASS[MACRO.get(part.score, part.score)], own))} if own else {}
-    return found
+        floors |= {metric: fmean(map(OF_A_CLASS[MACRO.get(part.score, part.score)], own))} if own else {}
+    return floors
 
 
 def _present(shares: Sequence[float]) -> list[float]:

@@ -47,19 +47,19 @@ class RecordedShares:
         self.folder.write(_name(key), _text(digest))
         self.hashes[key] = digest
 
-    def fetch(self, digest: str, to: Path) -> None:
-        """Write the bytes to `to`. Raises SharesLost for bytes that are not there, or are others."""
+    def fetch(self, digest: str, path: Path) -> None:
+        """Write the bytes to `path`. Raises SharesLost for bytes that are not there, or are others."""
         place = _place(digest)
         names = self.folder.find(place)
         if not names:
             raise SharesLost(f"{self.folder.location}/{place}: is not there")
         if names != [f"{place}/{ONE_FILE}"]:
-            to.mkdir()
+            path.mkdir()
         for name in names:
-            target = to if name == f"{place}/{ONE_FILE}" else to / name.removeprefix(f"{place}/")
+            target = path if name == f"{place}/{ONE_FILE}" else path / name.removeprefix(f"{place}/")
             target.parent.mkdir(parents=True, exist_ok=True)
             self.folder.fs.get_file(self.folder.path_of(name), str(target))
-        if content_hash(to) != digest:
+        if content_hash(path) != digest:
             raise SharesLost(f"{self.folder.location}/{place}: its bytes are not those that were made")
 
     def _read(self, key: str) -> str | None:

@@ -50,10 +50,10 @@ class LeaseHeld(UserError):
 
     def __init__(self, folder: Folder, name: str, holder: Holder) -> None:
         self.name = name
-        what = "another run" if name == WHOLE_STUDY else f"the shard {name.removeprefix('shards/')}"
+        holding_run = "another run" if name == WHOLE_STUDY else f"the shard {name.removeprefix('shards/')}"
         super().__init__(
-            f"{folder.location}: {what} of this study is going on (process {holder.pid} on {holder.host}); wait for it "
-            "or stop it"
+            f"{folder.location}: {holding_run} of this study is going on (process {holder.pid} on {holder.host}); wait for "
+            "it or stop it"
         )
 
 

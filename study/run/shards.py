@@ -58,8 +58,8 @@ def hold_shard(folder: Folder, signals: Signals, name: str) -> Iterator[None]:
     lost = ClusterError(f"{folder.location}: this shard runs elsewhere, since it had fallen silent here")
     with Lease(folder, lambda: signals.fail(lost), name).hold():
         division = name.rpartition("/")[0]
-        others = [other for other in shard_leases(folder) if other.rpartition("/")[0] != division]
-        wait_until_free(folder, [WHOLE_STUDY, *others])
+        rivals = [other for other in shard_leases(folder) if other.rpartition("/")[0] != division]
+        wait_until_free(folder, [WHOLE_STUDY, *rivals])
         yield
 
 
@@ -76,5 +76,5 @@ def read_shards(folder: Folder) -> dict[Shard, Holder]:
         _, division, part = name.split("/")
         if holder := read_holder(folder, name)[1]:
             divisions.setdefault(division, {})[Shard.parse(part.replace("-of-", "/"))] = holder
-    latest = max(divisions.values(), key=lambda held: max(h.heard for h in held.values()), default={})
+    latest = max(divisions.values(), key=lambda shards: max(h.heard for h in shards.values()), default={})
     return dict(sorted(latest.items(), key=lambda item: item[0].number))
