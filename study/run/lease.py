@@ -52,8 +52,8 @@ class LeaseHeld(UserError):
         self.name = name
         holding_run = "another run" if name == WHOLE_STUDY else f"the shard {name.removeprefix('shards/')}"
         super().__init__(
-            f"{folder.location}: {holding_run} of this study is going on (process {holder.pid} on {holder.host}); wait for "
-            "it or stop it"
+            f"{folder.location}: {holding_run} of this study is going on (process {holder.pid} on {holder.host}); wait "
+            "for it or stop it"
         )
 
 
