@@ -7,14 +7,20 @@ written by the libraries that others write them with.
 import gzip
 import io
 import json
+import re
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.data import data_set
+from evenkeel.trainables.data.csv.listing import list_images
+from evenkeel.trainables.data.csv.reading import read_rows
+from evenkeel.trainables.data.decoding import ImageFormat
 from evenkeel.trainables.data.load import load
 from tests.data.makers import SIX_TARGETS, shade, six, write
 
@@ -459,3 +465,116 @@ def test_plan_says_how_many_rows_found_a_partner(tmp_path):
 def test_a_bare_bar_of_yaml_is_no_separator(separator):
     with pytest.raises(ValueError, match="separator\n.*is empty: a bare . or > begins a text of several lines"):
         read(".", {"label_column": "tags", "test_fraction": 0.2, "separator": separator})
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+BLOCKS = dict(re.findall(r"^#### ([^\n]+)\n[^#]*?^```yaml\n(.*?)^```", PAGE, flags=re.S | re.M))
+TRAIN, TEST = [0, 1, 2, 3], [4, 5]
+SIDES = (("train", TRAIN), ("test", TEST))
+
+
+def pictures(name):
+    """The six images under names of their numbers and sides."""
+    return {name(i, "train" if i in TRAIN else "test"): PICTURES[i] for i in range(6)}
+
+
+def mimic_tables():
+    splits = [[f"d{i}", f"s{i}", i, ["train", "validate", "test"][i // 2]] for i in range(6)]
+    splits.append(["d6", "s6", 6, "train"])
+    labels = [[i, f"s{i}", *([("", "1.0")[on] for on in SIX_TARGETS[i]])] for i in range(6)]
+    return {
+        "mimic-cxr-2.0.0-split.csv.gz": gzip.compress(text("dicom_id,study_id,subject_id,split", splits).encode()),
+        "mimic-cxr-2.0.0-chexpert.csv.gz": gzip.compress(text("subject_id,study_id,Edema,Fracture", labels).encode()),
+    } | pictures(lambda i, side: f"files/p1/p{i}/s{i}/d{i}.jpg")
+
+
+PAGE_FILES = {
+    "Open Images": lambda: (
+        {
+            f"{side}-labels.csv": text(
+                "ImageID,Source,LabelName,Confidence",
+                [[f"{i:04x}", "verification", f"/m/{c}", v] for i, c, v in VALUES if i in rows],
+            )
+            for side, rows in SIDES
+        }
+        | {"class-descriptions.csv": "LabelName,DisplayName\n/m/0,cat\n/m/1,dog\n"}
+        | pictures(lambda i, side: f"{side}/{i:04x}.jpg")
+    ),
+    "VinDr-CXR": lambda: (
+        {
+            f"image_labels_{side}.csv": text(
+                "image_id,rad_id,cat,dog", [[f"im{i}", f"R{r}", cat, dog] for i, r, cat, dog, _ in READERS if i in rows]
+            )
+            for side, rows in SIDES
+        }
+        | pictures(lambda i, side: f"{side}/im{i}.png")
+    ),
+    "CelebA": lambda: (
+        {
+            "list_attr_celeba.csv": text("image_id,cat,dog", [[IDS[i], *(2 * SIX_TARGETS[i] - 1)] for i in range(6)]),
+            "list_eval_partition.csv": SPLIT_TABLE,
+        }
+        | pictures(lambda i, side: f"img_align_celeba/img_align_celeba/im{i}.png")
+    ),
+    "MIMIC-CXR-JPG": mimic_tables,
+    "Pascal VOC's image sets": lambda: (
+        {
+            f"ImageSets/Main/{name}_{'train' if side == 'train' else 'val'}.txt": "".join(
+                f"im{i} {'1' if SIX_TARGETS[i, c] else '-1':>2}\n" for i in rows
+            )
+            for c, name in enumerate(CLASSES)
+            for side, rows in SIDES
+        }
+        | pictures(lambda i, side: f"JPEGImages/im{i}.jpg")
+    ),
+    "Parquet of a hub": lambda: {
+        f"data/{side}-00000.parquet": hub(
+            [PICTURES[i] for i in rows], [[CLASSES.index(n) for n in LABELS[i]] for i in rows], [side] * len(rows)
+        )
+        for side, rows in SIDES
+    },
+    "COCO's annotations": lambda: (
+        {f"annotations/instances_{side}2017.json": coco(rows) for side, rows in (("train", TRAIN), ("val", TEST))}
+        | pictures(lambda i, side: f"{'train2017' if side == 'train' else 'val2017'}/im{i}.png")
+    ),
+    "YOLO": lambda: (
+        {
+            f"labels/{'train' if i in TRAIN else 'val'}/im{i}.txt": "".join(
+                f"{CLASSES.index(name)} 0.5 0.5 0.1 0.1\n" for name in LABELS[i]
+            )
+            for i in range(6)
+        }
+        | {"data.yaml": "names: {0: cat, 1: dog}\n"}
+        | pictures(lambda i, side: f"images/{'train' if side == 'train' else 'val'}/im{i}.jpg")
+    ),
+    "Label Studio": lambda: (
+        {"project-1.json": json.dumps(LABEL_STUDIO)} | pictures(lambda i, side: f"upload/im{i}.png")
+    ),
+    "WebDataset": lambda: {
+        f"{side}-0000.tar": tar(
+            {
+                f"{i:04d}.{suffix}": content
+                for i in rows
+                for suffix, content in (("jpg", PICTURES[i]), ("json", json.dumps({"labels": LABELS[i]})))
+            }
+        )
+        for side, rows in SIDES
+    },
+}
+
+
+def test_every_block_of_the_page_is_tried():
+    assert set(BLOCKS) == set(PAGE_FILES)
+
+
+@pytest.mark.parametrize("form", PAGE_FILES)
+def test_a_block_of_the_page_reads_its_form(form, tmp_path):
+    keys = yaml.safe_load(BLOCKS[form])["data"]
+    write(tmp_path / keys["root"], PAGE_FILES[form]())
+    data = data_set(keys | {"root": str(tmp_path / keys["root"])})
+    rows = read_rows(data, list_images(data))
+    images = data.available(rows.ids, rows.files, ImageFormat(8, True), tmp_path / "cache", tmp_path).images
+    assert np.round(images[:, 4, 4, 0] / 40).tolist() == list(range(6))
+    assert rows.labels.classes == (["Edema", "Fracture"] if form == "MIMIC-CXR-JPG" else CLASSES)
+    assert rows.labels.targets.tolist() == SIX_TARGETS.tolist() and rows.labels.label_mask is None
+    assert (rows.split == 2).tolist() == [False] * 4 + [True] * 2

@@ -103,7 +103,7 @@ def coco():
     folder = np.where(TEST, "val2017", "train2017")
     images = {f"coco/{folder[i]}/{i:012d}.jpg": shade(i) for i in range(N)}
     lists = {
-        f"coco/coco_lt_{name}.txt": "".join(
+        f"coco/coco_01_{name}.txt": "".join(
             f"{folder[i]}/{i:012d}.jpg {' '.join(map(str, HOT[i]))}\n" for i in np.flatnonzero(part)
         )
         for name, part in (("train", ~TEST), ("test", TEST))
