@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report faults kills docs house clean
+.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report faults kills docs house clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28

@@ -179,6 +179,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", metavar="K/N", help="no Ray: one process runs the K-th of N parts, beside those of the other parts"
     )
+    parser.add_argument(
+        "--keep-tune", action="store_true", help="keep Tune's files for TensorBoard: tune/ in --storage"
+    )
     _add_running(parser)
 
 

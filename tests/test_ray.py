@@ -97,3 +97,26 @@ def test_an_unreachable_cluster_is_one_message(study, tmp_path):
     code, _, error = finish(start(study, tmp_path, "--address", "127.0.0.1:1"))
     assert code == 3 and "Ray cluster 127.0.0.1:1: cannot be reached" in error
     assert Ledger(str(tmp_path), "tiny").ids() == set()
+
+
+def test_a_pack_is_called_by_its_losses_and_seed():
+    from evenkeel.study.run.ray_runner import name_pack
+    from evenkeel.study.run.worker import Pack
+    from evenkeel.trainables import Trial
+
+    same = {"loss": "ral", "hyperparameters": {}, "data": {}, "trainable": {}, "design": "sweep", "seed": 3}
+    pack = Pack(12, [Trial(label=label, **same) for label in ("ral", "a/b c", "ral")])
+    assert name_pack(pack) == "pack12_a-b-c+ral_seed3"
+
+
+def test_what_tune_writes_is_kept_when_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    study = {"name": "kept", "data": {"name": "digits-mlt"}, "losses": ["bce"], "designs": {"sweep": {}}, "seeds": 2}
+    study |= {"trainable": {"name": "benchmarks.instant:Instant"}, "resources": {"pack_size": 1}}
+    (tmp_path / "kept.yaml").write_text(json.dumps(study))
+    words = ["run", "kept.yaml", "--storage", "st", "--workers", "1", "--keep-tune"]
+    subprocess.run([sys.executable, "-m", "evenkeel", *words], cwd=tmp_path, check=True, capture_output=True)
+    kept = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("st/tune/*/*/result.json")}
+    assert set(kept) == {"pack1_bce_seed0", "pack2_bce_seed1"}
+    assert all(result["trials/done"] == result["num_trials"] == 1 for result in kept.values())
+    assert len(list(tmp_path.glob("st/tune/*/*/events.out.tfevents.*"))) == 2

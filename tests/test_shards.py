@@ -251,7 +251,9 @@ def test_a_search_is_left_to_one_run_and_goes_on_from_what_shards_recorded(study
     assert set(after.values()) == {1} and len(after) > len(before)
 
 
-@pytest.mark.parametrize("option", [["--workers", "2"], ["--address", "auto"], ["--accept-changes"], ["--track-again"]])
+@pytest.mark.parametrize(
+    "option", [["--workers", "2"], ["--address", "auto"], ["--accept-changes"], ["--track-again"], ["--keep-tune"]]
+)
 def test_what_concerns_a_whole_run_is_no_option_of_a_shard(study, option, capsys):
     assert run(study, "--shard", "1/2", *option) == EXIT_BAD_INPUT
     assert f"{option[0]} is for a run of the whole study" in capsys.readouterr().err

@@ -55,7 +55,12 @@ def _run(config: StudyConfig, options: argparse.Namespace, display: Display) -> 
         config,
         run_options,
         lambda storage: runner_of(
-            config, storage, serial=options.serial, address=options.address, workers=options.workers
+            config,
+            storage,
+            serial=options.serial,
+            address=options.address,
+            workers=options.workers,
+            keep_tune=options.keep_tune,
         ),
         display,
     )
@@ -63,7 +68,7 @@ def _run(config: StudyConfig, options: argparse.Namespace, display: Display) -> 
 
 def _shard(options: argparse.Namespace) -> Shard:
     """The shard that was asked for. Raises UserError for options that concern a whole run."""
-    for name in ("address", "workers", "accept_changes", "track_again"):
+    for name in ("address", "workers", "accept_changes", "track_again", "keep_tune"):
         if getattr(options, name):
             raise UserError(
                 f"--shard {options.shard}: one process runs it, beside others; --{name.replace('_', '-')} is for a run "

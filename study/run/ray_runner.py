@@ -8,8 +8,11 @@ is read from the ledger.
 import logging
 import math
 import os
+import re
 import shutil
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -26,6 +29,7 @@ from evenkeel.study.run.watchdog import Watchdog, exit_with_message
 from evenkeel.study.run.worker import Pack, PackReport, run_pack
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables.resources import usable_cpus
+from evenkeel.trainables.result import STATES
 
 if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor the planner
     from evenkeel.study.run.interfaces import Fail, Say
@@ -55,6 +59,8 @@ NODE_ANSWER_S = 20
 WORKER_DIED = "the worker process died (out of memory, or a lost node)"
 GPU_FRACTION_SLACK = 1e-6
 """A third of a GPU goes into one three times."""
+NOT_IN_A_NAME, MAX_LABEL_CHARACTERS = re.compile(r"[^\w.-]"), 60
+KEPT_TUNE_FOLDER = "tune"
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 
 
@@ -77,7 +83,9 @@ def _tune_classes() -> tuple[Any, type, type]:
         def step(self) -> dict[str, Any]:
             pack = self.config["pack"]
             report = run_pack(pack, self.config["context"])
-            return {"pack": pack.number, "report": report, "done": True}
+            counts = Counter(report.states.values())
+            numbers = {f"trials/{state}": counts[state] for state in STATES}
+            return {"pack": pack.number, "report": report, "done": True, "num_trials": len(pack.trials), **numbers}
 
         def save_checkpoint(self, checkpoint_dir: str) -> None: ...
 
@@ -138,7 +146,9 @@ class RayRunner:
         gpus: float,
         storage: str,
         custom: dict[str, float] | None = None,
+        keep_tune: bool = False,
     ) -> None:
+        self.keep_tune = keep_tune
         self.address, self.cpus, self.gpus, self.storage = address, cpus, gpus, storage
         self.num_workers, self.custom = workers, custom or {}
         self.starter, self.quiet = ThreadPoolExecutor(1), ExitStack()
@@ -262,10 +272,12 @@ class RayRunner:
                 search_alg=searcher(queue, context),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=str,
-                trial_dirname_creator=lambda trial: trial.trial_id,
+                trial_name_creator=lambda trial: name_pack(trial.config["pack"]),
+                trial_dirname_creator=lambda trial: name_pack(trial.config["pack"]),
             ),
-            run_config=tune.RunConfig(name="tune", storage_path=folder, verbose=0),
+            run_config=tune.RunConfig(
+                name=time.strftime("%Y-%m-%d-%H%M%S"), storage_path=folder, verbose=0, callbacks=self._loggers()
+            ),
         )
         try:
             with (
@@ -274,14 +286,32 @@ class RayRunner:
             ):
                 tuner.fit()
         finally:
-            if "://" not in folder:
+            if "://" not in folder and not self.keep_tune:
                 shutil.rmtree(folder, ignore_errors=True)
         if not queue.done:
             raise ClusterError("Ray Tune ended before all packs were run; run the same command again")
 
+    def _loggers(self) -> list[Any]:
+        """For each pack a file that TensorBoard reads, and one of JSON, where Tune's files are kept."""
+        if not self.keep_tune:
+            return []
+        from ray.tune.logger import JsonLoggerCallback, TBXLoggerCallback
+
+        return [JsonLoggerCallback(), TBXLoggerCallback()]
+
     def _tune_folder(self) -> str:
-        """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see."""
+        """Tune's own files (not ours): on one machine a temporary folder, on a cluster one that all nodes see; where
+        they are to be kept, a folder beside the records."""
+        if self.keep_tune:
+            return f"{self.storage}/{KEPT_TUNE_FOLDER}"
         return f"{self.temporary.name}/tune" if self.address is None else f"{self.storage}/{TUNE_FOLDER}"
+
+
+def name_pack(pack: Pack) -> str:
+    """`pack12_ral_seed3`, `pack13_asl+ral_seed3`: what Tune, its files and Ray's dashboard call it."""
+    labels = "+".join(sorted({NOT_IN_A_NAME.sub("-", trial.label) for trial in pack.trials}))
+    seeds = "+".join(str(seed) for seed in sorted({trial.seed for trial in pack.trials}))
+    return f"pack{pack.number}_{labels[:MAX_LABEL_CHARACTERS]}_seed{seeds}"
 
 
 def _list_alive_nodes() -> dict[str, str]:

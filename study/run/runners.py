@@ -13,7 +13,15 @@ def check_workers(workers: int | None, address: str | None) -> None:
     refuse_client(address)
 
 
-def runner_of(config: StudyConfig, storage: str, *, serial: bool, address: str | None, workers: int | None) -> Runner:
+def runner_of(
+    config: StudyConfig,
+    storage: str,
+    *,
+    serial: bool,
+    address: str | None,
+    workers: int | None,
+    keep_tune: bool = False,
+) -> Runner:
     """The serial runner, or Ray here or at `address` with the resources that the study names."""
     if serial:
         from evenkeel.study.run.serial_runner import SerialRunner
@@ -28,4 +36,5 @@ def runner_of(config: StudyConfig, storage: str, *, serial: bool, address: str |
         gpus=config.resources.gpus,
         storage=storage,
         custom=config.resources.custom,
+        keep_tune=keep_tune,
     )
