@@ -1,6 +1,7 @@
 """Study files: what is accepted, and one clear message for everything else."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,47 @@ class TestPlan:
         whole = self.planner("losses=[{loss: asl, levels: {gamma_neg: [4, 8]}}]").planned()
         real = self.planner("losses=[{loss: asl, levels: {gamma_neg: [4.0, 8.0]}}]").planned()
         assert [t.id for t in whole] == [t.id for t in real]
+
+
+def test_the_ablation_of_lm_clip_changes_in_each_row_what_the_paper_changes():
+    """LM-CLIP Table 2 by hand: contrastive loss, multi-label loss, sampling, smoothing, class weights."""
+    study = load_study("lm-clip-table2")
+    rows = {
+        "pre-trained CLIP": None,
+        "ASL": (False, True, False, False, False),
+        "CLIP loss": (True, False, False, False, False),
+        "BAL (ASL + smoothing + loss weights)": (False, True, False, True, True),
+        "CLIP + ASL": (True, True, False, False, False),
+        "CLIP + ASL + sampling": (True, True, True, False, False),
+        "CLIP + ASL + sampling + smoothing": (True, True, True, True, False),
+        "LM-CLIP": (True, True, True, True, True),
+    }
+    assert [loss.label for loss in study.losses] == list(rows)
+    for loss in study.losses:
+        trainable, setting = study.trainable_of(loss), loss.setting()
+        if rows[loss.label] is None:
+            assert trainable.epochs == 0
+            continue
+        used = (
+            bool(trainable.contrastive_weight), bool(trainable.bal_weight), trainable.sampling is not None,
+            bool(setting.get("smoothing")), bool(setting.get("s")),
+        )  # fmt: skip
+        assert used == rows[loss.label] and trainable.epochs == 2 and not trainable.tied_sampling
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("{epoch: 3}", "losses: asl: settings: the trainable has no setting 'epoch'; did you mean 'epochs'?"),
+        ("{epochs: -3}", "losses: asl: settings.epochs: Input should be greater than or equal to 0, got -3"),
+        ("{bal_weight: 0, contrastive_weight: 0}", "bal_weight and contrastive_weight are both 0"),
+    ],
+)
+def test_a_wrong_setting_of_one_loss_is_named(settings, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_study("lm-clip-table2", [f"losses=[{{loss: asl, settings: {settings}}}]"])
+
+
+def test_a_contrast_names_a_label():
+    with pytest.raises(UserError, match="contrast: no loss has the label 'rall'; did you mean 'ral'"):
+        load_study("demo", ["contrast=[rall]"])

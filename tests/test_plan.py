@@ -110,3 +110,14 @@ def test_ranges_that_cannot_be_are_named(tmp_path, spaces, message):
     path.write_text(f"extends: demo\nname: rates\nspaces: {spaces}\n")
     with pytest.raises(UserError, match=message):
         load_study(str(path))
+
+
+def test_a_loss_with_its_own_settings_is_another_trial_and_the_others_stay():
+    """Settings are in its trials alone, where they differ from the study's; ids of the others do not move."""
+    plain = ["losses=[bce, {loss: bce, label: slow}]", "designs={sweep: {levels: 2}}"]
+    own = ["losses=[bce, {loss: bce, label: slow, settings: {epochs: 7}}]", "designs={sweep: {levels: 2}}"]
+    same = {trial.id for trial in make_planner(load_study("demo", plain)).planned()}
+    trials = make_planner(load_study("demo", own)).planned()
+    assert {trial.label: trial.settings for trial in trials} == {"bce": {}, "slow": {"epochs": 7}}
+    assert {trial.id for trial in trials if trial.label == "bce"} == same
+    assert not {trial.id for trial in trials if trial.label == "slow"} & same

@@ -18,6 +18,8 @@ class LossEntry(Settings):
     fixed: dict[str, Any] = Field({}, description="hyperparameters that do not vary")
     levels: dict[str, list[Any]] = Field({}, description="sweep levels of a hyperparameter, in place of placed ones")
 
+    settings: dict[str, Any] = Field({}, description="settings of the trainable that this loss alone has")
+
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:

@@ -44,7 +44,7 @@ class Planner:
         return Trial(
             loss=loss.loss,
             hyperparameters=loss.setting(**own),
-            settings=departs,
+            settings=self.config.settings_of(loss) | departs,
             seed=seed,
             data=self.data,
             trainable=self.trainable,

@@ -125,9 +125,16 @@ def _data_facts(facts: SplitFacts | DataFacts, metric: str) -> DataFacts:
 def _loss_facts(config: StudyConfig, loss: Entry) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
-    recipe = config.trainable.recipe() if isinstance(config.trainable, SeededSettings) else Recipe()
+    settings, trainable = config.settings_of(loss), config.trainable_of(loss)
+    recipe = trainable.recipe() if isinstance(trainable, SeededSettings) else Recipe()
     return LossFacts(
-        loss.loss, loss.fixed, config.defaults(loss), space, levels, loss.departures(), RecipeFacts(**asdict(recipe))
+        loss.loss,
+        loss.fixed | settings,
+        config.defaults(loss) | settings,
+        space,
+        levels,
+        loss.departures(),
+        RecipeFacts(**asdict(recipe)),
     )
 
 
