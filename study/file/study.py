@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
 from evenkeel.search_spaces import Parameter, Space
 from evenkeel.study.file.designs import Designs
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.measures import MeasureEntry
 from evenkeel.study.file.methods import Method
+from evenkeel.study.file.own_settings import check_own_settings, own_settings, with_own_settings
 from evenkeel.study.file.resources import Resources
 from evenkeel.study.file.spaces import SettingRange
 from evenkeel.trainables import AnyTrainable, Trainable, hears, is_function, trainable
@@ -214,7 +215,7 @@ class StudyConfig(Settings):
         self._check_function()
         self._check_spaces()
         self._check_size()
-        self._check_settings()
+        check_own_settings(self.trainable, self.losses, self.spaces)
         self._sweepable()
         self._measurable()
         search = self.designs.search
@@ -241,34 +242,12 @@ class StudyConfig(Settings):
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
 
     def trainable_of(self, entry: Entry) -> Trainable:
-        """The trainable as an entry has it. Raises pydantic's ValidationError for settings that it does not take."""
-        changes = entry.settings if isinstance(entry, LossEntry) else {}
-        return trainable(self.trainable.model_dump(mode="json") | changes) if changes else self.trainable
+        """The trainable as an entry has it."""
+        return with_own_settings(self.trainable, entry.settings if isinstance(entry, LossEntry) else {})
 
     def settings_of(self, entry: Entry) -> dict[str, Any]:
         """The settings of the trainable in which an entry departs from the study's, complete."""
-        own = self.trainable_of(entry)
-        if own is self.trainable:
-            return {}
-        common = self.trainable.model_dump(mode="json")
-        return {name: value for name, value in own.model_dump(mode="json").items() if common[name] != value}
-
-    def _check_settings(self) -> None:
-        settings = self.trainable.model_dump(mode="json")
-        for loss in self.losses:
-            place = f"losses: {loss.label}: settings"
-            for name in loss.settings:
-                if name not in settings or name in ("name", "vary"):
-                    raise ValueError(f"{place}: the trainable has no setting {name!r}; {nearest(name, settings)}")
-                if name in self.spaces or name in loss.setting():
-                    raise ValueError(f"{place}: {name!r} varies; leave it out of one of the two")
-            try:
-                self.settings_of(loss)
-            except ValidationError as error:
-                first = error.errors()[0]
-                key = ".".join(map(str, first["loc"]))
-                problem = f".{key}: {first['msg']}, got {first['input']!r}" if key else f": {first['msg']}"
-                raise ValueError(f"{place}{problem}") from error
+        return own_settings(self.trainable, entry.settings if isinstance(entry, LossEntry) else {})
 
     @property
     def _metrics(self) -> list[str]:
