@@ -4,9 +4,12 @@ The plan of the demo, with as many Sobol points and seeds as give the number of 
 recorded as a worker would, with scores that hang smoothly on the hyperparameters, plus noise, and with those that are
 left without each of 50 groups of test images. Then the whole command runs as a process of its own: time from start to
 end, memory at its peak. Run: python -m benchmarks.report_scale  (some minutes, most of them for recording)
+With --against COMMIT the same is done in turn with the code of that commit, in a work tree of its own and this
+environment, and the ratio of both times is printed: absolute times differ by three between machines.
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -34,10 +37,22 @@ CLASSES = tuple(str(number) for number in range(20))
 DATA = SplitFacts(name="synthetic", classes=CLASSES, rows={"train": 900, "val": 300, "test": 300})
 
 
+SECONDS = "ratio report/seconds-per-1e5-trials"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--m", type=int, default=10, help="2^m Sobol points a loss and seed; 10 is 1e5 trials")
-    changes = [f"designs.sobol.m={parser.parse_args().m}", f"seeds={NUM_SEEDS}", "designs.search=null"]
+    parser.add_argument("--against", metavar="COMMIT", help="also the code of this commit, in turn, and the ratio")
+    options = parser.parse_args()
+    seconds = measure(options.m)
+    if options.against:
+        print(f"ratio report/time-vs-{options.against} {seconds / measure_commit(options.against, options.m):.2f}")
+
+
+def measure(m: int) -> float:
+    """Records a study and reports it; prints and returns the seconds per 1e5 trials."""
+    changes = [f"designs.sobol.m={m}", f"seeds={NUM_SEEDS}", "designs.search=null"]
     with tempfile.TemporaryDirectory() as folder:
         num = record(folder, changes)
         start = time.perf_counter()
@@ -47,9 +62,24 @@ def main() -> None:
         )
         seconds, size = time.perf_counter() - start, Path(folder, "report.html").stat().st_size
     print(f"{num} trials")
-    print(f"ratio report/seconds-per-1e5-trials {seconds * 1e5 / num:.1f}")
+    print(f"{SECONDS} {seconds * 1e5 / num:.1f}")
     print(f"ratio report/megabytes {size / 1e6:.1f}")
     print(f"ratio report/peak-gibibytes {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f}")
+    return seconds * 1e5 / num
+
+
+def measure_commit(commit: str, m: int) -> float:
+    """Seconds per 1e5 trials by this benchmark as it stands at a commit, run in a work tree that is removed after."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder, "tree")
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], check=True)
+        try:
+            command = [sys.executable, "-m", "benchmarks.report_scale", "--m", str(m)]
+            environment = os.environ | {"PYTHONPATH": str(tree)}
+            ended = subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], check=True)
+    return next(float(line.split()[-1]) for line in ended.stdout.splitlines() if line.startswith(SECONDS))
 
 
 def record(folder: str, changes: list[str]) -> int:

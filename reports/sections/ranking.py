@@ -11,6 +11,7 @@ from evenkeel.reports.sections.tuned import Tuned
 from evenkeel.reports.sections.verdicts import VerdictCell, Verdicts
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.table.designs import default_score, losses_of
+from evenkeel.reports.table.memo import cached_by_metric
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, listed, with_interval
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY
@@ -60,21 +61,7 @@ class Ranking:
         return [cls()]
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> RankingNumbers:
-        study, cells = facts_of(table), list(Verdicts().compute(table, rng).cells.values())
-        compared = shared_hyperparameters(cells)
-        tuned = {winner.loss: winner.tuned for winner in reversed(Tuned().compute(table, rng).winners)}
-        standings = [
-            _standing(
-                loss,
-                [cell for cell in cells if cell.loss == loss],
-                compared,
-                default_score(table, loss, study.metric),
-                tuned.get(loss, NOTHING),
-            )
-            for loss in losses_of(table)
-        ]
-        ranked = sorted(standings, key=lambda standing: -np.nan_to_num(standing.worst.value, nan=-np.inf))
-        return RankingNumbers(study.title, study.margin, compared, ranked)
+        return _ranking(table)
 
     def draw(self, info: RankingNumbers) -> None:
         return None
@@ -99,6 +86,26 @@ class Ranking:
             return "Nothing is judged, so that the order says nothing."
         basis = f"over {listed(info.compared)}, which all of them share" if info.compared else "each over its own"
         return f"Ordered by the worst change, {basis}; margin {info.margin:g}."
+
+
+@cached_by_metric
+def _ranking(table: pd.DataFrame) -> RankingNumbers:
+    """What two sections show; nothing in it is drawn at random."""
+    study, cells = facts_of(table), list(Verdicts().compute(table, np.random.default_rng(0)).cells.values())
+    compared = shared_hyperparameters(cells)
+    tuned = {winner.loss: winner.tuned for winner in reversed(Tuned().compute(table, np.random.default_rng(0)).winners)}
+    standings = [
+        _standing(
+            loss,
+            [cell for cell in cells if cell.loss == loss],
+            compared,
+            default_score(table, loss, study.metric),
+            tuned.get(loss, NOTHING),
+        )
+        for loss in losses_of(table)
+    ]
+    ranked = sorted(standings, key=lambda standing: -np.nan_to_num(standing.worst.value, nan=-np.inf))
+    return RankingNumbers(study.title, study.margin, compared, ranked)
 
 
 def shared_hyperparameters(cells: Iterable[VerdictCell]) -> list[str]:
