@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.own_settings import trainable_of
 from evenkeel.study.file.read import PRESETS, load_study
 from evenkeel.study.file.schema import render_schema
 from evenkeel.study.plan.planner import Planner
@@ -153,7 +154,7 @@ def test_the_ablation_of_lm_clip_changes_in_each_row_what_the_paper_changes():
     }
     assert [loss.label for loss in study.losses] == list(rows)
     for loss in study.losses:
-        trainable, setting = study.trainable_of(loss), loss.setting()
+        trainable, setting = trainable_of(study.trainable, loss), loss.setting()
         if rows[loss.label] is None:
             assert trainable.epochs == 0
             continue

@@ -1,26 +1,29 @@
 """Settings of the trainable that one loss of a study alone has: an ablation in one study."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.methods import Method
 from evenkeel.trainables import trainable
 from evenkeel.trainables.base import Trainable
 from evenkeel.trainables.errors import nearest
 
 
-def with_own_settings(common: Trainable, settings: Mapping[str, Any]) -> Trainable:
-    """The trainable as a loss has it. Raises pydantic's ValidationError for settings that it does not take."""
-    return trainable(common.model_dump(mode="json") | dict(settings)) if settings else common
+def trainable_of(common: Trainable, entry: LossEntry | Method) -> Trainable:
+    """The trainable as an entry has it. Raises pydantic's ValidationError for settings that it does not take."""
+    settings = entry.settings if isinstance(entry, LossEntry) else {}
+    return trainable(common.model_dump(mode="json") | settings) if settings else common
 
 
-def own_settings(common: Trainable, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in which a loss departs from the study's, complete, as JSON has them."""
-    if not settings:
+def settings_of(common: Trainable, entry: LossEntry | Method) -> dict[str, Any]:
+    """The settings in which an entry departs from the study's, complete, as JSON has them."""
+    own = trainable_of(common, entry)
+    if own is common:
         return {}
-    before, after = (kind.model_dump(mode="json") for kind in (common, with_own_settings(common, settings)))
+    before, after = (kind.model_dump(mode="json") for kind in (common, own))
     return {name: value for name, value in after.items() if before[name] != value}
 
 
@@ -35,7 +38,7 @@ def check_own_settings(common: Trainable, losses: Sequence[LossEntry], varying: 
             if name in varying or name in loss.setting():
                 raise ValueError(f"{place}: {name!r} varies; leave it out of one of the two")
         try:
-            with_own_settings(common, loss.settings)
+            trainable_of(common, loss)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))

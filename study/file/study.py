@@ -14,7 +14,7 @@ from evenkeel.study.file.designs import Designs
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.measures import MeasureEntry
 from evenkeel.study.file.methods import Method
-from evenkeel.study.file.own_settings import check_own_settings, own_settings, with_own_settings
+from evenkeel.study.file.own_settings import check_own_settings
 from evenkeel.study.file.resources import Resources
 from evenkeel.study.file.spaces import SettingRange
 from evenkeel.trainables import AnyTrainable, Trainable, hears, is_function, trainable
@@ -240,14 +240,6 @@ class StudyConfig(Settings):
     def defaults(self, loss: Entry) -> dict[str, Any]:
         """Every hyperparameter of a loss at its default, and the settings that vary at theirs."""
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
-
-    def trainable_of(self, entry: Entry) -> Trainable:
-        """The trainable as an entry has it."""
-        return with_own_settings(self.trainable, entry.settings if isinstance(entry, LossEntry) else {})
-
-    def settings_of(self, entry: Entry) -> dict[str, Any]:
-        """The settings of the trainable in which an entry departs from the study's, complete."""
-        return own_settings(self.trainable, entry.settings if isinstance(entry, LossEntry) else {})
 
     @property
     def _metrics(self) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.own_settings import settings_of
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.own_code import source_fingerprint
@@ -44,7 +45,7 @@ class Planner:
         return Trial(
             loss=loss.loss,
             hyperparameters=loss.setting(**own),
-            settings=self.config.settings_of(loss) | departs,
+            settings=settings_of(self.config.trainable, loss) | departs,
             seed=seed,
             data=self.data,
             trainable=self.trainable,

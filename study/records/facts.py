@@ -7,6 +7,7 @@ from typing import Any
 from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, RecipeFacts, StudyFacts
 from evenkeel.search_spaces.space import Parameter
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.own_settings import settings_of, trainable_of
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.study.records.floors import floors
 from evenkeel.trainables.data.split_facts import SplitFacts
@@ -125,7 +126,7 @@ def _data_facts(facts: SplitFacts | DataFacts, metric: str) -> DataFacts:
 def _loss_facts(config: StudyConfig, loss: Entry) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
-    settings, trainable = config.settings_of(loss), config.trainable_of(loss)
+    settings, trainable = settings_of(config.trainable, loss), trainable_of(config.trainable, loss)
     recipe = trainable.recipe() if isinstance(trainable, SeededSettings) else Recipe()
     return LossFacts(
         loss.loss,
