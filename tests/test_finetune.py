@@ -292,3 +292,38 @@ def test_a_transformer_that_takes_any_size_may_be_measured_at_others():
         "backbone": VIT | {"model_args": VIT["model_args"] | {"dynamic_img_size": True, "dynamic_img_pad": True}}
     }
     FinetuneWorker(Finetune.model_validate(SETTINGS["finetune"] | any_size), ("resolution",)).prepare(Squares(), Path())
+
+
+def rates(epochs, warmup_epochs, steps_per_epoch=4):
+    """The learning rate of every step."""
+    from evenkeel.trainables.models.training import make_optimiser, make_schedule
+
+    settings = TINY.with_changes({"epochs": epochs, "warmup_epochs": warmup_epochs, "lr": 0.1, "min_lr": 0.01})
+    optimiser = make_optimiser(nn.Linear(2, 2), settings)
+    schedule = make_schedule(optimiser, settings, steps_per_epoch)
+    taken = []
+    for step in range(epochs * steps_per_epoch + 1):
+        schedule.step_update(step)
+        taken.append(optimiser.param_groups[0]["lr"])
+    return taken
+
+
+def test_the_rate_rises_to_lr_and_falls_by_a_whole_cosine():
+    """Ten epochs, five of them warm-up: the first step after it has lr, the end of the budget has min_lr."""
+    taken = rates(10, 5)
+    assert taken[:20] == pytest.approx([0.1 * step / 20 for step in range(20)])
+    expected = [0.01 + 0.09 * (1 + np.cos(np.pi * step / 20)) / 2 for step in range(21)]
+    assert taken[20:] == pytest.approx(expected)
+    assert rates(5, 0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"warmup_epochs": 2}, "warmup_epochs must be below epochs, got 2 of 2"),
+        ({"warmup_epochs": 1, "schedule": "constant"}, "a constant rate has no warm-up"),
+    ],
+)
+def test_a_warm_up_that_leaves_no_epoch_at_lr_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        TINY.with_changes({"epochs": 2} | change)

@@ -239,3 +239,57 @@ def test_normalisation_is_the_models_own():
     assert (model.mean.flatten().tolist(), model.std.flatten().tolist()) == (half["mean"], half["std"])
     given = build(Backbone(library="open_clip", name="ViT-S-32-alt", model_args=args, mean=[0.1]), 3, "cpu")
     assert given.mean.flatten().tolist() == pytest.approx([0.1] * 3)
+
+
+def renamed_densenet(state):
+    """As torchvision up to 0.2 named a DenseNet, in the wrappers of CheXNet's published checkpoint."""
+    import re
+
+    pattern = re.compile(r"(denselayer\d+\.(?:norm|conv))([12]\.)")
+    old = {"module.densenet121." + pattern.sub(r"\1.\2", name): value for name, value in state.items()}
+    return {"state_dict": old | {"module.densenet121.classifier.0.weight": torch.zeros(14, 8)}}
+
+
+def test_names_of_torchvision_0_2_and_wrappers_load(tmp_path):
+    from torch import nn
+
+    from evenkeel.trainables.models.weights import load_weights
+
+    def dense():
+        block = nn.ModuleDict({"denselayer1": nn.ModuleDict({"norm1": nn.BatchNorm2d(4), "conv2": nn.Conv2d(4, 4, 1)})})
+        return nn.ModuleDict({"features": nn.ModuleDict({"conv0": nn.Conv2d(3, 4, 1), "denseblock1": block})})
+
+    saved, model = dense(), dense()
+    torch.save(renamed_densenet(saved.state_dict()), tmp_path / "chexnet.pth.tar")
+    load_weights(model, tmp_path / "chexnet.pth.tar", key="trainable.backbone.weights", heads=("classifier",))
+    assert all(torch.equal(value, saved.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_tied_weights_are_read_by_all_their_names(tmp_path):
+    from safetensors.torch import save_model
+    from torch import nn
+
+    from evenkeel.trainables.models.weights import read_weights
+
+    model = nn.ModuleDict({"a": nn.Linear(3, 3, bias=False), "b": nn.Linear(3, 3, bias=False)})
+    model["b"].weight = model["a"].weight
+    save_model(model, str(tmp_path / "tied.safetensors"))
+    tensors = read_weights(tmp_path / "tied.safetensors", "trainable.backbone.weights")
+    assert set(tensors) == {"a.weight", "b.weight"} and torch.equal(tensors["a.weight"], model["b"].weight)
+
+
+def test_a_part_behind_a_wrapper_is_found(tmp_path):
+    from evenkeel.trainables.models.weights import read_weights
+
+    copies = {"module.encoder_q.w": torch.ones(2), "module.encoder_k.w": torch.zeros(2), "module.queue": torch.ones(1)}
+    torch.save({"state_dict": copies}, tmp_path / "moco.pth")
+    for part in ("encoder_q", "module.encoder_q"):
+        tensors = read_weights(tmp_path / "moco.pth", "trainable.backbone.weights", part)
+        assert list(tensors) == ["w"] and tensors["w"].tolist() == [1, 1]
+
+
+def test_integer_weights_do_not_go_into_float_layers(tmp_path, plain):
+    name = next(iter(plain))
+    torch.save(plain | {name: plain[name].to(torch.int8)}, tmp_path / "quantised.pth")
+    with pytest.raises(TrainableError, match=f"of another kind: {name} int8"):
+        build(Backbone(name="test_resnet", weights=str(tmp_path / "quantised.pth")), 3, "cpu")

@@ -117,7 +117,8 @@ def saved(evidence: Evidence, name: str, **arrays: "np.ndarray") -> dict[str, st
 
     assert evidence.trained is not None
     path = evidence.trained.folder / f"{name}.npz"
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    # allow_pickle is left out: numpy before 2.1 writes an array of that name.
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     return {name: str(path)}
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -70,3 +70,13 @@ class Optimisation(Settings):
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate, step by step")
     warmup_epochs: int = Field(0, ge=0, description="epochs in which the rate rises from 0")
     min_lr: float = Field(0.0, ge=0, description="learning rate at the end of the cosine")
+
+    @model_validator(mode="after")
+    def _some_epochs_at_lr(self) -> Self:
+        if self.warmup_epochs and self.schedule == "constant":
+            raise ValueError("warmup_epochs: a constant rate has no warm-up; give schedule: cosine, or leave it out")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must be below epochs, got {self.warmup_epochs} of {self.epochs}: lr is never reached"
+            )
+        return self

@@ -38,7 +38,8 @@ def make_schedule(optimiser: torch.optim.Optimizer, settings: Optimisation, step
     schedule, _ = create_scheduler_v2(
         optimiser,
         sched=settings.schedule,
-        num_epochs=settings.epochs,
+        num_epochs=settings.epochs - settings.warmup_epochs,
+        warmup_prefix=True,  # the cosine begins at `lr` where the warm-up ends; else it runs underneath
         warmup_epochs=settings.warmup_epochs,
         warmup_lr=0.0,
         min_lr=settings.min_lr,

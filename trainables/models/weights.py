@@ -1,5 +1,6 @@
 """Local files of weights in the forms in which people publish them; never more than tensors and settings is read."""
 
+import re
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -39,6 +40,9 @@ HARMLESS: list[Any] = [
 ]
 """What stands beside weights in checkpoints (arguments, a best score) and runs nothing when it is read."""
 
+FORMER_NAMES = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+"""What torchvision up to 0.2 called the layers of a DenseNet."""
+
 NUM_SHOWN = 4
 ZIP = b"PK\x03\x04"
 
@@ -62,14 +66,14 @@ def load_weights(
     the study file, what is missing and what is left over.
     """
     wanted = model.state_dict()
-    state = read_weights(path, key, part)
+    state = _present_names(read_weights(path, key, part))
     copies = copies_in(state, wanted)
     if len(copies) > 1:
         raise _several(path, key, [prefix.rstrip(".") for prefix in copies])
     state = unwrapped(state, wanted, copies)
     state = {name: value for name, value in state.items() if not _is_of(name, heads)}
-    problems = _misfits(state, wanted)
-    if problems and convert:
+    problems = _other_kinds(state, wanted) or _misfits(state, wanted)
+    if problems and convert and not _other_kinds(state, wanted):
         with suppress(Exception):
             converted = convert(dict(state))
             if not _misfits(converted, wanted):
@@ -79,8 +83,23 @@ def load_weights(
     model.load_state_dict(state, strict=False)
 
 
+def _present_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names of torchvision up to 0.2 (`denselayer1.norm.1.weight`) as they are today (`denselayer1.norm1.weight`)."""
+    return {FORMER_NAMES.sub(r"\1\2", name): value for name, value in state.items()}
+
+
 def _is_of(name: str, modules: Collection[str]) -> bool:
     return any(name.startswith(f"{module}.") for module in modules)
+
+
+def _other_kinds(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Whole numbers for a layer of real ones (quantised weights), which would be taken as they are; in words."""
+    names = [
+        f"{name} {str(state[name].dtype).removeprefix('torch.')}"
+        for name, value in wanted.items()
+        if name in state and state[name].is_floating_point() != value.is_floating_point()
+    ]
+    return f"of another kind: {_some(names)}" if names else ""
 
 
 def _misfits(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
@@ -138,8 +157,16 @@ def _part(contents: Any, part: str) -> Mapping[str, Any]:
     first, _, rest = part.partition(".")
     if isinstance(inner := contents.get(first), Mapping):
         return _part(inner, rest) if rest else inner
-    here: Mapping[str, Any] = _under(contents, f"{part}.")
+    here: Mapping[str, Any] = _inside(contents, part)
     return here or next((found for name in INSIDE if (found := _part(contents.get(name), part))), here)
+
+
+def _inside(contents: Any, part: str) -> dict[str, Any]:
+    """What stands under a part of the keys, alone or behind the names of wrapping classes (`module.encoder_q.`)."""
+    pattern = re.compile(rf"(?:(?:{'|'.join(WRAPPERS)})\.)*{re.escape(part)}\.(?=.)")
+    items = contents.items() if isinstance(contents, Mapping) else ()
+    matches = ((pattern.match(str(name)), str(name), value) for name, value in items)
+    return {name[match.end() :]: value for match, name, value in matches if match}
 
 
 def _under(contents: Any, prefix: str) -> dict[str, Any]:
@@ -187,9 +214,7 @@ def _read(path: Path, key: str) -> Any:
         with path.open("rb") as file:
             begins = file.read(16)
         if begins[8:9] == b"{" and not begins.startswith(ZIP):
-            from safetensors.torch import load_file
-
-            return load_file(path)
+            return _read_safetensors(path)
         if not begins.startswith((ZIP, b"\x80")):
             raise ValueError(f"it begins with {begins!r}" if begins else "it is empty")
         with torch.serialization.safe_globals(HARMLESS):
@@ -203,6 +228,17 @@ def _read(path: Path, key: str) -> Any:
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainableError(f"{key}: {path} cannot be read ({reason}); is it whole, and a file of weights?") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors; of tied ones, of which `safetensors.torch.save_model` writes one, all names."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        tied = file.metadata() or {}
+    return tensors | {name: tensors[kept] for name, kept in tied.items() if kept in tensors}
 
 
 def _some(names: list[str]) -> str:
