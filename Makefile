@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report faults kills docs house clean
+.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report bench-decisions faults kills docs house clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28
@@ -51,6 +51,9 @@ bench-scale: $(READY)  ## the platform's own cost: up to 100,000 trials, up to e
 
 bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's package
 	$(BIN)/python -m benchmarks.tracking --postgresql
+
+bench-decisions: $(READY)  ## how often each kind of sentence of the page is false, on studies of a known truth
+	$(BIN)/python -m benchmarks.decisions
 
 bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 	$(BIN)/python -m benchmarks.report_scale
