@@ -70,7 +70,7 @@ def simulate(truth, noise, num_seeds, rng):
         wrong |= true == -MARGIN and judged.status == SENSITIVE
         held = [i.low <= value <= i.high for i, value in zip(levels, truth, strict=True)]
         decided = judged.status in (STEADY, SENSITIVE)
-        found.append((np.mean(held), judged.drop.low <= true <= judged.drop.high, wrong, decided))
+        found.append((np.mean(held), judged.own.low <= true <= judged.own.high, wrong, decided))
     return Share(*np.mean(found, axis=0))
 
 
