@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 if Path(sys.path[0]) == Path.cwd():  # Python puts the working folder first: a yaml.py lying there would be run
-    sys.path.append(sys.path.pop(0))
+    del sys.path[0]
 
 from evenkeel.study.cli import entry
 

@@ -41,6 +41,8 @@ COMMANDS = {
 """Command -> what it does, and an example."""
 PATH_ERRNOS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 """What the system says of a path that leads nowhere for this user, wherever it was first followed."""
+RUNNING_CODE = ("plan", "run", "submit", "doctor")
+"""Commands that import the modules which a study file names."""
 SUPERVISED = ("run",)
 """Commands whose work is done in a child process."""
 
@@ -81,7 +83,7 @@ def _run(options: argparse.Namespace, words: list[str]) -> int:
 
 def _execute(options: argparse.Namespace) -> int:
     try:
-        options.own_code = set_up(getattr(options, "study", None) or "")
+        options.own_code = set_up((options.study or "") if options.command in RUNNING_CODE else None)
         return importlib.import_module(f"evenkeel.study.commands.{options.command}").execute(options)
     except StorageError as error:
         return _complain(str(error), EXIT_STORAGE)

@@ -6,20 +6,21 @@ from pathlib import Path
 from evenkeel.study.errors import UserError
 
 
-def set_up(study: str) -> list[str]:
+def set_up(study: str | None) -> list[str]:
     """Make the cache's path absolute and find the modules beside the study file; returns their folders.
 
-    Folders come behind all that is installed, so that nothing is shadowed. Raises UserError for a user without a home.
+    None: no code of a study is run, and no folder is looked into. Raises UserError for a user without a home.
     """
     _refuse_homeless()
     if os.environ.get("EVENKEEL_CACHE"):  # relative, it would be another folder for each worker
         from evenkeel.trainables.cache import default_cache
 
         os.environ["EVENKEEL_CACHE"] = default_cache()
-    folders = _folders_of_own_code(study)
+    if study is None:
+        return []
     from evenkeel.trainables.own_code import use_folders
 
-    use_folders(folders)
+    use_folders(folders := _folders_of_own_code(study))
     return folders
 
 

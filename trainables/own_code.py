@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.own_path import add_own_folders
 
 FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
 """What the packages were called before all of them were installed inside `evenkeel`."""
@@ -37,7 +38,7 @@ FOLDERS: list[str] = []
 def use_folders(folders: Iterable[str]) -> None:
     """Look for a user's files there. Their modules come behind all that is installed, so that nothing is shadowed."""
     FOLDERS.extend(folder for folder in folders if folder not in FOLDERS)
-    sys.path += [folder for folder in FOLDERS if folder not in sys.path]
+    add_own_folders(FOLDERS)
 
 
 def own_object(kind: str, reference: str) -> Any:

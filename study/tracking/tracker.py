@@ -38,6 +38,7 @@ from evenkeel.study.tracking.messages import (
     to_line,
 )
 from evenkeel.trainables import Trial
+from evenkeel.trainables.own_path import path_of_installed
 from evenkeel.trainables.resources import usable_cpus, user_name
 
 CLOSE_TIMEOUT_S = OPEN_TIMEOUT_S = 10
@@ -62,7 +63,7 @@ class WriterPipe:
         self.answers: queue.Queue[Message] = queue.Queue()
         self.telling_lock = threading.Lock()  # summaries come from another thread
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", SERVE.format(path=sys.path)],
+            [sys.executable, "-P", "-c", SERVE.format(path=path_of_installed())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,75 @@
+"""Modules of a user's: those that a study file names and what these import, and no others that lie beside them."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOSS = """
+from dataclasses import dataclass
+from evenkeel.search_spaces import Float, Space
+import helper
+
+SPACE = Space({"weight": Float(low=0.5, high=4.0, default=1.0, symbol="w", source="ours")})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mine:
+    weight: float = 1.0
+
+    def __call__(self, logits, targets):
+        import late_helper
+
+        return self.weight * helper.bce(logits, targets)
+"""
+HELPER = """
+from torch.nn.functional import softplus
+
+
+def bce(logits, targets):
+    return softplus(logits) - targets * logits
+"""
+STUDY = (
+    "extends: demo\nname: mine\nlosses: [{loss: 'my_losses:Mine', label: mine}]\nseeds: 1\n"
+    "designs: {sweep: {levels: 2}, sobol: null, search: null}\n"
+    "trainable: {backbone: {warm_start: null}, epochs: 1}\n"
+)
+OPTIONAL = ("numexpr", "bottleneck", "botocore", "IPython", "cupy", "polars", "jax", "xarray", "orjson", "kaleido")
+"""What numpy, pandas, optuna, plotly, rich and others try to import where it is installed."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A study with a loss of its own, beside files that bear the names of optional packages."""
+    (tmp_path / "my_losses.py").write_text(LOSS)
+    (tmp_path / "helper.py").write_text(HELPER)
+    (tmp_path / "late_helper.py").write_text("")
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    for name in OPTIONAL:
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write({name!r})\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [["plan"], ["run", "--serial"], ["status"], ["report"]], ids=lambda words: words[0])
+def test_no_module_is_imported_because_it_lies_in_the_folder(folder, command):
+    words = [sys.executable, "-m", "evenkeel", command[0], "mine.yaml", *command[1:]]
+    if command[0] in ("status", "report"):
+        subprocess.run([*words[:3], "run", "mine.yaml", "--serial"], cwd=folder, check=True)
+        (folder / "my_losses.py").write_text("raise SystemExit('imported')")
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert not (folder / "imported").exists()
+
+
+def test_what_is_named_and_what_it_imports_is_found(folder):
+    code = (
+        "import sys\nfrom evenkeel.trainables.own_path import add_own_folders\n"
+        "from evenkeel.trainables.own_code import own_object\n"
+        f"add_own_folders([{str(folder)!r}])\n"
+        "import torch\nloss = own_object('loss', 'my_losses:Mine')()\n"
+        "loss(torch.zeros(1, 2), torch.zeros(1, 2))\n"
+        "assert {'helper', 'late_helper'} <= set(sys.modules)\n"
+        "try:\n    import numexpr\nexcept ModuleNotFoundError as error:\n    print(error.name)\n"
+    )
+    ended = subprocess.run([sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True)
+    assert ended.stdout.strip() == "numexpr", ended.stderr
