@@ -35,6 +35,7 @@ COMMANDS = {
     "stop": ("stop a submitted study", "evenkeel stop study.yaml --address http://head:8265"),
     "status": ("count what is recorded", "evenkeel status demo --json"),
     "report": ("write the HTML report", "evenkeel report demo -o report.html"),
+    "export": ("write the trials for other tools", "evenkeel export demo --to csv -o trials.csv"),
     "ui": ("open MLflow on this study", "evenkeel ui demo --port 5001"),
     "doctor": ("check this machine, and the data of a study", "evenkeel doctor demo"),
 }
@@ -120,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name in ("plan", "run", "submit", "logs", "stop"):
         _add_study(added[name])
-    for name in ("status", "report", "ui"):
-        _add_study(added[name], f"{STUDY_HELP}, or the folder of its records")
+    for name in ("status", "report", "export", "ui"):
+        _add_study(added[name], f"{STUDY_HELP}, or the folder of its records", optional=name == "report")
     _add_study(added["doctor"], optional=True)
     preset = added["presets"].add_argument("preset", nargs="?", metavar="NAME", help="print this one as a whole file")
     preset.completer = complete_preset  # type: ignore[attr-defined]
@@ -155,11 +156,20 @@ def _parser() -> argparse.ArgumentParser:
     added["report"].add_argument(
         "--pdf", action="store_true", help="also print it with the Chromium or Chrome that is there"
     )
+    added["report"].add_argument(
+        "--runs",
+        metavar="SOURCE",
+        help="others' runs: CSV, Parquet, Optuna storage, Ray Tune folder, mlflow:NAME",
+    )
+    added["report"].add_argument("--mapping", metavar="FILE", help="of --runs: what their columns mean, as YAML")
+    added["report"].add_argument("--explain", action="store_true", help="of --runs: print that file, ready to edit")
     added["report"].add_argument("-o", "--output", metavar="FILE", help="default: report.html in the study's folder")
     added["report"].add_argument(
         "--figures", metavar="DIR", help="also every figure as SVG and PDF in one- and two-column width, numbers as CSV"
     )
     added["report"].add_argument("--from-mlflow", action="store_true", help="read MLflow, not the ledger")
+    added["export"].add_argument("--to", required=True, choices=("csv", "parquet", "optuna"), help="the form")
+    added["export"].add_argument("-o", "--output", metavar="FILE", help="default: in the study's folder")
     for name in ("report", "ui"):
         added[name].add_argument("--tracking-uri", metavar="URI", help="default: the database in the study's folder")
     added["ui"].add_argument("--port", type=int, default=5000)

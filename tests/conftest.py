@@ -32,6 +32,24 @@ seeds: 2
 resources: {pack_size: 16}
 """
 
+WHOLE_MODULES = (
+    "test_engine", "test_tracking", "test_publish", "test_finetune", "test_lm_clip", "test_prompt", "test_probe",
+    "test_weights", "test_progress_lines", "test_user_metrics", "test_functions", "test_supervisor", "test_long_trials",
+)  # fmt: skip
+WHOLE_TESTS = (
+    "test_what_only_reads_a_study_runs_none_of_its_code", "test_the_preset_of_gradient_norms_ends_on_the_page",
+    "test_nothing_that_lies_about_is_run", "test_run_status_report", "run_as_shown", "as_the_page_says",
+    "test_a_short_form_of_the_coverage_runs_for_real", "test_the_data_set_of_the_page_runs",
+)  # fmt: skip
+"""Modules, and tests by a part of their name, that run whole studies or train models: minutes, measured by CPU time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `whole` what `make test-fast` leaves out."""
+    for item in items:
+        if item.path.stem in WHOLE_MODULES or any(name in item.name for name in WHOLE_TESTS):
+            item.add_marker(pytest.mark.whole)
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

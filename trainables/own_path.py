@@ -52,7 +52,7 @@ def add_own_folders(folders: Iterable[str]) -> None:
     sys.path += new
     GUARD.folders += new
     if PathFinder in sys.meta_path:
-        sys.meta_path[sys.meta_path.index(PathFinder)] = GUARD  # type: ignore[arg-type]
+        sys.meta_path[sys.meta_path.index(PathFinder)] = GUARD
 
 
 def path_of_installed() -> list[str]:

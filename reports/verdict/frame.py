@@ -6,8 +6,8 @@ from evenkeel.reports.table.designs import with_metric
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.verdict.family import judgements
 
-WORDS = ["loss", "hyperparameter", "metric", "verdict"]
-NUMBERS = ["worst_drop", "low", "high", "margin", "seeds_needed"]
+WORD_COLUMNS = ["loss", "hyperparameter", "metric", "verdict"]
+NUMBER_COLUMNS = ["worst_drop", "low", "high", "margin", "seeds_needed"]
 
 
 def verdict_frame(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -22,4 +22,4 @@ def verdict_frame(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         words = (loss, name, metric, judgement.status)
         numbers = (drop.value, drop.low, drop.high, study.margin, judgement.seeds_needed)
         rows.append((*words, *numbers, "; ".join(judgement.reasons)))
-    return pd.DataFrame(rows, columns=[*WORDS, *NUMBERS, "reasons"]).astype({"seeds_needed": "Int64"})
+    return pd.DataFrame(rows, columns=[*WORD_COLUMNS, *NUMBER_COLUMNS, "reasons"]).astype({"seeds_needed": "Int64"})

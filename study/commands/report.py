@@ -21,6 +21,10 @@ def execute(options: argparse.Namespace) -> int:
     """Write the report from the ledger, or from MLflow alone."""
     from evenkeel.reports.page.page import write_report
 
+    if options.runs or options.study is None:
+        from evenkeel.study.commands.report_runs import report_runs
+
+        return report_runs(options)
     if options.others and options.storage:
         raise UserError("--storage names one folder; several studies lie where their files say")
     locations = [locate_study(study, options) for study in (options.study, *options.others)]

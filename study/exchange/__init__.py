@@ -1,0 +1,1 @@
+"""Trials out to other people's tools, and other people's runs in."""

@@ -1,0 +1,112 @@
+"""Runs from a table, a Ray Tune results folder, an Optuna storage or an MLflow experiment. Nothing is unpickled."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evenkeel.study.errors import UserError
+from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
+
+STATUS_COLUMNS = ("state", "status")
+MLFLOW = "mlflow:"
+"""`mlflow:EXPERIMENT` names an experiment on the server or database of --tracking-uri."""
+RAY_BOOKKEEPING = {
+    *("timestamp", "date", "pid", "hostname", "node_ip", "trial_id", "experiment_tag", "done", "checkpoint_dir_name"),
+    *("time_this_iter_s", "time_total_s", "time_since_restore", "iterations_since_restore", "training_iteration"),
+    *("should_checkpoint", "num_checkpoints", "episodes_total", "timesteps_total"),
+}
+
+
+def read_runs(source: str, tracking_uri: str | None) -> ForeignRuns:
+    """The runs of `source`, by what it is. Raises UserError for what is not there or of no known form."""
+    if source.startswith(MLFLOW):
+        return read_mlflow(source.removeprefix(MLFLOW), tracking_uri)
+    path = Path(source.removeprefix("sqlite:///")).expanduser()
+    if not path.exists():
+        raise UserError(f"--runs {source}: no such file or folder; an MLflow experiment is written as {MLFLOW}NAME")
+    if path.is_dir():
+        return read_ray_results(path)
+    if path.suffix in (".db", ".sqlite", ".sqlite3", ".log", ".journal"):
+        from evenkeel.study.exchange.optuna_runs import read_optuna
+
+        return read_optuna(path)
+    return read_table(path)
+
+
+def read_table(path: Path) -> ForeignRuns:
+    """A CSV (or TSV) or Parquet file with a row a run, W&B's export of its runs table among them."""
+    try:
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
+    except (ValueError, OSError, ImportError) as error:
+        raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
+    if frame.empty:
+        raise UserError(f"--runs {path}: the table has no rows")
+    status = next((column for column in frame.columns if str(column).lower() in STATUS_COLUMNS), None)
+    states = ["done"] * len(frame) if status is None else [_own_or_foreign(word) for word in frame[status]]
+    return ForeignRuns(path.stem, frame, states)
+
+
+def _own_or_foreign(word: object) -> str:
+    return "diverged" if word == "diverged" else state_of(word)
+
+
+def read_mlflow(name: str, tracking_uri: str | None) -> ForeignRuns:
+    """An experiment on an MLflow server or database; a parameter whose values are all numbers is one."""
+    from evenkeel.study.tracking.foreign_experiment import read_foreign_experiment
+
+    frame, settings, metrics = read_foreign_experiment(name, tracking_uri)
+    numbers = {column: pd.to_numeric(frame[column], errors="coerce") for column in settings}
+    whole = {name: values for name, values in numbers.items() if values.count() == frame[name].count()}
+    states = [_own_or_foreign(word) for word in frame["status"]]
+    return ForeignRuns(name, frame.assign(**whole), states, tuple(settings), tuple(metrics))
+
+
+def read_ray_results(folder: Path) -> ForeignRuns:
+    """The experiments of Ray Tune under a folder: `params.json` and the last line of `result.json` of each trial."""
+    rows = list(_ray_rows(folder))
+    if not rows:
+        raise UserError(f"--runs {folder}: no results of Ray Tune here (no folder with params.json and result.json)")
+    settings = dict.fromkeys(name for params, _, _ in rows for name in params)
+    metrics = dict.fromkeys(name for _, scores, _ in rows for name in scores if name not in settings)
+    frame = pd.DataFrame([{**scores, **params} for params, scores, _ in rows])
+    return ForeignRuns(folder.name, frame, [state for *_, state in rows], tuple(settings), tuple(metrics))
+
+
+def _ray_rows(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, float], str]]:
+    for params_file in sorted(folder.rglob("params.json")):
+        trial = params_file.parent
+        params = _flat(_json(params_file.read_text(encoding="utf-8"), params_file))
+        results = trial / "result.json"
+        lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+        last = _json(lines[-1], results) if lines else {}
+        last.pop("config", None)
+        scores = {name: float(value) for name, value in _flat(last).items() if _is_score(name, value)}
+        yield params, scores, "failed" if (trial / "error.txt").exists() or not lines else "done"
+
+
+def _json(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"--runs {path}: not the JSON that Ray Tune writes ({error})") from error
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by a slash; lists as text."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}/")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
+    return flat
+
+
+def _is_score(name: str, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and name not in RAY_BOOKKEEPING

@@ -1,0 +1,205 @@
+"""Somebody's runs as the trial table, under a mapping: which design each run belongs to, what the page may claim."""
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
+from evenkeel.reports.table.trial_table import CONFIRM, DIVERGED, DONE, SEARCH, SOBOL, SWEEP, TrialRow, trial_table
+from evenkeel.study.errors import UserError
+from evenkeel.study.exchange.foreign_runs import ForeignRuns
+from evenkeel.study.exchange.mapping import RunsMapping
+
+LOG_RATIO = 100
+"""Positive levels that lie further apart are drawn on a logarithmic axis."""
+LIMITS = (
+    "These runs were not trained by evenkeel. Intervals hold the noise of seeds alone: the noise of test images is not "
+    "known, so that a verdict may be surer than it should be. No constant predictor is known to compare with."
+)
+
+
+def runs_table(runs: ForeignRuns, mapping: RunsMapping) -> tuple[pd.DataFrame, list[str]]:
+    """The trial table, and lines on what was left out. Raises UserError for a column that is not there, a score that is
+    no number, or a default that a swept method lacks."""
+    _check_columns(runs.frame, mapping)
+    methods = _methods(runs.frame, mapping)
+    settings = [_setting(row) for row in runs.frame[list(mapping.hyperparameters)].to_dict("records")]
+    seeds, notes = _seeds(runs.frame, mapping, methods, settings)
+    rows = list(_rows(runs, mapping, methods, settings, seeds))
+    rows, repeated = _once(rows)
+    if repeated:
+        notes.append(f"{repeated:,} runs repeat a method, setting and seed; of each the first counts")
+    return trial_table(rows, _facts(runs, mapping, rows, notes)), notes
+
+
+def _check_columns(frame: pd.DataFrame, mapping: RunsMapping) -> None:
+    scores = [c for m in mapping.metrics.values() for c in (m.column, m.validation) if c]
+    for column in [mapping.method, mapping.seed, mapping.design_column, *mapping.hyperparameters, *scores]:
+        if column and column not in frame:
+            raise UserError(f"runs.yaml: no column {column!r}; there are {', '.join(map(str, frame.columns))}")
+    for column in scores:
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise UserError(f"runs.yaml: metrics: the column {column!r} holds no numbers")
+
+
+def _methods(frame: pd.DataFrame, mapping: RunsMapping) -> list[str]:
+    if mapping.method is None:
+        return [mapping.name] * len(frame)
+    if frame[mapping.method].isna().any():
+        raise UserError(f"runs.yaml: method: {frame[mapping.method].isna().sum()} runs have no {mapping.method}")
+    return [str(method) for method in frame[mapping.method]]
+
+
+def _setting(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The hyperparameters of a run: those that have a value."""
+    return {name.removeprefix("hp."): _plain(value) for name, value in row.items() if not _is_missing(value)}
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _seeds(
+    frame: pd.DataFrame, mapping: RunsMapping, methods: list[str], settings: list[dict[str, Any]]
+) -> tuple[list[int], list[str]]:
+    """A whole number a run: the seed's own where it is one, else a number in the order of appearance."""
+    if mapping.seed is None:
+        counts: Counter[str] = Counter()
+        seeds = []
+        for key in (f"{method} {setting}" for method, setting in zip(methods, settings, strict=True)):
+            seeds.append(counts[key])
+            counts[key] += 1
+        return seeds, ["no column of seeds: runs of one setting are numbered, so that pairs of them share nothing"]
+    values = frame[mapping.seed]
+    if values.isna().any():
+        raise UserError(f"runs.yaml: seed: {values.isna().sum()} runs have no {mapping.seed}")
+    if pd.api.types.is_integer_dtype(values) or (pd.api.types.is_float_dtype(values) and (values % 1 == 0).all()):
+        return [int(value) for value in values], []
+    return pd.factorize(values)[0].tolist(), [f"seeds are numbered: {mapping.seed} holds no whole numbers"]
+
+
+def _rows(
+    runs: ForeignRuns, mapping: RunsMapping, methods: list[str], settings: list[dict[str, Any]], seeds: list[int]
+) -> Iterator[TrialRow]:
+    records = runs.frame.to_dict("records")
+    for number, (row, method, setting, seed) in enumerate(zip(records, methods, settings, seeds, strict=True)):
+        metrics = _scores(row, mapping)
+        state = runs.states[number]
+        if state == DONE and _is_missing(metrics[f"test_{mapping.metric}"]):
+            state = DIVERGED
+        moved = _moved(setting, mapping, method)
+        design = _design(row, mapping, moved)
+        yield TrialRow(
+            trial_id=_identity(method, setting, seed, design, number),
+            loss=method,
+            loss_name=method,
+            design=design,
+            seed=seed,
+            group=_group(row, mapping, design),
+            moved=moved[0] if design == SWEEP and moved else None,
+            proposal=number if design == SEARCH else None,
+            state=state,
+            hyperparameters=setting,
+            metrics=metrics,
+        )
+
+
+def _scores(row: Mapping[Any, Any], mapping: RunsMapping) -> dict[str, float | None]:
+    """The metrics of a run by our column names; what is not finite is missing."""
+    scores = {f"test_{name}": row[columns.column] for name, columns in mapping.metrics.items()}
+    scores |= {f"val_{name}": row[c.validation] for name, c in mapping.metrics.items() if c.validation}
+    return {name: float(value) if math.isfinite(value) else None for name, value in scores.items()}
+
+
+def _moved(setting: dict[str, Any], mapping: RunsMapping, method: str) -> list[str]:
+    """Which hyperparameters differ from the method's defaults."""
+    defaults = {name.removeprefix("hp."): mapping.default(name, method) for name in mapping.hyperparameters}
+    return [name for name, value in setting.items() if value != defaults[name]]
+
+
+def _design(row: Mapping[Any, Any], mapping: RunsMapping, moved: list[str]) -> str:
+    """What a run may be used for: curves for one that departs in one place and was not chosen by an outcome, tolerance
+    and shares for every point that was not, nothing of either for one that was."""
+    if mapping.design_column:
+        return str(row[mapping.design_column])
+    if mapping.design == "adaptive":
+        return SEARCH
+    if len(moved) <= 1 and mapping.design in ("sweep", "grid"):
+        return SWEEP
+    if mapping.design == "sweep":
+        raise UserError(f"runs.yaml: design: sweep, but a run departs in {', '.join(moved)} at once; write adaptive")
+    return SOBOL
+
+
+def _group(row: Mapping[Any, Any], mapping: RunsMapping, design: str) -> int | None:
+    if design not in (SEARCH, CONFIRM):
+        return None
+    group = row.get("group") if mapping.design_column else 0
+    return None if group is None or _is_missing(group) else int(group)
+
+
+def _identity(method: str, setting: dict[str, Any], seed: int, design: str, number: int) -> str:
+    """16 hexadecimal digits; a searched setting is one of its own however often it was proposed."""
+    place = str(number) if design == SEARCH else ""
+    text = f"{method} {sorted(setting.items())} {seed} {design} {place}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _once(rows: list[TrialRow]) -> tuple[list[TrialRow], int]:
+    first: dict[str, TrialRow] = {}
+    for row in rows:
+        first.setdefault(row.trial_id, row)
+    return list(first.values()), len(rows) - len(first)
+
+
+def _facts(runs: ForeignRuns, mapping: RunsMapping, rows: list[TrialRow], notes: list[str]) -> StudyFacts:
+    methods = dict.fromkeys(row.loss for row in rows)
+    planned = {label: Counter(row.design for row in rows if row.loss == label) for label in methods}
+    seeds = sorted({row.seed for row in rows if row.design != CONFIRM})
+    return StudyFacts(
+        name=mapping.name,
+        description=" ".join([LIMITS, *(f"{note[0].upper()}{note[1:]}." for note in notes)]),
+        metric=mapping.metric,
+        margins=dict.fromkeys(mapping.metrics, mapping.margin),
+        reduction="",
+        seeds=tuple(seeds),
+        fresh_seeds=tuple(sorted({row.seed for row in rows if row.design == CONFIRM})),
+        data=DataFacts(runs.title),
+        trainable={"runs": f"{len(rows):,} of {runs.title}", "design": mapping.design or "as the runs say"},
+        planned={label: dict(counts) for label, counts in planned.items()},
+        losses={label: _method_facts(label, mapping, [row for row in rows if row.loss == label]) for label in methods},
+        measures={name: _measure(name, mapping) for name in mapping.metrics},
+    )
+
+
+def _measure(name: str, mapping: RunsMapping) -> MeasureFacts:
+    columns = mapping.metrics[name]
+    return MeasureFacts(columns.column, better=columns.better, headline=True)
+
+
+def _method_facts(label: str, mapping: RunsMapping, rows: list[TrialRow]) -> LossFacts:
+    space, defaults = {}, {}
+    for column in mapping.hyperparameters:
+        name = column.removeprefix("hp.")
+        values = [row.hyperparameters[name] for row in rows if name in row.hyperparameters]
+        if values:
+            defaults[name] = mapping.default(column, label)
+            space[name] = _parameter(name, defaults[name], values)
+    return LossFacts(label, {}, defaults, space)
+
+
+def _parameter(name: str, default: Any, values: list[Any]) -> ParameterFacts:
+    """A number over the range of its values, on a logarithmic axis where they lie far apart; else a choice."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        low, high = min(values), max(values)
+        kind = "int" if all(isinstance(value, int) for value in values) else "float"
+        return ParameterFacts(kind, default, name, "the runs", low, high, log=low > 0 and high / low >= LOG_RATIO)
+    return ParameterFacts("choice", default, name, "the runs", options=tuple(dict.fromkeys(values)))
