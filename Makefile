@@ -55,6 +55,10 @@ bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's p
 bench-decisions: $(READY)  ## how often each kind of sentence of the page is false, on studies of a known truth
 	$(BIN)/python -m benchmarks.decisions
 
+.PHONY: bench-functions
+bench-functions: $(READY)  ## a training function of 0.1 s: evenkeel, Ray Tune's function API, Optuna with joblib
+	$(BIN)/python -m benchmarks.function_trials
+
 bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 	$(BIN)/python -m benchmarks.report_scale
 
