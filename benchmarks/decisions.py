@@ -52,8 +52,8 @@ class Series(NamedTuple):
 def sections_of(table: pd.DataFrame, key: str) -> list[Any]:
     """The sections whose key begins so; kinds are listed and made as the version that is measured does it."""
     kinds = list(SECTIONS.values()) if isinstance(SECTIONS, dict) else SECTIONS
-    made = (section for kind in kinds for section in getattr(kind, "for_study", getattr(kind, "of", None))(table))
-    return [section for section in made if section.key.startswith(key)]
+    sections = (section for kind in kinds for section in getattr(kind, "for_study", getattr(kind, "of", None))(table))
+    return [section for section in sections if section.key.startswith(key)]
 
 
 def section_of(table: pd.DataFrame, key: str) -> Any:
@@ -178,8 +178,8 @@ def differ_by_name(tables: list[pd.DataFrame]) -> list[bool]:
     """Whether a page of several studies says that they differ."""
     studies = by_name(tables)
     section = SameVerdict(studies)
-    said = section.answer(section.compute(together(studies), np.random.default_rng(0)))
-    return ["differ for" in said]
+    answer = section.answer(section.compute(together(studies), np.random.default_rng(0)))
+    return ["differ for" in answer]
 
 
 # --- the studies ---
@@ -388,8 +388,8 @@ def _several(truths: list[Truth], rng: np.random.Generator) -> list[pd.DataFrame
 def standard_error(truth: Truth, num_levels: float) -> float:
     """Of the mean difference between a default and the mean of so many levels, in margins."""
     spread = truth.spread_K[4] if truth.noise == "unequal" else truth.spread
-    one = np.sqrt(spread**2 * (truth.shared + 1 / truth.seeds) + truth.image_error**2)
-    return float(one * np.sqrt(1 + 1 / num_levels))
+    of_one_mean = np.sqrt(spread**2 * (truth.shared + 1 / truth.seeds) + truth.image_error**2)
+    return float(of_one_mean * np.sqrt(1 + 1 / num_levels))
 
 
 def num_units(truth: Truth) -> int:
@@ -428,7 +428,7 @@ def main() -> None:
     parser.add_argument("--code", help="a checkout whose rules are measured")
     options = parser.parse_args()
     for kind in series():
-        claims = {name: one for name, one in kind.claims.items() if options.only in f"{name}-{kind.name}"}
+        claims = {name: claim for name, claim in kind.claims.items() if options.only in f"{name}-{kind.name}"}
         if claims:
             for line in lines(kind._replace(claims=claims), options.studies):
                 print(line, flush=True)
@@ -451,14 +451,14 @@ def measured(kind: Series, num_studies: int) -> dict[str, tuple[float, float, in
         for study in (kind.study(rng) for _ in range(num_studies)):
             for name, claim in kind.claims.items():
                 values[name].append(claim.ask(study))
-    return {name: _share([one for one in of_claim if one]) for name, of_claim in values.items()}
+    return {name: _share([of_study for of_study in of_claim if of_study]) for name, of_claim in values.items()}
 
 
 def _share(values: list[list[bool]]) -> tuple[float, float, int]:
     if not values:
         return float("nan"), float("nan"), 0
-    every = [value for one in values for value in one]
-    means = np.array([np.mean(one) for one in values])
+    every = [value for of_study in values for value in of_study]
+    means = np.array([np.mean(of_study) for of_study in values])
     return float(np.mean(every)), float(means.std() / np.sqrt(len(means))), len(every)
 
 
