@@ -139,11 +139,11 @@ class SameVerdict:
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Cells:
         cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]] = {}
-        shown = {study: with_metric(own, facts_of(table).metric) for study, own in self.studies.items()}
-        for study, own in shown.items():
+        tables = {study: with_metric(own, facts_of(table).metric) for study, own in self.studies.items()}
+        for study, own in tables.items():
             for key, cell in verdicts.Verdicts().compute(own, rng).cells.items():
                 cells.setdefault(key, {})[study] = cell
-        return Cells(list(self.studies), cells, surely_differ(shown))
+        return Cells(list(self.studies), cells, surely_differ(tables))
 
     def draw(self, info: Cells) -> None:
         return None

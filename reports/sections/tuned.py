@@ -145,9 +145,9 @@ def _best_words(info: TunedNumbers) -> str:
     lead = f"Tuned, {name} is best on test ({with_interval(score)}, n = {score.n} fresh seeds"
     if len(info.winners) < 2:
         return f"{lead})."
-    others = len(info.winners) - 1
+    num_rivals = len(info.winners) - 1
     surely = f"surely better than {listed(beats)}" if beats else "not surely better than any other"
-    return f"{lead}; the interval allows for the choice among {others + 1}), {surely}."
+    return f"{lead}; the interval allows for the choice among {num_rivals + 1}), {surely}."
 
 
 class _Fresh(NamedTuple):

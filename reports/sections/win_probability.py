@@ -76,7 +76,7 @@ class WinProbability:
         wins = [spreads.win(a, b) for a, b in combinations(points_by_loss, 2)] if spreads else []
         num_settings = {cloud.loss: len(cloud.test_HS) for cloud in points_by_loss}
         lacking = [] if study.resampled else ["train rows"]
-        lacking += [] if spreads and all(one is not None for one in spreads.images.values()) else ["test images"]
+        lacking += [] if spreads and all(images is not None for images in spreads.images.values()) else ["test images"]
         wins = [win for win in wins if win.share.n]
         rests_on = f", on these {listed(lacking)}" if lacking else ""
         return WinProbabilityNumbers(study.title, study.margin, num_settings, wins, rests_on)
@@ -105,9 +105,9 @@ class WinProbability:
         if not info.wins:
             return "There are no Sobol points of two losses under the same seeds."
         sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.sure]
-        said = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
+        sentences = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
         open_pairs = len(info.wins) - len(sure)
-        parts = [f"Set at random, in {info.title}{info.rests_on}: {said}."] if sure else []
+        parts = [f"Set at random, in {info.title}{info.rests_on}: {sentences}."] if sure else []
         parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
         return " ".join(parts) + few_settings_warning(n for n in info.num_settings.values() if n > 1)
 

@@ -92,7 +92,7 @@ def worst_over(table: pd.DataFrame, losses: list[str], names: list[str]) -> dict
 
 def _worst_of(sweeps: list[Sweep], standard: Standard) -> WorstOver:
     estimates = [estimates_of(sweep, standard.noise) for sweep in sweeps]
-    worst = int(np.nanargmin([deciding_interval(one, standard).value for one in estimates]))
+    worst = int(np.nanargmin([deciding_interval(estimate, standard).value for estimate in estimates]))
     return WorstOver(deciding_interval(joined(estimates), standard), sweeps[worst].name)
 
 

@@ -22,7 +22,7 @@ def surely_differ(studies: Mapping[str, pd.DataFrame]) -> list[Key]:
     """The losses and hyperparameters whose curves differ between two of the studies; falsely any in at most 5 %."""
     families = [family_of(table) for table in studies.values()]
     p_values = {
-        key: np.concatenate([_p_of_pair(one, other, key) for one, other in combinations(families, 2)])
+        key: np.concatenate([_p_of_pair(*pair, key) for pair in combinations(families, 2)])
         for key in {key: None for family in families for key in family.sweeps}
         if len(families) > 1
     }
@@ -30,18 +30,18 @@ def surely_differ(studies: Mapping[str, pd.DataFrame]) -> list[Key]:
     return [key for key, p in p_values.items() if np.isfinite(p).any() and np.nanmin(p) * num_tests <= ALPHA]
 
 
-def _p_of_pair(one: Family, other: Family, key: Key) -> np.ndarray:
+def _p_of_pair(family_a: Family, family_b: Family, key: Key) -> np.ndarray:
     """p of each level [L] that both sweeps moved to, from the same default; none where they share nothing."""
-    if key not in one.sweeps or key not in other.sweeps:
+    if key not in family_a.sweeps or key not in family_b.sweeps:
         return np.empty(0)
-    first, second = one.sweeps[key], other.sweeps[key]
+    first, second = family_a.sweeps[key], family_b.sweeps[key]
     if first.levels[first.default] != second.levels[second.default]:
         return np.empty(0)
     shared = [value for value in _moved_levels(first) if value in _moved_levels(second)]
     numbers = [np.array([_moved_levels(sweep).index(value) for value in shared], int) for sweep in (first, second)]
     return welch_p(
-        estimates_of(first, one.standard.noise).rows(numbers[0]),
-        estimates_of(second, other.standard.noise).rows(numbers[1]),
+        estimates_of(first, family_a.standard.noise).rows(numbers[0]),
+        estimates_of(second, family_b.standard.noise).rows(numbers[1]),
     )
 
 
