@@ -191,7 +191,7 @@ class Bench:
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns=["wall_s", "host", "versions"])
+    return table.drop(columns=["wall_s", "host", "versions", "machine"])
 
 
 def command_of(process: psutil.Process) -> str:
