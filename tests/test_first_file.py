@@ -74,9 +74,8 @@ def test_the_schema_refuses_what_an_editor_should_mark(change):
     schema, study = json.loads(render_schema()), yaml.safe_load(render_preset("demo"))
     jsonschema.validate(study, schema)
     jsonschema.validate({"extends": "demo", "seeds": 3}, schema)
-    for wrong in (study | change, {key: value for key, value in study.items() if key != "losses"}):
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(study | change, schema)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp
 def test_every_node_is_asked_what_it_does(grid, tmp_path):
     with RayRunner(address=grid.address, workers=1, cpus=1, gpus=0, storage=str(tmp_path)) as runner:
         assert runner.workers == 1
-        asked = runner.everywhere(lambda: __import__("ray").get_runtime_context().get_node_id())
+        asked = runner.call_on_every_node(lambda: __import__("ray").get_runtime_context().get_node_id())
     assert set(asked) == {node.node_id for node in grid.list_all_nodes()} and len(asked) == 3
 
 

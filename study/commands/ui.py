@@ -21,10 +21,10 @@ def execute(options: argparse.Namespace) -> int:
     config, storage = locate_study(options.study, options)
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     uri.check_database(options.study)
-    if uri.is_own and uri.database:
-        refuse_remote_artifacts(uri.database)
     if not uri.is_server:
         _refuse_taken(options.port)
+    if uri.is_own and uri.database:
+        refuse_remote_artifacts(uri.database)
     address = uri.address if uri.is_server else f"http://{HOST}:{options.port}"
     sys.stdout.write(visible_lines(_links(address, uri, Ledger(str(storage), config.name))))
     sys.stdout.flush()

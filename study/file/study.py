@@ -139,7 +139,8 @@ class StudyConfig(Settings):
     @classmethod
     def _of_a_function(cls, values: Any) -> Any:
         """What a study of a training function may leave out: data, the function of a method, and methods at all."""
-        name = (values.get("trainable") or {}).get("name") if isinstance(values, dict) else None
+        trainable = values.get("trainable") if isinstance(values, dict) else None
+        name = trainable.get("name") if isinstance(trainable, dict) else None
         try:
             if not is_function(name):
                 return values
