@@ -114,7 +114,7 @@ def _complete_study(
         try:
             run_study(config, replace(options, retry_failed=False), lambda _: SerialRunner(), display)
             return
-        except LeaseHeld as held:  # by another that ended last, or by shards that are about to end
-            if held.name == WHOLE_STUDY or time.monotonic() > deadline:
+        except LeaseHeld as error:  # by another that ended last, or by shards that are about to end
+            if error.name == WHOLE_STUDY or time.monotonic() > deadline:
                 return
         time.sleep(random.uniform(0, MAX_PAUSE_S))
