@@ -260,7 +260,7 @@ def shown_in_a_notebook(folder, monkeypatch):
     exec(shown, names)
     assert len(names["demo"].table) > 10 and len(names["demo"].verdicts)
     assert names["demo"].figure("clip").data
-    with pytest.raises(UserError, match="figure 'dropout': unknown here; one of overview, verdicts"):
+    with pytest.raises(UserError, match="figure 'dropout': unknown here; one of answer, ranking, overview"):
         names["demo"].figure("dropout")
     with pytest.raises(UserError, match="metric 'f2': unknown here; one of f1"):
         names["demo"].figure("clip", "f2")
