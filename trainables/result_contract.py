@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.measures import columns
+from evenkeel.trainables.measures import METRICS, columns
 from evenkeel.trainables.result import STATES, Result
 from evenkeel.trainables.trial import Trial
 
@@ -35,9 +35,12 @@ def checked_results(
 
 
 def declared_metrics(measures: Sequence[str]) -> set[str]:
-    """The metrics that a trial may have: `<split>_<column>`, and `<split>_<column>_<part>`."""
+    """The metrics that a trial may have: `<split>_<column>`, and `<split>_<column>_<part>`.
+
+    A training function may return any metric by its name, so the known ones are allowed whatever the study asks for.
+    """
     names = set()
-    for name, column in columns(measures).items():
+    for name, column in columns([*dict.fromkeys(METRICS.values()), *measures]).items():
         parts = [name, *(f"{name}_{part}" for part in column.parts)]
         names |= {f"{split}_{part}" for split in column.splits for part in parts}
     return names

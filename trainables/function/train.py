@@ -25,7 +25,6 @@ from evenkeel.trainables.measures import ALWAYS, RETURNED, columns
 from evenkeel.trainables.own_code import mentions
 from evenkeel.trainables.progress import progress
 from evenkeel.trainables.result import Result
-from evenkeel.trainables.result_contract import declared_metrics
 from evenkeel.trainables.trial import Trial
 
 
@@ -105,7 +104,6 @@ class FunctionWorker:
     def _measured(self, result: Returned, shared: Shared, reported: "Reported", wall_s: float) -> Result:
         scores = {f"{split}_{name}": x for split, own in result.scores.items() for name, x in own.items()}
         metrics: dict[str, float | None] = {name: x if math.isfinite(x) else None for name, x in scores.items()}
-        declared = declared_metrics(self.measures)  # what else a function returns is its own business
         measured: dict[str, Any] = {}
         if result.predictions or reported.validation:
             from evenkeel.trainables.function.measured import measured_part
@@ -114,8 +112,7 @@ class FunctionWorker:
         lost = result.not_finite
         return Result(
             state="diverged" if lost else "done",
-            **measured
-            | {"metrics": measured.get("metrics", {}) | {name: metrics[name] for name in metrics if name in declared}},
+            **measured | {"metrics": measured.get("metrics", {}) | metrics},
             curves=reported.curves,
             epochs_done=reported.num_epochs,
             wall_s=wall_s,
