@@ -88,25 +88,25 @@ def _usable(path: Path, changes: bool) -> bool:
 def _whole(path: Path) -> bool:
     """Whether `path` is as it was made."""
     try:
-        sums, seen = _beside(path, "sum").read_text(), _beside(path, "seen")
+        sums, stamp_file = _beside(path, "sum").read_text(), _beside(path, "seen")
         stamp = json.dumps([sums, _stamp(path)])
-        if seen.exists() and seen.read_text() == stamp:
+        if stamp_file.exists() and stamp_file.read_text() == stamp:
             return True
         if json.loads(sums) != _sums(path):
             return False
     except (OSError, ValueError):
         return False
-    write_whole(seen, stamp)
+    write_whole(stamp_file, stamp)
     return True
 
 
 def _sums(path: Path) -> dict[str, list[int | str]]:
     """Size and hash of each file."""
-    found: dict[str, list[int | str]] = {}
+    sums: dict[str, list[int | str]] = {}
     for name, file in _files(path):
         with file.open("rb") as opened:
-            found[name] = [file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()]
-    return found
+            sums[name] = [file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest()]
+    return sums
 
 
 def _stamp(path: Path) -> list[list[int | str]]:

@@ -140,10 +140,10 @@ def _small_batch(num_trials: int, one_label: bool) -> tuple[Tensor, Tensor]:
     return logits, targets
 
 
-def _agree(one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor]) -> bool:
+def _agree(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> bool:
     return all(
         torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * _size(a), equal_nan=True)
-        for a, b in zip(one, two, strict=True)
+        for a, b in zip(first, second, strict=True)
     )
 
 
@@ -163,10 +163,10 @@ def _first_bad(entries: Tensor, slopes: Tensor, logits: Tensor) -> str:
 def check_data_set(data: DataSet) -> None:
     """Raises TrainableError for a user's own data set whose contents are others when it is asked again."""
     name = f"data: {data.name}"
-    for what, call in (("fingerprint", data.fingerprint), ("identity", data.identity)):
-        if _json(name, what, call) != _json(name, what, call):
+    for method, call in (("fingerprint", data.fingerprint), ("identity", data.identity)):
+        if _json(name, method, call) != _json(name, method, call):
             raise TrainableError(
-                f"{name}: {what}() gives something else the second time; it must depend on the contents alone "
+                f"{name}: {method}() gives something else the second time; it must depend on the contents alone "
                 f"(docs/adding_a_data_set.md)"
             )
 
@@ -183,8 +183,8 @@ def check_trainable(trainable: Trainable, data: DataSet) -> None:
         raise TrainableError(f"{name}: summary() must give texts by name, got {summary!r} (rule 2 of {TRAINABLE_PAGE})")
 
 
-def _json(name: str, what: str, call: Callable[[], object]) -> str:
+def _json(name: str, method: str, call: Callable[[], object]) -> str:
     try:
         return json.dumps(call(), sort_keys=True)
     except TypeError as error:
-        raise TrainableError(f"{name}: {what}() must give numbers, texts, lists and None only ({error})") from error
+        raise TrainableError(f"{name}: {method}() must give numbers, texts, lists and None only ({error})") from error

@@ -56,8 +56,8 @@ def own_object(kind: str, reference: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise ValueError(f"cannot load the {kind} {reference!r} ({error}); check the module path") from error
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"cannot load the {kind} {reference!r}: it raises {said}; correct it") from error
+        problem = f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot load the {kind} {reference!r}: it raises {problem}; correct it") from error
 
 
 def source_fingerprint(reference: str) -> str:

@@ -12,13 +12,13 @@ STALE_S = 120.0
 
 
 @contextmanager
-def progress(cache: Path, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(cache: Path, task: str, total: int) -> Iterator[Callable[[int], None]]:
     """A function to call with how many of `total` are done; what it says is gone at the end."""
     file = cache / f"progress-{os.getpid()}.txt"
 
     def done(num: int) -> None:
         with suppress(OSError):
-            file.write_text(f"{what}: {num:,} of {total:,}", encoding="utf-8")
+            file.write_text(f"{task}: {num:,} of {total:,}", encoding="utf-8")
 
     done(0)
     try:
@@ -29,12 +29,12 @@ def progress(cache: Path, what: str, total: int) -> Iterator[Callable[[int], Non
 
 def being_made(cache: Path) -> list[str]:
     """What is said now; what was not said again for STALE_S is a killed process's."""
-    said = []
+    texts = []
     for file in sorted(cache.glob("progress-*.txt")):
         with suppress(OSError):
             if time.time() - file.stat().st_mtime < STALE_S:
-                said.append(file.read_text(encoding="utf-8"))
-    return [text for text in said if text]
+                texts.append(file.read_text(encoding="utf-8"))
+    return [text for text in texts if text]
 
 
 @contextmanager

@@ -42,8 +42,8 @@ class SeedData:
         """The data of `seed`; `corrupt` changes its train rows. Raises TrainableError without validation rows."""
         rows = splits.rows(seed)
         targets = {split: splits.targets[numbers] for split, numbers in rows.items()}
-        known = splits.label_mask
-        masks = {} if known is None else {split: known[numbers] for split, numbers in rows.items()}
+        label_mask = splits.label_mask
+        masks = {} if label_mask is None else {split: label_mask[numbers] for split, numbers in rows.items()}
         if corrupt:
             rows["train"], targets["train"], kept = corrupt(rows["train"], targets["train"])
             masks |= {"train": masks["train"][kept]} if masks else {}

@@ -78,16 +78,16 @@ UrlText = Annotated[str, BeforeValidator(_absolute), PLACE]
 """A path, or the URL of an object store."""
 
 
-def places(settings: BaseModel, at: str = "") -> list[str]:
+def places(settings: BaseModel, prefix: str = "") -> list[str]:
     """The dotted names of all fields marked PLACE, those of inner models included."""
-    found = []
+    names = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if is_place(field):
-            found.append(f"{at}{name}")
+            names.append(f"{prefix}{name}")
         if isinstance(value, BaseModel):
-            found += places(value, f"{at}{name}.")
-    return found
+            names += places(value, f"{prefix}{name}.")
+    return names
 
 
 def is_place(field: FieldInfo) -> bool:
@@ -108,25 +108,25 @@ def decisive(settings: BaseModel) -> dict[str, Any]:
     return contents
 
 
-def named(what: str, name: str, known: Mapping[str, Any]) -> Any:
-    """The member of `known` called `name`, or a user's own, written `module:Name` or `file.py:Name`.
+def named(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
+    """The member of `registry` called `name`, or a user's own, written `module:Name` or `file.py:Name`.
 
-    Raises ValueError, naming `what` is looked for and the nearest valid name, when there is none.
+    Raises ValueError, naming the `kind` that is looked for and the nearest valid name, when there is none.
     """
     if ":" in name:
-        return own_object(what, name)
-    if name not in known:
-        raise ValueError(f"unknown {what} {name!r}; {nearest(name, known)}")
-    return known[name]
+        return own_object(kind, name)
+    if name not in registry:
+        raise ValueError(f"unknown {kind} {name!r}; {nearest(name, registry)}")
+    return registry[name]
 
 
-def chosen(what: str, settings: Any, known: Mapping[str, Any]) -> Any:
-    """The model of `known` (or a user's own) that `settings["name"]` names, made of `settings`.
+def chosen(kind: str, settings: Any, registry: Mapping[str, Any]) -> Any:
+    """The model of `registry` (or a user's own) that `settings["name"]` names, made of `settings`.
 
     Raises ValueError; pydantic's ValidationError for a wrong key or value.
     """
     if isinstance(settings, Settings):
         return settings
     if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
-        raise ValueError(f"give a name, one of {', '.join(known)}, or a module:Class of your own")
-    return named(what, settings["name"], known).model_validate(settings)
+        raise ValueError(f"give a name, one of {', '.join(registry)}, or a module:Class of your own")
+    return named(kind, settings["name"], registry).model_validate(settings)

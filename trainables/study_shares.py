@@ -33,8 +33,8 @@ class StudyShares(Protocol):
         """Leave the file or folder `path` there; returns the hash that counts, that of another who was first."""
         ...
 
-    def fetch(self, digest: str, to: Path) -> None:
-        """Write the bytes to `to`. Raises SharesLost."""
+    def fetch(self, digest: str, target: Path) -> None:
+        """Write the bytes to `target`. Raises SharesLost."""
         ...
 
     def replace(self, key: str, path: Path, digest: str) -> None:
@@ -70,7 +70,7 @@ def made_once_a_study(path: Path, make: Callable[[Path], object]) -> Path:
         return made_once(path, make)
     try:
         beside = path.with_name(f"{path.stem}-{fixed}{path.suffix}")
-        return made_once(beside, lambda to: shares.fetch(fixed, to))
+        return made_once(beside, lambda target: shares.fetch(fixed, target))
     except SharesLost:
         own = made_once(path, make)
         shares.replace(path.name, own, content_hash(own))

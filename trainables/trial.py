@@ -91,8 +91,8 @@ def identity_of(data: dict[str, Any], trainable: dict[str, Any]) -> str:
 
 def shared_settings(trials: Sequence[Trial]) -> dict[str, Any]:
     """In which settings the trials of a pack depart from the study's. Raises ValueError unless they agree."""
-    first, *others = ((trial.data, trial.trainable, trial.settings, trial.seed) for trial in trials)
-    if any(other != first for other in others):
+    first, *later = ((trial.data, trial.trainable, trial.settings, trial.seed) for trial in trials)
+    if any(trial_key != first for trial_key in later):
         raise ValueError("the trials of a pack must share data, trainable settings and seed")
     return trials[0].settings
 
@@ -109,9 +109,9 @@ NUM_TEXTS = 64
 def _shared_text(value: dict[str, Any]) -> str:
     """The text of a dictionary that many trials share, written once. The entry holds the dictionary, so that no other
     one can come to have its identity; a planner's dictionaries do not change."""
-    known = _TEXTS.get(id(value))
-    if known is not None and known[0] is value:
-        return known[1]
+    cached = _TEXTS.get(id(value))
+    if cached is not None and cached[0] is value:
+        return cached[1]
     _TEXTS[id(value)] = (value, text := _text(value))
     if len(_TEXTS) > NUM_TEXTS:
         _TEXTS.popitem(last=False)

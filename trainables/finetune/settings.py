@@ -56,8 +56,8 @@ class Finetune(Optimisation, SeededSettings):
 
     def fixed(self, data: DataSet) -> dict[Source, str]:
         """The backbone is trained anew in every trial; the knobs draw with the split."""
-        found = super().fixed(data) if self.knobs == Knobs() else {}
-        return found | {"backbone": "every trial trains its own; vary init"}
+        fixed = super().fixed(data) if self.knobs == Knobs() else {}
+        return fixed | {"backbone": "every trial trains its own; vary init"}
 
     def summary(self) -> dict[str, str]:
         """Backbone and budget, for a report's header."""

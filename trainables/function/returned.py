@@ -76,12 +76,12 @@ def _part(reference: str, split: str, part: Any, own: Collection[str]) -> tuple[
             f"{reference} returned {_short(part)} for {split!r}; return numbers by name, or a pair (scores, targets)"
         )
     scores = {name: _score(reference, split, name, x, own) for name, x in part.items() if name not in PREDICTED}
-    given = [name for name in PREDICTED if name in part]
-    if len(given) == 1:
-        raise TrainableError(f"{reference} returned {given[0]} of {split!r} alone; return scores and targets")
-    if not given and not scores:
+    keys = [name for name in PREDICTED if name in part]
+    if len(keys) == 1:
+        raise TrainableError(f"{reference} returned {keys[0]} of {split!r} alone; return scores and targets")
+    if not keys and not scores:
         raise TrainableError(f"{reference} returned nothing for {split!r}; return numbers by name, as {SHAPE}")
-    return scores, _predicted(reference, split, part) if given else None
+    return scores, _predicted(reference, split, part) if keys else None
 
 
 def _score(reference: str, split: str, name: Any, value: Any, own: Collection[str]) -> float:
@@ -139,8 +139,8 @@ def _check_same(reference: str, scores: dict[str, dict[str, float]], predictions
     val, test = (sorted(scores[split]) for split in RETURNED_SPLITS)
     if val != test:
         one_sided = sorted(set(val) ^ set(test))[0]
-        where = "val" if one_sided in val else "test"
-        raise TrainableError(f"{reference} returned {one_sided!r} for {where!r} only; return it for val and for test")
+        split = "val" if one_sided in val else "test"
+        raise TrainableError(f"{reference} returned {one_sided!r} for {split!r} only; return it for val and for test")
     if len(predictions) == 1:
         raise TrainableError(f"{reference} returned predictions for {next(iter(predictions))!r} only; return both")
 

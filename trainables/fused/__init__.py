@@ -40,11 +40,11 @@ def path_of(loss: Any) -> str:
     return loss.path if isinstance(loss, Faster) else "eager"
 
 
-def means(loss: Any, logits: Tensor, targets: Tensor, known: Tensor | None = None) -> Tensor:
+def means(loss: Any, logits: Tensor, targets: Tensor, label_mask: Tensor | None = None) -> Tensor:
     """Mean over the entries of each batch, [...], as a training step needs it; a faster path keeps no entries.
 
-    `known` [B, C] leaves entries out whose label is missing.
+    `label_mask` [B, C] leaves entries out whose label is missing.
     """
-    if known is not None:
-        return torch.where(known, loss(logits, targets), 0.0).sum((-2, -1)) / known.sum().clamp_min(1)
+    if label_mask is not None:
+        return torch.where(label_mask, loss(logits, targets), 0.0).sum((-2, -1)) / label_mask.sum().clamp_min(1)
     return loss.means(logits, targets) if isinstance(loss, Faster) else loss(logits, targets).mean((-2, -1))

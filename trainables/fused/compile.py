@@ -108,7 +108,7 @@ def _loaded(text: str) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join((text, _processor(), *FLAGS)).encode()).hexdigest()[:24]
     library = Path(default_cache()) / "kernels" / f"{key}.so"
     try:
-        made_once(library, lambda to: _compile(text, to))  # a kernel cut short would end the process by SIGBUS
+        made_once(library, lambda target: _compile(text, target))  # a kernel cut short would end the process by SIGBUS
         loaded = ctypes.CDLL(str(library))
     except OSError as error:
         raise NoCompiler(str(error)) from error

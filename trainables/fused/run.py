@@ -76,13 +76,15 @@ class Fused(Faster):
         result = torch.empty(x.shape[:-2]) if mean else torch.empty_strided(x.shape, plan.strides)
         sums = torch.zeros((plan.num_parts, plan.num_trials), dtype=torch.float64)
         factor = plan.num_trials / x.numel() if mean else 1.0
-        at, addresses = plan.means_at if mean else plan.entries_at, pointers.buffer_info()[0]
+        layout, addresses = plan.means_at if mean else plan.entries_at, pointers.buffer_info()[0]
         slopes_at, sums_at = slope.data_ptr(), sums.data_ptr()
         values_at = None if mean else result.data_ptr()
         means_at = result.data_ptr() if mean and plan.num_parts == 1 else None
         run, per_part = self.kernel.run, 8 * plan.num_trials  # bytes
         plan.each_part(
-            lambda j, rows: run(*rows, at, addresses, values_at, sums_at + per_part * j, means_at, slopes_at, factor)
+            lambda j, rows: run(
+                *rows, layout, addresses, values_at, sums_at + per_part * j, means_at, slopes_at, factor
+            )
         )
         if mean and means_at is None:
             result.view(-1).copy_(sums.sum(0))
@@ -110,15 +112,15 @@ class _Plan:
 
     def each_part(self, work: Callable[[int, list[int]], None]) -> None:
         """Call work(part, its rows) for every part, side by side."""
-        others = [_threads().submit(work, j, self.bounds[j : j + 2]) for j in range(1, self.num_parts)]
+        futures = [_threads().submit(work, j, self.bounds[j : j + 2]) for j in range(1, self.num_parts)]
         work(0, self.bounds[0:2])
-        for other in others:
-            other.result()
+        for future in futures:
+            future.result()
 
 
 def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
     shape = x.shape
-    known = [fused.formula.graph.inputs[number] for number in fused.formula.inputs]
+    sources = [fused.formula.graph.inputs[number] for number in fused.formula.inputs]
     tensors = [t for t in fused.formula.graph.inputs if isinstance(t, Tensor)]
     if (
         x.dtype not in (torch.float32, torch.bfloat16)
@@ -132,8 +134,8 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
         return None
     trials, _, classes = cube = (1, *shape) if x.dim() == 2 else tuple(shape)
     row = torch.empty(*targets.shape[:-1], 1)
-    inputs = [row if isinstance(t, str) else t.float().contiguous() for t in known]
-    row_at = next((2 + place for place, t in enumerate(known) if isinstance(t, str)), 0)
+    inputs = [row if isinstance(t, str) else t.float().contiguous() for t in sources]
+    row_at = next((2 + place for place, t in enumerate(sources) if isinstance(t, str)), 0)
     views = [t.expand(cube) for t in (x, targets, *inputs)]
     strides = torch.empty_like(x, dtype=torch.float32).stride()
     out = strides if x.dim() == 3 else (0, *strides)
@@ -160,9 +162,11 @@ def _plan(fused: Fused, x: Tensor, targets: Tensor) -> _Plan | None:
     )
 
 
-def _broadcasts(shape: torch.Size, to: torch.Size) -> bool:
-    """Whether `shape` can be expanded to `to` (torch.broadcast_shapes would import a computer algebra system)."""
-    return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False))
+def _broadcasts(shape: torch.Size, target: torch.Size) -> bool:
+    """Whether `shape` can be expanded to `target` (torch.broadcast_shapes would import a computer algebra system)."""
+    return len(shape) <= len(target) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(target), strict=False)
+    )
 
 
 @cache

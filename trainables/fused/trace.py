@@ -48,8 +48,8 @@ class Graph:
 
     def input(self, tensor: Tensor | str) -> "Symbol":
         """A tensor known now, or by name one that each call brings."""
-        for number, known in enumerate(self.inputs):
-            if known is tensor:
+        for number, constant in enumerate(self.inputs):
+            if constant is tensor:
                 return self.add("input", number)
         self.inputs.append(tensor)
         return self.add("input", len(self.inputs) - 1)
@@ -103,10 +103,10 @@ class Symbol:
 
     def min(self) -> float:
         """The smallest value of a hyperparameter."""
-        known = self.known
-        if known is None:
+        value = self.known
+        if value is None:
             raise NotTraceable("a branch on a value")
-        return float(known.min()) if isinstance(known, Tensor) else known
+        return float(value.min()) if isinstance(value, Tensor) else value
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> "Symbol":
@@ -150,9 +150,9 @@ def record(graph: Graph, name: str, *args: Any) -> Symbol:
         return record(graph, "where", value <= limit, instead, value)
     if name not in UNARY | BINARY:
         raise NotTraceable(name)
-    known = [s.known for s in symbols]
-    if name in FOLDED and any(isinstance(k, Tensor) for k in known) and all(k is not None for k in known):
-        return graph.folded(name, *(s.number for s in symbols), values=known)
+    constants = [s.known for s in symbols]
+    if name in FOLDED and any(isinstance(k, Tensor) for k in constants) and all(k is not None for k in constants):
+        return graph.folded(name, *(s.number for s in symbols), values=constants)
     simple = _simplified(graph, name, symbols)
     return graph.add(name, *(s.number for s in symbols)) if simple is None else simple
 
@@ -203,12 +203,12 @@ class Formula:
 
     def used(self, results: tuple[Symbol, Symbol]) -> list[int]:
         """Numbers of the nodes that `results` need, in order."""
-        wanted = {symbol.number for symbol in results}
-        for number in range(max(wanted), -1, -1):
+        needed = {symbol.number for symbol in results}
+        for number in range(max(needed), -1, -1):
             op, *args = self.graph.nodes[number]
-            if number in wanted and op not in ("literal", "parameter", "input"):
-                wanted |= set(args)
-        return sorted(wanted)
+            if number in needed and op not in ("literal", "parameter", "input"):
+                needed |= set(args)
+        return sorted(needed)
 
 
 def trace(loss: EntryLoss) -> Formula:

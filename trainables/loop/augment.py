@@ -20,7 +20,7 @@ def augmentation(settings: Augmentation, channels: int, image_size: int) -> Call
     if settings.jitter and channels != 3:
         raise TrainableError("trainable.augment.jitter: needs colour images, these are grey; leave it out")
     s, size = settings, (image_size, image_size)
-    wanted = [
+    steps = [
         (s.crop < 1, lambda: kornia.RandomResizedCrop(size, scale=(s.crop, 1.0), p=1.0)),
         (s.flip > 0, lambda: kornia.RandomHorizontalFlip(p=s.flip)),
         (s.rotate > 0, lambda: kornia.RandomRotation(s.rotate, p=1.0)),
@@ -28,5 +28,5 @@ def augmentation(settings: Augmentation, channels: int, image_size: int) -> Call
         (s.jitter > 0, lambda: kornia.ColorJitter(s.jitter, s.jitter, s.jitter, 0.0, p=1.0)),
         (s.erase > 0, lambda: kornia.RandomErasing(p=s.erase)),
     ]
-    chosen = [make() for on, make in wanted if on]
+    chosen = [make() for is_used, make in steps if is_used]
     return kornia.AugmentationSequential(*chosen) if chosen else lambda images: images

@@ -20,8 +20,8 @@ def zero_unseen(module: nn.Module) -> None:
 def _watch(convolution: nn.Conv2d) -> None:
     unseen: list[Tensor] = []
 
-    def look(conv: nn.Conv2d, given: tuple[Tensor]) -> None:
-        geometry: tuple[Any, ...] = (given[0].shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+    def look(conv: nn.Conv2d, inputs: tuple[Tensor]) -> None:
+        geometry: tuple[Any, ...] = (inputs[0].shape[2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation)
         rows, columns = (seen(*(numbers[side] for numbers in geometry)) for side in (0, 1))
         taps = ~(rows[:, None] & columns)
         unseen[:] = [taps.to(convolution.weight.device)] if taps.any() else []
@@ -33,5 +33,5 @@ def _watch(convolution: nn.Conv2d) -> None:
 def seen(size: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
     """Which taps of a kernel ever lie inside an image of this size, [kernel] bool, along one side."""
     num = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    at = torch.arange(num)[:, None] * stride - padding + torch.arange(kernel) * dilation
-    return ((at >= 0) & (at < size)).any(0)
+    positions = torch.arange(num)[:, None] * stride - padding + torch.arange(kernel) * dilation
+    return ((positions >= 0) & (positions < size)).any(0)

@@ -82,21 +82,21 @@ def gradients_through(
     torch.manual_seed(seed)
     if num == 1:
         with cast():
-            found = {name: encode(inputs) for name, (encode, inputs) in encoders.items()}
-        value = loss(found)
+            outputs = {name: encode(inputs) for name, (encode, inputs) in encoders.items()}
+        value = loss(outputs)
         if value.requires_grad:
             value.backward()
         return value.detach()
     parts = {name: (encode, inputs.split(-(-len(inputs) // num))) for name, (encode, inputs) in encoders.items()}
     with torch.no_grad(), cast():
-        found = {
+        outputs = {
             name: torch.cat([_seeded(encode, part, seed + i) for i, part in enumerate(cut)])
             for name, (encode, cut) in parts.items()
         }
-    value = loss({name: whole.requires_grad_() for name, whole in found.items()})
+    value = loss({name: whole.requires_grad_() for name, whole in outputs.items()})
     value.backward()
     for name, (encode, cut) in parts.items():
-        slopes = found[name].grad
+        slopes = outputs[name].grad
         if slopes is None:
             continue
         for i, (part, slope) in enumerate(zip(cut, slopes.split(len(cut[0])), strict=True)):

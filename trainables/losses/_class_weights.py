@@ -10,15 +10,15 @@ from evenkeel.trainables.losses._stable import Number
 from evenkeel.trainables.losses.entrywise import AT_LEAST_0, FOCUSING, UNIT, EntryLoss
 
 
-def class_weights(counts: tuple[int, ...], s: Number, like: Tensor) -> Tensor:
+def class_weights(counts: tuple[int, ...], s: Number, template: Tensor) -> Tensor:
     """w_c = (n_min / n_c)^s, shape [..., 1, C]: 1 for the rarest class, all ones for s = 0.
 
     Source: LM-CLIP paper, eq. 5 (the number of images cancels). Raises ValueError for a count below 1.
     """
     if min(counts) < 1:
         raise ValueError(f"counts must be >= 1, got {min(counts)}: drop classes without positives")
-    log_counts = torch.tensor(counts, dtype=like.dtype, device=like.device).log()
-    return torch.exp(s * (log_counts.min() - log_counts).view(1, -1)).to(like.dtype)
+    log_counts = torch.tensor(counts, dtype=template.dtype, device=template.device).log()
+    return torch.exp(s * (log_counts.min() - log_counts).view(1, -1)).to(template.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,11 @@ class Balanced(EntryLoss):
     }
     makes_weights: ClassVar = ("s",)
 
-    def class_weights(self, like: Tensor) -> Tensor | None:
+    def class_weights(self, template: Tensor) -> Tensor | None:
         """w_c, [..., 1, C]; None for an unweighted loss."""
         if self.weights is not None:
-            return torch.tensor(self.weights, dtype=like.dtype, device=like.device).view(1, -1)
-        return None if self.counts is None else class_weights(self.counts, self.s, like)
+            return torch.tensor(self.weights, dtype=template.dtype, device=template.device).view(1, -1)
+        return None if self.counts is None else class_weights(self.counts, self.s, template)
 
 
 def effective_weights(counts: Tensor, beta: Number) -> Tensor:

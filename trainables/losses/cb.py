@@ -43,8 +43,8 @@ class Cb(EntryLoss):
     def needs_row(self) -> bool:
         return self.weighing != "by_class"
 
-    def of_classes(self, like: Tensor) -> Tensor:
-        return torch.tensor(self.counts, dtype=like.dtype, device=like.device)
+    def of_classes(self, template: Tensor) -> Tensor:
+        return torch.tensor(self.counts, dtype=template.dtype, device=template.device)
 
     def of_row(self, targets: Tensor, of_classes: Tensor) -> Tensor:
         counts, present = of_classes, targets.to(of_classes.dtype)
@@ -57,5 +57,5 @@ class Cb(EntryLoss):
             return effective_weights((share * counts).sum(-1, keepdim=True), self.cb_beta)
         return (share * effective_weights(counts, self.cb_beta)).sum(-1, keepdim=True)
 
-    def entry_weights(self, like: Tensor, row: Tensor | None) -> Tensor:
-        return effective_weights(self.of_classes(like), self.cb_beta) if row is None else row
+    def entry_weights(self, template: Tensor, row: Tensor | None) -> Tensor:
+        return effective_weights(self.of_classes(template), self.cb_beta) if row is None else row

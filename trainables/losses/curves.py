@@ -20,8 +20,8 @@ def along_p(name: str, **hyperparameters: Any) -> tuple[np.ndarray, tuple[np.nda
 
     The other classes lie at logit 0; all points are one batch. A softmax loss is that of the whole row.
     """
-    known = {field.name for field in fields(LOSSES[name])}
-    loss = LOSSES[name](**{key: fact for key, fact in FACTS.items() if key in known}, **hyperparameters)
+    parameters = {field.name for field in fields(LOSSES[name])}
+    loss = LOSSES[name](**{key: fact for key, fact in FACTS.items() if key in parameters}, **hyperparameters)
     x = torch.zeros(NUM_POINTS, len(FACTS["counts"]), dtype=torch.float64)  # type: ignore[arg-type]
     x[:, -1] = torch.linspace(-REACH, REACH, NUM_POINTS, dtype=torch.float64)
     x.requires_grad_()

@@ -94,7 +94,7 @@ class EntryLoss(Loss):
         """The logits that the two sides take, [..., B, C], differentiated by autograd."""
         return logits
 
-    def entry_weights(self, like: Tensor, row: Tensor | None) -> Tensor | None:
+    def entry_weights(self, template: Tensor, row: Tensor | None) -> Tensor | None:
         """Factors of the entries, broadcast to [..., B, C], constant for the gradient; `row` is what `of_row` gave."""
         return None
 
@@ -107,7 +107,7 @@ class EntryLoss(Loss):
         """What the weights need of each row, [..., B, 1]."""
         raise NotImplementedError(f"{type(self).__name__} needs no row")
 
-    def of_classes(self, like: Tensor) -> Tensor:
+    def of_classes(self, template: Tensor) -> Tensor:
         """What `of_row` needs of the classes, [C]."""
         raise NotImplementedError(f"{type(self).__name__} needs no row")
 
@@ -150,8 +150,8 @@ def sparse_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
     rows, columns = _positives(targets)
     positive = loss.positive(x[..., rows, columns].unsqueeze(-1), Places(x.shape[-1], columns))
     negative = loss.negative(x, Places(x.shape[-1]))
-    both = Side(*(_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True)))
-    return _weighed(loss, x, targets, both)
+    merged = Side(*(_with(n, rows, columns, p) for n, p in zip(negative, positive, strict=True)))
+    return _weighed(loss, x, targets, merged)
 
 
 def _positives(targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,12 +45,12 @@ class RBceFocal(EntryLoss):
         rows = targets if targets.dim() == 2 else targets.flatten(0, -2)
         return torch.mv(rows.to(of_classes.dtype), of_classes).view(*targets.shape[:-1], 1)
 
-    def entry_weights(self, like: Tensor, row: Tensor | None) -> Tensor:
+    def entry_weights(self, template: Tensor, row: Tensor | None) -> Tensor:
         """balance W, [..., B, C]."""
         assert row is not None
-        share = self.of_classes(like) / row.clamp_min(torch.finfo(like.dtype).tiny)
+        share = self.of_classes(template) / row.clamp_min(torch.finfo(template.dtype).tiny)
         return self.balance * (self.map_alpha + torch.sigmoid(self.map_beta * (share - self.map_mu)))
 
-    def of_classes(self, like: Tensor) -> Tensor:
+    def of_classes(self, template: Tensor) -> Tensor:
         """1 / n_c, [C]."""
-        return 1 / torch.tensor(self.counts, dtype=like.dtype, device=like.device)
+        return 1 / torch.tensor(self.counts, dtype=template.dtype, device=template.device)

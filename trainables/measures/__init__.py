@@ -79,8 +79,8 @@ def measure(name: str) -> Measure:
         return Returned(name.removeprefix(RETURNED))
     if ":" in name:
         return OwnMeasure(name)
-    if found := some_classes(name):
-        return found
+    if of_classes := some_classes(name):
+        return of_classes
     raise ValueError(f"unknown measure {name!r}; {nearest(name, MEASURES)}")
 
 

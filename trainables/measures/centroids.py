@@ -34,16 +34,19 @@ class Centroids:
         import torch
 
         positive = evidence.targets["test"] > 0.5
-        rest = ~positive & evidence.label_mask.get("test", torch.ones_like(positive))
+        other = ~positive & evidence.label_mask.get("test", torch.ones_like(positive))
         distances = torch.stack([to_centroids(e, positive) for e in evidence.embeddings["test"].double()])
-        near, far = ((distances * of).sum(1) for of in (positive, rest))
-        ratio = (near / positive.sum(0)) / (far / rest.sum(0))
+        near, far = ((distances * entries).sum(1) for entries in (positive, other))
+        ratio = (near / positive.sum(0)) / (far / other.sum(0))
         totals = {}
         for part, members in {"": list(range(positive.shape[1])), **evidence.groups}.items():
             name, with_images = "_" * bool(part) + part, [c for c in members if positive[:, c].any()]
             totals[f"test_centroid{name}"] = ratio[:, with_images].nanmean(-1)
-            pairs = [of[:, with_images].sum(1) / at[:, with_images].sum() for of, at in ((near, positive), (far, rest))]
-            totals[f"test_centroid_pairs{name}"] = pairs[0] / pairs[1]
+            near_mean, far_mean = (
+                distance[:, with_images].sum(1) / entries[:, with_images].sum()
+                for distance, entries in ((near, positive), (far, other))
+            )
+            totals[f"test_centroid_pairs{name}"] = near_mean / far_mean
         return Measured(totals, {"test_centroid": ratio})
 
 

@@ -32,10 +32,10 @@ def evaluate(evidence: Evidence, names: Sequence[str] = ALWAYS) -> Measured:
 def _chunks(evidence: Evidence) -> Iterator[Evidence]:
     size = max(1, CHUNK_ELEMENTS // max(scores[0].numel() for scores in evidence.scores.values()))
     num_trials = len(next(iter(evidence.scores.values())))
-    for at in (slice(start, start + size) for start in range(0, num_trials, size)):
+    for trials in (slice(start, start + size) for start in range(0, num_trials, size)):
         scores, logits, embeddings, curves = (
-            {name: values[at] for name, values in of.items()}
-            for of in (evidence.scores, evidence.logits, evidence.embeddings, evidence.curves)
+            {name: values[trials] for name, values in tensors.items()}
+            for tensors in (evidence.scores, evidence.logits, evidence.embeddings, evidence.curves)
         )
         yield replace(evidence, scores=scores, logits=logits, embeddings=embeddings, curves=curves)
 

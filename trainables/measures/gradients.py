@@ -40,17 +40,17 @@ class Gradients:
         assert trained is not None
         generator = torch.Generator().manual_seed(stream_seed(0, "gradients"))
         order = torch.randperm(trained.num_rows("train"), generator=generator)
-        totals, an_entry, seen = torch.zeros(3, 2, evidence.targets["test"].shape[1], dtype=torch.float64)
+        totals, an_entry, num_batches = torch.zeros(3, 2, evidence.targets["test"].shape[1], dtype=torch.float64)
         for rows in order.split(BATCH):
             counts = sides(trained, rows).sum(1).cpu()
-            wanted = (counts > 0) & (seen < NUM_BATCHES)
-            if wanted.any():
-                norms = of_batch(trained, rows, wanted)
+            pending = (counts > 0) & (num_batches < NUM_BATCHES)
+            if pending.any():
+                norms = of_batch(trained, rows, pending)
                 totals += norms
                 an_entry += norms / counts.clamp_min(1)
-                seen += wanted
-        of = {"": totals / seen, "_entry": an_entry / seen}  # NaN where no batch holds one
-        values = {f"{sign}{per}": of[per][at] for at, sign in enumerate(SIGNS) for per in of}
+                num_batches += pending
+        means = {"": totals / num_batches, "_entry": an_entry / num_batches}  # NaN where no batch holds one
+        values = {f"{sign}{per}": means[per][row] for row, sign in enumerate(SIGNS) for per in means}
         files = saved(evidence, "gradients", **{name: column.numpy() for name, column in values.items()})
         per_class = {f"train_gradient_{name}": column[None] for name, column in values.items()}
         return Measured(by_group(per_class, evidence.groups), per_class, files=files)
@@ -60,21 +60,21 @@ def sides(trained: Trained, rows: "Tensor") -> "Tensor":
     """Which entries are positives and which negatives, [2, B, C]; those of unknown labels are neither."""
     import torch
 
-    positive, known = trained.labels("train", rows) > 0.5, trained.label_mask("train", rows)
-    return torch.stack([positive & known, ~positive & known])
+    positive, label_mask = trained.labels("train", rows) > 0.5, trained.label_mask("train", rows)
+    return torch.stack([positive & label_mask, ~positive & label_mask])
 
 
-def of_batch(trained: Trained, rows: "Tensor", wanted: "Tensor") -> "Tensor":
-    """Norms [2, C] of positives and negatives, 0 where they are not `wanted` [2, C]."""
+def of_batch(trained: Trained, rows: "Tensor", pending: "Tensor") -> "Tensor":
+    """Norms [2, C] of positives and negatives, 0 where they are not `pending` [2, C]."""
     import torch
 
     with torch.enable_grad():
         targets = trained.labels("train", rows)
         losses = trained.losses(trained.module(trained.normalised(trained.images("train", rows))).float(), targets)
         weights = [p for p in trained.module.parameters() if p.requires_grad]
-        norms = torch.zeros(wanted.shape, dtype=torch.float64)
-        for at, side in enumerate(sides(trained, rows)):
-            for c in wanted[at].nonzero().flatten().tolist():
+        norms = torch.zeros(pending.shape, dtype=torch.float64)
+        for row, side in enumerate(sides(trained, rows)):
+            for c in pending[row].nonzero().flatten().tolist():
                 pulls = torch.autograd.grad(losses[side[:, c], c].sum(), weights, retain_graph=True, allow_unused=True)
-                norms[at, c] = sum(float(p.double().square().sum()) for p in pulls if p is not None) ** 0.5
+                norms[row, c] = sum(float(p.double().square().sum()) for p in pulls if p is not None) ** 0.5
     return norms

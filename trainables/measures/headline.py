@@ -42,8 +42,8 @@ class Headline:
         totals = {split: summary(value, evidence.groups) for split, value in values.items()}
         images = {}
         if evidence.image_groups is not None:
-            given = (scores["test"], evidence.targets["test"], thresholds, ranked["test"], values["test"])
-            images = without_groups(*given, evidence.image_groups)
+            arrays = (scores["test"], evidence.targets["test"], thresholds, ranked["test"], values["test"])
+            images = without_groups(*arrays, evidence.image_groups)
         return Measured(
             {f"{split}_{name}": column for split, table in totals.items() for name, column in table.items()},
             {f"{split}_{name}": column for split, value in values.items() for name, column in value._asdict().items()},

@@ -18,6 +18,10 @@ class Predictions:
     def compute(self, evidence: Evidence) -> Measured:
         import numpy as np
 
-        scores = {f"{split}_scores": of[0].cpu().numpy().astype(np.float16) for split, of in evidence.scores.items()}
-        targets = {f"{split}_targets": of.cpu().numpy().astype(np.uint8) for split, of in evidence.targets.items()}
+        scores = {
+            f"{split}_scores": table[0].cpu().numpy().astype(np.float16) for split, table in evidence.scores.items()
+        }
+        targets = {
+            f"{split}_targets": table.cpu().numpy().astype(np.uint8) for split, table in evidence.targets.items()
+        }
         return Measured(files=saved(evidence, "predictions", **scores, **targets))

@@ -36,8 +36,8 @@ class Resolution:
             mauc, mean_ap = rescored(evidence, partial(enlarged, factor=factor))
             totals[f"test_resized_mauc_{part}"], totals[f"test_resized_map_{part}"] = mauc, mean_ap
         for metric in ("mauc", "map"):
-            both = [totals[f"test_resized_{metric}_{part}"] for part in FACTORS]
-            totals[f"test_resized_{metric}"] = (both[0] + both[1]) / 2
+            parts = [totals[f"test_resized_{metric}_{part}"] for part in FACTORS]
+            totals[f"test_resized_{metric}"] = (parts[0] + parts[1]) / 2
         return Measured(totals)
 
 

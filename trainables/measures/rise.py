@@ -39,8 +39,8 @@ def of_line(values: "Tensor") -> "tuple[Tensor, Tensor]":
     import torch
 
     num = values.shape[-1]
-    at = torch.linspace(-0.5, 0.5, num, dtype=values.dtype, device=values.device)
-    size = at.square().sum()
-    rise = values @ at / size
-    left = values - values.mean(-1, keepdim=True) - rise[:, None] * at
+    positions = torch.linspace(-0.5, 0.5, num, dtype=values.dtype, device=values.device)
+    size = positions.square().sum()
+    rise = values @ positions / size
+    left = values - values.mean(-1, keepdim=True) - rise[:, None] * positions
     return rise, (left.square().sum(-1) / (num - 2) / size).sqrt()

@@ -27,8 +27,8 @@ class PerClass(NamedTuple):
 def for_ranking(evidence: Evidence, split: str, scores: Tensor | None = None) -> Tensor:
     """The scores [K, N, C] of a split (or others in their place): NaN as 0, UNKNOWN where a label is not known."""
     ranked = (evidence.scores[split] if scores is None else scores).nan_to_num(0.0)
-    known = evidence.label_mask.get(split)
-    return ranked if known is None else ranked.masked_fill(~known, UNKNOWN)
+    label_mask = evidence.label_mask.get(split)
+    return ranked if label_mask is None else ranked.masked_fill(~label_mask, UNKNOWN)
 
 
 def f1_at(scores_KNC: Tensor, targets_NC: Tensor, thresholds: Tensor | float) -> Tensor:
@@ -96,11 +96,13 @@ def rank(scores_KNC: Tensor, targets_NC: Tensor) -> Ranked:
     position = torch.arange(num_rows, device=order.device).expand_as(ends)
     last = torch.where(ends, position, num_rows).flip(-1).cummin(-1).values.flip(-1)
     first = torch.where(ends.roll(1, -1) | (position == 0), position, 0).cummax(-1).values
-    found = labels.cumsum(-1, dtype=torch.float64)
-    before = found.gather(-1, first) - labels.gather(-1, first).double()
+    num_found = labels.cumsum(-1, dtype=torch.float64)
+    before = num_found.gather(-1, first) - labels.gather(-1, first).double()
     num_positive = (targets_NC > 0.5).sum(0)
     num_negative = (scores > UNKNOWN).sum(-1) - num_positive
-    return Ranked(order, scores, labels, ends, first, last, found.gather(-1, last), before, num_positive, num_negative)
+    return Ranked(
+        order, scores, labels, ends, first, last, num_found.gather(-1, last), before, num_positive, num_negative
+    )
 
 
 def _ap_and_auc(r: Ranked) -> tuple[Tensor, Tensor]:

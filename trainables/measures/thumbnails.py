@@ -25,8 +25,8 @@ def chosen(evidence: Evidence) -> "tuple[Tensor, list[int]]":
     trained, targets = evidence.trained, evidence.targets["test"].cpu() > 0.5
     assert trained is not None
     counts = trained.labels("train", torch.arange(trained.num_rows("train"))).cpu().sum(0)
-    known = [c for c in counts.argsort(descending=True, stable=True).tolist() if targets[:, c].any()]
-    classes = [known[i] for i in np.linspace(0, len(known) - 1, min(MOST, len(known))).round().astype(int)]
+    present = [c for c in counts.argsort(descending=True, stable=True).tolist() if targets[:, c].any()]
+    classes = [present[i] for i in np.linspace(0, len(present) - 1, min(MOST, len(present))).round().astype(int)]
     rows: list[int] = []
     for c in classes:
         images = targets[:, c].nonzero().flatten().tolist()
@@ -51,8 +51,8 @@ def sheet(lines: "Sequence[Sequence[np.ndarray]]", titles: Sequence[str] = ()) -
             tile = Image.fromarray((255 * np.clip(image, 0, 1)).astype(np.uint8)).resize((SIDE, SIDE))
             page.paste(tile, (x * SIDE, y * (SIDE + strip) + strip))
     for y, title in enumerate(titles):
-        at = (3, y * (SIDE + strip))
-        ImageDraw.Draw(page).text(at, title, fill="black", font=ImageFont.load_default(STRIP - 4))
+        corner = (3, y * (SIDE + strip))
+        ImageDraw.Draw(page).text(corner, title, fill="black", font=ImageFont.load_default(STRIP - 4))
     content = BytesIO()
     page.save(content, "JPEG", quality=QUALITY)
     return content.getvalue()

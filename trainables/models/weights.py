@@ -65,18 +65,18 @@ def load_weights(
     `convert`, which raises what it likes for weights that it does not know. Raises TrainableError naming the `key` of
     the study file, what is missing and what is left over.
     """
-    wanted = model.state_dict()
+    expected = model.state_dict()
     state = _present_names(read_weights(path, key, part))
-    copies = copies_in(state, wanted)
+    copies = copies_in(state, expected)
     if len(copies) > 1:
         raise _several(path, key, [prefix.rstrip(".") for prefix in copies])
-    state = unwrapped(state, wanted, copies)
+    state = unwrapped(state, expected, copies)
     state = {name: value for name, value in state.items() if not _is_of(name, heads)}
-    problems = _other_kinds(state, wanted) or _misfits(state, wanted)
-    if problems and convert and not _other_kinds(state, wanted):
+    problems = _other_kinds(state, expected) or _misfits(state, expected)
+    if problems and convert and not _other_kinds(state, expected):
         with suppress(Exception):
             converted = convert(dict(state))
-            if not _misfits(converted, wanted):
+            if not _misfits(converted, expected):
                 state, problems = dict(converted), ""
     if problems:
         raise TrainableError(f"{key}: {path} does not fit the model ({problems}); give the weights of this model")
@@ -92,33 +92,33 @@ def _is_of(name: str, modules: Collection[str]) -> bool:
     return any(name.startswith(f"{module}.") for module in modules)
 
 
-def _other_kinds(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+def _other_kinds(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
     """Whole numbers for a layer of real ones (quantised weights), which would be taken as they are; in words."""
     names = [
         f"{name} {str(state[name].dtype).removeprefix('torch.')}"
-        for name, value in wanted.items()
+        for name, value in expected.items()
         if name in state and state[name].is_floating_point() != value.is_floating_point()
     ]
     return f"of another kind: {_some(names)}" if names else ""
 
 
-def _misfits(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+def _misfits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
     """What is wrong, in words; empty when everything fits."""
     problems = {
-        "missing": sorted(_needed(wanted) - state.keys()),
-        "left over": sorted(state.keys() - wanted.keys()),
+        "missing": sorted(_needed(expected) - state.keys()),
+        "left over": sorted(state.keys() - expected.keys()),
         "of another shape": [
             f"{name} {list(state[name].shape)} for {list(value.shape)}"
-            for name, value in wanted.items()
+            for name, value in expected.items()
             if name in state and state[name].shape != value.shape
         ],
     }
     return "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
 
 
-def _needed(wanted: Collection[str]) -> set[str]:
+def _needed(expected: Collection[str]) -> set[str]:
     """Old checkpoints do not count the batches of batch norms."""
-    return {name for name in wanted if not name.endswith("num_batches_tracked")}
+    return {name for name in expected if not name.endswith("num_batches_tracked")}
 
 
 def read_weights(path: Path, key: str, part: str | None = None) -> dict[str, Tensor]:
@@ -138,8 +138,8 @@ def read_weights(path: Path, key: str, part: str | None = None) -> dict[str, Ten
         contents = contents[kept[0]]
     tensors = {k: v for k, v in contents.items() if isinstance(v, Tensor)} if isinstance(contents, Mapping) else {}
     if not tensors:
-        what = f"no weights in its part {part!r}" if part else "no weights"
-        raise TrainableError(f"{key}: {path} holds {what}; save them with torch.save(model.state_dict(), ...)")
+        problem = f"no weights in its part {part!r}" if part else "no weights"
+        raise TrainableError(f"{key}: {path} holds {problem}; save them with torch.save(model.state_dict(), ...)")
     return tensors
 
 
@@ -154,11 +154,11 @@ def _part(contents: Any, part: str) -> Mapping[str, Any]:
     """What is called `part`, or stands under it, here or inside; empty when nothing does."""
     if not isinstance(contents, Mapping):
         return {}
-    first, _, rest = part.partition(".")
+    first, _, remainder = part.partition(".")
     if isinstance(inner := contents.get(first), Mapping):
-        return _part(inner, rest) if rest else inner
-    here: Mapping[str, Any] = _inside(contents, part)
-    return here or next((found for name in INSIDE if (found := _part(contents.get(name), part))), here)
+        return _part(inner, remainder) if remainder else inner
+    direct: Mapping[str, Any] = _inside(contents, part)
+    return direct or next((inside for name in INSIDE if (inside := _part(contents.get(name), part))), direct)
 
 
 def _inside(contents: Any, part: str) -> dict[str, Any]:
@@ -171,8 +171,8 @@ def _inside(contents: Any, part: str) -> dict[str, Any]:
 
 def _under(contents: Any, prefix: str) -> dict[str, Any]:
     """What stands under a prefix of the keys, without it."""
-    found = contents.items() if isinstance(contents, Mapping) else ()
-    return {name.removeprefix(prefix): value for name, value in found if str(name).startswith(prefix)}
+    entries = contents.items() if isinstance(contents, Mapping) else ()
+    return {name.removeprefix(prefix): value for name, value in entries if str(name).startswith(prefix)}
 
 
 def _several(path: Path, key: str, parts: list[str]) -> TrainableError:
@@ -181,18 +181,18 @@ def _several(path: Path, key: str, parts: list[str]) -> TrainableError:
     )
 
 
-def copies_in(state: Mapping[str, Tensor], wanted: Collection[str]) -> list[str]:
+def copies_in(state: Mapping[str, Tensor], expected: Collection[str]) -> list[str]:
     """The prefixes under which all of the model's weights stand; not that of a slow copy beside the one it follows."""
-    needed = _needed(wanted)
-    last = max(sorted(needed), key=len)
+    required = _needed(expected)
+    last = max(sorted(required), key=len)
     prefixes = sorted({name.removesuffix(last) for name in state if f".{name}".endswith(f".{last}")})
-    whole = [prefix for prefix in prefixes if all(prefix + name in state for name in needed)]
+    whole = [prefix for prefix in prefixes if all(prefix + name in state for name in required)]
     if "" in whole:
         return [""]
     return [prefix for prefix in whole if not any(name in prefix for name in SLOW_COPIES)] or whole
 
 
-def unwrapped(state: dict[str, Tensor], wanted: Collection[str], copies: list[str]) -> dict[str, Tensor]:
+def unwrapped(state: dict[str, Tensor], expected: Collection[str], copies: list[str]) -> dict[str, Tensor]:
     """The tensors without the names of wrapping classes.
 
     The model's weights stand in one part of what was saved (`encoder_q.`, `net.backbone.`), beside projectors, criteria
@@ -200,7 +200,7 @@ def unwrapped(state: dict[str, Tensor], wanted: Collection[str], copies: list[st
     """
     if copies:
         return _under(state, copies[0])
-    own = {name.partition(".")[0] for name in wanted}
+    own = {name.partition(".")[0] for name in expected}
     while True:
         first = {name.partition(".")[0] for name in state}
         wrapper = next(iter(first))
@@ -220,9 +220,9 @@ def _read(path: Path, key: str) -> Any:
         with torch.serialization.safe_globals(HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        found = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error).splitlines()[0])
+        reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error).splitlines()[0])
         raise TrainableError(
-            f"{key}: {path} holds more than tensors ({found.strip()[:120]}); save the weights alone, with "
+            f"{key}: {path} holds more than tensors ({reason.strip()[:120]}); save the weights alone, with "
             "torch.save(model.state_dict(), ...)"
         ) from error
     except Exception as error:

@@ -45,8 +45,10 @@ class Probe(SeededSettings):
 
     def fixed(self, data: DataSet) -> dict[Source, str]:
         """Published features are the same for every seed."""
-        made = self.backbone.warm_start or not (self.backbone.pretrained or self.backbone.weights)
-        return super().fixed(data) | ({} if made else {"backbone": "its weights are given; add backbone.warm_start"})
+        is_random = self.backbone.warm_start or not (self.backbone.pretrained or self.backbone.weights)
+        return super().fixed(data) | (
+            {} if is_random else {"backbone": "its weights are given; add backbone.warm_start"}
+        )
 
     def summary(self) -> dict[str, str]:
         """Backbone and budget, for a report's header."""

@@ -102,9 +102,9 @@ def _seed_features(store: FeatureStore, seed: int, precision: str) -> tuple[Seed
 
     The last two seeds are kept: packs come seed by seed.
     """
-    made, dtype = store.of_seed(seed), getattr(torch, precision)
-    data = SeedData.of(store.splits(made), seed, dtype=dtype, device=store.device)
-    values = standardised(made.features, data.rows)
+    features, dtype = store.of_seed(seed), getattr(torch, precision)
+    data = SeedData.of(store.splits(features), seed, dtype=dtype, device=store.device)
+    values = standardised(features.features, data.rows)
     return data, {split: to_device(array, dtype, store.device) for split, array in values.items()}
 
 
