@@ -27,6 +27,7 @@ from evenkeel.study.standard_streams import finish_output, give_up_output, is_of
 STUDY_HELP = "a study file (*.yaml) or a preset's name"
 COMMANDS = {
     "presets": ("list the studies that come with evenkeel, or print one", "evenkeel presets demo"),
+    "init": ("write a first study file for a folder of images, or a train.py", "evenkeel init pets -o pets.yaml"),
     "losses": ("list losses, their hyperparameters and sources; draw them", "evenkeel losses ral --plot ral.html"),
     "plan": ("show what a study would run; start nothing", "evenkeel plan demo --set seeds=3"),
     "run": ("run what is missing of a study", "evenkeel run demo --workers 2"),
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     preset.completer = complete_preset  # type: ignore[attr-defined]
     added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")
     added["presets"].add_argument("--schema", action="store_true", help="print the JSON schema of a study file")
+    added["init"].add_argument("folder", metavar="FOLDER", help="of images, tables and zips, or with a train.py")
+    added["init"].add_argument("-o", "--output", metavar="FILE", help="default: study.yaml in FOLDER")
     added["losses"].add_argument("names", nargs="*", metavar="LOSS", help="all when left out")
     added["losses"].add_argument("--plot", metavar="FILE", help="write an HTML page with pictures of one loss")
     added["plan"].add_argument(

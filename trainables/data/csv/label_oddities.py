@@ -29,20 +29,25 @@ def separator_oddities(filled: list[str], key: str, separator: str | None) -> li
     distinct = set(filled)
     if separator and any(separator in cell for cell in distinct):
         return []
-    likely = [s for s in SEPARATORS if s != separator and _joins(distinct, s)]
+    likely = likely_separator(distinct, but=separator)
     if separator:
-        hint = f"; is {likely[0]!r} the separator?" if likely else " (one label an image?)"
+        hint = f"; is {likely!r} the separator?" if likely else " (one label an image?)"
         return [Oddity(f"the separator {separator!r} occurs in none of {len(filled):,} cells{hint}", "separator")]
     if not likely:
         return []
-    example = next(cell for cell in sorted(distinct, key=lambda cell: (-len(cell), cell)) if likely[0] in cell)
+    example = next(cell for cell in sorted(distinct, key=lambda cell: (-len(cell), cell)) if likely in cell)
     return [
         Oddity(
             f"without a separator {key} has {plural(len(distinct), 'class', 'classes')} such as {example!r}; "
-            f"is {likely[0]!r} the separator?",
+            f"is {likely!r} the separator?",
             "separator",
         )
     ]
+
+
+def likely_separator(distinct: set[str], *, but: str | None = None) -> str | None:
+    """What seems to stand between the labels of cells; None where each cell seems to be one label."""
+    return next((separator for separator in SEPARATORS if separator != but and _joins(distinct, separator)), None)
 
 
 def _joins(distinct: set[str], separator: str) -> bool:
