@@ -85,15 +85,15 @@ def _table_paths(contents: Contents) -> Iterator[Path]:
     """Files that may be tables, those of the top first; of a folder with a file of labels an image, the folder."""
     for folder, inner, files in os.walk(contents.root):
         inner.sort()
-        here = Path(folder)
-        if len(here.relative_to(contents.root).parts) >= MAX_DEPTH:
+        place = Path(folder)
+        if len(place.relative_to(contents.root).parts) >= MAX_DEPTH:
             inner.clear()
         names = sorted(name for name in files if TABLES.search(name) and name not in NO_LABELS and name[0] != ".")
         labels = [name for name in names if LABELS_OF_AN_IMAGE.search(name)]
         if labels and all(contents.holds(Path(name).stem) for name in labels):
-            yield here
+            yield place
         else:
-            yield from (here / name for name in names)
+            yield from (place / name for name in names)
 
 
 def _add_table(contents: Contents, path: Path) -> None:

@@ -132,8 +132,8 @@ def _images(contents: Contents, main: MainTables | None) -> dict[str, Any]:
 def _splits(guess: Guess, contents: Contents, main: MainTables, columns: dict[str, list[str]]) -> None:
     if "test" in main.tables:
         return
-    if found := meaning.split_column(columns):
-        name, values = found
+    if column_and_values := meaning.split_column(columns):
+        name, values = column_and_values
         guess.keys["split_column"] = name
         columns.pop(name)
     elif table := split_table(contents, main):
@@ -170,9 +170,9 @@ def _labels(guess: Guess, contents: Contents, main: MainTables, columns: dict[st
         return
     name, sure = named
     guess.keys["label_column"] = name
-    others = [other for other in columns if other != name]
-    if not sure and others:
-        guess.doubt("label_column", f"or {first_few(others)}?")
+    unused = [other for other in columns if other != name]
+    if not sure and unused:
+        guess.doubt("label_column", f"or {first_few(unused)}?")
     _cells(guess, contents, name, columns[name])
     if not joined:
         _rows_of_an_image(guess, main, name, columns)
@@ -181,8 +181,8 @@ def _labels(guess: Guess, contents: Contents, main: MainTables, columns: dict[st
 def _classes(guess: Guess, main: MainTables, binary: list[str], columns: dict[str, list[str]]) -> None:
     """A column a class: what -1 is, and how several rows of an image become one."""
     guess.keys["label_columns"] = binary
-    if others := [name for name in columns if name not in binary]:
-        guess.doubt("label_columns", f"no classes: {first_few(others)}")
+    if unused := [name for name in columns if name not in binary]:
+        guess.doubt("label_columns", f"no classes: {first_few(unused)}")
     codes = {meaning_of(cell) for name in binary for cell in set(columns[name])}
     if UNCERTAIN in codes:
         guess.keys["uncertain"] = "missing" if codes & {NEGATIVE, BLANK} else "negative"
@@ -242,16 +242,16 @@ def _settle(guess: Guess) -> None:
 
 def _mended(guess: Guess, refusal: str) -> bool:
     """Whether a key was changed that another reading may accept."""
-    given = next((key for key in ("split_column", "split_table", "split_lists") if key in guess.keys), None)
+    split_key = next((key for key in ("split_column", "split_table", "split_lists") if key in guess.keys), None)
     if "validation" not in guess.keys and not (guess.summary and guess.summary.rows["val"]):
         guess.keys["validation"] = {"fraction": FRACTION}
     elif "data.drop_empty_classes" in refusal and "drop_empty_classes" not in guess.keys:
         guess.keys["drop_empty_classes"] = True
         guess.doubt("drop_empty_classes", "classes without a training image are left out")
-    elif "groups must not cross splits" in refusal and given:
-        guess.keys = {key: value for key, value in guess.keys.items() if key not in (given, "split_values")}
+    elif "groups must not cross splits" in refusal and split_key:
+        guess.keys = {key: value for key, value in guess.keys.items() if key not in (split_key, "split_values")}
         guess.keys["test_fraction"] = FRACTION
-        guess.doubt("test_fraction", f"{given} is not used: groups cross its splits; test is carved by group")
+        guess.doubt("test_fraction", f"{split_key} is not used: groups cross its splits; test is carved by group")
     else:
         return False
     return True

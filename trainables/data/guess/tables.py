@@ -128,9 +128,13 @@ def split_table(contents: Contents, main: MainTables) -> tuple[dict[str, str], d
     for table in contents.tables:
         image = None if table.path in used else meaning.image_column(table, contents)
         columns = {name: cells for name, cells in meaning.cells_of(table).items() if name != image}
-        found = meaning.split_column(columns) if image else None
-        if image and found:
-            return {"file": contents.name(table.path), "image": image, "split": found[0]}, found[1]
+        column_and_values = meaning.split_column(columns) if image else None
+        if image and column_and_values:
+            return {
+                "file": contents.name(table.path),
+                "image": image,
+                "split": column_and_values[0],
+            }, column_and_values[1]
     return None
 
 
