@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -86,16 +87,32 @@ def public(tree: ast.Module) -> Iterator[Definition]:
                     yield member
 
 
+@cache
+def classes() -> dict[str, ast.ClassDef]:
+    """Every class of the packages by its name."""
+    trees = [ast.parse(path.read_text()) for package in PACKAGES for path in modules(package)]
+    return {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def inherited(owner: ast.ClassDef, method: str) -> str:
+    """The docstring that a method without one has from a base, as `inspect.getdoc` finds it; else that of the class."""
+    for base in filter(None, (classes().get(ast.unparse(b)) for b in owner.bases)):
+        texts = [ast.get_docstring(function) for function in functions(base) if function.name == method]
+        if text := next(filter(None, texts), None) or inherited(base, method):
+            return text
+    return ast.get_docstring(owner) or ""
+
+
 def without_shape(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Public functions that take or return arrays and whose docstring names no shape. A method without a docstring is
-    described by its class; one whose arguments say their axes (`logits_BC`) needs no words."""
-    described = {member: ast.get_docstring(node) for node in public(tree) for member in ast.iter_child_nodes(node)}
+    """Public functions that take or return arrays and whose docstring names no shape. A method without a docstring has
+    that of the base or of its class; one whose arguments say their axes (`logits_BC`) needs no words."""
+    owners = {member: node for node in tree.body if isinstance(node, ast.ClassDef) for member in node.body}
     for node in public(tree):
         if not isinstance(node, Function):
             continue
         kinds = [ast.unparse(a.annotation) for a in parameters(node) if a.annotation]
         kinds += [ast.unparse(node.returns)] if node.returns else []
-        words = ast.get_docstring(node) or described.get(node) or ""
+        words = ast.get_docstring(node) or (inherited(owners[node], node.name) if node in owners else "")
         suffixed = any(re.search(r"_[A-Z]{1,4}$", a.arg) for a in parameters(node))
         if ARRAYS.search(" ".join(kinds)) and not suffixed and not SHAPE.search(words):
             yield node.name, node.lineno

@@ -63,7 +63,10 @@ class Adopted(Loss):
 
 
 def adopted(loss: Callable[[Tensor, Tensor], Tensor]) -> Loss:
-    """`loss` with every part that a trainable calls; the only place that asks which of them a user's loss has."""
+    """`loss`, from logits and targets [B, C] to entries [B, C], with every part that a trainable calls.
+
+    The only place that asks which of them a user's loss has.
+    """
     return loss if isinstance(loss, Loss) else Adopted(loss)
 
 

@@ -12,7 +12,7 @@ from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_o
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, listed, number
 
-NUM_SHOWN = 6
+NUM_SHARES_SHOWN = 6
 
 
 class Explained(NamedTuple):
@@ -79,7 +79,7 @@ class Importance:
                     "settings": e.num_settings,
                     "predicted of unseen settings (Q²)": number(e.shares.q2, "{:.2f}"),
                     "shares of variance": ", ".join(
-                        f"{name} {share:.0%}" for name, share in e.largest[:NUM_SHOWN] if share >= 0.01
+                        f"{name} {share:.0%}" for name, share in e.largest[:NUM_SHARES_SHOWN] if share >= 0.01
                     )
                     if e.trusted
                     else "refused",

@@ -45,7 +45,7 @@ class Estimates:
         )
 
     def rows(self, kept: np.ndarray) -> Self:
-        """Some of the means, by a mask or numbers."""
+        """Some of the means, by a mask [K] or numbers [M]."""
         return type(self)(
             self.means[kept],
             self.spreads[kept],

@@ -21,7 +21,7 @@ from evenkeel.trainables.result import Result
 
 BUDGET = "epochs"
 """The setting that is 1 in a try, where a trainable has it and nothing else is said."""
-NUM_SHOWN = 4
+NUM_SCORES_SHOWN = 4
 OURS = Path(__file__).parents[2]
 
 
@@ -61,7 +61,7 @@ def _tried(config: StudyConfig, planner: Planner, entry: Entry, context: WorkerC
         took_s = time.perf_counter() - started
         names = [config.metric, *(name for name in config.declared_columns if name != config.metric)]
         scores = {name: result.metrics.get(f"test_{name}") for name in names}
-        scored = [f"{name} {value:.4g}" for name, value in scores.items() if value is not None][:NUM_SHOWN]
+        scored = [f"{name} {value:.4g}" for name, value in scores.items() if value is not None][:NUM_SCORES_SHOWN]
         settings = ", ".join(f"{key} {level(value)}" for key, value in trial.setting.items()) or "the default"
         outcome = f"{result.state}, {', '.join(scored)} on test, {took_s:.1f} s"
         yield f"{entry.label}, seed {trial.seed}, {settings}: {outcome}"

@@ -30,7 +30,10 @@ def dicom_pixels(content: bytes, window: Window) -> np.ndarray:
 
 
 def dicom_values(content: bytes) -> tuple[np.ndarray, tuple[float, float]]:
-    """The rescaled values of a DICOM file, and the ends of its own window. Raises ValueError as `dicom_pixels` does."""
+    """(rescaled values [H, W] or [H, W, 3], the ends of the file's own window) of a DICOM file.
+
+    Raises ValueError as `dicom_pixels` does.
+    """
     file, values = _read(content)
     return values, _bits(file) if values.ndim == 3 else _window(file) or _rescaled_bits(file)
 

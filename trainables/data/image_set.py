@@ -48,7 +48,7 @@ class ImageSet:
     label_order: list[list[int]] | None = None
 
     def rows(self, split: str) -> np.ndarray:
-        """Row numbers of one split."""
+        """Row numbers [M] of one split, ascending."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     def keep_classes(self, kept: np.ndarray) -> "ImageSet":

@@ -27,7 +27,7 @@ def scaled(values: np.ndarray, window: Window, full: tuple[float, float]) -> np.
 
 
 def ends(values: np.ndarray, window: Window, full: tuple[float, float]) -> tuple[float, float]:
-    """The values that become black and white."""
+    """The two of the values, of any shape, that become black and white; `full` are the ends of the file's own range."""
     if window == "full":
         return full
     if window == "range":

@@ -55,7 +55,7 @@ class JpegImages:
         return len(self), *self.image_shape
 
     def take(self, rows: np.ndarray) -> "JpegImages":
-        """Some of the rows; nothing is copied."""
+        """Some of the rows, by their numbers [M]; nothing is copied."""
         return JpegImages(self.folder, self._rows[rows])
 
     def __getitem__(self, rows: Any) -> np.ndarray:

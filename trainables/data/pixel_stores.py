@@ -25,7 +25,7 @@ class Store(Protocol):
         ...
 
     def put(self, row: int, image: np.ndarray) -> None:
-        """Take one image; threads may call this at once."""
+        """Take one image [S, S, 1 or 3] uint8; threads may call this at once."""
         ...
 
     def settle(self, rows: range) -> None:
@@ -34,7 +34,7 @@ class Store(Protocol):
 
 
 class PixelStore:
-    """`images.npy`, memory-mapped."""
+    """`images.npy` [N, S, S, 1 or 3] uint8, memory-mapped."""
 
     def __init__(self, images: np.memmap) -> None:
         self.images, self.num_bytes = images, images.nbytes
@@ -58,7 +58,7 @@ class PixelStore:
 
 
 class JpegStore:
-    """JPEGs one after the other, and where each ends: what `JpegImages` reads."""
+    """JPEGs of images [S, S, 1 or 3] uint8 one after the other, and where each ends: what `JpegImages` reads."""
 
     def __init__(self, part: Path, ends: np.memmap, num_bytes: int) -> None:
         self.part, self.ends, self.num_bytes = part, ends, num_bytes

@@ -20,7 +20,7 @@ class Reader:
         self._ahead: tuple[bytes, Future[Tensor]] | None = None
 
     def __call__(self, rows: np.ndarray, then: np.ndarray | None = None) -> Tensor:
-        """The images of `rows`; those of `then` are asked for next."""
+        """The images of `rows` [B]; those of `then` are asked for next."""
         ahead, self._ahead = self._ahead, None
         images = ahead[1].result() if ahead and ahead[0] == rows.tobytes() else self._read(rows)
         if then is not None and len(then):
@@ -28,7 +28,7 @@ class Reader:
         return images
 
     def batches(self, rows: np.ndarray, size: int) -> Iterator[Tensor]:
-        """The images of `rows`, so many at a time."""
+        """The images of `rows` [N], `size` at a time."""
         for start in range(0, len(rows), size):
             yield self(rows[start : start + size], rows[start + size : start + 2 * size])
 

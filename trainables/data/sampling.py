@@ -33,7 +33,10 @@ def draw_rows(weights: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def batches_of(rows: Tensor, size: int) -> list[Tensor]:
-    """Batches in order; a last one of a single row, on which batch norm cannot train, joins the one before."""
+    """Row numbers [N] as batches [size] in order.
+
+    A last one of a single row, on which batch norm cannot train, joins the one before.
+    """
     batches = list(rows.split(size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]

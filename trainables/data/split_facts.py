@@ -73,7 +73,7 @@ class DataSplits:
         )
 
     def rows(self, seed: int) -> dict[str, np.ndarray]:
-        """Row numbers of train, val and test; train rows may come several times, where they are a bootstrap.
+        """Row numbers [M] of train, val and test; train rows may come several times, where they are a bootstrap.
 
         Raises TrainableError when there are no validation rows.
         """
@@ -88,7 +88,7 @@ class DataSplits:
         return rows
 
     def fitted(self, seed: int) -> np.ndarray:
-        """The train rows on which a backbone is fitted: a bootstrap only where the backbone is made anew by seed."""
+        """Train rows [M] on which a backbone is fitted: a bootstrap only where the backbone is made anew by seed."""
         if "backbone" in (self.vary or ()):
             return self.rows(seed)["train"]
         split = Seeds.of(self.vary, seed).split

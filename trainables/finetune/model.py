@@ -48,7 +48,7 @@ def try_out(settings: Finetune, images: ImageSet, measures: Sequence[str]) -> No
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """What measures may ask of a trained trial; see `evenkeel.trainables.measures.base.Trained`."""
+    """What measures may ask of a trained trial; shapes are those of `evenkeel.trainables.measures.base.Trained`."""
 
     model: ImageModel
     module: nn.Module

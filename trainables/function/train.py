@@ -186,7 +186,7 @@ def training_loss(trial: Trial, shared: Shared) -> Any:
 
 
 def rows(trial: Trial, reference: str, shared: Shared) -> dict[str, np.ndarray]:
-    """Row numbers of train, val and test for the trial's seed. Raises TrainableError without a data set of ours."""
+    """Row numbers [M] of train, val and test for the trial's seed. Raises TrainableError without a data set of ours."""
     if shared.splits is None:
         raise TrainableError(f"{reference} takes rows, and the study has no data; name a data set under data:")
     return shared.splits.rows(trial.seed)

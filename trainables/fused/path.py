@@ -62,7 +62,10 @@ def small_batch(loss: EntryLoss, shapes: Iterable[tuple[int, ...]], device: str)
 
 
 def agree(ours: Callable[..., Tensor], eager: Callable[..., Tensor], logits: Tensor, targets: Tensor) -> bool:
-    """Whether two paths give the same values and slopes: a loss may do more than its two sides say."""
+    """Whether two paths give the same values and slopes for logits and targets [B, C].
+
+    A loss may do more than its two sides say.
+    """
 
     def run(path: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
         x = logits.clone().requires_grad_()

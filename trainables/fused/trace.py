@@ -47,7 +47,7 @@ class Graph:
         return Symbol(self, self.numbers[key])
 
     def input(self, tensor: Tensor | str) -> "Symbol":
-        """A tensor known now, or by name one that each call brings."""
+        """A tensor of any shape known now, or by name one that each call brings."""
         for number, constant in enumerate(self.inputs):
             if constant is tensor:
                 return self.add("input", number)
@@ -94,7 +94,7 @@ class Symbol:
 
     @property
     def known(self) -> Tensor | float | None:
-        """The value of a hyperparameter or a literal; None for what only a call knows."""
+        """The value of a hyperparameter or a literal, a number or [K, 1, 1]; None for what only a call knows."""
         kind, *args = self.node
         if kind == "input":
             value = self.graph.inputs[args[0]]

@@ -44,7 +44,10 @@ class ClassLogits(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class TrainedClip:
-    """See `trainables/measures/base.py: Trained`; the losses are those of the multi-label part, without its weight."""
+    """What measures may ask of a trained trial, in the shapes of `evenkeel.trainables.measures.base.Trained`.
+
+    The losses are those of the multi-label part, without its weight.
+    """
 
     model: ClipModel
     texts: Texts

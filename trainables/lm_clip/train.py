@@ -165,7 +165,10 @@ class LmClipRun:
         return [(rows, flips) for rows, flips in halves if len(rows) > 1 or self.settings.batch == 1]
 
     def step(self, loss: Loss, rows: Tensor, mirrored: Tensor, step: int, next_rows: Tensor | None = None) -> float:
-        """One step; the loss times the number of rows. `next_rows` are those of the next step."""
+        """One step on `rows` [B], flipped where `mirrored` [B]; returns the loss times B.
+
+        `next_rows` are the rows of the next step, which are read meanwhile.
+        """
         train = self.data.rows["train"]
         pixels = self.reader(train[rows.numpy()], None if next_rows is None else train[next_rows.numpy()])
         pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)

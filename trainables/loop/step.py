@@ -73,7 +73,7 @@ def gradients_through(
     seed: int,
     cast: Callable[[], AbstractContextManager[object]],
 ) -> Tensor:
-    """Add to the parameters' gradients those of loss(what each encoder gives of its inputs); returns the loss.
+    """Add to the parameters' gradients those of loss(what each encoder gives of its inputs); returns the loss [].
 
     In parts where the first encoder has more inputs than `micro`, as `gradients`: exact for a loss that needs all of
     them, a contrastive one. Every encoder's inputs are cut into as many parts.
@@ -117,7 +117,10 @@ def _drawn(forward: Forward, images: Tensor, seed: int) -> Tensor:
 
 
 def halving(micro: int, step: Callable[[int], Tensor], module: nn.Module) -> tuple[Tensor, int]:
-    """`step(micro)`, with half the micro-batch as often as memory runs out. Raises what a single image raises."""
+    """(`step(micro)`, a scalar; the last `micro`), with half the micro-batch as often as memory runs out.
+
+    Raises what a single image raises.
+    """
     while True:
         try:
             return step(micro), micro

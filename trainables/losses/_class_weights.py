@@ -52,7 +52,7 @@ class Balanced(EntryLoss):
 
 
 def effective_weights(counts: Tensor, beta: Number) -> Tensor:
-    """(1 - beta) / (1 - beta^n), the inverse effective number: 1 for beta = 0, towards 1/n as beta nears 1.
+    """(1 - beta) / (1 - beta^n) of counts n [...], the inverse effective number: 1 at beta 0, 1/n at beta 1.
 
     Source: Cui et al. 2019. Worked out in double precision and with expm1: 1 - beta and 1 - beta^n lose
     their digits for beta near 1, already when 0.9999 is rounded to single precision.

@@ -28,12 +28,12 @@ class Polynomial(EntryLoss):
     domain: ClassVar = {"gamma_neg": AT_LEAST_0, "gamma_pos": AT_LEAST_0, "clip": UNIT, "focusing": FOCUSING}
 
     def positive(self, x: Tensor, places: Places) -> Side:
-        """q^gamma_pos times the bracket in q."""
+        """q^gamma_pos times the bracket in q, of logits x [...]."""
         bracket = positive_terms(x, self.alpha1, self.alpha2, self.num_terms)
         return focus_positive(x, self.gamma_pos, bracket, self.focusing)
 
     def negative(self, x: Tensor, places: Places) -> Side:
-        """P^gamma_neg times the bracket in P, times what `times_psi` puts in."""
+        """P^gamma_neg times the bracket in P of logits x [...], times what `times_psi` puts in."""
         shifted = shift(x, self.clip)
         bracket = negative_terms(shifted, self.constant, self.beta1, self.num_terms)
         return focus_negative(shifted, self.gamma_neg, self.times_psi(bracket, shifted), self.focusing)
@@ -54,7 +54,7 @@ class Polynomial(EntryLoss):
 
 
 def positive_terms(x: Tensor, alpha1: Number, alpha2: Number, terms: int | None) -> Side:
-    """SUM_{m=1..terms} alpha_m q^m, alpha_m = 1/m from m = 3.
+    """SUM_{m=1..terms} alpha_m q^m, alpha_m = 1/m from m = 3, for logits x [...].
 
     None: the full series, -log p + (alpha1 - 1) q + (alpha2 - 1/2) q^2, written alpha1 q + alpha2 q^2 + tail(q),
     since with alpha1 = 0 the direct form cancels for small q.

@@ -22,12 +22,12 @@ def complement(log_P: Tensor) -> Tensor:
 
 
 def smoothed(targets: Tensor, smoothing: Number) -> Tensor:
-    """(1 - eps) y + eps / C."""
+    """(1 - eps) y + eps / C for targets y [..., C]."""
     return (1 - smoothing) * targets + smoothing / targets.shape[-1]
 
 
 def weight_power(base: Tensor, exponent: Tensor | float) -> Tensor:
-    """base ** exponent; a negative base under a broken exponent, NaN in the published code, is taken as 0."""
+    """base ** exponent, [...]; a negative base under a broken exponent, NaN in the published code, is taken as 0."""
     exponent = torch.as_tensor(exponent, dtype=base.dtype, device=base.device)
     floor = 1e4 * torch.finfo(base.dtype).tiny
     usable = torch.where(exponent == exponent.round(), base, base.clamp_min(floor))

@@ -44,12 +44,12 @@ def least(value: Number) -> float:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """-log(sigmoid(-x)), without losing digits in either tail."""
+    """-log(sigmoid(-x)) of x [...], without losing digits in either tail."""
     return functional.softplus(x, threshold=SOFTPLUS_IS_LINEAR)
 
 
 def cross_entropy_positive(x: Tensor) -> Side:
-    """-log p."""
+    """-log p of logits x [...]."""
     return Side(softplus(-x), -torch.sigmoid(-x))
 
 
@@ -59,7 +59,7 @@ def is_whole(exponent: Number) -> bool:
 
 
 def power(base: Tensor, exponent: Number) -> Tensor:
-    """base ** exponent for base >= 0, exponent >= 0, with 0 ** 0 = 1. Faster than torch.pow."""
+    """base [...] ** exponent for base >= 0, exponent >= 0, with 0 ** 0 = 1. Faster than torch.pow."""
     if is_whole(exponent):
         half = power(base, exponent // 2) if exponent > 1 else None
         square = base if half is None else half * half
@@ -68,19 +68,19 @@ def power(base: Tensor, exponent: Number) -> Tensor:
 
 
 def broken_power(base: Tensor, exponent: Number) -> Tensor:
-    """The same by exp and log, kept away from 0 and subnormal numbers, where they are many times slower."""
+    """The same [...] by exp and log, kept away from 0 and subnormal numbers, where they are many times slower."""
     tiny = 1.5 * torch.finfo(base.dtype).tiny
     log = torch.threshold_(base.clamp_min(tiny).log_(), math.log(tiny) * (1 - 1e-6), LOG_ZERO)
     return torch.threshold_((exponent * log).clamp_min_(math.log(tiny)).exp_(), tiny * (1 + 1e-3), 0.0)
 
 
 def sigmoid_power(x: Tensor, exponent: Number) -> Tensor:
-    """sigmoid(x) ** exponent, without losing digits in either tail."""
+    """sigmoid(x) ** exponent of x [...], without losing digits in either tail."""
     return power(torch.sigmoid(x), exponent) if is_whole(exponent) else torch.exp(-exponent * softplus(-x))
 
 
 def focus_positive(x: Tensor, gamma: Number, bracket: Side, focusing: str) -> Side:
-    """q^gamma times a bracket; with focusing "held" the weight is a constant for the gradient."""
+    """q^gamma times a bracket, both [...]; with focusing "held" the weight is a constant for the gradient."""
     if is_zero(gamma):
         return bracket
     weight = sigmoid_power(-x, gamma)
@@ -102,7 +102,7 @@ class Shifted(NamedTuple):
 
 
 def shift(x: Tensor, clip: Number) -> Shifted:
-    """P = max(p - clip, 0). Never forms log(q + m) near P = 0, where its digits are lost."""
+    """P = max(p - clip, 0) of logits x [...]. Never forms log(q + m) near P = 0, where its digits are lost."""
     p, q = torch.sigmoid(x), torch.sigmoid(-x)
     if is_zero(clip):
         return Shifted(p, q, p, softplus(x), p.clone(), p * q)
@@ -132,7 +132,10 @@ def focus_negative(shifted: Shifted, gamma: Number, bracket: Side, focusing: str
 
 
 def focus(base: Tensor, d_base: Tensor, gamma: Number, bracket: Side, focusing: str) -> Side:
-    """base^gamma times a bracket; `d_base` is the derivative of the base by the logit, 0 where the base is floored."""
+    """base^gamma times a bracket, all [...].
+
+    `d_base` is the derivative of the base by the logit, 0 where the base is floored.
+    """
     if is_whole(gamma):
         lower = power(base, gamma - 1) if gamma > 1 else None
         weight = base if lower is None else lower * base

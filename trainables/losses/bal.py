@@ -25,7 +25,7 @@ class Bal(Balanced):
     """
 
     def rescaled(self, logits: Tensor) -> Tensor:
-        """x / max(x), the maximum over the last two axes and at least SMALLEST_MAXIMUM."""
+        """x / max(x), [..., B, C], the maximum over the last two axes and at least SMALLEST_MAXIMUM."""
         x = at_least_single(logits)
         return x / x.amax(dim=(-2, -1), keepdim=True).clamp_min(SMALLEST_MAXIMUM)
 

@@ -83,11 +83,11 @@ class EntryLoss(Loss):
         return entrywise(self, logits, targets)
 
     def positive(self, x: Tensor, places: Places) -> Side:
-        """Value and slope by x of entries whose target is 1."""
+        """Value and slope by x of entries whose target is 1, in the shape of `x`: what `places` says."""
         raise NotImplementedError(f"{type(self).__name__} has no positive side")
 
     def negative(self, x: Tensor, places: Places) -> Side:
-        """Value and slope by x of entries whose target is 0."""
+        """Value and slope by x of entries whose target is 0, in the shape of `x`."""
         raise NotImplementedError(f"{type(self).__name__} has no negative side")
 
     def rescaled(self, logits: Tensor) -> Tensor:
@@ -139,14 +139,14 @@ class _Entries(torch.autograd.Function):
 
 
 def dense_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
-    """Value and slope of every entry, both sides computed everywhere: no step depends on the data."""
+    """Value and slope of every entry [..., B, C], both sides computed everywhere: no step depends on the data."""
     everywhere, is_positive = Places(x.shape[-1]), targets > 0.5
     sides = zip(loss.positive(x, everywhere), loss.negative(x, everywhere), strict=True)
     return _weighed(loss, x, targets, Side(*(torch.where(is_positive, p, n) for p, n in sides)))
 
 
 def sparse_sides(loss: EntryLoss, x: Tensor, targets: Tensor) -> Side:
-    """The same for one matrix of targets: the positive side is computed only where a target is 1."""
+    """The same for one matrix of targets [B, C]: the positive side is computed only where a target is 1."""
     rows, columns = _positives(targets)
     positive = loss.positive(x[..., rows, columns].unsqueeze(-1), Places(x.shape[-1], columns))
     negative = loss.negative(x, Places(x.shape[-1]))
@@ -215,7 +215,7 @@ def entrywise(loss: EntryLoss, logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def at_least_single(logits: Tensor) -> Tensor:
-    """Half-precision logits in float32."""
+    """Half-precision logits in float32, in their shape; others as they are."""
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 

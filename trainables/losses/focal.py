@@ -42,12 +42,12 @@ class Focal(EntryLoss):
 
 
 def focal_positive(x: Tensor, gamma: Number) -> Side:
-    """-q^gamma log p."""
+    """-q^gamma log p of logits x [...]."""
     return focus_positive(x, gamma, cross_entropy_positive(x), "full")
 
 
 def focal_negative(x: Tensor, gamma: Number) -> Side:
-    """-p^gamma log(1 - p)."""
+    """-p^gamma log(1 - p) of logits x [...]."""
     p, q, entropy = torch.sigmoid(x), torch.sigmoid(-x), softplus(x)
     if is_zero(gamma):
         return Side(entropy, p)

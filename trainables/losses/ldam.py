@@ -50,5 +50,5 @@ class Ldam(OneLabel):
         return losses if self.weights is None else losses * torch.tensor(self.weights).to(x)
 
     def log_odds(self, logits: Tensor) -> Tensor:
-        """Logits whose sigmoid is the softmax probability of the scaled logits, without margins."""
+        """Logits [..., C] whose sigmoid is the softmax probability of the scaled logits, without margins."""
         return super().log_odds(self.scale * logits)

@@ -65,7 +65,7 @@ class Trained(Protocol):
         ...
 
     def scores(self, logits: "Tensor") -> "Tensor":
-        """The probabilities, in float64, that the trial's loss trains."""
+        """The probabilities [B, C], in float64, that the trial's loss trains."""
         ...
 
     def losses(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
@@ -112,7 +112,7 @@ class Measured:
 
 
 def saved(evidence: Evidence, name: str, **arrays: "np.ndarray") -> dict[str, str]:
-    """Arrays of a single trial as a file of its record, `<name>.npz`: what `Measured.files` holds of it."""
+    """Arrays of a single trial [...] as a file `<name>.npz` of its record: what `Measured.files` holds of it."""
     import numpy as np
 
     assert evidence.trained is not None

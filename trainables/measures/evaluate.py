@@ -46,7 +46,7 @@ def _joined(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def number(value: Tensor) -> float | None:
-    """A Python number, or None where undefined."""
+    """A scalar as a Python number, or None where undefined."""
     plain = float(value)
     return plain if math.isfinite(plain) else None
 

@@ -11,7 +11,7 @@ from evenkeel.trainables.random_streams import stream_seed
 if TYPE_CHECKING:
     from torch import Tensor
 
-BATCH = 64
+IMAGES_AT_ONCE = 64
 BLUR = {"blur_1": 1.0, "blur_2": 2.0, "blur_4": 4.0}
 """Standard deviation in pixels of an image 224 pixels wide."""
 SPECKLE = {"speckle_001": 0.01, "speckle_01": 0.1, "speckle_05": 0.5}
@@ -62,7 +62,7 @@ def rescored(evidence: Evidence, change: "Callable[[Tensor, Tensor], Tensor]") -
     trained, parts = evidence.trained, []
     assert trained is not None
     with torch.inference_mode():
-        for rows in torch.arange(trained.num_rows("test")).split(BATCH):
+        for rows in torch.arange(trained.num_rows("test")).split(IMAGES_AT_ONCE):
             images = change(trained.images("test", rows), rows)
             parts.append(trained.scores(trained.module(trained.normalised(images)).float()))
     scores, targets = for_ranking(evidence, "test", torch.cat(parts)[None]), evidence.targets["test"]
@@ -70,7 +70,7 @@ def rescored(evidence: Evidence, change: "Callable[[Tensor, Tensor], Tensor]") -
 
 
 def disturbed(images: "Tensor", rows: "Tensor", part: str) -> "Tensor":
-    """The images with one kind and severity of noise, drawn from the row number of each."""
+    """Images [B, channels, S, S] in [0, 1] with one kind and severity of noise, drawn from the row number of each."""
     import torch
 
     if part in BLUR:

@@ -68,7 +68,7 @@ def results(
 
 
 def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
-    """The constant predictor in place of the trials, K = 1."""
+    """The constant predictor with scores `prior` [C] in place of the trials, K = 1."""
     scores = {name: prior.double().expand(1, len(rows), -1) for name, rows in evidence.targets.items()}
     return Evidence(scores, evidence.targets, evidence.groups, evidence.label_mask, classes=evidence.classes)
 

@@ -43,7 +43,7 @@ class OwnMeasure:
         return better
 
     def function(self) -> "Callable[[np.ndarray, np.ndarray], float]":
-        """Raises ValueError for what cannot be imported or called."""
+        """What takes scores and targets [N, C]. Raises ValueError for what cannot be imported or called."""
         function = own_object("measure", self.reference)
         if not callable(function):
             raise ValueError(f"measure {self.reference!r}: must be a function of scores and targets")

@@ -15,7 +15,7 @@ MOST, SIDE, STRIP, QUALITY = 8, 128, 16, 80
 
 
 def chosen(evidence: Evidence) -> "tuple[Tensor, list[int]]":
-    """(test rows, a class of each): one image of up to eight classes, from the most frequent in training to the rarest.
+    """(test rows [M], a class of each): one image of up to eight classes, from frequent to rare in training.
 
     A class shows its first test image that no other shows, if it has one.
     """

@@ -19,7 +19,7 @@ from evenkeel.trainables.models.settings import Backbone
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 from evenkeel.trainables.models.weights import load_weights
 
-BATCH = 256
+ENCODER_BATCH = 256
 HUB = ("hf-hub:", "hf_hub:")
 
 
@@ -45,7 +45,7 @@ class ImageModel:
         self.module.eval()
         parts = [
             self.module(self.pixels(batch)).flatten(1).float().cpu().numpy()
-            for batch in Reader(images, self.mean.device).batches(np.arange(len(images)), BATCH)
+            for batch in Reader(images, self.mean.device).batches(np.arange(len(images)), ENCODER_BATCH)
         ]
         return np.concatenate(parts)
 

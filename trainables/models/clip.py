@@ -19,7 +19,7 @@ from evenkeel.trainables.models.text import TextEncoder, unit
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 from evenkeel.trainables.models.weights import load_weights
 
-BATCH = 256
+ENCODER_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class ClipModel:
     def embeddings(self, images: ImageArray, rows: np.ndarray) -> Tensor:
         """Embeddings [N, D] of some rows of images, in evaluation mode, unit norm."""
         self.module.eval()
-        parts = [self.encode_images(batch) for batch in Reader(images, self.device).batches(rows, BATCH)]
+        parts = [self.encode_images(batch) for batch in Reader(images, self.device).batches(rows, ENCODER_BATCH)]
         return unit(torch.cat(parts))
 
 

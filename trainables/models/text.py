@@ -95,5 +95,5 @@ def ends(tokens: Tensor) -> Tensor:
 
 
 def unit(embeddings: Tensor) -> Tensor:
-    """Rows of unit norm, in float32 at least."""
+    """Rows [..., W] of unit norm, in float32 at least."""
     return functional.normalize(embeddings if embeddings.dtype == torch.float64 else embeddings.float(), dim=-1)

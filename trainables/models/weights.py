@@ -43,7 +43,7 @@ HARMLESS: list[Any] = [
 FORMER_NAMES = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 """What torchvision up to 0.2 called the layers of a DenseNet."""
 
-NUM_SHOWN = 4
+NUM_NAMES_SHOWN = 4
 ZIP = b"PK\x03\x04"
 
 
@@ -122,7 +122,7 @@ def _needed(expected: Collection[str]) -> set[str]:
 
 
 def read_weights(path: Path, key: str, part: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or a checkpoint, or of its `part`.
+    """The tensors of a safetensors file or a checkpoint, or of its `part`, by name, in their shapes.
 
     Raises TrainableError for a file that holds none, and for one that keeps several copies.
     """
@@ -182,7 +182,10 @@ def _several(path: Path, key: str, parts: list[str]) -> TrainableError:
 
 
 def copies_in(state: Mapping[str, Tensor], expected: Collection[str]) -> list[str]:
-    """The prefixes under which all of the model's weights stand; not that of a slow copy beside the one it follows."""
+    """The prefixes under which all of the model's weights stand, whatever their shapes.
+
+    Not among them is that of a slow copy beside the one it follows.
+    """
     required = _needed(expected)
     last = max(sorted(required), key=len)
     prefixes = sorted({name.removesuffix(last) for name in state if f".{name}".endswith(f".{last}")})
@@ -193,7 +196,7 @@ def copies_in(state: Mapping[str, Tensor], expected: Collection[str]) -> list[st
 
 
 def unwrapped(state: dict[str, Tensor], expected: Collection[str], copies: list[str]) -> dict[str, Tensor]:
-    """The tensors without the names of wrapping classes.
+    """The tensors, in their shapes, without the names of wrapping classes.
 
     The model's weights stand in one part of what was saved (`encoder_q.`, `net.backbone.`), beside projectors, criteria
     and the like; where no part has them all, the wrappers that stand before every key are taken off.
@@ -242,5 +245,5 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - NUM_SHOWN} more" if len(names) > NUM_SHOWN else ""
-    return ", ".join(names[:NUM_SHOWN]) + more
+    more = f" and {len(names) - NUM_NAMES_SHOWN} more" if len(names) > NUM_NAMES_SHOWN else ""
+    return ", ".join(names[:NUM_NAMES_SHOWN]) + more

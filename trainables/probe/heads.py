@@ -39,7 +39,9 @@ def _padded(columns: Tensor) -> Tensor:
 class Head(Protocol):
     """A stack of K heads; parameters carry the pack along their last or first axis."""
 
-    def parameters(self) -> list[Tensor]: ...
+    def parameters(self) -> list[Tensor]:
+        """What is trained, in the shapes that the class names."""
+        ...
 
     def logits(self, features_BD: Tensor) -> Tensor:
         """[K, B, C]"""

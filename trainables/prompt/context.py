@@ -27,7 +27,10 @@ class Prompts:
 
     @classmethod
     def of(cls, text: TextEncoder, classes: list[str], ending: str, *, reference: Tensor) -> "Prompts":
-        """The prompts of class names as the label file writes them, underscores as blanks, where `reference` lies."""
+        """The prompts of C class names as the label file writes them, underscores as blanks.
+
+        They lie where `reference`, a tensor of any shape, does.
+        """
         tokens = text.tokens([name.replace("_", " ") + ending for name in classes]).to(reference.device)
         end = ends(tokens)
         with torch.no_grad():

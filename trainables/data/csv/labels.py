@@ -44,7 +44,7 @@ class Labels:
     label_mask: np.ndarray | None
 
     def take(self, rows: np.ndarray) -> "Labels":
-        """The labels of some rows, by their numbers."""
+        """The labels of some rows, by their numbers [M]."""
         mask = None if self.label_mask is None else self.label_mask[rows]
         return replace(self, targets=self.targets[rows], label_mask=mask)
 

@@ -36,7 +36,7 @@ class MergeRule:
     reader: list[str] | None = None
 
     def take(self, numbers: np.ndarray) -> "MergeRule":
-        """The rule for some of the rows."""
+        """The rule for some of the rows, by their numbers [M]."""
         return replace(self, reader=self.reader and [self.reader[i] for i in numbers])
 
 

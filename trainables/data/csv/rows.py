@@ -54,7 +54,7 @@ class Rows:
     odd: list[Oddity]
 
     def take(self, numbers: np.ndarray) -> "Rows":
-        """Some of the rows, by their numbers, in the order of these."""
+        """Some of the rows, by their numbers [M], in the order of these."""
         ids, files = [self.ids[i] for i in numbers], [self.files[i] for i in numbers]
         group = None if self.group is None else self.group[numbers]
         return replace(

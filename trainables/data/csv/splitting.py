@@ -120,7 +120,10 @@ def _rows_of(ids: list[str]) -> dict[str, list[int]]:
 
 
 def groups_of(data: CsvSettings, listing: Listing) -> np.ndarray | None:
-    """The group of each row, blank where there is none: from a column of the tables, or a table of its own."""
+    """The group of each row [N], blank where there is none: from a column of the tables, or a table of its own.
+
+    None where the study names neither. Raises TrainableError for a column that is not there.
+    """
     if data.group_table:
         spec = data.group_table
         return np.array(cells_by_image(data, "group_table", (spec.image, spec.group), listing.ids)[0])
