@@ -7,10 +7,10 @@ from unittest.mock import ANY
 
 import numpy as np
 import pytest
-from plotly.offline import get_plotlyjs
 
 from evenkeel.reports.figures.small_multiples import ticks
 from evenkeel.reports.page.page import render, sections
+from evenkeel.reports.page.payload import packed_plotly
 from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers
 from evenkeel.reports.sections.budget import Budget
 from evenkeel.reports.sections.contrasts import Contrasts
@@ -80,7 +80,7 @@ def test_every_section_says_something_sensible(kind, rng):
 
 @pytest.mark.parametrize("kind", STUDIES)
 def test_every_page_renders(kind, rng):
-    page = render(STUDIES[kind](rng)).replace(get_plotlyjs(), "")
+    page = render(STUDIES[kind](rng)).replace(packed_plotly(), "")
     assert page.count("Plotly.react") == 1
     assert "src=" not in page and "http" not in page.replace("http-equiv", "")
 

@@ -15,6 +15,13 @@ async function unpack(id) {
   return new Response(stream).json();
 }
 
+async function loadPlotly() { /* after the page has opened: text and tables do not wait for megabytes of script */
+  await new Promise((opened) => (document.readyState === "complete" ? opened() : addEventListener("load", opened)));
+  const script = document.createElement("script");
+  script.textContent = await unpack("packed-plotly");
+  document.head.append(script);
+}
+
 /* ---- figures: metric, view, losses, width and colours of the window ---- */
 
 const lossOf = (text) => settings.losses.find((loss) => text === loss || String(text).startsWith(`${loss} (`));
@@ -85,6 +92,7 @@ function offerViews(holder, names, chosen) {
 
 async function drawAll() {
   const mine = ++round;
+  if (!window.Plotly) return;
   for (const holder of holders) {
     if (mine !== round) return;
     draw(holder);
@@ -250,7 +258,7 @@ function follow() {
 addEventListener("scroll", () => requestAnimationFrame(follow), { passive: true });
 follow();
 
-unpack("packed-figures").then((found) => { figures = found; return drawAll(); }).catch((error) => {
+Promise.all([unpack("packed-figures"), loadPlotly()]).then(([unpacked]) => { figures = unpacked; return drawAll(); }).catch((error) => {
   get("trouble").hidden = false;
   get("trouble").textContent = `The figures cannot be shown by this browser (${error.message}); a browser of 2023 or later can.`;
 });

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from plotly.offline import get_plotlyjs
 
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.figures.style import DARK, looks
 from evenkeel.reports.page.comparison import SameVerdict, SideBySide, Studies, by_name, together
-from evenkeel.reports.page.payload import columns, packed
+from evenkeel.reports.page.payload import columns, packed, packed_plotly
 from evenkeel.reports.sections import SECTIONS
 from evenkeel.reports.sections.answer import VERDICT_SIGNS
 from evenkeel.reports.sections.base import Section
@@ -93,7 +92,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
         trials=packed(columns(table)),
         style=files("evenkeel.reports.page").joinpath("page.css").read_text(encoding="utf-8"),
         script=files("evenkeel.reports.page").joinpath("page.js").read_text(encoding="utf-8"),
-        plotly=get_plotlyjs(),
+        plotly=packed_plotly(),
     )
 
 

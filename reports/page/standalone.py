@@ -1,14 +1,9 @@
 """A figure as a page of its own that needs no network. Plotly is in it, compressed: four tenths of its size."""
 
-import base64
-import gzip
-from functools import cache
 from importlib.resources import files
 
-from plotly.offline import get_plotlyjs
-
 from evenkeel.reports.figures.drawing import Drawing
-from evenkeel.reports.page.payload import packed
+from evenkeel.reports.page.payload import packed, packed_plotly
 
 POLICY = files("evenkeel.reports.page").joinpath("policy.html").read_text(encoding="utf-8")
 """Nothing is loaded from anywhere, whatever a label or a note smuggles in."""
@@ -24,7 +19,7 @@ function unpacked(text) {{
 }}
 (async () => {{
   const script = document.createElement("script");  // eval is not what the page's policy allows
-  script.textContent = await unpacked("{plotly}").text();
+  script.textContent = await unpacked("{plotly}").json();
   document.head.append(script);
   const {{ data, layout }} = await unpacked("{figure}").json();
   await Plotly.newPlot("figure", data, layout, {{ responsive: true }});
@@ -37,9 +32,4 @@ function unpacked(text) {{
 
 def alone(drawing: Drawing, title: str) -> str:
     """The page as text; `title` is plain words."""
-    return PAGE.format(title=title, policy=POLICY, plotly=_plotly(), figure=packed(drawing.to_json()))
-
-
-@cache
-def _plotly() -> str:
-    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode("ascii")
+    return PAGE.format(title=title, policy=POLICY, plotly=packed_plotly(), figure=packed(drawing.to_json()))

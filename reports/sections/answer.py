@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.sections.ranking import Ranking, RankingNumbers, Standing, worst_of
+from evenkeel.reports.sections.ranking import Ranking, RankingNumbers, Standing, sure_drop
 from evenkeel.reports.sections.verdicts import VerdictCell, Verdicts, VerdictsNumbers
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
 from evenkeel.reports.table.trial_table import facts_of
@@ -143,33 +143,28 @@ def _loses(standing: Standing) -> str:
 
 
 def _sensitive(info: AnswerNumbers) -> list[str]:
-    """What each loss is sensitive to, the surest first; then the real drops whose size is open."""
+    """What each loss is sensitive to, the surest first; numbers stand in the grid."""
     if info.num_seeds < MIN_SEEDS:
         return []
-    lines = []
-    for standing in info.ranking.standings:
-        if worst := worst_of(standing.sensitive):
-            names = [cell.name for cell in standing.sensitive if cell is not worst]
-            also = f", also to {listed(names)}" if names else ""
-            lines.append(f"{standing.loss} to {worst.name} ({loses(worst.judged.drop)}){also}")
-    drops = [
-        f"{cell.loss} in {cell.name} ({loses(cell.judged.drop)})"
-        for standing in info.ranking.standings
-        for cell in standing.unsettled
-        if cell.judged.status == SIZE_OPEN
-    ]
-    more = f"Real drops, not surely above the margin of {info.ranking.margin:g}: {listed(drops)}." if drops else ""
-    return [f"Sensitive: {'; '.join(lines)}." if lines else "", more]
+    names = {s.loss: [cell.name for cell in sorted(s.sensitive, key=sure_drop)] for s in info.ranking.standings}
+    parts = [f"{loss} to {listed(sensitive)}" for loss, sensitive in names.items() if sensitive]
+    return [f"Sensitive: {'; '.join(parts)}."] if parts else []
 
 
 def _open(info: AnswerNumbers) -> list[str]:
-    """How many verdicts are open."""
-    cells = [cell for s in info.ranking.standings for cell in s.unsettled if cell.judged.status != SIZE_OPEN]
-    num = sum(len(s.judged) for s in info.ranking.standings)
-    if not cells or info.num_seeds < MIN_SEEDS:
+    """How many verdicts are open, and how many are drops of open size."""
+    unsettled = [cell for standing in info.ranking.standings for cell in standing.unsettled]
+    if not unsettled or info.num_seeds < MIN_SEEDS:
         return []
-    names = [f"{cell.loss} in {cell.name}" for cell in cells]
-    return [f"Open, too noisy or incomplete: {len(cells)} of {counted(num, 'verdict')} ({listed(names)})."]
+    num, drops = (
+        sum(len(s.judged) for s in info.ranking.standings),
+        [c.judged.status for c in unsettled].count(SIZE_OPEN),
+    )
+    parts = [
+        f"{drops} real drops, not surely above the margin of {info.ranking.margin:g}" if drops else "",
+        f"{len(unsettled) - drops} open, too noisy or incomplete" if len(unsettled) > drops else "",
+    ]
+    return [f"Of {counted(num, 'verdict')}: {'; '.join(part for part in parts if part)}."]
 
 
 def _weak(info: AnswerNumbers) -> list[str]:

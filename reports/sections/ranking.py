@@ -119,11 +119,13 @@ def shared_hyperparameters(cells: Iterable[VerdictCell]) -> list[str]:
 def worst_of(cells: Iterable[VerdictCell]) -> VerdictCell | None:
     """The cell that most surely drops: the lowest high end of the intervals, or the lowest mean without intervals."""
     measured = [cell for cell in cells if np.isfinite(cell.judged.drop.value)]
-    return min(measured, key=lambda cell: (_sure_drop(cell.judged.drop), cell.judged.drop.value), default=None)
+    return min(measured, key=sure_drop, default=None)
 
 
-def _sure_drop(drop: Interval) -> float:
-    return drop.high if np.isfinite(drop.high) else drop.value
+def sure_drop(cell: VerdictCell) -> tuple[float, float]:
+    """By what the drop of a cell surely is, then by its mean; in the unit of the metric, the lower the surer."""
+    drop = cell.judged.drop
+    return (drop.high if np.isfinite(drop.high) else drop.value), drop.value
 
 
 def _standing(loss: str, cells: list[VerdictCell], compared: list[str], default: Interval, tuned: Interval) -> Standing:
