@@ -125,6 +125,11 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("status", "report", "export", "ui"):
         _add_study(added[name], f"{STUDY_HELP}, or the folder of its records", optional=name == "report")
     _add_study(added["doctor"], optional=True)
+    added["doctor"].add_argument(
+        "--train-rows",
+        action="store_true",
+        help="also train on disjoint parts of the train rows: how much another training set moves (minutes)",
+    )
     preset = added["presets"].add_argument("preset", nargs="?", metavar="NAME", help="print this one as a whole file")
     preset.completer = complete_preset  # type: ignore[attr-defined]
     added["presets"].add_argument("--keys", action="store_true", help="print the tables of all keys of a study file")

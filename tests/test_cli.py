@@ -309,6 +309,22 @@ def test_doctor_checks_everything(capsys, monkeypatch, tmp_path):
     assert all(line.startswith("ok") for line in lines)
 
 
+@pytest.mark.slow
+def test_doctor_measures_what_training_sets_share(capsys, monkeypatch, tmp_path, study):
+    monkeypatch.chdir(tmp_path)
+    for name, number in {"NUM_PARTS": 3, "NUM_BOOTSTRAPS": 2}.items():
+        monkeypatch.setattr(f"evenkeel.study.commands.train_rows.{name}", number)
+    for name in ("_ray", "_mlflow"):
+        monkeypatch.setattr(f"evenkeel.study.commands.doctor.{name}", lambda: "checked elsewhere")
+    assert main(["doctor", str(study), "--train-rows", "--set", "vary=[init]"]) == EXIT_BAD_INPUT
+    assert "add train_rows to vary" in capsys.readouterr().err
+    assert main(["doctor", str(study), "--train-rows"]) == EXIT_OK
+    lines = capsys.readouterr().out.splitlines()[-5:]
+    assert [line.split()[0] for line in lines] == ["of", "f1", "f1_tuned", "map", "mauc"]
+    assert all(line.count("[") == 2 for line in lines[1:])
+    assert main(["doctor", "--train-rows"]) == EXIT_BAD_INPUT
+
+
 def test_doctor_says_what_is_wrong(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 

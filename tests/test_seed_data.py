@@ -1,5 +1,7 @@
 """The labels of a seed: the same whatever the loss, priors over labelled rows, for all trainables alike."""
 
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from evenkeel.trainables.data.split_facts import DataSplits
 from evenkeel.trainables.finetune.model import build_model
 from evenkeel.trainables.finetune.seed_images import DecodedImages, SeedImages
 from evenkeel.trainables.finetune.settings import Finetune
+from evenkeel.trainables.probe.settings import Probe
 from evenkeel.trainables.seed_data import SeedData
 from tests.test_trainables import SETTINGS, Squares, trial
 
@@ -22,6 +25,21 @@ def splits(targets, label_mask=None, validation=None):
     split[-40:] = np.repeat((1, 2), 20)
     names = [f"class {c}" for c in range(targets.shape[1])]
     return DataSplits("rows", targets, split, None, names, validation, ClassGroups(), label_mask=label_mask)
+
+
+def test_parts_of_the_train_rows_are_disjoint_and_hold_every_class(rng):
+    targets = (rng.random((1040, 2)) < (0.5, 0.1)).astype(np.uint8)
+    group = np.arange(1040) // 3
+    whole = replace(splits(targets), group=group)
+    cuts = [Probe.model_validate(SETTINGS["probe"] | {"train_part": (j, 4)}) for j in range(4)]
+    parts = [replace(whole, cuts=own).rows(0)["train"] for own in cuts]
+    assert sorted(np.concatenate(parts)) == whole.rows(0)["train"].tolist()
+    assert not any(set(group[a]) & set(group[b]) for a, b in combinations(parts, 2))
+    rare = np.zeros((1040, 1), dtype=np.uint8)
+    rare[7] = 1
+    assert all(rare[replace(splits(rare), cuts=own).rows(0)["train"]].any() for own in cuts)
+    with pytest.raises(ValueError, match=r"0 <= j < k"):
+        Probe.model_validate(SETTINGS["probe"] | {"train_part": (4, 4)})
 
 
 @pytest.fixture

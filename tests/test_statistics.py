@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from evenkeel.reports.statistics.intervals import jackknife_error, t_interval, wilson, worst_drop
+from evenkeel.reports.statistics.shared_part import shared_part
 
 
 def test_t_interval_is_scipys(rng):
@@ -113,3 +114,22 @@ def test_initial_weights_lessen_what_train_rows_share(rng):
 def test_a_score_that_is_linear_in_the_train_rows_is_held_less_often_but_mostly(rng):
     both, alone = coverage_of_bagged(lambda answers: answers.mean(1), 0.0, rng)
     assert both >= 0.85 and alone < 0.6
+
+
+def test_the_shared_part_is_that_of_a_one_way_analysis_of_variance(rng):
+    scores = rng.normal(size=(10, 6)) + rng.normal(size=(10, 1))
+    ratio = stats.f_oneway(*scores).statistic
+    assert shared_part(scores[None]).value == pytest.approx((ratio - 1) / 6)
+    with_a_gap = np.stack([scores, np.where(np.eye(10, 6), np.nan, scores)])
+    assert shared_part(with_a_gap) == shared_part(scores[None])
+
+
+@pytest.mark.parametrize("shared", [0.1, 0.75])
+def test_intervals_of_the_shared_part_cover_it(rng, shared):
+    """Eight settings, half of whose variance moves all of them alike: the intervals hold c in 91 to 97 %."""
+    hits = 0
+    for _ in range(500):
+        between, within = (rng.normal(size=(8, *size)) + rng.normal(size=(1, *size)) for size in ((10, 1), (10, 6)))
+        part = shared_part(np.sqrt(shared) * between + within)
+        hits += part.low <= shared <= part.high
+    assert 455 <= hits <= 485

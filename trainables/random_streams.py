@@ -18,6 +18,7 @@ Stream = Literal[
     "loss",  # of a loss that draws
     "split",  # validation rows carved from train
     "train_rows",  # their bootstrap
+    "train_part",  # which disjoint part each of them lies in
     "fraction", "imbalance", "label_noise", "missing",  # one a knob of corruption
     "backbone",  # weights that are not given
     "pretraining",  # order and dropout while a backbone is fitted

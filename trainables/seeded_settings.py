@@ -11,7 +11,7 @@ from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import ClassGroups
 from evenkeel.trainables.measures import ALWAYS
 from evenkeel.trainables.recipe import Recipe
-from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, Source, in_order
+from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, Source, in_order, part_of_parts
 from evenkeel.trainables.settings import SWITCH
 
 
@@ -23,6 +23,9 @@ class SeededSettings(ClassGroups):
 
     vary: Annotated[list[Source] | None, SWITCH, AfterValidator(in_order)] = Field(
         None, description="never given here: `vary` of the study"
+    )
+    train_part: Annotated[tuple[int, int] | None, SWITCH, AfterValidator(part_of_parts)] = Field(
+        None, description="[j, k]: train on the j-th of k disjoint parts of the train rows alone, from 0 on"
     )
 
     def seeds(self, seed: int) -> Seeds:

@@ -39,6 +39,25 @@ def in_order(vary: Iterable[str] | None) -> list[Source] | None:
     return None if vary is None or ordered == list(USUAL) else ordered
 
 
+def part_of_parts(part: tuple[int, int] | None) -> tuple[int, int] | None:
+    """[j, k] itself. Raises ValueError unless 0 <= j < k and k is at least two."""
+    if part and not 0 <= part[0] < part[1] > 1:
+        raise ValueError(f"must be [j, k] with 0 <= j < k and k at least 2, got {list(part)}")
+    return part
+
+
+def rows_of_part(rows: np.ndarray, targets: np.ndarray, group: np.ndarray | None, part: tuple[int, int]) -> np.ndarray:
+    """Those of `rows` [n] that lie in part j of k, where all N images are dealt at random into k disjoint parts.
+
+    targets [N, C] 0/1 and group [N] (whole groups stay together) are those of all rows. The parts are the same for
+    every seed and split; a class without a positive in its part gets one.
+    """
+    number, num_parts = part
+    units = np.arange(len(targets)) if group is None else np.unique(group, return_inverse=True)[1]
+    dealt = stream(0, "train_part").permutation(int(units.max()) + 1) % num_parts
+    return _with_every_class(rows[dealt[units[rows]] == number], rows, targets, stream(0, "train_part", number))
+
+
 def bootstrap(rows: np.ndarray, targets: np.ndarray, group: np.ndarray | None, seed: int) -> np.ndarray:
     """As many row numbers drawn with replacement from `rows`, whole groups where there are any (so about as many).
 
@@ -50,6 +69,11 @@ def bootstrap(rows: np.ndarray, targets: np.ndarray, group: np.ndarray | None, s
     num_units = int(units.max()) + 1
     times = np.bincount(rng.integers(num_units, size=num_units), minlength=num_units)
     drawn = np.repeat(rows, times[units])
+    return _with_every_class(drawn, rows, targets, rng)
+
+
+def _with_every_class(drawn: np.ndarray, rows: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """`drawn` [n], and one of `rows` for each class that has positives in these and none among the drawn."""
     lost = (targets[rows].sum(0) > 0) & (targets[drawn].sum(0) == 0)
     for c in np.flatnonzero(lost):
         drawn = np.append(drawn, rng.choice(rows[targets[rows, c] > 0]))

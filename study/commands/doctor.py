@@ -38,6 +38,12 @@ def execute(options: argparse.Namespace) -> int:
     well = [_line(name, check) for name, check in checks.items()]
     for summary in understood:
         show_data(summary)
+    if options.train_rows:
+        if not options.study:
+            raise UserError("--train-rows: name a study, for example: evenkeel doctor demo --train-rows")
+        from evenkeel.study.commands.train_rows import show_train_rows  # torch, which a check does without
+
+        show_train_rows(load_study(options.study, options.overrides))
     return EXIT_OK if all(well) else EXIT_NOT_WELL
 
 

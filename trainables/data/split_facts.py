@@ -10,7 +10,7 @@ from evenkeel.trainables.data.settings import ClassGroups, Validation
 from evenkeel.trainables.data.stratify import class_groups, rows_of
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.random_streams import stream
-from evenkeel.trainables.seeds import Seeds, Source, bootstrap
+from evenkeel.trainables.seeds import Seeds, Source, bootstrap, rows_of_part
 
 NUM_IMAGE_GROUPS = 50
 
@@ -55,6 +55,11 @@ class DataSplits:
     vary: list[Source] | None = None
     label_mask: np.ndarray | None = None
 
+    @property
+    def train_part(self) -> tuple[int, int] | None:
+        """Of `SeededSettings`: the part of the train rows that trials see, (j, k); None: all of them."""
+        return getattr(self.cuts, "train_part", None)
+
     @classmethod
     def of(cls, name: str, images: ImageSet, validation: Validation | None, cuts: ClassGroups) -> "DataSplits":
         """Those of loaded images; `cuts` says what the study varies if it is a `SeededSettings`."""
@@ -83,6 +88,8 @@ class DataSplits:
             raise TrainableError(
                 "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
             )
+        if self.train_part:
+            rows["train"] = rows_of_part(rows["train"], self.targets, self.group, self.train_part)
         if seeds.train_rows is not None:
             rows["train"] = bootstrap(rows["train"], self.targets, self.group, seeds.train_rows)
         return rows
