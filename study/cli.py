@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None, *, supervise: bool = False) -> 
     if supervise and options.command in SUPERVISED:
         from evenkeel.study.run.supervisor import run_supervised
 
-        return run_supervised(lambda: _run(options, words))
+        return run_supervised(lambda: _run(options, words), notes_faults=bool(options.serial or options.shard))
     return _run(options, words)
 
 

@@ -20,7 +20,7 @@ ANSWERS = {
     "Where does a trial's record get written?": ("study/records/ledger.py", "def write("),
     "What does a record hold?": ("study/records/record.py", "class TrialRecord"),
     "Where is it ensured that only one run works on a study?": ("study/run/lease.py", "class Lease"),
-    "Where does Ray come in?": ("study/run/ray_runner.py", "import ray"),
+    "Where does Ray come in?": ("study/run/ray_runner.py", "ray.init("),
     "Where are runs written to MLflow?": ("study/tracking/run_writer.py", "mlflow"),
     "Where is a loss's formula?": ("trainables/losses/__init__.py", "LOSSES"),
     "Where are the ranges and published defaults of a loss?": ("search_spaces/losses.py", "SPACES = {"),

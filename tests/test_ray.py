@@ -86,7 +86,10 @@ def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     assert code == 1 and "3 done, 0 diverged, 1 failed" in out, error
     records = Ledger(str(tmp_path / "storage"), "tiny").read_all().values()
     (failed,) = [r for r in records if r.state == "failed"]
-    assert failed.trial.hyperparameters == {"weight": 2.0} and "worker process died" in failed.note
+    assert (
+        failed.trial.hyperparameters == {"weight": 2.0}
+        and "worker process died without a word: it ended itself" in failed.note
+    )
     status = subprocess.run(
         [sys.executable, "-m", "evenkeel", "status", str(tmp_path / "tiny.yaml"), "--json", "--storage",
          str(tmp_path / "storage")], capture_output=True, text=True, check=False)  # fmt: skip
@@ -100,7 +103,7 @@ def test_an_unreachable_cluster_is_one_message(study, tmp_path):
 
 
 def test_a_pack_is_called_by_its_losses_and_seed():
-    from evenkeel.study.run.ray_runner import name_pack
+    from evenkeel.study.run.tune_classes import name_pack
     from evenkeel.study.run.worker import Pack
     from evenkeel.trainables import Trial
 

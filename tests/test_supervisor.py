@@ -46,6 +46,15 @@ def test_a_run_in_another_container_keeps_its_folder_until_it_is_killed():
     assert not there.exists()
 
 
+def test_a_fatal_signal_is_a_fault_with_its_place():
+    words = SUPERVISED.replace("time.sleep(float(sys.argv[1]))", "__import__('ctypes').string_at(0)")
+    words = words.replace("(work)", "(work, notes_faults=True)")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", words], env=environment, capture_output=True, text=True)
+    assert run.returncode == EXIT_FAULT and run.stderr.count("\n") == 1
+    assert "a fault in a library ended the run: segmentation fault, in __init__.py:" in run.stderr
+
+
 FAULTY = """
 import sys
 from evenkeel.study import cli

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path("/sys/fs/cgroup")
 CONTROL_GROUPS = Path("/proc/self/cgroup")
+MACHINE_COUNTS = Path("/proc/vmstat")
 UNLIMITED_BYTES = 2**60
 """Version 1 writes "no limit" as the largest number of whole pages below 2**63."""
 
@@ -32,15 +33,21 @@ def cpu_quota() -> float:
     return min(*v2, *v1)
 
 
+def num_memory_kills() -> int:
+    """How many processes the kernel has ended for want of memory, in this group and on the whole machine, so far."""
+    v2 = sum(_value(group / "memory.events", "oom_kill") for group in _groups(""))
+    v1 = sum(_value(group / "memory.oom_control", "oom_kill") for group in _groups("memory"))
+    return v2 + v1 + _value(MACHINE_COUNTS, "oom_kill")
+
+
 def _left(group: Path, limit: str, usage: str, cached: str) -> float:
     """The limit less what is used; files that the kernel holds in memory only because there is room count as free."""
     allowed = _number(group / limit)
     if allowed >= UNLIMITED_BYTES:
         return math.inf
     used = _number(group / usage)
-    words = _words(group / "memory.stat")
-    droppable = dict(zip(words[::2], words[1::2], strict=False)).get(cached, "0")
-    return max(0.0, allowed - (0 if math.isinf(used) else used - int(droppable)))
+    droppable = _value(group / "memory.stat", cached)
+    return max(0.0, allowed - (0 if math.isinf(used) else used - droppable))
 
 
 def _quota(quota: str = "max", period: str = "100000") -> float:
@@ -50,6 +57,12 @@ def _quota(quota: str = "max", period: str = "100000") -> float:
 def _number(file: Path) -> float:
     words = _words(file)
     return int(words[0]) if words and words[0].isdigit() else math.inf
+
+
+def _value(file: Path, key: str) -> int:
+    """The number behind a key in a file of lines `key number`; 0 where there is none."""
+    words = _words(file)
+    return int(dict(zip(words[::2], words[1::2], strict=False)).get(key, "0"))
 
 
 def _words(file: Path) -> list[str]:

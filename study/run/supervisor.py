@@ -6,6 +6,7 @@ child left running (Ray's agents would stay for minutes) and removes its tempora
 killed, the child sees its pipe close, and takes everything it started with it.
 """
 
+import faulthandler
 import os
 import shutil
 import signal
@@ -17,29 +18,39 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from evenkeel.study.errors import EXIT_CLUSTER, EXIT_INTERRUPTED
+from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT, EXIT_INTERRUPTED
+from evenkeel.study.run.death_note import describe_fault
+from evenkeel.trainables.cgroup import num_memory_kills
 
 FOLDER_PREFIX = "ek-"
 LONGEST_PARENT = 12
 """The name of the child's folder has 20 bytes, and Ray's sockets lie in it (ray_runner.LONGEST_FOLDER)."""
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
+FAULT_FILE = "fault"
+KEPT = "what was recorded is kept, but the same command may meet it again"
 SESSION_END_S = 3.0
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def run_supervised(work: Callable[[], int]) -> int:
-    """The exit code of `work`, done in a child process; in this one where that cannot be (threads, no fork)."""
+def run_supervised(work: Callable[[], int], *, notes_faults: bool = False) -> int:
+    """The exit code of `work`, done in a child process; in this one where that cannot be (threads, no fork).
+
+    `notes_faults`: a fatal signal is a fault of a library, with its place; Ray's core ends a driver so without a fault.
+    """
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return work()
     _remove_folders_of_the_dead()
     folder = _own_folder()
+    memory_kills = num_memory_kills()
     alive, parent_end = os.pipe()
     code_read, code_write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(parent_end)
         os.close(code_read)
+        if notes_faults:
+            faulthandler.enable((folder / FAULT_FILE).open("w"))
         os.setsid()  # the terminal's signals reach the parent alone, which passes each on once
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         threading.Thread(target=_end_with_parent, args=[alive], name="parent", daemon=True).start()
@@ -48,7 +59,7 @@ def run_supervised(work: Callable[[], int]) -> int:
         return code
     os.close(alive)
     os.close(code_write)
-    return _wait(child, code_read, folder)
+    return _wait(child, code_read, folder, memory_kills)
 
 
 def find_short_folder(longest: int) -> str | None:
@@ -64,7 +75,7 @@ def _end_with_parent(alive: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _wait(child: int, code_read: int, folder: Path) -> int:
+def _wait(child: int, code_read: int, folder: Path, memory_kills: int) -> int:
     forwarded: list[int] = []
 
     def forward(number: int, _: object) -> None:
@@ -75,7 +86,7 @@ def _wait(child: int, code_read: int, folder: Path) -> int:
         signal.signal(getattr(signal, name), forward)
     _, status = os.waitpid(child, 0)
     _end_session(child)
-    code = _read_code(code_read)
+    code, fault = _read_code(code_read), _read_fault(folder)
     shutil.rmtree(folder, ignore_errors=True)
     if code is None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_CLUSTER:  # our own, with its words said
         return EXIT_CLUSTER
@@ -84,9 +95,22 @@ def _wait(child: int, code_read: int, folder: Path) -> int:
         return EXIT_INTERRUPTED
     if code is None:
         cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
-        sys.stderr.write(f"{cursor}evenkeel: {_describe_end(status)}; nothing is lost: the same command goes on\n")
+        if fault:
+            sys.stderr.write(f"{cursor}evenkeel: a fault in a library ended the run: {fault}; {KEPT}\n")
+            return EXIT_FAULT
+        words = "the kernel ended the run to free memory: out of memory"
+        words = words if num_memory_kills() > memory_kills else _describe_end(status)
+        sys.stderr.write(f"{cursor}evenkeel: {words}; nothing is lost: the same command goes on\n")
         return EXIT_CLUSTER
     return code
+
+
+def _read_fault(folder: Path) -> str:
+    """Of a child that met a fatal signal: which, and where it was."""
+    try:
+        return describe_fault((folder / FAULT_FILE).read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
 
 
 def _read_code(code_read: int) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from evenkeel.study.run.death_note import GRACE_S, killed_after
 from evenkeel.trainables import TrainableError
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ def limit_time(results: Iterator[T], seconds: float | None, trial_limit: float |
     """The results, as long as all of them together are awaited for less than `seconds` (None: without a limit).
 
     Raises TrainableError, naming the `trial_limit` of which these seconds were made. Work that never returns to
-    Python is not interrupted.
+    Python is not interrupted: where the process has nothing else to do (death_note), it is ended.
     """
     left = seconds
     while True:
@@ -46,6 +47,12 @@ def _interrupted_after(seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
+    with killed_after(max(0.0, seconds) + GRACE_S), _raised_after(seconds):
+        yield
+
+
+@contextmanager
+def _raised_after(seconds: float) -> Iterator[None]:
     inside, lock, thread = [True], threading.Lock(), threading.get_ident()
 
     def expire() -> None:

@@ -19,6 +19,7 @@ from evenkeel.study.records.folder import FATAL_ERRNOS, Folder, storage_error
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.records.shares import RecordedShares
+from evenkeel.study.run.death_note import leave_death_note
 from evenkeel.study.run.host_status import mark_pack_running
 from evenkeel.study.run.pack_sizing import MAX_PACK_TRIALS, PackCost
 from evenkeel.study.run.time_limit import limit_time
@@ -80,7 +81,10 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
     if Folder(context.storage).exists(context.stopping_file):
         return PackReport(skipped=True)
     try:
-        with mark_pack_running(Path(context.cache), context.storage, pack.number):
+        with (
+            leave_death_note(Path(context.cache), context.own_process),
+            mark_pack_running(Path(context.cache), context.storage, pack.number),
+        ):
             meter = _run_prepared(pack, context, report)
     except StorageError as error:
         return PackReport(report.states, report.scores, storage_error=str(error))
@@ -90,6 +94,10 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
                 report.states, report.scores, storage_error=str(storage_error(error, error.filename or context.cache))
             )
         return PackReport(report.states, report.scores, traceback.format_exc(limit=20))
+    except SystemExit as error:  # a user's code ends its pack, not the run; Ray's own at SIGTERM bears its words
+        if vars(error):
+            raise
+        return PackReport(report.states, report.scores, f"{traceback.format_exc(limit=20)}sys.exit was called")
     except Exception:
         return PackReport(report.states, report.scores, traceback.format_exc(limit=20))
     return replace(report, cost=meter.cost(len(pack.trials)))

@@ -36,6 +36,8 @@ class WorkerContext:
     stopping_file: str = STOPPING_FILE
     metric: str = ""
     """What the study is judged by: every trial must have it."""
+    own_process: bool = False
+    """Whether a worker is a process that may be ended alone."""
 
 
 def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> WorkerContext:
