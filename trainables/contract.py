@@ -1,8 +1,8 @@
 """What is asked of code of a user's own, tried on a small batch before any cluster time.
 
-A refusal is one line: which class, which rule, what was seen. The rules stand in docs/adding_a_loss.md (losses) and
-docs/adding_a_trainable.md (trainables and data sets). What a trainable hands back is checked as it comes:
-`evenkeel.trainables.result_contract`.
+A refusal is one line: which class, which rule, what was seen. The rules stand in docs/adding_a_loss.md (losses),
+docs/adding_a_trainable.md (trainables and data sets) and docs/study_files.md (measures). What a trainable hands back is
+checked as it comes: `evenkeel.trainables.result_contract`.
 """
 
 import json
@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from evenkeel.trainables.base import Trainable
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.measures.own import PAGE as MEASURE_PAGE
+from evenkeel.trainables.measures.own import MeasureRaised, OwnMeasure, call_measure
 from evenkeel.trainables.packing import make_loss, travels_alone
 
 LOSS_PAGE = "docs/adding_a_loss.md"
@@ -158,6 +161,35 @@ def _first_bad(entries: Tensor, slopes: Tensor, logits: Tensor) -> str:
             position = tuple(bad[0].tolist())
             return f"{kind} {float(values[position].detach())} at logit {float(logits[position]):.3g}"
     return "finite"
+
+
+def check_measures(references: Sequence[str], num_classes: int | None) -> None:
+    """Try a user's own measures on a small batch with so many classes (None: not known, then it may raise).
+
+    Raises TrainableError for the first that breaks a rule.
+    """
+    for measure in map(OwnMeasure, references):
+        scores_NC, targets_NC = _small_scores(num_classes or len(COUNTS))
+        scores_NC.flags.writeable = targets_NC.flags.writeable = False
+        try:
+            first, second = (
+                call_measure(measure.reference, measure.function(), scores_NC, targets_NC) for _ in range(2)
+            )
+        except MeasureRaised:
+            if num_classes is None:
+                continue
+            raise
+        if first != second and not np.isnan([first, second]).all():
+            raise TrainableError(
+                f"measure {measure.reference!r} gives other numbers the second time, {first:g} and {second:g} "
+                f"(rule 3 of {MEASURE_PAGE})"
+            )
+
+
+def _small_scores(num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [N, C] in [0, 1] and targets [N, C] with one label an image, four images a class."""
+    targets_NC = np.tile(np.eye(num_classes), (4, 1))
+    return np.random.default_rng(0).random(targets_NC.shape), targets_NC
 
 
 def check_data_set(data: DataSet) -> None:

@@ -14,7 +14,7 @@ from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.plain_text import visible_lines
-from evenkeel.study.plan.own_code import check_own_code
+from evenkeel.study.plan.own_code import check_own_code, check_own_measures
 from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.run.data_facts import summarise_data
 from evenkeel.study.run.pack_queue import make_packs
@@ -67,6 +67,7 @@ def _show_data(config: StudyConfig) -> None:
         data_summary.show_data(summary)
         if summary.refusal:
             raise UserError(summary.refusal)
+    check_own_measures(config, len(summary.classes) if summary else None)
 
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:

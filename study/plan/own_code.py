@@ -1,10 +1,12 @@
-"""Code of a user's own that a study names, tried before any cluster time: losses, data set, trainable."""
+"""Code of a user's own that a study names, tried before any cluster time: losses, data set, trainable, measures."""
 
 from evenkeel.search_spaces import Float
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables import TrainableError
+from evenkeel.trainables.measures import measure
+from evenkeel.trainables.measures.own import OwnMeasure
 
 MOVED_SHARES = (0.25, 0.75)
 """Where in their ranges real hyperparameters are moved to, beside the defaults, for a pack of three settings."""
@@ -23,6 +25,19 @@ def check_own_code(config: StudyConfig) -> None:
             check_data_set(config.data)
         if ":" in config.trainable.name:
             check_trainable(config.trainable, config.data)
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+
+
+def check_own_measures(config: StudyConfig, num_classes: int | None) -> None:
+    """The same for measures, with so many classes as the data have (None: not known). Raises UserError."""
+    own = [name for name in config.all_measures if isinstance(measure(name), OwnMeasure)]
+    if not own:
+        return
+    from evenkeel.trainables.contract import check_measures
+
+    try:
+        check_measures(own, num_classes)
     except TrainableError as error:
         raise UserError(str(error)) from error
 

@@ -1,7 +1,7 @@
 """A user's own measure: a function of scores and targets of one trial, as numpy arrays."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, SupportsFloat
 
 import numpy as np
 
@@ -11,6 +11,13 @@ from evenkeel.trainables.own_code import own_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+PAGE = "docs/study_files.md, metrics"
+
+
+class MeasureRaised(TrainableError):
+    """A user's measure raised an error of its own."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class OwnMeasure:
         totals, images = {}, {}
         for split in EVALUATED:
             targets_NC, scores_KNC = _labelled(evidence, split), evidence.scores[split].nan_to_num(0.0).cpu().numpy()
+            targets_NC.flags.writeable = scores_KNC.flags.writeable = False
             totals[f"{split}_{self.name}"] = torch.tensor([self._number(s, targets_NC) for s in scores_KNC])
             if split == "test" and evidence.image_groups is not None:
                 groups_N = evidence.image_groups
@@ -65,14 +73,29 @@ class OwnMeasure:
         return Measured(totals, images=images)
 
     def _number(self, scores_NC: np.ndarray, targets_NC: np.ndarray) -> float:
-        value = self.function()(scores_NC, targets_NC)
-        try:
-            return float(value)
-        except (TypeError, ValueError) as error:
-            raise TrainableError(f"measure {self.reference!r}: must return one number, got {value!r}") from error
+        return call_measure(self.reference, self.function(), scores_NC, targets_NC)
+
+
+def call_measure(
+    reference: str,
+    function: "Callable[[np.ndarray, np.ndarray], object]",
+    scores_NC: np.ndarray,
+    targets_NC: np.ndarray,
+) -> float:
+    """What a user's function says of scores [N, C] and targets [N, C]: one number. Raises TrainableError."""
+    try:
+        value = function(scores_NC, targets_NC)
+    except Exception as error:  # a user's code may raise anything
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise MeasureRaised(f"measure {reference!r} raises {words} (rule 1 of {PAGE})") from error
+    if isinstance(value, bool | str) or not isinstance(value, SupportsFloat) or np.ndim(value):
+        raise TrainableError(
+            f"measure {reference!r}: must return one number, got {str(value)[:80]!r} (rule 2 of {PAGE})"
+        )
+    return float(value)
 
 
 def _labelled(evidence: Evidence, split: str) -> np.ndarray:
     """Targets [N, C], NaN where a label is missing."""
     targets, mask = evidence.targets[split].double().cpu().numpy(), evidence.label_mask.get(split)
-    return targets if mask is None else np.where(mask.cpu().numpy(), targets, np.nan)
+    return targets.copy() if mask is None else np.where(mask.cpu().numpy(), targets, np.nan)
