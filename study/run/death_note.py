@@ -66,15 +66,15 @@ def read_death_note(cache: str, pid: int) -> str:
     """Why a process of this node died, as far as it or the kernel left word; empty where neither did."""
     path = _path(Path(cache), pid)
     try:
-        first, _, rest = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+        first, _, dump = path.read_text(encoding="utf-8", errors="replace").partition("\n")
         path.unlink()
         kills_before, thread = first.split()
     except (OSError, ValueError):
         return ""
-    if fault := describe_fault(rest):
+    if fault := describe_fault(dump):
         return fault
-    if "Timeout (" in rest:
-        return f"longer than resources.trial_limit{_place(rest, thread)}, and deaf to being interrupted"
+    if "Timeout (" in dump:
+        return f"longer than resources.trial_limit{_place(dump, thread)}, and deaf to being interrupted"
     if num_memory_kills() > int(kills_before):
         return "the kernel ended a process to free memory meanwhile: out of memory"
     return ""

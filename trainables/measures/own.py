@@ -88,10 +88,9 @@ def call_measure(
     except Exception as error:  # a user's code may raise anything
         words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise MeasureRaised(f"measure {reference!r} raises {words} (rule 1 of {PAGE})") from error
-    if isinstance(value, bool | str) or not isinstance(value, SupportsFloat) or np.ndim(value):
-        raise TrainableError(
-            f"measure {reference!r}: must return one number, got {str(value)[:80]!r} (rule 2 of {PAGE})"
-        )
+    if isinstance(value, bool) or not isinstance(value, SupportsFloat) or getattr(value, "ndim", 0):
+        words = " ".join(str(value).split())[:80]
+        raise TrainableError(f"measure {reference!r}: must return one number, got {words!r} (rule 2 of {PAGE})")
     return float(value)
 
 
