@@ -17,8 +17,7 @@ from torch import Tensor
 from evenkeel.trainables.base import Trainable
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.measures.own import PAGE as MEASURE_PAGE
-from evenkeel.trainables.measures.own import MeasureRaised, OwnMeasure, call_measure
+from evenkeel.trainables.measures.own import MEASURE_PAGE, MeasureRaised, OwnMeasure, call_measure
 from evenkeel.trainables.packing import make_loss, travels_alone
 
 LOSS_PAGE = "docs/adding_a_loss.md"

@@ -1,7 +1,7 @@
 """A user's own measure: a function of scores and targets of one trial, as numpy arrays."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, SupportsFloat
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import numpy as np
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-PAGE = "docs/study_files.md, metrics"
+MEASURE_PAGE = "docs/study_files.md, metrics"
 
 
 class MeasureRaised(TrainableError):
@@ -78,7 +78,7 @@ class OwnMeasure:
 
 def call_measure(
     reference: str,
-    function: "Callable[[np.ndarray, np.ndarray], object]",
+    function: "Callable[[np.ndarray, np.ndarray], Any]",
     scores_NC: np.ndarray,
     targets_NC: np.ndarray,
 ) -> float:
@@ -87,10 +87,10 @@ def call_measure(
         value = function(scores_NC, targets_NC)
     except Exception as error:  # a user's code may raise anything
         words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        raise MeasureRaised(f"measure {reference!r} raises {words} (rule 1 of {PAGE})") from error
-    if isinstance(value, bool) or not isinstance(value, SupportsFloat) or getattr(value, "ndim", 0):
+        raise MeasureRaised(f"measure {reference!r} raises {words} (rule 1 of {MEASURE_PAGE})") from error
+    if isinstance(value, bool) or np.ndim(value) or not isinstance(value, SupportsFloat):
         words = " ".join(str(value).split())[:80]
-        raise TrainableError(f"measure {reference!r}: must return one number, got {words!r} (rule 2 of {PAGE})")
+        raise TrainableError(f"measure {reference!r}: must return one number, got {words!r} (rule 2 of {MEASURE_PAGE})")
     return float(value)
 
 
