@@ -298,12 +298,12 @@ def test_coordinates_of_embeddings(of_model):
 
 
 def test_pictures_show_frequent_to_rare_classes_each_by_an_image_of_its_own(of_model):
-    from evenkeel.trainables.measures.thumbnails import chosen
+    from evenkeel.trainables.measures.thumbnails import pick_images
 
     targets = torch.zeros(N, C)
     targets[:, 3], targets[10:30, 0], targets[40:, 1], targets[7, 4] = 1, 1, 1, 1
     of_model.trained.targets[:] = targets
-    rows, classes = chosen(of_model)
+    rows, classes = pick_images(of_model)
     assert classes == [3, 0, 1, 4] and rows.tolist() == [0, 10, 40, 7]
 
 

@@ -201,7 +201,7 @@ def test_no_key_of_a_place_is_forgotten():
     under_root = {"CsvTable.image_lists", "CsvTable.tables", "CsvTable.images", "CsvTable.split_lists", "CxrLt.images"}
     no_path = {
         "MeasureEntry.name",
-        "Method.function",
+        "MethodEntry.function",
         "CsvTable.image_column",
         "CsvTable.image_name",
         "StudyConfig.name",

@@ -1,6 +1,7 @@
 """Names say what they hold: no pronoun is a variable, a constant has one home or two, array functions name shapes."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from benchmarks.house import (
     PACKAGES,
     PRONOUNS,
     constants,
+    modules,
     mutual_rooms,
     repeated_constants,
     variables,
@@ -24,6 +26,10 @@ def places(folder: str, kind) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{line} {name}" for path in paths for name, line in kind(ast.parse(path.read_text()))
     ]
+
+
+def class_names(path: Path) -> list[str]:
+    return [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
 
 
 def pronouns(tree: ast.AST) -> list[tuple[str, int]]:
@@ -44,6 +50,12 @@ def test_public_functions_on_arrays_name_a_shape(folder: str):
 
 def test_a_constant_of_one_name_stands_in_at_most_two_modules():
     assert not repeated_constants()
+
+
+def test_a_class_has_a_name_of_its_own():
+    """A measure and the section that shows it are two things, and so are a loss and a data set of one label."""
+    names = Counter(name for folder in PACKAGES for path in modules(folder) for name in class_names(path))
+    assert {name: count for name, count in names.items() if count > 1} == {}
 
 
 def test_no_two_rooms_import_each_other():

@@ -18,10 +18,19 @@ from evenkeel.trainables.probe.settings import Probe
 from evenkeel.trainables.prompt.settings import Prompt
 from evenkeel.trainables.resources import user_name
 from evenkeel.trainables.seeded_settings import SeededSettings
-from evenkeel.trainables.settings import chosen, named
+from evenkeel.trainables.settings import look_up, make_settings
 from evenkeel.trainables.trial import Trial
 
-__all__ = ["TRAINABLES", "AnyTrainable", "Trainable", "TrainableError", "Trial", "hears", "is_function", "trainable"]
+__all__ = [
+    "TRAINABLES",
+    "AnyTrainable",
+    "Trainable",
+    "TrainableError",
+    "Trial",
+    "is_function",
+    "takes_vary",
+    "trainable",
+]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """Read when torch is imported: a thread that waits for another sleeps. One that spins keeps the cores from the other
@@ -41,10 +50,10 @@ AnyTrainable = Annotated[Finetune | LmClip | Probe | Prompt, Field(discriminator
 """What `trainable:` of a study file may hold, for the schema that editors read."""
 
 
-def hears(settings: dict[str, Any]) -> bool:
-    """Whether the trainable that `settings["name"]` names can hear what a study varies; an unknown one may."""
+def takes_vary(settings: dict[str, Any]) -> bool:
+    """Whether the trainable that `settings["name"]` names has the key `vary`; an unknown one may."""
     try:
-        kind = named("trainable", settings.get("name", "probe"), TRAINABLES)
+        kind = look_up("trainable", settings.get("name", "probe"), TRAINABLES)
     except (ValueError, TypeError, AttributeError):
         return True
     return isinstance(kind, type) and issubclass(kind, SeededSettings)
@@ -60,4 +69,4 @@ def trainable(settings: dict[str, Any]) -> Trainable:
         settings = {"name": "probe", **settings}
         if is_function(settings["name"]):
             return Function.model_validate(settings)
-    return chosen("trainable", settings, TRAINABLES)
+    return make_settings("trainable", settings, TRAINABLES)

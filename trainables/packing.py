@@ -14,14 +14,14 @@ from evenkeel.trainables.loop.step import own_randomness
 from evenkeel.trainables.losses import LOSSES, Loss
 from evenkeel.trainables.random_streams import stream_seed
 from evenkeel.trainables.result import Result
-from evenkeel.trainables.settings import named
+from evenkeel.trainables.settings import look_up
 from evenkeel.trainables.trial import Trial
 
 
 def loss_class(name: str) -> type[Any]:
     """The loss called `name`, or `module:Class` of a user's own. Raises TrainableError when there is none."""
     try:
-        return named("loss", name, LOSSES)
+        return look_up("loss", name, LOSSES)
     except ValueError as error:
         raise TrainableError(f"losses: {error}") from error
 

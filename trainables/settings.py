@@ -108,7 +108,7 @@ def decisive(settings: BaseModel) -> dict[str, Any]:
     return contents
 
 
-def named(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
+def look_up(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
     """The member of `registry` called `name`, or a user's own, written `module:Name` or `file.py:Name`.
 
     Raises ValueError, naming the `kind` that is looked for and the nearest valid name, when there is none.
@@ -120,7 +120,7 @@ def named(kind: str, name: str, registry: Mapping[str, Any]) -> Any:
     return registry[name]
 
 
-def chosen(kind: str, settings: Any, registry: Mapping[str, Any]) -> Any:
+def make_settings(kind: str, settings: Any, registry: Mapping[str, Any]) -> Any:
     """The model of `registry` (or a user's own) that `settings["name"]` names, made of `settings`.
 
     Raises ValueError; pydantic's ValidationError for a wrong key or value.
@@ -129,4 +129,4 @@ def chosen(kind: str, settings: Any, registry: Mapping[str, Any]) -> Any:
         return settings
     if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
         raise ValueError(f"give a name, one of {', '.join(registry)}, or a module:Class of your own")
-    return named(kind, settings["name"], registry).model_validate(settings)
+    return look_up(kind, settings["name"], registry).model_validate(settings)

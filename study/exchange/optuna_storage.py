@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pandas as pd
@@ -16,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 from evenkeel.reports.facts import ParameterFacts, StudyFacts
 from evenkeel.reports.table.trial_table import facts_of, metric_columns
 from evenkeel.study.errors import UserError
+from evenkeel.study.exchange.tidy import plain_value
 
 OPTUNA_STATES = {
     "done": TrialState.COMPLETE,
@@ -78,14 +78,10 @@ def _trials(rows: pd.DataFrame, study: StudyFacts, space: dict[str, ParameterFac
             value=score if finished else None,
             params={name: row[f"hp.{name}"] for name in space},
             distributions=distributions,
-            user_attrs={k: _json_value(v) for k, v in words.items() if not pd.isna(v)} | {METRICS: scores},
+            user_attrs={k: plain_value(v) for k, v in words.items() if not pd.isna(v)} | {METRICS: scores},
         )
         trial.datetime_start, trial.datetime_complete = START, START + timedelta(seconds=row["wall_s"])
         yield trial
-
-
-def _json_value(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def _distribution(parameter: ParameterFacts, values: pd.Series) -> BaseDistribution:

@@ -13,6 +13,7 @@ from evenkeel.reports.table.trial_table import CONFIRM, DIVERGED, DONE, SEARCH, 
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
 from evenkeel.study.exchange.mapping import RunsMapping
+from evenkeel.study.exchange.tidy import plain_value
 
 LOG_RATIO = 100
 """Positive levels that lie further apart are drawn on a logarithmic axis."""
@@ -56,11 +57,7 @@ def _methods(frame: pd.DataFrame, mapping: RunsMapping) -> list[str]:
 
 def _setting(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The hyperparameters of a run: those that have a value."""
-    return {name.removeprefix("hp."): _plain(value) for name, value in row.items() if not _is_missing(value)}
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    return {name.removeprefix("hp."): plain_value(value) for name, value in row.items() if not _is_missing(value)}
 
 
 def _is_missing(value: Any) -> bool:

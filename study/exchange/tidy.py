@@ -1,6 +1,7 @@
 """A study as one tidy table, a row a trial, with a dictionary of its columns beside it."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -72,6 +73,11 @@ def write_table(table: pd.DataFrame, path: Path) -> list[Path]:
         tidy.to_csv(path, index=False)
     data_dictionary(table).to_csv(columns, index=False)
     return [path, columns]
+
+
+def plain_value(value: Any) -> Any:
+    """A scalar of numpy as the number or text of Python that JSON, YAML and Optuna take; anything else as it is."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def _is_mixed(values: pd.Series) -> bool:

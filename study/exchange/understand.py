@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
+from evenkeel.study.exchange.tidy import plain_value
 from evenkeel.study.file.study import DEFAULT_MARGIN
 
 METHOD_NAMES = ("loss", "method", "study", "algorithm", "model", "estimator", "optimizer")
@@ -152,18 +153,14 @@ def _default(result: Understanding, frame: pd.DataFrame, name: str, method: str 
         if counts.empty:
             continue
         top = counts[counts == counts.iloc[0]]
-        defaults[label] = _plain(top.index[0])
+        defaults[label] = plain_value(top.index[0])
         if len(top) > 1 and counts.iloc[0] > 1:
             of_method = f" of {label}" if label else ""
-            values = ", ".join(str(_plain(value)) for value in top.index[:5])
+            values = ", ".join(str(plain_value(value)) for value in top.index[:5])
             result.questions.append(f"hyperparameters.{name}: is the default{of_method} one of {values}?")
     if len(set(map(repr, defaults.values()))) == 1:
         return next(iter(defaults.values()))
     return defaults
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def _understand_design(

@@ -11,7 +11,7 @@ from evenkeel.trainables.function.signature import Signature, signature_of
 from evenkeel.trainables.settings import Settings
 
 
-class Method(Settings):
+class MethodEntry(Settings):
     """One method as the study shows it: a training function, what is fixed of its parameters and what varies."""
 
     name: str = Field(description="how the study shows it")
@@ -21,7 +21,7 @@ class Method(Settings):
     levels: dict[str, list[Any]] = Field({}, description="sweep levels of a parameter, in place of placed ones")
 
     @model_validator(mode="after")
-    def _within_signature(self) -> "Method":
+    def _within_signature(self) -> "MethodEntry":
         signature = signature_of(self.function)
         for key in ("fixed", "spaces"):
             for name in getattr(self, key):

@@ -6,19 +6,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from evenkeel.study.file.losses import LossEntry
-from evenkeel.study.file.methods import Method
+from evenkeel.study.file.methods import MethodEntry
 from evenkeel.trainables import trainable
 from evenkeel.trainables.base import Trainable
 from evenkeel.trainables.errors import nearest
 
 
-def trainable_of(common: Trainable, entry: LossEntry | Method) -> Trainable:
+def trainable_of(common: Trainable, entry: LossEntry | MethodEntry) -> Trainable:
     """The trainable as an entry has it. Raises pydantic's ValidationError for settings that it does not take."""
     settings = entry.settings if isinstance(entry, LossEntry) else {}
     return trainable(common.model_dump(mode="json") | settings) if settings else common
 
 
-def settings_of(common: Trainable, entry: LossEntry | Method) -> dict[str, Any]:
+def settings_of(common: Trainable, entry: LossEntry | MethodEntry) -> dict[str, Any]:
     """The settings in which an entry departs from the study's, complete, as JSON has them."""
     own = trainable_of(common, entry)
     if own is common:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from evenkeel.search_spaces import SPACES, Choice, Float, Int, Parameter, Space
 from evenkeel.trainables.own_code import own_module
-from evenkeel.trainables.settings import Settings, named
+from evenkeel.trainables.settings import Settings, look_up
 
 
 def find_space(loss: str) -> Space:
@@ -21,7 +21,7 @@ def find_space(loss: str) -> Space:
             raise ValueError(
                 f"{module!r} has no SPACE; put a search_spaces.Space of that name beside the loss"
             ) from error
-    return named("loss", loss, SPACES)
+    return look_up("loss", loss, SPACES)
 
 
 class SettingRange(Settings):

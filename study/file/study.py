@@ -13,11 +13,11 @@ from evenkeel.search_spaces import Parameter, Space
 from evenkeel.study.file.designs import Designs
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.measures import MeasureEntry
-from evenkeel.study.file.methods import Method
+from evenkeel.study.file.methods import MethodEntry
 from evenkeel.study.file.own_settings import check_own_settings
 from evenkeel.study.file.resources import Resources
 from evenkeel.study.file.spaces import SettingRange
-from evenkeel.trainables import AnyTrainable, Trainable, hears, is_function, trainable
+from evenkeel.trainables import AnyTrainable, Trainable, is_function, takes_vary, trainable
 from evenkeel.trainables.data import AnyData, DataSet, data_set
 from evenkeel.trainables.data.function_data import FUNCTION_DATA
 from evenkeel.trainables.errors import TrainableError, nearest
@@ -77,7 +77,7 @@ def fill_margins(margin: float | dict[str, float], metrics: Iterable[str] = HEAD
     return dict.fromkeys(metrics, DEFAULT_MARGIN) | named
 
 
-Entry = LossEntry | Method
+Entry = LossEntry | MethodEntry
 """What a study compares."""
 
 
@@ -99,7 +99,7 @@ class StudyConfig(Settings):
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
     trainable: Annotated[Trainable, PlainValidator(trainable, json_schema_input_type=AnyTrainable)]
     losses: list[LossEntry] = Field([], description="the losses that are compared")
-    methods: list[Method] = Field([], description="training functions that are compared, beside losses or without")
+    methods: list[MethodEntry] = Field([], description="training functions that are compared, beside losses or without")
     designs: Designs = Field(description="what is run: at least one of the three")
     spaces: dict[str, SettingRange] = Field(
         {}, description="settings of the trainable that vary beside the hyperparameters"
@@ -155,8 +155,8 @@ class StudyConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _tell_trainable(cls, values: Any) -> Any:
-        """The trainable hears what the study varies."""
+    def _hand_vary_on(cls, values: Any) -> Any:
+        """Hand the trainable what the study varies."""
         settings = values.get("trainable") if isinstance(values, dict) else None
         if not isinstance(settings, dict):
             return values
@@ -170,7 +170,7 @@ class StudyConfig(Settings):
         for source in vary:
             if source not in SOURCES:
                 raise ValueError(f"vary: nothing is called {source!r}; {nearest(str(source), SOURCES)}")
-        if not hears(settings):
+        if not takes_vary(settings):
             raise ValueError(f"vary: {settings['name']} does not say what its seeds vary; leave vary out, or derive "
                              "its settings from evenkeel.trainables.seeded_settings.SeededSettings")  # fmt: skip
         return values | {"trainable": settings | {"vary": in_order(vary)}, "vary": in_order(vary)}

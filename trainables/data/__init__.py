@@ -15,7 +15,7 @@ from evenkeel.trainables.data.isic2018 import Isic2018
 from evenkeel.trainables.data.medmnist import MedMnist
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.data.voc_mlt import VocMlt
-from evenkeel.trainables.settings import chosen
+from evenkeel.trainables.settings import make_settings
 
 __all__ = ["DATA_SETS", "SPLITS", "AnyData", "DataSet", "ImageSet", "data_set"]
 
@@ -40,4 +40,4 @@ def data_set(settings: Any) -> DataSet:
 
     Raises ValueError naming the nearest valid name (pydantic's ValidationError for a wrong key or value).
     """
-    return chosen("data set", settings, DATA_SETS)
+    return make_settings("data set", settings, DATA_SETS)

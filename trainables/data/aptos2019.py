@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from evenkeel.trainables.data.published import PublishedOneLabel
+from evenkeel.trainables.data.published import PublishedSingleLabel
 
 
-class Aptos2019(PublishedOneLabel):
+class Aptos2019(PublishedSingleLabel):
     """APTOS 2019 (Kaggle): grades 0 to 4, one an image; the competition's test labels were never published."""
 
     name: Literal["aptos2019"] = "aptos2019"

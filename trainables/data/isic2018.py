@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from evenkeel.trainables.data.published import PublishedOneLabel
+from evenkeel.trainables.data.published import PublishedSingleLabel
 
 DIAGNOSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 PARTS = {"train": "Training", "val": "Validation", "test": "Test"}
 LESIONS = "ISIC2018_Task3_Training_LesionGroupings.csv"
 
 
-class Isic2018(PublishedOneLabel):
+class Isic2018(PublishedSingleLabel):
     """ISIC 2018 task 3 (Codella et al. 2019; HAM10000, Tschandl et al. 2018): seven diagnoses, one an image."""
 
     name: Literal["isic2018"] = "isic2018"

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.data.image_set import SPLITS, ImageSet
 from evenkeel.trainables.data.medmnist_classes import CLASSES, SEVERAL_LABELS, VOLUMES
-from evenkeel.trainables.data.published import OneLabel
+from evenkeel.trainables.data.published import SingleLabel
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.settings import PathText, at_home
@@ -21,7 +21,7 @@ from evenkeel.trainables.settings import PathText, at_home
 NUM_IMAGES_READ_AT_ONCE = 1024
 
 
-class MedMnist(OneLabel):
+class MedMnist(SingleLabel):
     """MedMNIST v2 and MedMNIST+ (Yang et al. 2023): any of its twelve sets of pictures in any published size."""
 
     name: Literal["medmnist"] = "medmnist"

@@ -24,7 +24,7 @@ SHARED_KEYS = ("root", "validation", "on_bad_image", "stored", "intensity")
 """Keys that say the same of a published layout and of its table."""
 
 
-class OneLabel(DataSettings):
+class SingleLabel(DataSettings):
     """Data with one label an image."""
 
     task: Task = Field(
@@ -81,7 +81,7 @@ class Published(ImageFileSettings):
             raise TrainableError(f"{error} (docs/data.md shows the folder that {self.name} expects)") from error
 
 
-class PublishedOneLabel(OneLabel, Published):
+class PublishedSingleLabel(SingleLabel, Published):
     """A published layout with one label an image."""
 
     def load(self, image_size: int, cache: Path) -> ImageSet:

@@ -46,7 +46,7 @@ class Fused(Faster):
         check_batch(logits, targets)
         x = self.loss.rescaled(logits)
         plan = self.plan(x, targets)
-        return self.loss(logits, targets) if plan is None else _Entries.apply(x, targets, self, plan)
+        return self.loss(logits, targets) if plan is None else _FusedEntries.apply(x, targets, self, plan)
 
     def means(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean over the entries of each batch, [...]."""
@@ -174,7 +174,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="fused")
 
 
-class _Entries(torch.autograd.Function):
+class _FusedEntries(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, targets: Tensor, fused: Fused, plan: _Plan) -> Tensor:
         value, slope = fused.run(plan, x, targets, mean=False)

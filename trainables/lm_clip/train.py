@@ -140,7 +140,7 @@ class LmClipRun:
         progress, settings = self.progress, self.settings
         loss = self.loss.at(progress.epoch / settings.epochs)
         for group in self.optimiser.param_groups:
-            group["lr"] = _rate(settings, progress.epoch)
+            group["lr"] = learning_rate(settings, progress.epoch)
         frozen = settings.batch_norm == "frozen" or "image" not in settings.trains
         set_training_mode(self.model.module, freeze_batch_norm=frozen)
         batches = self._batches(progress.epoch)
@@ -282,7 +282,7 @@ def _optimiser(parameters: list[nn.Parameter], settings: LmClip) -> torch.optim.
     )
 
 
-def _rate(settings: LmClip, epoch: int) -> float:
+def learning_rate(settings: LmClip, epoch: int) -> float:
     """The learning rate of an epoch, from 0."""
     if settings.schedule == "constant":
         return settings.lr

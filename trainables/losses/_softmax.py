@@ -34,7 +34,7 @@ def weight_power(base: Tensor, exponent: Tensor | float) -> Tensor:
     return torch.where(exponent == 0, torch.ones_like(base), usable**exponent)
 
 
-class OneLabel(Loss):
+class SoftmaxLoss(Loss):
     """What the losses for one label an image have in common: their scores are softmax probabilities."""
 
     def log_odds(self, logits: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._softmax import OneLabel, complement, log_probabilities, smoothed, weight_power
+from evenkeel.trainables.losses._softmax import SoftmaxLoss, complement, log_probabilities, smoothed, weight_power
 from evenkeel.trainables.losses._stable import Number
 from evenkeel.trainables.losses.entrywise import AT_LEAST_0, UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
-class AslSoftmax(OneLabel):
+class AslSoftmax(SoftmaxLoss):
     """-s_j w_j log P_j, s the smoothed target; w is (1 - P)^gamma_pos on the label and P^gamma_neg elsewhere.
 
     Without smoothing and with gamma_pos 0 it is cross-entropy whatever gamma_neg is: the negatives act only through

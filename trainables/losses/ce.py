@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from evenkeel.trainables.losses._softmax import OneLabel, log_probabilities
+from evenkeel.trainables.losses._softmax import SoftmaxLoss, log_probabilities
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ce(OneLabel):
+class Ce(SoftmaxLoss):
     """-y log P, P = softmax(x). One label an image."""
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from evenkeel.trainables.losses import LOSSES
-from evenkeel.trainables.losses._softmax import OneLabel
+from evenkeel.trainables.losses._softmax import SoftmaxLoss
 
 FACTS = {"counts": (400, 100, 25, 5), "total": 500}
 """The training set that the pictures assume; they show the rarest class."""
@@ -25,7 +25,7 @@ def along_p(name: str, **hyperparameters: Any) -> tuple[np.ndarray, tuple[np.nda
     x = torch.zeros(NUM_POINTS, len(FACTS["counts"]), dtype=torch.float64)  # type: ignore[arg-type]
     x[:, -1] = torch.linspace(-REACH, REACH, NUM_POINTS, dtype=torch.float64)
     x.requires_grad_()
-    softmax = isinstance(loss, OneLabel)
+    softmax = isinstance(loss, SoftmaxLoss)
     values, slopes = [], []
     for label in (-1, 0):
         y = torch.zeros_like(x)

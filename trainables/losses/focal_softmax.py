@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from evenkeel.trainables.losses._softmax import OneLabel, complement, log_probabilities, weight_power
+from evenkeel.trainables.losses._softmax import SoftmaxLoss, complement, log_probabilities, weight_power
 from evenkeel.trainables.losses._stable import Number
 from evenkeel.trainables.losses.entrywise import AT_LEAST_0
 
 
 @dataclass(frozen=True, kw_only=True)
-class FocalSoftmax(OneLabel):
+class FocalSoftmax(SoftmaxLoss):
     """-y (1 - P)^gamma log P, P = softmax(x). gamma 0 is cross-entropy.
 
     Source: RAL paper, eq. 3, with the softmax probability.

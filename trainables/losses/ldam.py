@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from evenkeel.trainables.losses._class_weights import effective_weights
-from evenkeel.trainables.losses._softmax import OneLabel, log_probabilities
+from evenkeel.trainables.losses._softmax import SoftmaxLoss, log_probabilities
 from evenkeel.trainables.losses._stable import Number
 from evenkeel.trainables.losses.entrywise import ABOVE_0, AT_LEAST_0, at_least_single, check_batch
 
@@ -16,7 +16,7 @@ DEFERRED_BETA = 0.9999
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ldam(OneLabel):
+class Ldam(SoftmaxLoss):
     """Cross-entropy of scale (x - y Delta_c), Delta_c = max_margin (n_min / n_c)^(1/4). One label an image.
 
     `drw`: from four fifths of the training on, classes weigh (1 - b) / (1 - b^n_c) with b = 0.9999, scaled to sum to C

@@ -6,13 +6,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.losses._softmax import OneLabel, log_probabilities, smoothed, weight_power
+from evenkeel.trainables.losses._softmax import SoftmaxLoss, log_probabilities, smoothed, weight_power
 from evenkeel.trainables.losses._stable import Number
 from evenkeel.trainables.losses.entrywise import AT_LEAST_0, UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
-class RalSoftmax(OneLabel):
+class RalSoftmax(SoftmaxLoss):
     """-s_j (1 - A_j - B_j)^gamma log P_j, gamma = gamma_pos on the label and gamma_neg elsewhere, N = 1 - P.
 
     A = -P [-log c(P) + (alpha1 - 1)(1 - c(P)) + (alpha2 - 1/2)(1 - c(P))^2] log P;

@@ -7,18 +7,18 @@ from evenkeel.trainables.measures.base import Column, Evidence, Measure, Measure
 from evenkeel.trainables.measures.by_labels import ByLabels
 from evenkeel.trainables.measures.calibration import Calibration
 from evenkeel.trainables.measures.centroids import Centroids
-from evenkeel.trainables.measures.embedding import Embedding
-from evenkeel.trainables.measures.examples import Examples
-from evenkeel.trainables.measures.gradcam import GradCam
-from evenkeel.trainables.measures.gradients import Gradients
+from evenkeel.trainables.measures.embedding import ImageEmbedding
+from evenkeel.trainables.measures.examples import ExampleImages
+from evenkeel.trainables.measures.gradcam import GradCamMaps
+from evenkeel.trainables.measures.gradients import GradientNorms
 from evenkeel.trainables.measures.headline import Headline
 from evenkeel.trainables.measures.noise import Noise
-from evenkeel.trainables.measures.one_label import OneLabel
+from evenkeel.trainables.measures.one_label import OneLabelScores
 from evenkeel.trainables.measures.own import OwnMeasure
 from evenkeel.trainables.measures.precision_recall import PrecisionRecall
 from evenkeel.trainables.measures.predictions import Predictions
 from evenkeel.trainables.measures.resolution import Resolution
-from evenkeel.trainables.measures.returned import Returned
+from evenkeel.trainables.measures.returned import ReturnedScore
 from evenkeel.trainables.measures.rise import Rise
 from evenkeel.trainables.measures.softmax import SoftmaxScores
 from evenkeel.trainables.measures.some_classes import some_classes
@@ -47,16 +47,16 @@ MEASURES: dict[str, Measure] = {
     "rise": Rise(),
     "by-labels": ByLabels(),
     "precision-recall": PrecisionRecall(),
-    "one-label": OneLabel(),
+    "one-label": OneLabelScores(),
     "softmax": SoftmaxScores(),
     "calibration": Calibration(),
     "centroids": Centroids(),
-    "gradients": Gradients(),
+    "gradients": GradientNorms(),
     "noise": Noise(),
     "resolution": Resolution(),
-    "embedding": Embedding(),
-    "gradcam": GradCam(),
-    "examples": Examples(),
+    "embedding": ImageEmbedding(),
+    "gradcam": GradCamMaps(),
+    "examples": ExampleImages(),
     "predictions": Predictions(),
 }
 
@@ -76,7 +76,7 @@ def measure(name: str) -> Measure:
     if name in MEASURES:
         return MEASURES[name]
     if name.startswith(RETURNED):
-        return Returned(name.removeprefix(RETURNED))
+        return ReturnedScore(name.removeprefix(RETURNED))
     if ":" in name:
         return OwnMeasure(name)
     if of_classes := some_classes(name):

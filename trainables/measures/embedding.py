@@ -12,7 +12,7 @@ MOST_ROWS, SEED = 2000, 0
 
 
 @dataclass(frozen=True)
-class Embedding:
+class ImageEmbedding:
     """t-SNE (perplexity min(30, n - 1), fixed seed) and PCA of up to 2,000 test images: `embedding.npz`.
 
     In the file: tsne [n, 2], pca [n, 2], targets [n, C].

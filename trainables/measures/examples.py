@@ -6,7 +6,7 @@ from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs,
 
 
 @dataclass(frozen=True)
-class Examples:
+class ExampleImages:
     """One test image of up to eight classes, frequent to rare: `examples.npz`.
 
     In the file: `sheet`, bytes of a JPEG with the images below each other; targets [n, C]; scores [n, C] in float16.
@@ -21,10 +21,10 @@ class Examples:
     def compute(self, evidence: Evidence) -> Measured:
         import numpy as np
 
-        from evenkeel.trainables.measures.thumbnails import chosen, plain, sheet
+        from evenkeel.trainables.measures.thumbnails import pick_images, plain, sheet
 
         assert evidence.trained is not None
-        rows, _ = chosen(evidence)
+        rows, _ = pick_images(evidence)
         if not len(rows):
             return Measured()
         files = saved(

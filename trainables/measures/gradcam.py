@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GradCam:
+class GradCamMaps:
     """A test image of up to eight classes, frequent to rare, beside the map of that class: `gradcam.jpg`.
 
     Maps (Selvaraju et al. 2017) are taken at the last convolution, those of a transformer at the tokens that enter its
@@ -26,11 +26,11 @@ class GradCam:
         return {}
 
     def compute(self, evidence: Evidence) -> Measured:
-        from evenkeel.trainables.measures.thumbnails import chosen, plain, sheet
+        from evenkeel.trainables.measures.thumbnails import pick_images, plain, sheet
 
         trained = evidence.trained
         assert trained is not None
-        layer, (rows, classes) = mapped_layer(trained.module), chosen(evidence)
+        layer, (rows, classes) = mapped_layer(trained.module), pick_images(evidence)
         if layer is None or not classes:
             return Measured()
         pixels = trained.images("test", rows)

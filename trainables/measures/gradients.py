@@ -15,7 +15,7 @@ SIGNS = ("positive", "negative")
 
 
 @dataclass(frozen=True)
-class Gradients:
+class GradientNorms:
     """Norm of the gradient, by all weights, of a class's part of the loss, summed over a batch of train images.
 
     The mean over the first 8 batches that hold such an entry, of 32 rows each, in one pass of a fixed seed over all

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OneLabel:
+class OneLabelScores:
     """Accuracy, balanced accuracy, macro F1, Cohen's kappa and cross-entropy; undefined with another number of labels.
 
     Accuracy and macro F1 are the RAL paper's metrics on ISIC 2018 and APTOS 2019. With groups of test images each is

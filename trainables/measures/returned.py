@@ -6,7 +6,7 @@ from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 
 @dataclass(frozen=True)
-class Returned:
+class ReturnedScore:
     """`column` on val and test; the study file says what is good."""
 
     column: str

@@ -14,7 +14,7 @@ MOST, SIDE, STRIP, QUALITY = 8, 128, 16, 80
 """Images of a sheet; pixels of their side and of the strip that names them; quality of JPEG."""
 
 
-def chosen(evidence: Evidence) -> "tuple[Tensor, list[int]]":
+def pick_images(evidence: Evidence) -> "tuple[Tensor, list[int]]":
     """(test rows [M], a class of each): one image of up to eight classes, from frequent to rare in training.
 
     A class shows its first test image that no other shows, if it has one.
