@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report bench-decisions faults kills docs house clean
+.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit test-export test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report bench-decisions faults kills docs house clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28
@@ -37,6 +37,13 @@ audit:  ## known weaknesses of the pinned dependencies; asks PyPI
 test-submit: $(READY)  ## jobs on a Ray head with its job server, which evenkeel[cluster] brings
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,cluster]"
 	$(BIN)/python -m pytest tests/test_submit.py
+
+DEEPCAVE_PYTHON ?= python3.10
+test-export: $(READY)  ## exports in the real tools: wandb beside evenkeel, DeepCAVE (Python 3.10 or older) in a venv of its own
+	$(BIN)/python -m pip install --quiet -c constraints.txt wandb
+	$(DEEPCAVE_PYTHON) -m venv .deepcave
+	.deepcave/bin/python -m pip install --quiet deepcave
+	DEEPCAVE_PYTHON=$(CURDIR)/.deepcave/bin/python $(BIN)/python -m pytest tests/test_export_tools.py
 
 lint: $(READY)  ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
@@ -85,7 +92,7 @@ house: $(READY)  ## words, lengths, imports between rooms; AGAINST=COMMIT shows 
 	$(BIN)/python benchmarks/house.py $(if $(AGAINST),--against $(AGAINST))
 
 clean:  ## remove what make and the tools have made, studies/ included
-	rm -rf $(VENV) .oldest-mlflow .fitting .audit studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .oldest-mlflow .fitting .audit .deepcave studies build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \

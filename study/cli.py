@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     added["report"].add_argument(
         "--runs",
         metavar="SOURCE",
-        help="others' runs: CSV, Parquet, Optuna storage, Ray Tune folder, mlflow:NAME",
+        help="others' runs: CSV, Parquet, Optuna storage, folder of Ray Tune, W&B or DeepCAVE, mlflow:NAME",
     )
     added["report"].add_argument("--mapping", metavar="FILE", help="of --runs: what their columns mean, as YAML")
     added["report"].add_argument("--explain", action="store_true", help="of --runs: print that file, ready to edit")
@@ -176,8 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         "--figures", metavar="DIR", help="also every figure as SVG and PDF in one- and two-column width, numbers as CSV"
     )
     added["report"].add_argument("--from-mlflow", action="store_true", help="read MLflow, not the ledger")
-    added["export"].add_argument("--to", required=True, choices=("csv", "parquet", "optuna"), help="the form")
-    added["export"].add_argument("-o", "--output", metavar="FILE", help="default: in the study's folder")
+    forms = ("csv", "parquet", "optuna", "deepcave", "wandb")
+    added["export"].add_argument("--to", required=True, choices=forms, help="the form")
+    added["export"].add_argument(
+        "-o", "--output", metavar="FILE", help="a folder of deepcave and wandb; default: in the study's folder"
+    )
     for name in ("report", "ui"):
         added[name].add_argument("--tracking-uri", metavar="URI", help="default: the database in the study's folder")
     added["ui"].add_argument("--port", type=int, default=5000)

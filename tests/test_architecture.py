@@ -23,6 +23,7 @@ HOMES = {
     "ray": ["study/run/ray_nodes.py", "study/run/ray_runner.py", "study/run/tune_classes.py", "study/run/ray_jobs.py"],
     "mlflow": ["study/tracking/"],
     "plotly": ["reports/"],
+    "wandb": ["study/exchange/wandb_folder.py"],
 }
 REPORTS_NEED_ONLY = {"numpy", "scipy", "pandas", "plotly", "jinja2"}
 

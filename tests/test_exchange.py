@@ -176,6 +176,35 @@ def test_failed_running_and_broken_runs_keep_their_states(tmp_path):
     assert table.state.value_counts().to_dict() == {"done": 45, "failed": 1, "censored": 1, "diverged": 1}
 
 
+def test_a_history_of_wandb_counts_as_the_last_values_of_its_runs(tmp_path):
+    """As `run.history()` gives it, joined over runs: scores are logged at other steps and leave blanks."""
+    runs = pd.read_csv(plain_runs(tmp_path / "t.csv", drop=0.1))
+    runs.insert(0, "run_id", [f"r{i}" for i in range(len(runs))])
+    first = runs.assign(_step=0, test_acc=0.1, epoch_loss=2.0)
+    last = runs.assign(_step=9, epoch_loss=None)
+    pd.concat([last, first]).to_csv(tmp_path / "history.csv", index=False)
+    read = read_runs(str(tmp_path / "history.csv"), None)
+    assert np.allclose(read.frame.test_acc, runs.test_acc) and set(read.frame.epoch_loss) == {2.0}
+    assert "96 steps of 48 runs by the column run_id" in understand(read).lines[0]
+    assert judged(tmp_path / "history.csv", metric="acc") == judged(tmp_path / "t.csv")
+    runs.assign(_step=range(len(runs)), run_id="net").to_csv(tmp_path / "table.csv", index=False)
+    assert len(read_runs(str(tmp_path / "table.csv"), None).frame) == len(runs), "a name of several seeds is no run"
+
+
+def test_the_export_of_a_wandb_chart_is_read_by_the_names_of_its_runs(tmp_path):
+    runs = pd.read_csv(plain_runs(tmp_path / "t.csv", drop=0.1)).query("optimizer == 'sgd'")
+    names = [f"lr={row.lr}-decay={row.decay}-seed={row.seed}" for row in runs.itertuples()]
+    chart = {"Step": [0, 1]}
+    for name, score in zip(names, runs.test_acc, strict=True):
+        chart |= {f"{name} - {key}": [0.1, score] for key in ("test_acc", "test_acc__MIN", "test_acc__MAX")}
+    pd.DataFrame(chart).to_csv(tmp_path / "chart.csv", index=False)
+    verdicts = {key[1]: verdict for key, verdict in judged(tmp_path / "chart.csv").items()}
+    assert verdicts == {key[1]: v for key, v in judged(tmp_path / "t.csv").items() if key[0] == "sgd"}
+    pd.DataFrame({"Step": [0, 1], "lilac-1 - acc": [0.1, 0.2]}).to_csv(tmp_path / "chart.csv", index=False)
+    with pytest.raises(UserError, match="say no settings; export the table of runs"):
+        read_runs(str(tmp_path / "chart.csv"), None)
+
+
 def test_repeated_runs_count_once_and_missing_seeds_are_numbered(tmp_path):
     frame = pd.read_csv(plain_runs(tmp_path / "t.csv"))
     pd.concat([frame, frame.iloc[:3]]).to_csv(tmp_path / "twice.csv", index=False)

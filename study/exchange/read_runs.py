@@ -9,6 +9,7 @@ import pandas as pd
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
+from evenkeel.study.exchange.wandb_history import runs_of_history
 
 STATUS_COLUMNS = ("state", "status")
 MLFLOW = "mlflow:"
@@ -28,7 +29,7 @@ def read_runs(source: str, tracking_uri: str | None) -> ForeignRuns:
     if not path.exists():
         raise UserError(f"--runs {source}: no such file or folder; an MLflow experiment is written as {MLFLOW}NAME")
     if path.is_dir():
-        return read_ray_results(path)
+        return _read_folder(path)
     if path.suffix in (".db", ".sqlite", ".sqlite3", ".log", ".journal"):
         from evenkeel.study.exchange.optuna_runs import read_optuna
 
@@ -36,8 +37,18 @@ def read_runs(source: str, tracking_uri: str | None) -> ForeignRuns:
     return read_table(path)
 
 
+def _read_folder(folder: Path) -> ForeignRuns:
+    """What a folder holds: runs of DeepCAVE, of W&B (offline), or of Ray Tune."""
+    from evenkeel.study.exchange.deepcave_run import is_deepcave, read_deepcave
+    from evenkeel.study.exchange.wandb_folder import is_wandb, read_wandb
+
+    if is_deepcave(folder):
+        return read_deepcave(folder)
+    return read_wandb(folder) if is_wandb(folder) else read_ray_results(folder)
+
+
 def read_table(path: Path) -> ForeignRuns:
-    """A CSV (or TSV) or Parquet file with a row a run, W&B's export of its runs table among them."""
+    """A CSV (or TSV) or Parquet file with a row a run, or W&B's history with a row a step."""
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
@@ -47,9 +58,11 @@ def read_table(path: Path) -> ForeignRuns:
         raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
     if frame.empty:
         raise UserError(f"--runs {path}: the table has no rows")
+    history = runs_of_history(frame)
+    frame, notes = (frame, ()) if history is None else (history[0], (history[1],))
     status = next((column for column in frame.columns if str(column).lower() in STATUS_COLUMNS), None)
     states = ["done"] * len(frame) if status is None else [_own_or_foreign(word) for word in frame[status]]
-    return ForeignRuns(path.stem, frame, states)
+    return ForeignRuns(path.stem, frame, states, notes=notes)
 
 
 def _own_or_foreign(word: object) -> str:

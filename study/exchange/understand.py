@@ -46,7 +46,7 @@ class Understanding:
 def understand(runs: ForeignRuns) -> Understanding:
     """Guess a mapping from names and values; see the module for what is asked instead."""
     frame = runs.frame
-    result = Understanding({"name": runs.title})
+    result = Understanding({"name": runs.title}, list(runs.notes))
     method = _named(frame, METHOD_NAMES, textual=True, excluded=runs.metrics)
     seed = _named(frame, SEED_NAMES, textual=False, excluded=runs.metrics)
     result.mapping |= {"method": method, "seed": seed}
