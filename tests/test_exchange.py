@@ -185,7 +185,7 @@ def test_a_history_of_wandb_counts_as_the_last_values_of_its_runs(tmp_path):
     pd.concat([last, first]).to_csv(tmp_path / "history.csv", index=False)
     read = read_runs(str(tmp_path / "history.csv"), None)
     assert np.allclose(read.frame.test_acc, runs.test_acc) and set(read.frame.epoch_loss) == {2.0}
-    assert "96 steps of 48 runs by the column run_id" in understand(read).lines[0]
+    assert "96 steps of 48 runs (column run_id)" in understand(read).lines[0]
     assert judged(tmp_path / "history.csv", metric="acc") == judged(tmp_path / "t.csv")
     runs.assign(_step=range(len(runs)), run_id="net").to_csv(tmp_path / "table.csv", index=False)
     assert len(read_runs(str(tmp_path / "table.csv"), None).frame) == len(runs), "a name of several seeds is no run"

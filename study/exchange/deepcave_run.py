@@ -16,12 +16,12 @@ from evenkeel.reports.facts import ParameterFacts, StudyFacts
 from evenkeel.reports.table.trial_table import facts_of, metric_columns
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
+from evenkeel.study.exchange.tidy import TRIAL_WORDS
 
 METRIC = re.compile(r"metric:(\w+) \[.*\] \((\w+)\)")
 TRIALS, SPACE = "trials.csv", "configspace.csv"
 STATUS = {"done": "SUCCESS", "diverged": "FAILED", "failed": "CRASHED", "censored": "ABORTED"}
 """State of a trial -> what DeepCAVE calls it."""
-TRIAL_WORDS = ("trial_id", "loss", "design", "seed", "group", "moved", "proposal", "state")
 PLAIN_TEXT = re.compile(r"[A-Za-z][\w .:/-]*")
 READ_OTHERWISE = {"true", "false", "nan", "na", "null", "none", "inf", "n/a"}
 

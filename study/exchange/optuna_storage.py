@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 from evenkeel.reports.facts import ParameterFacts, StudyFacts
 from evenkeel.reports.table.trial_table import facts_of, metric_columns
 from evenkeel.study.errors import UserError
-from evenkeel.study.exchange.tidy import plain_value
+from evenkeel.study.exchange.tidy import TRIAL_WORDS, plain_value
 
 OPTUNA_STATES = {
     "done": TrialState.COMPLETE,
@@ -29,7 +29,6 @@ IN_MEMORY = {"poolclass": StaticPool, "connect_args": {"check_same_thread": Fals
 """The database is made in memory and written once: on a disk Optuna waits for each trial's commit, about a second."""
 METRICS = "metrics"
 """User attribute that holds all scores of a trial: one row of the database, where one each would be forty."""
-TRIAL_WORDS = ("trial_id", "loss", "loss_name", "design", "seed", "group", "moved", "proposal", "state", "note")
 
 
 def write_optuna(table: pd.DataFrame, path: Path) -> list[str]:

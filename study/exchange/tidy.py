@@ -27,6 +27,8 @@ MEANINGS = {
     "loss_path": "how the loss was computed",
 }
 """Identity column -> what it holds."""
+TRIAL_WORDS = ("trial_id", "loss", "loss_name", "design", "seed", "group", "moved", "proposal", "state", "note")
+"""What tools that have no place for it are told of a trial besides its hyperparameters and scores."""
 
 
 def tidy_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,9 +12,9 @@ from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.trial_table import facts_of, metric_columns
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
+from evenkeel.study.exchange.tidy import TRIAL_WORDS
 
 FILES = "offline-run-*/run-*.wandb"
-TRIAL_WORDS = ("loss", "design", "seed", "group", "moved", "proposal", "state")
 EXIT_CODES = {"done": 0, "diverged": 1, "failed": 1, "censored": 130}
 BLOCK, FILE_HEADER, RECORD_HEADER = 32768, 7, struct.Struct("<IHB")
 """The file is a log of records in blocks, as LevelDB writes it: checksum, length and kind before each piece."""
