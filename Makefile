@@ -69,6 +69,10 @@ bench-functions: $(READY)  ## a training function of 0.1 s: evenkeel, Ray Tune's
 bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 	$(BIN)/python -m benchmarks.report_scale
 
+.PHONY: bench-runs
+bench-runs: $(READY)  ## the page of 100,000 runs of somebody else: time, memory
+	$(BIN)/python -m benchmarks.runs_scale
+
 bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and whether packs pay
 	$(BIN)/python -m benchmarks.finetune_speed --data $(DATA)
 	$(BIN)/python -m benchmarks.finetune_packs

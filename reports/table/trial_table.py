@@ -133,9 +133,9 @@ class _Gathered(NamedTuple):
 
 def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
     order = sorted(range(len(gathered.identity)), key=lambda i: gathered.identity[i][0])  # the trial id
+    by_column = list(zip(*(gathered.identity[i] for i in order), strict=True)) or [()] * len(IDENTITY)
     columns: dict[str, Any] = {
-        name: pd.Series([gathered.identity[i][position] for i in order], dtype=kind)
-        for position, (name, kind) in enumerate(IDENTITY.items())
+        name: pd.Series(cells, dtype=kind) for cells, (name, kind) in zip(by_column, IDENTITY.items(), strict=True)
     }
     defaults = {label: {name: facts.defaults[name] for name in facts.space} for label, facts in study.losses.items()}
     settings = [(gathered.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]

@@ -1,7 +1,9 @@
 """Runs from a table, a Ray Tune results folder, an Optuna storage or an MLflow experiment. Nothing is unpickled."""
 
+import csv
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
 from evenkeel.study.exchange.wandb_history import runs_of_history
 
 STATUS_COLUMNS = ("state", "status")
+NUM_LINES_SNIFFED = 20
 MLFLOW = "mlflow:"
 """`mlflow:EXPERIMENT` names an experiment on the server or database of --tracking-uri."""
 RAY_BOOKKEEPING = {
@@ -53,7 +56,7 @@ def read_table(path: Path) -> ForeignRuns:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         else:
-            frame = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
+            frame = pd.read_csv(path, sep=_delimiter(path), encoding="utf-8-sig", low_memory=False)
     except (ValueError, OSError, ImportError) as error:
         raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
     if frame.empty:
@@ -63,6 +66,17 @@ def read_table(path: Path) -> ForeignRuns:
     status = next((column for column in frame.columns if str(column).lower() in STATUS_COLUMNS), None)
     states = ["done"] * len(frame) if status is None else [_own_or_foreign(word) for word in frame[status]]
     return ForeignRuns(path.stem, frame, states, notes=notes)
+
+
+def _delimiter(path: Path) -> str:
+    """The sign that the first lines have in common; a comma where none is found. pandas' own search is ten times slower
+    on the whole of a large file."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head = "".join(islice(file, NUM_LINES_SNIFFED))
+    try:
+        return csv.Sniffer().sniff(head, ",;\t|").delimiter
+    except csv.Error:
+        return ","
 
 
 def _own_or_foreign(word: object) -> str:

@@ -12,7 +12,7 @@ from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.trial_table import facts_of, metric_columns
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
-from evenkeel.study.exchange.tidy import TRIAL_WORDS
+from evenkeel.study.exchange.tidy import TRIAL_WORDS, plain_value
 
 FILES = "offline-run-*/run-*.wandb"
 EXIT_CODES = {"done": 0, "diverged": 1, "failed": 1, "censored": 130}
@@ -46,9 +46,9 @@ def _package() -> Any:
 
 
 def _write_run(wandb: Any, row: dict[str, Any], study: StudyFacts, folder: Path, settings: Any) -> None:
-    words = {name: _plain(row[name]) for name in TRIAL_WORDS if not pd.isna(row[name])}
+    words = {name: plain_value(row[name]) for name in TRIAL_WORDS if not pd.isna(row[name])}
     hyperparameters = {
-        name: _plain(value) for name, value in row.items() if name.startswith("hp.") and _is_there(value)
+        name: plain_value(value) for name, value in row.items() if name.startswith("hp.") and _is_there(value)
     }
     run = wandb.init(
         project=study.name, group=row["loss"], job_type=row["design"], id=row["trial_id"], name=row["trial_id"],
@@ -61,10 +61,6 @@ def _write_run(wandb: Any, row: dict[str, Any], study: StudyFacts, folder: Path,
 
 def _is_there(value: Any) -> bool:
     return isinstance(value, list | dict | tuple) or not pd.isna(value)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def is_wandb(folder: Path) -> bool:
