@@ -17,24 +17,21 @@ from evenkeel.study.file.methods import MethodEntry
 from evenkeel.study.file.own_settings import check_own_settings
 from evenkeel.study.file.resources import Resources
 from evenkeel.study.file.spaces import SettingRange
+from evenkeel.study.file.study_checks import CHECKS
 from evenkeel.trainables import AnyTrainable, Trainable, is_function, takes_vary, trainable
 from evenkeel.trainables.data import AnyData, DataSet, data_set
 from evenkeel.trainables.data.function_data import FUNCTION_DATA
-from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.function.settings import Function
+from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.measures import (
     ALWAYS,
     HEADLINES,
     MEASURES,
     METRICS,
     RETURNED,
-    UNBOUNDED,
     Column,
     columns,
-    measure,
     measure_of_metric,
 )
-from evenkeel.trainables.seeded_settings import SeededSettings
 from evenkeel.trainables.seeds import SOURCES, Source, in_order
 from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
 
@@ -209,16 +206,10 @@ class StudyConfig(Settings):
                 raise ValueError(f"contrast: no loss has the label {label!r}; {nearest(label, labels)}")
         if not any((self.designs.sweep, self.designs.sobol, self.designs.search)):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
-        self._check_logarithms()
-        self._check_metric()
-        self._check_margin()
-        self._check_vary()
-        self._check_function()
-        self._check_spaces()
+        for check in CHECKS:
+            check(self)
         self._check_size()
         check_own_settings(self.trainable, self.losses, self.spaces)
-        self._sweepable()
-        self._measurable()
         search = self.designs.search
         if search and search.groups * search.seeds_per_group > len(self.seeds):
             raise ValueError(
@@ -243,39 +234,9 @@ class StudyConfig(Settings):
         return loss.setting() | {name: getattr(self.trainable, name) for name in self.spaces}
 
     @property
-    def _metrics(self) -> list[str]:
+    def margin_metrics(self) -> list[str]:
         """The metrics that a margin may be given for."""
-        return list(dict.fromkeys((*HEADLINES, self.metric, *self._own_metrics)))
-
-    def _check_metric(self) -> None:
-        if self.metric not in self._own_metrics and measure_of_metric(self.metric) is None:
-            valid = [*METRICS, *self._own_metrics]
-            raise ValueError(
-                f"metric: unknown metric {self.metric!r}; {nearest(self.metric, valid)}; of one class auc_of_CLASS, "
-                "ap_of_CLASS or f1_of_CLASS; one of your own is declared under measures"
-            )
-
-    def _check_margin(self) -> None:
-        named = self.margin if isinstance(self.margin, dict) else {self.metric: self.margin}
-        for name, value in named.items():
-            if name not in self._metrics and name not in METRICS:
-                raise ValueError(f"margin: unknown metric {name!r}; {nearest(str(name), self._metrics)}")
-            if value >= 1 and name not in (*UNBOUNDED, *self._own_metrics):
-                named_key = f"{name} " if isinstance(self.margin, dict) else ""
-                raise ValueError(f"margin: {named_key}must be a number between 0 and 1, got {value!r}")
-
-    def _check_function(self) -> None:
-        """A training function must be able to do what the study asks of it."""
-        if not isinstance(self.trainable, Function):
-            if self.methods:
-                raise ValueError("methods: are for a training function; write trainable: {name: file.py:function}")
-            return
-        try:
-            for entry in self.entries:
-                settings = [*self.trainable.parameters, *self.spaces, *entry.setting()]
-                self.trainable.check_entry(entry.loss, settings, of_loss=isinstance(entry, LossEntry))
-        except TrainableError as error:
-            raise ValueError(str(error)) from error
+        return list(dict.fromkeys((*HEADLINES, self.metric, *self.own_metrics)))
 
     def _check_size(self) -> None:
         sobol, search = self.designs.sobol, self.designs.search
@@ -288,38 +249,6 @@ class StudyConfig(Settings):
                 f"designs: about {num:,} trials; at most {MAX_TRIALS:,} are planned; take fewer levels, points, "
                 "proposals or seeds"
             )
-
-    def _check_vary(self) -> None:
-        fixed = self.trainable.fixed(self.data) if isinstance(self.trainable, SeededSettings) else {}
-        for source in self.vary or ():
-            if source in fixed:
-                raise ValueError(f"vary: {source} is the same for every seed ({fixed[source]}); leave {source} out")
-
-    def _check_logarithms(self) -> None:
-        for name, span in self.spaces.items():
-            if span.log and span.low is not None and span.low <= 0:
-                raise ValueError(f"spaces.{name}.low: a logarithm needs more than 0, got {span.low:g}")
-
-    def _check_spaces(self) -> None:
-        settings = self.trainable.model_dump(mode="json")
-        for name, span in self.spaces.items():
-            if name not in settings:
-                raise ValueError(f"spaces: the trainable has no setting {name!r}; {nearest(name, settings)}")
-            if taken := next((entry.label for entry in self.entries if name in entry.setting()), None):
-                raise ValueError(f"spaces: {name!r} is a hyperparameter of {taken}; it varies by itself")
-            span.parameter(name, getattr(self.trainable, name))
-            for value in span.ends():
-                trainable(settings | {name: value})
-
-    def _measurable(self) -> None:
-        for name in self.all_measures:
-            needed = measure(name).needs
-            if needed not in self.trainable.gives:
-                gives = ", ".join(self.trainable.gives)
-                raise ValueError(
-                    f"measures: {name.removeprefix(RETURNED)!r} needs the {needed} of a trial, {self.trainable.name} "
-                    f"gives {gives}; leave it out, or choose another trainable"
-                )
 
     @property
     def own_code(self) -> list[str]:
@@ -336,12 +265,12 @@ class StudyConfig(Settings):
     @property
     def all_measures(self) -> tuple[str, ...]:
         """The measures of every trial, each once."""
-        judged = [measure_of_metric(self.metric)] if self.metric not in self._own_metrics else []
+        judged = [measure_of_metric(self.metric)] if self.metric not in self.own_metrics else []
         named = (entry.measure_name for entry in self.measures)
         return tuple(dict.fromkeys(name for name in (*ALWAYS, *judged, *named) if name))
 
     @property
-    def _own_metrics(self) -> list[str]:
+    def own_metrics(self) -> list[str]:
         """The scores of the user's own that the study declares."""
         return [column for entry in self.measures if entry.is_own for column in entry.columns()]
 
@@ -360,18 +289,10 @@ class StudyConfig(Settings):
         """1 where a higher score is better, -1 where a lower one is."""
         return -1 if self.declared_columns[metric].better == "lower" else 1
 
-    def _sweepable(self) -> None:
-        names = (self.designs.sweep and self.designs.sweep.hyperparameters) or []
-        valid = {name for entry in self.entries for name in self.axes(entry).parameters}
-        for name in names:
-            if name not in valid:
-                hint = nearest(name, valid)
-                raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}, nor has spaces; {hint}")
-
     @property
     def margins(self) -> dict[str, float]:
         """The margin of each metric; DEFAULT_MARGIN for those that `margin` does not name."""
-        return fill_margins(self.margin, self._metrics)
+        return fill_margins(self.margin, self.margin_metrics)
 
     def sweep_levels(self, loss: Entry) -> dict[str, list[Any]]:
         """The levels that the sweep plans for a loss, by hyperparameter, the default among them.

@@ -1,0 +1,112 @@
+"""What the keys of a study file must be to each other; each check raises ValueError, naming key, value and way out."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from evenkeel.study.file.losses import LossEntry
+from evenkeel.trainables import trainable
+from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.function.settings import Function
+from evenkeel.trainables.measures import METRICS, RETURNED, UNBOUNDED, measure, measure_of_metric
+from evenkeel.trainables.seeded_settings import SeededSettings
+
+if TYPE_CHECKING:
+    from evenkeel.study.file.study import StudyConfig
+
+
+def check_metric(study: "StudyConfig") -> None:
+    """The metric is one of ours or declared under `measures`."""
+    if study.metric not in study.own_metrics and measure_of_metric(study.metric) is None:
+        valid = [*METRICS, *study.own_metrics]
+        raise ValueError(
+            f"metric: unknown metric {study.metric!r}; {nearest(study.metric, valid)}; of one class auc_of_CLASS, "
+            "ap_of_CLASS or f1_of_CLASS; one of your own is declared under measures"
+        )
+
+
+def check_margin(study: "StudyConfig") -> None:
+    """Margins are given for metrics of the study, within their range."""
+    named = study.margin if isinstance(study.margin, dict) else {study.metric: study.margin}
+    for name, value in named.items():
+        if name not in study.margin_metrics and name not in METRICS:
+            raise ValueError(f"margin: unknown metric {name!r}; {nearest(str(name), study.margin_metrics)}")
+        if value >= 1 and name not in (*UNBOUNDED, *study.own_metrics):
+            named_key = f"{name} " if isinstance(study.margin, dict) else ""
+            raise ValueError(f"margin: {named_key}must be a number between 0 and 1, got {value!r}")
+
+
+def check_function(study: "StudyConfig") -> None:
+    """A training function must be able to do what the study asks of it."""
+    if not isinstance(study.trainable, Function):
+        if study.methods:
+            raise ValueError("methods: are for a training function; write trainable: {name: file.py:function}")
+        return
+    try:
+        for entry in study.entries:
+            settings = [*study.trainable.parameters, *study.spaces, *entry.setting()]
+            study.trainable.check_entry(entry.loss, settings, of_loss=isinstance(entry, LossEntry))
+    except TrainableError as error:
+        raise ValueError(str(error)) from error
+
+
+def check_vary(study: "StudyConfig") -> None:
+    """What seeds vary is not the same for every seed."""
+    fixed = study.trainable.fixed(study.data) if isinstance(study.trainable, SeededSettings) else {}
+    for source in study.vary or ():
+        if source in fixed:
+            raise ValueError(f"vary: {source} is the same for every seed ({fixed[source]}); leave {source} out")
+
+
+def check_logarithms(study: "StudyConfig") -> None:
+    """A logarithmic range lies above 0."""
+    for name, span in study.spaces.items():
+        if span.log and span.low is not None and span.low <= 0:
+            raise ValueError(f"spaces.{name}.low: a logarithm needs more than 0, got {span.low:g}")
+
+
+def check_spaces(study: "StudyConfig") -> None:
+    """What varies is a setting of the trainable, free, and valid at both ends."""
+    settings = study.trainable.model_dump(mode="json")
+    for name, span in study.spaces.items():
+        if name not in settings:
+            raise ValueError(f"spaces: the trainable has no setting {name!r}; {nearest(name, settings)}")
+        if taken := next((entry.label for entry in study.entries if name in entry.setting()), None):
+            raise ValueError(f"spaces: {name!r} is a hyperparameter of {taken}; it varies by itself")
+        span.parameter(name, getattr(study.trainable, name))
+        for value in span.ends():
+            trainable(settings | {name: value})
+
+
+def check_measures(study: "StudyConfig") -> None:
+    """The trainable gives what each measure needs."""
+    for name in study.all_measures:
+        needed = measure(name).needs
+        if needed not in study.trainable.gives:
+            gives = ", ".join(study.trainable.gives)
+            raise ValueError(
+                f"measures: {name.removeprefix(RETURNED)!r} needs the {needed} of a trial, {study.trainable.name} "
+                f"gives {gives}; leave it out, or choose another trainable"
+            )
+
+
+def check_sweep(study: "StudyConfig") -> None:
+    """What the sweep names varies for a loss."""
+    names = (study.designs.sweep and study.designs.sweep.hyperparameters) or []
+    valid = {name for entry in study.entries for name in study.axes(entry).parameters}
+    for name in names:
+        if name not in valid:
+            hint = nearest(name, valid)
+            raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}, nor has spaces; {hint}")
+
+
+CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
+    check_logarithms,
+    check_metric,
+    check_margin,
+    check_vary,
+    check_function,
+    check_spaces,
+    check_sweep,
+    check_measures,
+)
+"""In the order in which a study file is told of them."""
