@@ -182,6 +182,30 @@ def differ_by_name(tables: list[pd.DataFrame]) -> list[bool]:
     return ["differ for" in answer]
 
 
+LOOKS = (6, 9, 13, 20)
+"""Of `seeds: {from: 6, to: 20}`."""
+
+
+def looked_at(world: World) -> pd.DataFrame:
+    """The trials of a study whose seeds go where they decide."""
+    return part_due(world.table(LOOKS[-1]))
+
+
+def part_due(table: pd.DataFrame) -> pd.DataFrame:
+    """Of the trials with the most seeds those that the looks ask for; versions before 0.3.0 know of none."""
+    from evenkeel.reports.table.trial_table import facts_of, with_facts
+    from evenkeel.reports.verdict.looks import follow_looks, upto
+
+    looked = with_facts(table, replace(facts_of(table), looks=LOOKS))
+    return upto(looked, follow_looks(looked).due)
+
+
+def given_up_too_early(table: pd.DataFrame) -> list[bool]:
+    """For each verdict that was given up whether one look at the most seeds settles it."""
+    adaptive, fixed = verdicts(part_due(table)), verdicts(table)
+    return [fixed[key] in DECIDED for key, verdict in adaptive.items() if verdict not in DECIDED]
+
+
 # --- the studies ---
 
 
@@ -270,6 +294,7 @@ def series() -> Iterator[Series]:
     yield from _broken()
     yield from _other_sentences()
     yield from _advice()
+    yield from _looks()
     yield from _found()
 
 
@@ -353,6 +378,17 @@ def _advice() -> Iterator[Series]:
     for name in ("rows-c.25", "images"):
         claims = {"false/number-where-nothing-is": Claim(number_given, "a page")}
         yield Series(f"flat-{name}", fresh(NOISES[name]), claims)
+
+
+def _looks() -> Iterator[Series]:
+    """Seeds go where they decide, from 6 to 20: errors over all looks, and verdicts that are given up too early."""
+    for name in ("seeds", "rows-and-images"):
+        claims = {"false/steady": Claim(any_verdict("steady")), "false/sensitive": Claim(any_verdict("sensitive"))}
+        truth = changed(replace(NOISES[name], losses=2), everywhere(-1.0, SEEDS))
+        yield Series(f"looks-at-1-{name}", lambda rng, t=truth: looked_at(World(t, rng)), claims)
+    mixed = Truth(losses=2, changes={(0, 0, 4): -0.5, (0, 1, 4): -0.75, (1, 0, 4): -1.5})
+    given_up = Claim(given_up_too_early, "1 of 5")
+    yield Series("looks", lambda rng: World(mixed, rng).table(LOOKS[-1]), {"false/given-up": given_up})
 
 
 def _found() -> Iterator[Series]:

@@ -124,6 +124,8 @@ class StudyFacts:
     """Margins that the study was run with before they were changed."""
     former_seeds: tuple[int, ...] = ()
     """How many seeds the study was run with before it grew: each of these may have been looked at."""
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds at which it is decided which levels get more; empty where all have the same seeds."""
     varied: tuple[str, ...] = ()
     """What differs from seed to seed; empty when a study of an earlier version did not say."""
     constant: tuple[str, ...] = ()

@@ -57,19 +57,26 @@ class RecordedStudy:
         return table_from_ledger(Ledger(self._location, self.name))
 
     @cached_property
+    def _judged(self) -> "pd.DataFrame":
+        """What the page shows of the trials: those of complete looks, where seeds go where they decide."""
+        from evenkeel.reports.verdict.looks import decided_part
+
+        return decided_part(self.table)
+
+    @cached_property
     def verdicts(self) -> "pd.DataFrame":
         """One row a loss and swept hyperparameter under the study's metric: verdict, worst drop with its 95 % interval
         (in the unit of the metric), margin, seeds that would settle it. Empty without a finished sweep."""
         from evenkeel.reports.table.trial_table import facts_of
         from evenkeel.reports.verdict.frame import verdict_frame
 
-        return verdict_frame(self.table, facts_of(self.table).metric)
+        return verdict_frame(self._judged, facts_of(self.table).metric)
 
     def sections(self) -> dict[str, "Section"]:
         """The sections of the report by key; `compute(table, rng)` of one gives its numbers."""
         from evenkeel.reports.page.page import sections
 
-        return {section.key: section for section in sections(self.table)}
+        return {section.key: section for section in sections(self._judged)}
 
     def figure(self, name: str, metric: str | None = None) -> "go.Figure":
         """The figure of a section, or of a hyperparameter by its name, as the report shows it.
@@ -86,7 +93,7 @@ class RecordedStudy:
             raise UserError(f"figure {name!r}: unknown here; one of {valid}")
         if metric and metric not in study.headlines:
             raise UserError(f"metric {metric!r}: unknown here; one of {', '.join(study.headlines)}")
-        table = with_metric(self.table, metric or study.metric)
+        table = with_metric(self._judged, metric or study.metric)
         drawing = section.draw(section.compute(table, np.random.default_rng(0)))
         if drawing is None:
             raise UserError(f"figure {name!r}: this section has nothing to draw")
@@ -95,7 +102,7 @@ class RecordedStudy:
     def answer(self) -> str:
         """The sentences of the section on verdicts, as the report begins."""
         section = self.sections()["verdicts"]
-        return section.answer(section.compute(self.table, np.random.default_rng(0)))
+        return section.answer(section.compute(self._judged, np.random.default_rng(0)))
 
     def report(self, path: str | PathLike[str] | None = None) -> Path:
         """Write the page and return its path: `report.html` in the study's folder unless given.

@@ -57,6 +57,7 @@ def together(studies: Studies) -> pd.DataFrame:
         seeds=first.seeds if same_seeds else (),
         fresh_seeds=first.fresh_seeds if same_seeds else (),
         planned={},
+        looks=(),
         losses={label: loss for study in facts.values() for label, loss in study.losses.items()} | first.losses,
         data=DataFacts(", ".join(dict.fromkeys(study.data.name for study in facts.values()))),
         trainable={name: _words(study, shared) for name, study in facts.items()},

@@ -26,6 +26,7 @@ from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
 from evenkeel.reports.text.methods import METHODS, covered
 from evenkeel.reports.text.wording import SIGNED, counted, listed, number
 from evenkeel.reports.verdict.convergence import unfinished
+from evenkeel.reports.verdict.looks import decided_part, num_planned
 from evenkeel.reports.verdict.verdict import VERDICTS
 
 LONG_TABLE_ROWS = 30
@@ -58,7 +59,7 @@ def write_report(
 
 def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs: Sequence[str | None] = ()) -> str:
     """The whole page as text."""
-    studies = by_name(with_cache(each, facts_of(each)) for each in (table, *more_tables))
+    studies = by_name(decided_part(with_cache(each, facts_of(each))) for each in (table, *more_tables))
     if more_tables:
         to_show: list[Section] = [SideBySide(studies=studies), SameVerdict(studies)]
         table = together(studies)
@@ -164,10 +165,9 @@ def _covered(studies: Studies) -> list[str]:
 def _header(table: pd.DataFrame, studies: Studies) -> dict[str, Any]:
     """What ran: counts of every state and design, data, what is to be noted, versions."""
     study = facts_of(table)
-    planned = sum(sum(designs.values()) for designs in study.planned.values())
     counts = {state: int((table.state == state).sum()) for state in STATES}
     return {
-        "counts": counts | {"missing": max(0, planned - len(table))},
+        "counts": counts | {"missing": max(0, num_planned(table) - len(table))},
         "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
         "data": study.data.words if len(studies) == 1 else study.data.name,
         "hours": float(table.wall_s.sum()) / 3600,

@@ -14,6 +14,7 @@ from evenkeel.reports.sections.verdicts import VerdictCell, Verdicts, VerdictsNu
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, listed, loses, number, with_interval
+from evenkeel.reports.verdict.looks import num_planned
 from evenkeel.reports.verdict.verdict import SIZE_OPEN
 
 VERDICT_SIGNS = {
@@ -51,8 +52,7 @@ class Answer:
         return [cls()]
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> AnswerNumbers:
-        study = facts_of(table)
-        planned = sum(sum(designs.values()) for designs in study.planned.values())
+        study, planned = facts_of(table), num_planned(table)
         return AnswerNumbers(
             study.title,
             study.floor,

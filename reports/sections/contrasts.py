@@ -195,7 +195,10 @@ def _decided(contrasts: list[Contrast], table: pd.DataFrame) -> list[Contrast]:
         return []
     family, values_CS = family_of(table), np.array([c.differences_S for c in contrasts])
     errors_C = np.array([c.image_error for c in contrasts])
-    estimates = Estimates.of_values(values_CS, errors_C, shared=facts_of(table).shared, prior=common_noise(values_CS))
+    study = facts_of(table)
+    estimates = Estimates.of_values(
+        values_CS, errors_C, shared=study.shared, prior=common_noise(values_CS), looks=study.looks
+    )
     alpha, p_values = family.alpha / 2 / family.num_units, estimates.two_sided_p()
     return [
         c._replace(

@@ -13,6 +13,7 @@ from evenkeel.reports.table.designs import losses_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval
 from evenkeel.reports.verdict.family import WorstOver, judgements, rests_on, worst_over
+from evenkeel.reports.verdict.looks import say_looks
 from evenkeel.reports.verdict.verdict import (
     FEW_SEEDS,
     NOT_JUDGED,
@@ -47,6 +48,8 @@ class VerdictsNumbers(NamedTuple):
     looks: dict[str, tuple[str, str]]
     worst: dict[str, WorstOver]
     """Of each loss, over the hyperparameters that all losses share."""
+    seeds: list[str]
+    """Sentences on where seeds went; none where all have the same."""
     note: str
 
 
@@ -78,6 +81,7 @@ class Verdicts:
             len(study.seeds),
             looks(study.losses),
             worst_over(table, losses, shared) if len(losses) > 1 and shared else {},
+            say_looks(table),
             rests_on(table),
         )
 
@@ -105,7 +109,7 @@ class Verdicts:
                 f"With {counted(info.num_seeds, 'seed')} no interval can be trusted, so nothing "
                 f"is called steady or sensitive; run at least {MIN_SEEDS}."
             )
-        grid_lacks = "\n".join([*_shared(info), *_better(info), *_reasons(info), *_stuck(info), info.note])
+        grid_lacks = "\n".join([*_shared(info), *_better(info), *_reasons(info), *_stuck(info), *info.seeds, info.note])
         in_words = "\n".join(_sentence(loss, _cells_of(info, loss)) for loss in info.losses)
         return f"{grid_lacks}\n\n{in_words}" if grid_lacks else in_words
 

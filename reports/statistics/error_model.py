@@ -13,6 +13,7 @@ from scipy import special
 
 from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean, standard_error_factor
 from evenkeel.reports.statistics.pooled_noise import NO_PRIOR, Prior, moderated, sample_variances
+from evenkeel.reports.statistics.spending import Looks, error_at, level_at
 
 ALPHA = 0.05
 """A kind of sentence is false on at most this share of pages."""
@@ -24,7 +25,8 @@ class Estimates:
 
     `spreads` [K] are standard deviations of a single seed, worth `degrees` [K] of freedom; `image_errors` [K] standard
     errors that the choice of test images adds (0 where it was not recorded); `shared` as in t_interval. A mean of fewer
-    than MIN_SEEDS seeds has no error, and nothing is decided by it.
+    than MIN_SEEDS seeds has no error, and nothing is decided by it. `looks`: who got more seeds was decided at these
+    numbers of them, and every error is spent over all of them.
     """
 
     means: np.ndarray
@@ -33,16 +35,22 @@ class Estimates:
     image_errors: np.ndarray
     num_seeds: np.ndarray
     shared: float = 0.0
+    looks: Looks = ()
 
     @classmethod
     def of_values(
-        cls, values_KS: np.ndarray, image_errors_K: np.ndarray, *, shared: float, prior: Prior = NO_PRIOR
+        cls,
+        values_KS: np.ndarray,
+        image_errors_K: np.ndarray,
+        *,
+        shared: float,
+        prior: Prior = NO_PRIOR,
+        looks: Looks = (),
     ) -> Self:
         """From differences [K, S], NaN where a seed is missing; `prior` is what their noise has in common."""
         variances, degrees = moderated(*sample_variances(values_KS), prior)
-        return cls(
-            nan_mean(values_KS), np.sqrt(variances), degrees, image_errors_K, np.isfinite(values_KS).sum(-1), shared
-        )
+        num_seeds = np.isfinite(values_KS).sum(-1)
+        return cls(nan_mean(values_KS), np.sqrt(variances), degrees, image_errors_K, num_seeds, shared, looks)
 
     def rows(self, kept: np.ndarray) -> Self:
         """Some of the means, by a mask [K] or numbers [M]."""
@@ -53,6 +61,7 @@ class Estimates:
             self.image_errors[kept],
             self.num_seeds[kept],
             self.shared,
+            self.looks,
         )
 
     def with_seeds(self, num_seeds: np.ndarray) -> Self:
@@ -77,9 +86,16 @@ class Estimates:
         share = np.divide(self.seed_errors, self.errors, out=np.ones_like(self.errors), where=self.errors > 0)
         return np.maximum(self.degrees, 1) / np.maximum(share, 1e-3) ** 4
 
+    @property
+    def _fixed(self) -> np.ndarray:
+        """What of the squared errors no seed makes smaller, in the variance of one seed, [K]."""
+        images = np.divide(self.image_errors, self.spreads, out=np.zeros_like(self.means), where=self.spreads > 0)
+        return self.shared + images**2
+
     def half_widths(self, alpha: float) -> np.ndarray:
         """How far a limit of one-sided error `alpha` lies from each mean, [K]."""
-        return special.stdtrit(self.error_degrees, 1 - alpha) * self.errors
+        level = level_at(alpha, self.num_seeds, self._fixed, self.looks)
+        return special.stdtrit(self.error_degrees, 1 - level) * self.errors
 
     def lows(self, alpha: float) -> np.ndarray:
         """Lower limits, [K], each above its true mean in a share `alpha` of studies."""
@@ -92,7 +108,7 @@ class Estimates:
     def two_sided_p(self) -> np.ndarray:
         """p of each mean against 0, [K]; NaN where nothing can be decided."""
         t = np.divide(np.abs(self.means), self.errors, out=np.full_like(self.means, np.inf), where=self.errors > 0)
-        p = 2 * special.stdtr(self.error_degrees, -t)
+        p = 2 * error_at(special.stdtr(self.error_degrees, -t), self.num_seeds, self._fixed, self.looks)
         return np.where(np.isfinite(self.errors), np.where(self.means == 0, 1.0, p), np.nan)
 
     def interval(self, k: int, alpha: float) -> Interval:
@@ -112,6 +128,7 @@ def joined(parts: Sequence[Estimates]) -> Estimates:
         np.concatenate([part.image_errors for part in parts]),
         np.concatenate([part.num_seeds for part in parts]),
         parts[0].shared,
+        parts[0].looks,
     )
 
 

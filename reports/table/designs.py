@@ -11,6 +11,7 @@ import pandas as pd
 from evenkeel.reports.facts import ParameterFacts
 from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
+from evenkeel.reports.statistics.spending import Looks
 from evenkeel.reports.table.memo import cached_by_metric, cached_by_trials, with_cache
 from evenkeel.reports.table.seed_grid import SeedGrid, column_values, indices_of, rows_in_designs
 from evenkeel.reports.table.trial_table import DIVERGED, DONE, FAILED, SOBOL, SWEEP, facts_of
@@ -44,6 +45,8 @@ class Sweep:
     """By which all scores here were multiplied, so that higher is better: -1 where the metric is better when lower."""
     failed_LS: np.ndarray | None = None
     """Where a trial ended in an error that stayed; None where none did."""
+    looks: Looks = ()
+    """As in `StudyFacts`."""
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -150,6 +153,7 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         shared_alone=facts_of(table).shared_alone,
         sign=sign,
         failed_LS=failed.mask() if len(failed.rows_R) else None,
+        looks=facts_of(table).looks,
     )
 
 

@@ -127,6 +127,6 @@ def hochberg(cells: list[Estimates], margin: float, standard: Standard) -> float
 
 
 def _noise(sweeps: list[Sweep]) -> Prior:
-    """What the noise of all levels of the page has in common."""
-    rows = [sweep.differences_LS[sweep.moved] for sweep in sweeps]
+    """What the noise of all levels of the page has in common, by the seeds that all of them have."""
+    rows = [sweep.differences_LS[sweep.moved][:, : sweep.looks[0] if sweep.looks else None] for sweep in sweeps]
     return common_noise(np.vstack(rows)) if rows else Standard().noise

@@ -114,7 +114,7 @@ def estimates_of(sweep: Sweep, noise: Prior = NO_PRIOR) -> Estimates:
     """The mean differences from the default of all levels but that, in order."""
     moved = sweep.moved
     return Estimates.of_values(
-        sweep.differences_LS[moved], sweep.image_errors_L[moved], shared=sweep.shared, prior=noise
+        sweep.differences_LS[moved], sweep.image_errors_L[moved], shared=sweep.shared, prior=noise, looks=sweep.looks
     )
 
 

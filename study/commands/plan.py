@@ -14,6 +14,7 @@ from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.plain_text import visible_lines
+from evenkeel.study.plan.adaptive_seeds import first_due
 from evenkeel.study.plan.own_code import check_own_code, check_own_measures
 from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.run.data_facts import summarise_data
@@ -25,6 +26,9 @@ from evenkeel.study.terminal import print_table
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.trial import DESIGNS
 
+USUAL_SHARE = 0.05
+"""Of the trials that open verdicts might ask for, the share that they did ask for in benchmarks/verdict_cost.py."""
+
 
 def execute(options: argparse.Namespace) -> int:
     """Print trials per design and loss, packs, the first three trials, and with --measure what it will take."""
@@ -33,14 +37,17 @@ def execute(options: argparse.Namespace) -> int:
     config = load_study(options.study, options.overrides)
     planner = make_planner(config)
     check_own_code(config)
-    planned = planner.planned()
+    possible = planner.planned()
+    planned = first_due(config, possible)
 
     def write(text: str) -> None:
         sys.stdout.write(visible_lines(text))
 
-    write(f"{config.name}: {config.data.name}, {len(config.seeds)} seeds, metric {config.metric}\n\n")
+    write(f"{config.name}: {config.data.name}, {_seeds(config)} seeds, metric {config.metric}\n\n")
     _show_data(config)
     _show_counts(planner, planned)
+    if config.looks:
+        write(_range(config, planner, len(planned), len(possible)))
     pack_size = config.resources.pack_size
     packs = make_packs(planned, pack_size or FIRST_PACK_TRIALS, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
@@ -68,6 +75,20 @@ def _show_data(config: StudyConfig) -> None:
         if summary.refusal:
             raise UserError(summary.refusal)
     check_own_measures(config, len(summary.classes) if summary else None)
+
+
+def _seeds(config: StudyConfig) -> str:
+    return f"{config.looks[0]} to {config.looks[-1]}" if config.looks else str(len(config.all_seeds))
+
+
+def _range(config: StudyConfig, planner: Planner, least: int, most: int) -> str:
+    """The least, the likely and the most trials of a study whose seeds go where they decide."""
+    searched = sum(sum(planner.num_search_trials(loss).values()) for loss in config.entries)
+    likely = least + USUAL_SHARE * (most - least)
+    return (
+        f"\nlooks at {', '.join(map(str, config.looks))} seeds: at least {least + searched:,} trials, likely "
+        f"about {round(likely) + searched:,}, at most {most + searched:,}\n"
+    )
 
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:

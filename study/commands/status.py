@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from datetime import timedelta
+from typing import NamedTuple
 
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
@@ -28,13 +29,15 @@ def execute(options: argparse.Namespace) -> int:
     entries = ledger.entries().values()
     for entry in entries:
         tallies.setdefault(entry.label, Counter())[entry.state] += 1
-    planned = {label: sum(designs.values()) for label, designs in facts.planned.items()}
+    looks = _read_looks(ledger) if facts.looks else None
+    planned = {label: _num_planned(label, designs, looks) for label, designs in facts.planned.items()}
     rows = {label: _row(tally, planned.get(label, 0)) for label, tally in tallies.items()}
     total = {key: sum(row[key] for row in rows.values()) for key in (*STATES, "missing")}
     shards = read_shards(ledger.folder)
     if options.json:
         parts = {str(shard): _describe_holder(holder) for shard, holder in shards.items()}
         contents = {"study": config.name, "total": total, "losses": rows} | ({"shards": parts} if parts else {})
+        contents |= {"looks": looks.lines} if looks else {}
         sys.stdout.write(json.dumps(contents) + "\n")
     else:
         print_table(
@@ -42,9 +45,32 @@ def execute(options: argparse.Namespace) -> int:
         )
         if shards:
             _show_shards(shards)
+        sys.stdout.write("".join(f"{visible(line)}\n" for line in (looks.lines if looks else ())))
     for line in [*list_reasons(entries), *_damaged(ledger)]:
         sys.stderr.write(f"  {visible(line)}\n")
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
+
+
+class _Looks(NamedTuple):
+    """Of a study whose seeds go where they decide: trials of the sweep that are due, by loss, and what is settled."""
+
+    due: Counter[str]
+    lines: list[str]
+
+
+def _read_looks(ledger: Ledger) -> _Looks:
+    from evenkeel.reports.verdict.looks import decided_part, follow_looks, say_looks
+    from evenkeel.study.records.table import table_from_ledger
+
+    table, due = table_from_ledger(ledger), Counter[str]()
+    for place, num in follow_looks(table).due.items():
+        due[place.loss] += num
+    return _Looks(due, say_looks(decided_part(table)))
+
+
+def _num_planned(label: str, designs: dict[str, int], looks: _Looks | None) -> int:
+    fixed = sum(num for design, num in designs.items() if not (looks and design == "sweep"))
+    return fixed + (looks.due[label] if looks else 0)
 
 
 def _show_shards(shards: dict[Shard, Holder]) -> None:

@@ -70,9 +70,9 @@ def _tried(config: StudyConfig, planner: Planner, entry: Entry, context: WorkerC
 def _trials(config: StudyConfig, planner: Planner, entry: Entry) -> list[Trial]:
     """The default under the first seed, and the end of every range under the last one."""
     ends = {name: parameter.at(1.0) for name, parameter in config.axes(entry).parameters.items()}
-    first = planner.trial(entry, {}, config.seeds[0], "sweep")
-    last = planner.trial(entry, ends, config.seeds[-1], "sobol")
-    return [first, last] if ends or len(config.seeds) > 1 else [first]
+    first = planner.trial(entry, {}, config.all_seeds[0], "sweep")
+    last = planner.trial(entry, ends, config.all_seeds[-1], "sobol")
+    return [first, last] if ends or len(config.all_seeds) > 1 else [first]
 
 
 def _run(trial: Trial, context: WorkerContext) -> Result:

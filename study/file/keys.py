@@ -65,7 +65,7 @@ def _models(annotation: Any) -> list[Any]:
 
 
 def _many(annotation: Any) -> str:
-    kinds = {get_origin(annotation), *(get_origin(part) for part in get_args(annotation))}
+    kinds = {get_origin(annotation), *(get_origin(part) for part in get_args(annotation) if _models(part))}
     return "[]" if list in kinds else ".NAME" if dict in kinds and _models(annotation) else ""
 
 

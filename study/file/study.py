@@ -16,6 +16,7 @@ from evenkeel.study.file.measures import MeasureEntry
 from evenkeel.study.file.methods import MethodEntry
 from evenkeel.study.file.own_settings import check_own_settings
 from evenkeel.study.file.resources import Resources
+from evenkeel.study.file.seeds import SeedRange, Seeds, list_seeds
 from evenkeel.study.file.spaces import SettingRange
 from evenkeel.study.file.study_checks import CHECKS
 from evenkeel.trainables import AnyTrainable, Trainable, is_function, takes_vary, trainable
@@ -36,10 +37,8 @@ from evenkeel.trainables.seeds import SOURCES, Source, in_order
 from evenkeel.trainables.settings import Settings, UrlText, Written, at_home
 
 DEFAULT_MARGIN = 0.01
-MAX_SEED = 2**32 - 1
-MAX_SEEDS, MAX_TRIALS = 10_000, 10_000_000
+MAX_TRIALS = 10_000_000
 """Of a study: ten times what its ledger was tried with."""
-"""The largest seed that every generator takes."""
 SQLITE = "sqlite:///"
 
 
@@ -101,7 +100,9 @@ class StudyConfig(Settings):
     spaces: dict[str, SettingRange] = Field(
         {}, description="settings of the trainable that vary beside the hyperparameters"
     )
-    seeds: list[int] = Field(description="a number, or a list")
+    seeds: Seeds = Field(
+        description="a number, a list, or `{from: 6, to: 20}`: [as many as decide](#seeds-where-they-decide)"
+    )
     vary: list[Source] | None = Field(None, description="what differs from seed to seed; init, order and split if none")
     metric: str = Field(
         HEADLINES[0],
@@ -180,19 +181,6 @@ class StudyConfig(Settings):
                 raise ValueError(f"{f'{name} ' if name else ''}must be a number between 0 and 1, got {value!r}")
         return margin
 
-    @field_validator("seeds", mode="before", json_schema_input_type=int | list[int])
-    @classmethod
-    def _count(cls, seeds: Any) -> Any:
-        num = seeds if type(seeds) is int else len(seeds) if isinstance(seeds, list) else 0
-        if num > MAX_SEEDS:
-            raise ValueError(f"at most {MAX_SEEDS:,} seeds, got {num:,}")
-        listed = list(range(seeds)) if type(seeds) is int else seeds
-        if not isinstance(listed, list) or not listed or not all(type(seed) is int for seed in listed):
-            raise ValueError(f"must be a number of seeds, or a list of whole numbers, got {seeds!r}; write seeds: 6")
-        if len(set(listed)) < len(listed) or not 0 <= min(listed) <= max(listed) <= MAX_SEED:
-            raise ValueError(f"must be different numbers from 0 to {MAX_SEED}, got {seeds}")
-        return listed
-
     @model_validator(mode="after")
     def _consistent(self) -> "StudyConfig":
         labels = [entry.label for entry in self.entries]
@@ -211,10 +199,10 @@ class StudyConfig(Settings):
         self._check_size()
         check_own_settings(self.trainable, self.losses, self.spaces)
         search = self.designs.search
-        if search and search.groups * search.seeds_per_group > len(self.seeds):
+        if search and search.groups * search.seeds_per_group > len(self.all_seeds):
             raise ValueError(
                 f"designs.search: {search.groups} groups of {search.seeds_per_group} seeds need "
-                f"{search.groups * search.seeds_per_group} seeds, the study has {len(self.seeds)}"
+                f"{search.groups * search.seeds_per_group} seeds, the study has {len(self.all_seeds)}"
             )
         return self
 
@@ -243,7 +231,7 @@ class StudyConfig(Settings):
         settings = sum(sum(map(len, self.sweep_levels(entry).values())) for entry in self.entries)
         settings += len(self.entries) * (1 + (2**sobol.m if sobol else 0))
         proposals = search.trials * search.groups * search.seeds_per_group if search else 0
-        num = settings * len(self.seeds) + len(self.entries) * proposals
+        num = settings * len(self.all_seeds) + len(self.entries) * proposals
         if num > MAX_TRIALS:
             raise ValueError(
                 f"designs: about {num:,} trials; at most {MAX_TRIALS:,} are planned; take fewer levels, points, "
@@ -317,4 +305,14 @@ class StudyConfig(Settings):
     def fresh_seeds(self) -> list[int]:
         """Seeds that no other design uses, for the winners of the search."""
         num = self.designs.search.fresh_seeds if self.designs.search else 0
-        return [max(self.seeds) + 1 + i for i in range(num)]
+        return [max(self.all_seeds) + 1 + i for i in range(num)]
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """Every seed that a trial may have."""
+        return list_seeds(self.seeds)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Numbers of seeds at which it is decided who gets more; none where all get the same."""
+        return self.seeds.looks if isinstance(self.seeds, SeedRange) else ()

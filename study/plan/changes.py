@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from evenkeel.study.file.seeds import list_seeds
 from evenkeel.study.file.study import Entry
 from evenkeel.study.plan.planner import Planner
 from evenkeel.trainables import Trial
@@ -134,14 +135,14 @@ def _is_same_search(before: dict[str, Any], new: dict[str, Any]) -> bool:
     extended = all(now[key] >= old.get(key, 0) for key in EXTENDED_KEYS)
     rules = [{key: value for key, value in search.items() if key not in EXTENDED_KEYS} for search in (old, now)]
     num_seeds = old.get("groups", 1) * old.get("seeds_per_group", 1)
-    same_seeds = before.get("seeds", [])[:num_seeds] == new["seeds"][:num_seeds]
+    same_seeds = list_seeds(before.get("seeds", []))[:num_seeds] == list_seeds(new["seeds"])[:num_seeds]
     same_rest = all(before.get(key) == new.get(key) for key in ("metric", "spaces"))
     return extended and rules[0] == rules[1] and same_seeds and same_rest
 
 
 def _has_same_fresh_seeds(before: dict[str, Any], planner: Planner) -> bool:
     """Whether winners are confirmed on the seeds on which they were confirmed before, or on more."""
-    return max(before.get("seeds", []), default=-1) == max(planner.config.seeds)
+    return max(list_seeds(before.get("seeds", [])), default=-1) == max(planner.config.all_seeds)
 
 
 def _content(entry: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.own_settings import settings_of
+from evenkeel.study.file.seeds import first_seeds
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.own_code import source_fingerprint
@@ -58,14 +59,15 @@ class Planner:
         )
 
     def planned(self) -> list[Trial]:
-        """All sweep and Sobol trials, each id once."""
+        """All sweep and Sobol trials, each id once; those included that only an open verdict would ask for."""
         trials: dict[str, Trial] = {}
+        seeds = {"sweep": self.config.all_seeds, "sobol": first_seeds(self.config.seeds)}
         designs: dict[Design, Callable[[Entry], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
         for design, settings in designs.items():
             for loss in self.config.entries:
                 for moved, setting in settings(loss):
-                    first = self.trial(loss, setting, self.config.seeds[0], design, moved=moved)
-                    for seed in self.config.seeds:
+                    first = self.trial(loss, setting, seeds[design][0], design, moved=moved)
+                    for seed in seeds[design]:
                         trial = replace(first, seed=seed)  # they share what is large
                         trials.setdefault(trial.id, trial)
         return list(trials.values())

@@ -42,7 +42,7 @@ class LossSearch:
         self.settings: SearchDesign = config.designs.search
         self.planner, self.loss, self.group = planner, loss, group
         width = self.settings.seeds_per_group
-        self.seeds = config.seeds[group * width : (group + 1) * width]
+        self.seeds = config.all_seeds[group * width : (group + 1) * width]
         seed = zlib.crc32(f"{self.settings.seed} {search_stream(loss)} {group}".encode())
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         chosen = sampler(self.settings.sampler, seed=seed, num_startup=min(MAX_STARTUP, self.settings.batch))

@@ -43,7 +43,8 @@ def make_study_facts(
         metric=config.metric,
         margins=config.margins,
         reduction=config.reduction,
-        seeds=tuple(config.seeds),
+        seeds=tuple(config.all_seeds),
+        looks=config.looks,
         fresh_seeds=tuple(config.fresh_seeds),
         data=_data_facts(data, config.metric),
         trainable=config.trainable.summary(),
@@ -55,7 +56,7 @@ def make_study_facts(
         constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
         contrast=tuple(config.contrast),
-        former_seeds=_former_seeds(former, len(config.seeds)),
+        former_seeds=_former_seeds(former, len(config.all_seeds)),
     )
 
 

@@ -5,6 +5,7 @@ from sys import intern
 
 import pandas as pd
 
+from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.machines import set_other_shared_aside
 from evenkeel.reports.table.trial_table import Files, TrialRow, trial_table
 from evenkeel.study.errors import UserError
@@ -13,9 +14,12 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import TrialRecord
 
 
-def table_from_ledger(ledger: Ledger) -> pd.DataFrame:
-    """The trial table of a study folder. Raises UserError for a folder without a study."""
-    facts = read_facts(ledger.require_study().summary, f"{ledger.storage}/study.json")
+def table_from_ledger(ledger: Ledger, facts: StudyFacts | None = None) -> pd.DataFrame:
+    """The trial table of a study folder, under the facts that it stores unless others are given.
+
+    Raises UserError for a folder without a study.
+    """
+    facts = facts or read_facts(ledger.require_study().summary, f"{ledger.storage}/study.json")
     names: dict[str, frozenset[str]] = {}
 
     def rows() -> Iterator[TrialRow]:

@@ -55,7 +55,7 @@ def summarise_data(config: StudyConfig) -> DataSummary | None:
 
 
 def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> SplitFacts:
-    seeds = config.seeds + config.fresh_seeds
+    seeds = config.all_seeds + config.fresh_seeds
     try:
         prepared = config.trainable.prepared(config.data, Path(context.cache))
         if prepared and context.device == "cpu":  # a GPU is looked for where trials run

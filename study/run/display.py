@@ -71,6 +71,9 @@ class LiveDisplay:
 
     def begin(self, total: int, states: Counter[State]) -> None:
         """Show the bar: so many trials in all, those of `states` are recorded."""
+        if self.bar.task_ids:
+            self.bar.update(self.bar.task_ids[0], total=total)
+            return
         self.task = self.bar.add_task("", total=total, completed=states.total(), new=0, states=format_states(states))
         self.bar.start()
 
@@ -99,7 +102,8 @@ class PlainDisplay:
     def begin(self, total: int, states: Counter[State]) -> None:
         """Say how many trials there are, and how many are recorded."""
         self.total = total
-        self.started = self.last = time.monotonic()
+        if not self.num_new:
+            self.started = self.last = time.monotonic()
         self.say(f"{total:,} trials, {states.total():,} already recorded")
 
     def update(self, states: Counter[State], num_new: int) -> None:

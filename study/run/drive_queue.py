@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds
 from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.run.due_trials import follow_ledger
 from evenkeel.study.run.host_status import read_host_status
 from evenkeel.study.run.interfaces import Display, Runner
 from evenkeel.study.run.pack_queue import PackQueue
@@ -14,6 +16,7 @@ from evenkeel.study.run.recorder import RunRecorder
 from evenkeel.study.run.resume import heal
 from evenkeel.study.run.signals import Signals
 from evenkeel.study.run.worker_context import WorkerContext
+from evenkeel.trainables import Trial
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
     from evenkeel.study.plan.search import StudySearches
@@ -47,16 +50,34 @@ class QueueDriver:
         return queue
 
     def _make_queue(self) -> PackQueue:
-        config = self.prepared.config
+        config, adaptive = self.prepared.config, self._make_adaptive()
         return PackQueue(
-            self.prepared.planned,
+            self._find_planned(adaptive),
             _make_searches(self.prepared),
             self.recorder,
             outcomes={entry.id: Outcome(entry.state, entry.scores) for entry in self.recorder.entries.values()},
             pack_size=config.resources.pack_size,
             retries=config.resources.retries,
             keep_going=self.prepared.options.keep_going,
+            adaptive=adaptive,
         )
+
+    def _make_adaptive(self) -> AdaptiveSeeds | None:
+        prepared = self.prepared
+        if not prepared.config.looks or prepared.own_ids is not None:
+            return None
+        return follow_ledger(prepared.config, prepared.possible, prepared.ledger, self._show_look)
+
+    def _show_look(self, due: list[Trial]) -> None:
+        """More trials are due: the total is another."""
+        more = len(due) - sum(trial.design == "sweep" for trial in self.prepared.planned)
+        self.display.begin(self.prepared.total + more, +self.recorder.states)
+
+    def _find_planned(self, adaptive: AdaptiveSeeds | None) -> list[Trial]:
+        planned = self.prepared.planned
+        if adaptive is None:
+            return planned
+        return [*(trial for trial in planned if trial.design != "sweep"), *adaptive.find_due(self.recorder.entries)]
 
     def _drive(self, queue: PackQueue) -> None:
         def stop() -> None:

@@ -22,7 +22,10 @@ class Display(Protocol):
         ...
 
     def begin(self, total: int, states: Counter[State]) -> None:
-        """Show that trials run from now on: so many in all, those of `states` are recorded already."""
+        """Show that trials run from now on: so many in all, those of `states` are recorded already.
+
+        It comes again when more trials turn out to be due.
+        """
         ...
 
     def update(self, states: Counter[State], num_new: int) -> None:

@@ -38,6 +38,8 @@ class NotebookDisplay:
         from IPython.display import HTML, display
 
         self.total, self.states = total, states
+        if self.bar:
+            return
         self.started = self.last = time.monotonic()
         self.bar = display(HTML(self.html()), display_id=True)
 

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.records.index_entry import extract_reason
 from evenkeel.study.run.failure_reasons import reason_pattern
@@ -47,7 +48,8 @@ class PackQueue:
     """Packs out (`next_pack`), reports in (`finish`), until it is `done`.
 
     `outcomes` are the recorded trials by id, those that come in included. `pack_size` is the largest number of trials
-    to a pack (None: as measured), `retries` how often a trial that failed alone is tried again.
+    to a pack (None: as measured), `retries` how often a trial that failed alone is tried again. `adaptive` says which
+    trials of a sweep are planned further when those that are planned are recorded.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class PackQueue:
         pack_size: int | None,
         retries: int,
         keep_going: bool,
+        adaptive: AdaptiveSeeds | None = None,
     ) -> None:
         self.recorder, self.searches, self.outcomes = recorder, searches, dict(outcomes)
+        self.adaptive = adaptive
         self.sizing, self.retries, self.workers = PackSizing(pack_size), retries, 1
         missing = [trial for trial in planned if trial.id not in outcomes]
         self.planned = deque([missing] if missing else [])
@@ -147,6 +151,8 @@ class PackQueue:
             self.early_failures = None
         if self.searches:
             self._add_urgent(self.searches.take_outcome(trial_id, self.outcomes))
+        if self.adaptive and (trials := self.adaptive.take(trial_id, self.outcomes)):
+            self.planned += make_packs(trials, self.sizing.size, self.workers)
 
     def _retry(self, trials: list[Trial], error: str) -> None:
         """Run trials again whose pack ended without them: in parts, and the one that is alone some more times."""

@@ -12,6 +12,7 @@ from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import StudyRecord
+from evenkeel.study.run.due_trials import find_due
 from evenkeel.study.run.interfaces import RunOptions, Say
 from evenkeel.study.run.resume import is_complete, select_usable
 from evenkeel.study.tracking.database import find_damage, set_aside
@@ -24,8 +25,9 @@ from evenkeel.trainables.trial import Design
 class PreparedRun:
     """A study as a run finds it, under the lease of its folder; handed to `execute_run`.
 
-    `entries` are the recorded trials that belong to it, by id; `planned` those of sweep and Sobol design, recorded or
-    not; `num_planned` counts by label and design, searched trials included. `stored` is the study as its folder has it.
+    `entries` are the recorded trials that belong to it, by id; `planned` those of sweep and Sobol design that are due,
+    recorded or not, and `possible` also those that an open verdict might ask for; `num_planned` counts by label and
+    design, searched trials included. `stored` is the study as its folder has it.
     `is_complete`: no trial is missing. `is_tracked`: MLflow has all that is recorded.
     `own_ids` are those of the only trials that a shard of the study may run; None for a run of the whole.
     """
@@ -35,6 +37,7 @@ class PreparedRun:
     planner: Planner
     ledger: Ledger
     uri: TrackingUri
+    possible: list[Trial]
     planned: list[Trial]
     num_planned: Mapping[str, dict[Design, int]]
     entries: dict[str, IndexEntry]
@@ -78,8 +81,9 @@ def prepare_run(
     check_own_code(config)
     if options.retry_failed:
         forget_failures(ledger)
-    planned = planner.planned()
-    entries = select_usable(ledger, planner, planned, options.accept_changes, say)
+    possible = planner.planned()
+    entries = select_usable(ledger, planner, possible, options.accept_changes, say)
+    planned = find_due(planner, possible, ledger, entries)
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     if uri.key == URI_VARIABLE:
         say(f"MLflow at {uri}, as {URI_VARIABLE} says")
@@ -91,6 +95,7 @@ def prepare_run(
         planner=planner,
         ledger=ledger,
         uri=uri,
+        possible=possible,
         planned=planned,
         num_planned={loss.label: _count_planned(planner, planned, loss) for loss in config.entries},
         entries=entries,

@@ -6,16 +6,17 @@ A search is left to one run of the whole study: what it asks next depends on all
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 
 from evenkeel.study.errors import StorageError
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.study import StudyConfig
-from evenkeel.study.plan.planner import make_planner
+from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.data_facts import find_facts
 from evenkeel.study.run.drive_queue import QueueDriver
+from evenkeel.study.run.due_trials import find_due
 from evenkeel.study.run.engine import run_study
 from evenkeel.study.run.failure_reasons import list_reasons
 from evenkeel.study.run.interfaces import Display, RunOptions, RunResult
@@ -33,6 +34,10 @@ from evenkeel.trainables import Trial
 MAX_PAUSE_S = 1.0
 """Shards that end together take turns at looking whether the others have ended."""
 WHO_FILLS = "other shards are still to end; the last one fills MLflow"
+WHO_GOES_ON = (
+    "when all shards have ended, the same commands go on with the seeds that open verdicts ask for; or one run without "
+    "--shard does"
+)
 WHO_SEARCHES = (
     "a search is left to one run of the whole study, which fills MLflow too: the same command without --shard"
 )
@@ -47,7 +52,7 @@ def run_shard(config: StudyConfig, options: RunOptions, shard: Shard, display: D
     planner = make_planner(config)
     ledger = Ledger(str(storage), config.name)
     ledger.create()
-    planned = planner.planned()
+    planned = _find_due(planner, ledger)
     name = shard.lease_name(planned)
     with Signals(display.say) as signals, hold_shard(ledger.folder, signals, name):
         own = shard.select(planned)
@@ -56,8 +61,12 @@ def run_shard(config: StudyConfig, options: RunOptions, shard: Shard, display: D
         whole = prepare_run(config, replace(options, retry_failed=False), storage, planner, ledger, display.say)
         result = _execute(whole, whole.only(own), f"{name}/stopping", display, signals)
     if not result.stopped and not result.same_reason:
-        _complete_study(config, options, ledger, lambda: is_complete(planner, planned, ledger.entries()), display)
+        _complete_study(config, options, planner, ledger, display)
     return result
+
+
+def _find_due(planner: Planner, ledger: Ledger) -> list[Trial]:
+    return find_due(planner, planner.planned(), ledger, ledger.entries() if planner.config.looks else ())
 
 
 def _execute(whole: PreparedRun, own: PreparedRun, stopping_file: str, display: Display, signals: Signals) -> RunResult:
@@ -103,11 +112,11 @@ class Untracked:
 
 
 def _complete_study(
-    config: StudyConfig, options: RunOptions, ledger: Ledger, is_whole: Callable[[], bool], display: Display
+    config: StudyConfig, options: RunOptions, planner: Planner, ledger: Ledger, display: Display
 ) -> None:
     """Fill MLflow and tidy up, as a run does that finds nothing missing, when this shard ended last."""
-    if not is_whole():
-        display.say(WHO_SEARCHES if config.designs.search else WHO_FILLS)
+    if not is_complete(planner, _find_due(planner, ledger), ledger.entries()):
+        display.say(WHO_GOES_ON if config.looks else WHO_SEARCHES if config.designs.search else WHO_FILLS)
         return
     deadline = time.monotonic() + LEASE_STALE_S
     while True:
