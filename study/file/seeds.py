@@ -15,30 +15,29 @@ MAX_SEEDS = 10_000
 MAX_SEED = 2**32 - 1
 """The largest seed that every generator takes."""
 
-_FIRST: dict[str, Any] = {
-    "from": (int, Field(description="how many seeds every level of every loss gets"))
-}  # a word of Python's
-_From: Any = create_model("_From", __base__=Settings, **_FIRST)
+_ENDS: dict[str, Any] = {
+    "from": (int, Field(description="how many seeds every level of every loss gets")),
+    "to": (int, Field(description="how many a level gets at most, while it keeps a verdict open")),
+}
+_Ends: Any = create_model("_Ends", __base__=Settings, **_ENDS)  # `from` is a word of Python's
 
 
-class SeedRange(_From):
+class SeedRange(_Ends):
     """Seeds where they decide: more go only to the levels that keep a verdict open."""
-
-    to: int = Field(description="how many a level gets at most, while it keeps a verdict open")
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
-        if not MIN_SEEDS <= self.first < self.to <= MAX_SEEDS:
+        if not MIN_SEEDS <= self.first < self.last <= MAX_SEEDS:
             raise ValueError(
                 f"from must be at least {MIN_SEEDS}, to more than that and at most {MAX_SEEDS:,}, got from "
-                f"{self.first} to {self.to}; write seeds: {{from: 6, to: 20}}"
+                f"{self.first} to {self.last}; write seeds: {{from: 6, to: 20}}"
             )
         return self
 
     @property
     def looks(self) -> tuple[int, ...]:
         """The numbers of seeds at which it is decided who gets more: each about half as many again as the last."""
-        growth, first = self.to / self.first, self.first
+        growth, first = self.last / self.first, self.first
         num_steps = max(1, round(log(growth) / log(GROWTH)))
         return tuple(round(first * growth ** (i / num_steps)) for i in range(num_steps + 1))
 
@@ -46,6 +45,11 @@ class SeedRange(_From):
     def first(self) -> int:
         """How many every level gets: `from`."""
         return int(getattr(self, "from"))
+
+    @property
+    def last(self) -> int:
+        """How many a level gets at most: `to`."""
+        return int(getattr(self, "to"))
 
 
 def _read(seeds: Any) -> Any:
@@ -70,7 +74,7 @@ def list_seeds(seeds: Any) -> list[int]:
     """Every seed that a study may use, from what its file says of them, or from what was stored of it as JSON."""
     if isinstance(seeds, list):
         return seeds
-    return list(range(seeds["to"] if isinstance(seeds, dict) else seeds.to))
+    return list(range(seeds["to"] if isinstance(seeds, dict) else seeds.last))
 
 
 def first_seeds(seeds: list[int] | SeedRange) -> list[int]:
