@@ -44,12 +44,12 @@ class SeedRange(_Ends):
     @property
     def first(self) -> int:
         """How many every level gets: `from`."""
-        return int(getattr(self, "from"))
+        return int(vars(self)["from"])
 
     @property
     def last(self) -> int:
         """How many a level gets at most: `to`."""
-        return int(getattr(self, "to"))
+        return int(vars(self)["to"])
 
 
 def _read(seeds: Any) -> Any:
