@@ -33,7 +33,7 @@ Due = dict[Place, int]
 """How many of the study's seeds each level is to have."""
 
 
-class Progress(NamedTuple):
+class LookProgress(NamedTuple):
     """How far a study is: what is due, and what was due at the last look that is complete (nothing before the first).
 
     `going_on` are the cells, loss and hyperparameter, that the look left open and asked more seeds for.
@@ -45,11 +45,11 @@ class Progress(NamedTuple):
 
 
 @cached_by_trials
-def follow_looks(table: pd.DataFrame) -> Progress:
+def follow_looks(table: pd.DataFrame) -> LookProgress:
     """Replay the looks of a study from its trials."""
     study, trials = facts_of(table), set(_sweep_trials(table).values())
     judged = with_metric(table, study.chosen_by or study.metric)
-    progress = Progress(_first_due(study, {place for place, _ in trials}), Due())
+    progress = LookProgress(_first_due(study, {place for place, _ in trials}), Due())
     while progress.due != progress.decided and _planned(progress.due, study) <= trials:
         progress = _decide(upto(judged, progress.due), progress.due)
     return progress
@@ -69,7 +69,7 @@ def _first_due(study: StudyFacts, recorded: set[Place]) -> Due:
     return due
 
 
-def _decide(table: pd.DataFrame, decided: Due) -> Progress:
+def _decide(table: pd.DataFrame, decided: Due) -> LookProgress:
     """What the verdicts on all that was due ask for."""
     study, family, due, going_on = facts_of(table), family_of(table), dict(decided), []
     for (loss, name), judged in judgements(table).items():
@@ -80,7 +80,7 @@ def _decide(table: pd.DataFrame, decided: Due) -> Progress:
             due[Place(loss)] = max(due[place], due.get(Place(loss), 0))
             if due[place] > decided[place]:
                 going_on.append((loss, name))
-    return Progress(due, decided, tuple(dict.fromkeys(going_on)))
+    return LookProgress(due, decided, tuple(dict.fromkeys(going_on)))
 
 
 def upto(table: pd.DataFrame, due: Due) -> pd.DataFrame:
@@ -125,7 +125,7 @@ def _sweep_trials(table: pd.DataFrame) -> dict[int, tuple[Place, int]]:
 def say_looks(table: pd.DataFrame) -> list[str]:
     """Which verdicts stand, which ended open and why, which go on; nothing where seeds are fixed."""
     study = facts_of(table)
-    progress = follow_looks(table) if study.looks else Progress({}, {})
+    progress = follow_looks(table) if study.looks else LookProgress({}, {})
     if not progress.decided:
         return []
     judged = judgements(with_metric(table, study.chosen_by or study.metric))

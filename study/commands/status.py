@@ -51,24 +51,24 @@ def execute(options: argparse.Namespace) -> int:
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
 
 
-class _Looks(NamedTuple):
+class _LooksTold(NamedTuple):
     """Of a study whose seeds go where they decide: trials of the sweep that are due, by loss, and what is settled."""
 
     due: Counter[str]
     lines: list[str]
 
 
-def _read_looks(ledger: Ledger) -> _Looks:
+def _read_looks(ledger: Ledger) -> _LooksTold:
     from evenkeel.reports.verdict.looks import decided_part, follow_looks, say_looks
     from evenkeel.study.records.table import table_from_ledger
 
     table, due = table_from_ledger(ledger), Counter[str]()
     for place, num in follow_looks(table).due.items():
         due[place.loss] += num
-    return _Looks(due, say_looks(decided_part(table)))
+    return _LooksTold(due, say_looks(decided_part(table)))
 
 
-def _num_planned(label: str, designs: dict[str, int], looks: _Looks | None) -> int:
+def _num_planned(label: str, designs: dict[str, int], looks: _LooksTold | None) -> int:
     fixed = sum(num for design, num in designs.items() if not (looks and design == "sweep"))
     return fixed + (looks.due[label] if looks else 0)
 
