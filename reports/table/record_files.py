@@ -1,10 +1,11 @@
 """Files that lie beside records, as far as a page shows them: of one trial a loss, at its default."""
 
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from typing import NamedTuple
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,10 @@ from evenkeel.reports.table.trial_table import facts_of, files_of
 
 MAX_LOSSES_WITH_FILES, MAX_FILE_BYTES = 6, 400_000
 """A page shows files of so many losses, the first of the study, and none that is larger."""
+
+MAX_UNPACKED_BYTES = 2**26
+NO_SUCH_FILE = (OSError, EOFError, ValueError, TypeError, RuntimeError, BadZipFile, zlib.error)
+"""What reading a file raises that is lost, damaged, or none of ours."""
 
 
 class RecordFile(NamedTuple):
@@ -45,7 +50,7 @@ def _first(table: pd.DataFrame, loss: str, name: str) -> RecordFile | None:
     for row in trials.rows_R[np.argsort(trials.seeds_R, kind="stable")]:
         trial = table.trial_id.iloc[row]
         if name in files.names.get(trial, ()):
-            with suppress(OSError, EOFError, ValueError, BadZipFile):  # lost or damaged: another seed's will do
+            with suppress(*NO_SUCH_FILE):  # another seed's will do
                 content = files.read(trial, name)
                 (npz_arrays if name.endswith(".npz") else jpeg_size)(content)
                 return RecordFile(int(table.seed.iloc[row]), content)
@@ -54,8 +59,20 @@ def _first(table: pd.DataFrame, loss: str, name: str) -> RecordFile | None:
 
 def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
     """The arrays of an npz file by name, of any shape [...]. Raises ValueError or BadZipFile for other bytes."""
-    with np.load(BytesIO(content), allow_pickle=False) as archive:
-        return dict(archive)
+    with ZipFile(BytesIO(content)) as archive:
+        members = archive.infolist()
+        if (unpacked := sum(member.file_size for member in members)) > MAX_UNPACKED_BYTES:
+            raise ValueError(f"unpacks to {unpacked:,} bytes; at most {MAX_UNPACKED_BYTES:,}")
+        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+
+
+def _array(content: bytes) -> np.ndarray:
+    """The array of an npy file, of any shape [...]: what its bytes hold; `np.load` makes room for what it says."""
+    stream = BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_columns, kind = read(stream)
+    return np.frombuffer(content, kind, offset=stream.tell()).reshape(shape, order="F" if by_columns else "C")
 
 
 def jpeg_size(jpeg: bytes) -> tuple[int, int]:

@@ -88,16 +88,29 @@ class Folder:
         """Raises FileNotFoundError; ForeignFileError for what is no plain file of this folder, or too large."""
         if self.is_local:
             return _read_plain(Path(self.root), name)
-        return self.fs.cat_file(self.path_of(name))
+        path = self.path_of(name)
+        _check_size(path, self.fs.info(path)["size"])
+        return self.fs.cat_file(path)
 
     def read_many(self, names: list[str]) -> dict[str, bytes | Exception]:
         """Contents by name, read side by side where the place can; what cannot be read is the exception."""
         if self.is_local:
             return {name: self._read_or_error(name) for name in names}
-        paths = [self.path_of(name) for name in names]  # not `cat`: it takes `[` and `?` for patterns
+        large = {name: error for name in names if (error := self._listed_as_large(name))}
+        paths = [self.path_of(name) for name in names if name not in large]  # not `cat`: `[` and `?` are patterns there
         whole = [None] * len(paths)
         contents = self.fs.cat_ranges(paths, whole, whole, on_error="return")
-        return dict(zip(names, contents, strict=True))
+        return dict(zip((name for name in names if name not in large), contents, strict=True)) | large
+
+    def _listed_as_large(self, name: str) -> "ForeignFileError | None":
+        """By the listing that gave the name, if the place keeps it: asking for each file would take as long again."""
+        path = self.path_of(name)
+        listed = [entry["size"] or 0 for entry in self.fs._ls_from_cache(path) or () if entry["name"] == path]
+        try:
+            _check_size(path, max(listed, default=0))
+        except ForeignFileError as error:
+            return error
+        return None
 
     def _read_or_error(self, name: str) -> bytes | Exception:
         try:
@@ -227,9 +240,13 @@ def _read_plain(root: Path, name: str) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ForeignFileError(f"{path} is no plain file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise ForeignFileError(f"{path} has {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,}")
+        _check_size(path, status.st_size)
         return file.read()
+
+
+def _check_size(path: Path | str, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise ForeignFileError(f"{path} has {size:,} bytes; at most {MAX_FILE_BYTES:,}")
 
 
 def storage_error(error: OSError, place: str) -> StorageError:

@@ -6,12 +6,12 @@ at a time, into `packed/` (study/records/parquet.py). What cannot be read is lef
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from evenkeel.study.errors import StorageError, UserError
@@ -20,6 +20,8 @@ from evenkeel.study.records.folder import Folder, ForeignFileError
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.record import StudyRecord, TrialRecord, check, parse_json
 from evenkeel.trainables.result import State
+
+T = TypeVar("T")
 
 FINAL_STATES: tuple[State, ...] = ("done", "diverged", "censored")
 """A trial in one of these never runs again."""
@@ -145,14 +147,15 @@ class Ledger:
         listed in `damaged`."""
         self.damaged = []
         loose = {record.id: IndexEntry.from_record(record, scores) for record in self._read_loose()}
-        closed = {e.id: e for _, content in self._read_packed() for e in parquet.read_entries(content, scores)}
+        closed = {e.id: e for e in self._read_packed(lambda content: parquet.read_entries(content, scores))}
         return dict(sorted((loose | closed).items()))
 
     def records(self) -> Iterator[TrialRecord]:
         """All records, each once and one at a time. Those that cannot be read are listed in `damaged`."""
         self.damaged, read = [], set()
-        closed = (record for _, content in self._read_packed() for record in parquet.records(content))
-        for record in chain(self._read_loose(), closed):  # in this order, or one that is packed meanwhile is missed
+        for record in chain(
+            self._read_loose(), self._read_packed(parquet.records)
+        ):  # in this order, or one that is packed meanwhile is missed
             if record.id not in read:
                 read.add(record.id)
                 yield record
@@ -193,8 +196,7 @@ class Ledger:
 
     def _unpack(self, trial_ids: Collection[str]) -> None:
         """Give each record of the files that hold one of these a file of its own again, before theirs goes."""
-        for name, content in self._read_packed() if trial_ids else ():
-            records = list(parquet.records(content))
+        for name, records in self._packed_files(parquet.records) if trial_ids else ():
             if any(record.id in trial_ids for record in records):
                 for record in records:
                     self.folder.write(_name(record.id), record.to_text().encode())
@@ -240,17 +242,24 @@ class Ledger:
             self.folder.fs.makedirs(self.folder.path_of("packed"), exist_ok=True)
             self.folder.write(f"packed/{parquet.file_name(max(numbers, default=0) + 1, content)}", content)
 
-    def _read_packed(self) -> Iterator[tuple[str, bytes]]:
-        """Name and contents of each whole file of many records."""
+    def _packed_files(self, read: Callable[[bytes], Iterable[T]]) -> Iterator[tuple[str, list[T]]]:
+        """Name of each whole file of many records, and what `read` finds in it."""
         for name in self.folder.names("packed", ".parquet"):
-            content = self.folder.read(name)
-            if parquet.is_intact(name, content):
-                yield name, content
-            else:
-                self._note(name, "its contents are not those that were written")
+            try:
+                content = self.folder.read(name)
+                if not parquet.is_intact(name, content):
+                    raise ValueError("its contents are not those that were written")
+                yield name, list(read(content))
+            except FileNotFoundError:
+                raise  # a folder that another run changes
+            except parquet.UNREADABLE as error:
+                self._note(name, " ".join(str(error).split())[:200])
+
+    def _read_packed(self, read: Callable[[bytes], Iterable[T]]) -> Iterator[T]:
+        return (item for _, items in self._packed_files(read) for item in items)
 
     def _packed_ids(self) -> set[str]:
-        return {entry.id for _, content in self._read_packed() for entry in parquet.read_entries(content)}
+        return {entry.id for entry in self._read_packed(parquet.read_entries)}
 
     def _read_loose(self) -> Iterator[TrialRecord]:
         names = self.folder.names("trials", ".json")

@@ -16,6 +16,9 @@ from evenkeel.study.records.record import TrialRecord, parse_json
 
 RECORDS_A_FILE = 2000
 """Records to a file: what a damaged file can cost at most."""
+MAX_UNPACKED_BYTES = 2**31
+UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError)
+"""What reading a file raises that somebody else wrote; Arrow's own errors are among them."""
 RECORDS_A_ROW_GROUP = 200
 """Records to a row group: what a damaged page of a file can cost at most."""
 
@@ -47,15 +50,23 @@ def is_intact(name: str, content: bytes) -> bool:
 
 def read_entries(content: bytes, scores: Collection[str] = ()) -> list[IndexEntry]:
     """The entries of a whole file, with the named scores."""
-    import pyarrow.parquet as pq
-
-    columns = [name for name in IndexEntry.__slots__ if scores or name != "scores"]
-    rows = pq.read_table(io.BytesIO(content), columns=columns).to_pylist()
+    rows = _rows(content, [name for name in IndexEntry.__slots__ if scores or name != "scores"])
     contents = [_repeated(row) | {"scores": {}} for row in rows]
     if scores:
         for entry, all_scores in zip(contents, _all(row["scores"] for row in rows), strict=True):
             entry["scores"] = {name: all_scores[name] for name in scores if name in all_scores}
     return [IndexEntry(**entry) for entry in contents]
+
+
+def _rows(content: bytes, columns: list[str]) -> list[dict[str, Any]]:
+    """These columns, row by row. Raises what is in UNREADABLE, for a file that says more than one of ours as well."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(content))
+    sizes = [file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
+    if file.metadata.num_rows > RECORDS_A_FILE or sum(sizes) > MAX_UNPACKED_BYTES:
+        raise ValueError(f"{file.metadata.num_rows:,} records in {sum(sizes):,} bytes; at most {RECORDS_A_FILE:,}")
+    return file.read(columns).to_pylist()
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +76,7 @@ def _repeated(row: dict[str, Any]) -> dict[str, Any]:
 
 def records(content: bytes) -> Iterator[TrialRecord]:
     """The records of a whole file."""
-    import pyarrow.parquet as pq
-
-    for contents in _all(pq.read_table(io.BytesIO(content), columns=["record"])["record"].to_pylist()):
+    for contents in _all(row["record"] for row in _rows(content, ["record"])):
         yield TrialRecord.from_json(contents, checked=True)
 
 
@@ -81,7 +90,7 @@ def salvage(content: bytes) -> list[TrialRecord]:
         file = pq.ParquetFile(io.BytesIO(content))
     except (OSError, ValueError, pa.ArrowException):
         return good
-    for group in range(file.num_row_groups):
+    for group in range(min(file.num_row_groups, RECORDS_A_FILE)):
         try:
             texts = file.read_row_group(group, columns=["record"])["record"].to_pylist()
         except (OSError, ValueError, pa.ArrowException):

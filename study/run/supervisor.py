@@ -173,7 +173,10 @@ def _lock(folder: Path) -> int | None:
     """
     import fcntl
 
-    opened = os.open(folder, os.O_RDONLY)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if os.fstat(opened).st_uid != os.geteuid():
+        os.close(opened)
+        return None
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -7,6 +7,8 @@ import numpy as np
 
 from evenkeel.trainables.data.intensity import Window, scaled
 
+MAX_PIXELS = 178_956_970
+"""As many as Pillow takes of any picture."""
 INSTALL = "a DICOM file; install what reads it with: pip install 'evenkeel[dicom]' (or convert it to PNG)"
 
 
@@ -57,6 +59,8 @@ def _read(content: bytes) -> tuple[Any, np.ndarray]:
     file = pydicom.dcmread(BytesIO(content))
     if (frames := int(file.get("NumberOfFrames") or 1)) > 1:
         raise ValueError(f"a DICOM file of {frames} frames, not a picture; save the frames that you want as files")
+    if (pixels := int(file.get("Rows") or 0) * int(file.get("Columns") or 0)) > MAX_PIXELS:
+        raise ValueError(f"{pixels:,} pixels; at most {MAX_PIXELS:,}")
     try:
         values = file.pixel_array
     except (AttributeError, RuntimeError, NotImplementedError) as error:

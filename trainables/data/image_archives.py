@@ -14,6 +14,9 @@ from evenkeel.trainables.errors import TrainableError
 NUM_ROW_GROUPS_KEPT = 4
 """So many row groups of a Parquet file stay in memory: rows are mostly decoded in their order."""
 
+MAX_IMAGE_BYTES = 2**30
+"""Of one image file inside a zip, unpacked: a few bytes can say that they are more than memory holds."""
+
 
 class Archive(Protocol):
     """One file with many images inside."""
@@ -35,6 +38,8 @@ class ZipArchive:
         self.names = [name for name, info in self.infos.items() if not info.is_dir()]
 
     def read(self, name: str) -> bytes:
+        if (size := self.infos[name].file_size) > MAX_IMAGE_BYTES:
+            raise RuntimeError(f"it unpacks to {size:,} bytes; at most {MAX_IMAGE_BYTES:,}")
         return self._file.read(name)
 
 

@@ -100,7 +100,8 @@ def _hash(text: str) -> str:
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with _member(archive, name) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False)
+        shape = _header(archive, name, stream)
+        return np.frombuffer(stream.read(math.prod(shape)), np.uint8).reshape(shape)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
@@ -125,22 +126,25 @@ def _write_images(archive: zipfile.ZipFile, side: int, path: Path) -> None:
 
 
 def _shape(archive: zipfile.ZipFile, split: str) -> tuple[int, ...]:
-    with _member(archive, f"{split}_images") as stream:
-        return _header(archive, stream)
+    name = f"{split}_images"
+    with _member(archive, name) as stream:
+        return _header(archive, name, stream)
 
 
-def _header(archive: zipfile.ZipFile, stream: IO[bytes]) -> tuple[int, ...]:
+def _header(archive: zipfile.ZipFile, name: str, stream: IO[bytes]) -> tuple[int, ...]:
+    """The shape of an array of bytes, which has as many as its head says. Raises TrainableError."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, by_columns, kind = read(stream)
-    if by_columns or kind != np.uint8 or len(shape) not in (3, 4):
+    has = archive.getinfo(f"{name}.npy").file_size - stream.tell()
+    if by_columns or kind != np.uint8 or len(shape) not in (2, 3, 4) or math.prod(shape) != has:
         raise TrainableError(f"data.root: {archive.filename} does not hold rows of bytes; download the file again")
     return shape
 
 
 def _blocks(archive: zipfile.ZipFile, split: str) -> Iterator[np.ndarray]:
     with _member(archive, f"{split}_images") as stream:
-        num, *inner = _header(archive, stream)
+        num, *inner = _header(archive, f"{split}_images", stream)
         for start in range(0, num, NUM_IMAGES_READ_AT_ONCE):
             rows = min(NUM_IMAGES_READ_AT_ONCE, num - start)
             yield np.frombuffer(stream.read(rows * math.prod(inner)), np.uint8).reshape(rows, *inner)

@@ -46,6 +46,9 @@ PATTERNS = {
 } | {name: "{0} " + sign + " {1}" for name, sign in INFIX.items()}
 
 
+USER = os.getuid() if hasattr(os, "getuid") else 0
+
+
 class NoCompiler(Exception):
     """There is no C compiler here, or it refuses the kernel."""
 
@@ -106,9 +109,11 @@ def compiled(formula: Formula) -> ctypes.CDLL:
 @cache
 def _loaded(text: str) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join((text, _processor(), *FLAGS)).encode()).hexdigest()[:24]
-    library = Path(default_cache()) / "kernels" / f"{key}.so"
+    library = Path(default_cache()) / "kernels" / f"{key}-{USER}.so"
     try:
         made_once(library, lambda target: _compile(text, target))  # a kernel cut short would end the process by SIGBUS
+        if library.lstat().st_uid != USER:  # a cache in a folder of the system's, which others fill
+            raise NoCompiler(f"{library} is somebody else's")
         loaded = ctypes.CDLL(str(library))
     except OSError as error:
         raise NoCompiler(str(error)) from error

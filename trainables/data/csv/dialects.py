@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from evenkeel.trainables.data.csv.table import DELIMITERS, Table
@@ -36,6 +37,7 @@ NO_TABLE = {
     r"version https://git-lfs": "a pointer of Git LFS to a file that was not fetched",
 }
 """How a text begins that is no table."""
+MAX_TABLE_BYTES = 2**32
 GZIP_MAGIC = b"\x1f\x8b"
 
 BYTE_ORDER_MARKS = {
@@ -119,9 +121,22 @@ def content_of(path: Path, key: str) -> bytes:
     """The bytes of a file, of one that is compressed by gzip what it holds. Raises TrainableError."""
     content = raw_content(path, key)
     try:
-        return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
+        return _unpacked(content) if content.startswith(GZIP_MAGIC) else content
+    except OverflowError as error:
+        raise TrainableError(
+            f"data.{key}: {path} unpacks to more than {MAX_TABLE_BYTES:,} bytes; unpack it, and give what is needed"
+        ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise TrainableError(f"data.{key}: {path} is damaged ({error}); fetch it again") from error
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Raises OverflowError for more than MAX_TABLE_BYTES, as soon as so many are there."""
+    with gzip.GzipFile(fileobj=BytesIO(content)) as file:
+        text = file.read(MAX_TABLE_BYTES + 1)
+    if len(text) > MAX_TABLE_BYTES:
+        raise OverflowError
+    return text
 
 
 def raw_content(path: Path, key: str) -> bytes:
