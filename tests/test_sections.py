@@ -215,7 +215,7 @@ class TestImages:
         info = Contrasts().compute(table(rng, flat, change=self.with_images), rng)
         gamma = next(c for c in info.contrasts if c.name == "gamma_neg")
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2)) / 4
-        assert gamma.difference.image_half_width == pytest.approx(1.959964 * error)
+        assert gamma.difference.image_half_width == pytest.approx(2.009575 * error)
         assert next(c for c in info.contrasts if c.name == "clip").difference.image_half_width == pytest.approx(0)
 
     def test_the_page_says_what_its_intervals_hold(self, rng):
@@ -416,8 +416,8 @@ class TestJoint:
 
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
         for winner in Tuned().compute(table(rng, flat, change=with_images), rng).winners:
-            assert winner.gain.image_half_width == pytest.approx(1.959964 * error)
-            assert winner.default.image_half_width == pytest.approx(1.959964 * 2 * error)
+            assert winner.gain.image_half_width == pytest.approx(2.009575 * error)
+            assert winner.default.image_half_width == pytest.approx(2.009575 * 2 * error)
         assert {w.gain.image_half_width for w in Tuned().compute(table(rng, flat), rng).winners} == {0}
 
     def test_a_printed_table_has_the_intervals_of_the_page(self, rng):

@@ -129,8 +129,8 @@ class TestRules:
         assert both.image_errors_L == pytest.approx([0, error])
         judged = judge(both, MARGIN)
         assert judged.status == "too noisy" and judged.seeds_needed is None and judged.limited_by == "test images"
-        assert judged.own.high == pytest.approx(np.hypot(half(6, 0.001, 0.975), 1.959964 * error))
-        assert judged.drop.high == pytest.approx(1.959964 * error, rel=0.01)
+        assert judged.own.high == pytest.approx(np.hypot(half(6, 0.001, 0.975), 2.009575 * error))
+        assert judged.drop.high == pytest.approx(2.009575 * error, rel=0.01)
 
     @pytest.mark.parametrize(
         ("mean", "noise", "images", "limit"),

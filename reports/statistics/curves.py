@@ -105,7 +105,7 @@ def flat_null(
 def _flat_curves(
     differences_LS: np.ndarray, images_LG: np.ndarray | None, shared: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Mean curves [D, L] as they would be if nothing mattered: seeds and train rows as t, test images as normal."""
+    """Mean curves [D, L] as they would be if nothing mattered: seeds with train rows as a t, test images as another."""
     n = differences_LS.shape[1]
     residuals = differences_LS - differences_LS.mean(1, keepdims=True)
     scale = standard_error_factor(n, shared) / np.sqrt(rng.chisquare(n - 1, NUM_DRAWN))
@@ -114,7 +114,8 @@ def _flat_curves(
         return curves
     num_groups = images_LG.shape[1]
     deviations = np.sqrt((num_groups - 1) / num_groups) * (images_LG - images_LG.mean(1, keepdims=True))
-    return curves + rng.normal(size=(NUM_DRAWN, num_groups)) @ deviations.T
+    wider = np.sqrt((num_groups - 1) / rng.chisquare(num_groups - 1, NUM_DRAWN))
+    return curves + wider[:, None] * (rng.normal(size=(NUM_DRAWN, num_groups)) @ deviations.T)
 
 
 def areas(differences_LS: np.ndarray, default: int) -> np.ndarray:

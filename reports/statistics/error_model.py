@@ -11,7 +11,13 @@ from typing import Self
 import numpy as np
 from scipy import special
 
-from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean, standard_error_factor
+from evenkeel.reports.statistics.intervals import (
+    IMAGE_DEGREES,
+    MIN_SEEDS,
+    Interval,
+    nan_mean,
+    standard_error_factor,
+)
 from evenkeel.reports.statistics.pooled_noise import NO_PRIOR, Prior, moderated, sample_variances
 from evenkeel.reports.statistics.spending import Looks, error_at, level_at
 
@@ -82,9 +88,9 @@ class Estimates:
 
     @property
     def error_degrees(self) -> np.ndarray:
-        """Degrees of freedom of `errors`, [K]: what test images add counts as known. Source: Satterthwaite 1946."""
-        share = np.divide(self.seed_errors, self.errors, out=np.ones_like(self.errors), where=self.errors > 0)
-        return np.maximum(self.degrees, 1) / np.maximum(share, 1e-3) ** 4
+        """Degrees of freedom of `errors`, [K]. Source: Satterthwaite 1946."""
+        share = np.divide(self.seed_errors, self.errors, out=np.ones_like(self.errors), where=self.errors > 0) ** 2
+        return 1 / (share**2 / np.maximum(self.degrees, 1) + (1 - share) ** 2 / IMAGE_DEGREES)
 
     @property
     def _fixed(self) -> np.ndarray:

@@ -14,6 +14,8 @@ MIN_SEEDS = 5
 """With fewer seeds an interval is not shown: at n = 3 none of the usual ones covers what it claims."""
 
 CONFIDENCE = 0.95
+IMAGE_DEGREES = 49
+"""Degrees of freedom of what test images add: trials record 50 groups of them, a small test split fewer."""
 POWER = 0.8
 """Share of studies in which a number of seeds should settle what it is said to settle."""
 
@@ -46,8 +48,9 @@ def t_interval(
     """Student's interval of the mean over seeds, values [S]; NaN is left out, fewer than MIN_SEEDS values give no ends.
 
     `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
-    sqrt((t s / sqrt n)^2 + (z error)^2). `shared`: where each seed has its own bootstrap of the train rows, the part of
-    their variance that seeds share (`MeasureFacts.shared`); `standard_error_factor` then takes the place of 1 / sqrt n.
+    sqrt((t s / sqrt n)^2 + (t' error)^2), t' of IMAGE_DEGREES. `shared`: where each seed has its own bootstrap of the
+    train rows, the part of their variance that seeds share (`MeasureFacts.shared`); `standard_error_factor` then takes
+    the place of 1 / sqrt n.
     Source: Student 1908; R2.
     """
     values = values[np.isfinite(values)]
@@ -59,7 +62,7 @@ def t_interval(
         return Interval(mean, np.nan, np.nan, n)
     seed_error = values.std(ddof=1) * standard_error_factor(n, shared)
     seed_half_width = float(t_quantile(0.5 + confidence / 2, n - 1) * seed_error)
-    image_half_width = normal_quantile(0.5 + confidence / 2) * error
+    image_half_width = t_quantile(0.5 + confidence / 2, IMAGE_DEGREES) * error
     half = float(np.hypot(seed_half_width, image_half_width))
     return Interval(mean, mean - half, mean + half, n, seed_half_width, image_half_width)
 

@@ -85,7 +85,7 @@ METHODS = (
     ),
     Method(
         "interval",
-        "mean ± √((t s / √n)² + (1.96 SE of images)²)",
+        "mean ± √((t s / √n)² + (2.01 SE of images)²)",
         "Student 1908 over seeds, 95%, from five seeds on; test images, where recorded, by delete-group jackknife: "
         "Kott 2001",
     ),
