@@ -132,3 +132,18 @@ def test_a_dicom_file_has_a_bound_on_its_pixels():
     file.save_as(stream := io.BytesIO(), enforce_file_format=True, implicit_vr=False, little_endian=True)
     with pytest.raises(ValueError, match="4,294,836,225 pixels; at most"):
         dicom_values(stream.getvalue())
+
+
+FORGED = {
+    "examples.npz": {"targets": np.zeros((3, 2)), "scores": np.zeros((2, 2)), "sheet": np.zeros(9)},
+    "gradients.npz": {"positive": np.zeros(2)},
+    "embedding.npz": {"tsne": np.zeros((3, 2)), "targets": np.array([["<script>"] * 2] * 3)},
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("folder", ["plain"], indirect=True)
+def test_arrays_of_other_axes_are_not_shown(name, folder, tmp_path, capsys):  # noqa: F811
+    (tmp_path / name).write_bytes(npz(**FORGED[name]))
+    Ledger(str(folder), "synthetic").write(trial_record(seed=9, files={name.removesuffix(".npz"): name}), tmp_path)
+    assert main(["report", str(folder), "-o", str(folder / "page.html")]) == 0, capsys.readouterr().err

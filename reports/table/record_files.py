@@ -18,6 +18,13 @@ MAX_LOSSES_WITH_FILES, MAX_FILE_BYTES = 6, 400_000
 """A page shows files of so many losses, the first of the study, and none that is larger."""
 
 MAX_UNPACKED_BYTES = 2**26
+NORMS = [f"{sign}{per}" for sign in ("positive", "negative") for per in ("", "_entry")]
+AXES_OF_ARRAYS = {
+    "examples.npz": {"targets": "NC", "scores": "NC", "sheet": "B"},
+    "gradients.npz": dict.fromkeys(NORMS, "C"),
+    "embedding.npz": {"tsne": "N2", "targets": "NC"},
+}
+"""Of the arrays that a page shows: a letter an axis."""
 NO_SUCH_FILE = (OSError, EOFError, ValueError, TypeError, RuntimeError, BadZipFile, zlib.error)
 """What reading a file raises that is lost, damaged, or none of ours."""
 
@@ -36,7 +43,10 @@ def any_trial_has(table: pd.DataFrame, name: str) -> bool:
 
 @cached_by_trials
 def files_at_defaults(table: pd.DataFrame, name: str) -> dict[str, RecordFile]:
-    """By loss, in order: the file of the trial at the default with the first seed that has one."""
+    """By loss, in order: the file of the trial at the default with the first seed that has one that can be shown.
+
+    An npz file can be shown when its arrays have the axes that AXES_OF_ARRAYS gives them.
+    """
     chosen: dict[str, RecordFile] = {}
     for loss in facts_of(table).losses:
         file = _first(table, loss, name)
@@ -52,9 +62,23 @@ def _first(table: pd.DataFrame, loss: str, name: str) -> RecordFile | None:
         if name in files.names.get(trial, ()):
             with suppress(*NO_SUCH_FILE):  # another seed's will do
                 content = files.read(trial, name)
-                (npz_arrays if name.endswith(".npz") else jpeg_size)(content)
+                if name.endswith(".npz"):
+                    _check_axes(npz_arrays(content), AXES_OF_ARRAYS[name], len(facts_of(table).data.classes))
+                else:
+                    jpeg_size(content)
                 return RecordFile(int(table.seed.iloc[row]), content)
     return None
+
+
+def _check_axes(arrays: dict[str, np.ndarray], axes: Mapping[str, str], num_classes: int) -> None:
+    """Raises ValueError for arrays of other axes: C are the classes, equal letters equal lengths, a digit is one."""
+    sizes = {"C": num_classes} | {str(digit): digit for digit in range(1, 10)}
+    for name, letters in axes.items():
+        array = arrays.get(name)
+        if array is None or array.ndim != len(letters) or array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} is no array of numbers with {len(letters)} axes")
+        if any(sizes.setdefault(letter, size) != size for letter, size in zip(letters, array.shape, strict=True)):
+            raise ValueError(f"{name} has the shape {array.shape}")
 
 
 def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
