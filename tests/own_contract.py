@@ -42,6 +42,28 @@ class Drawn(Weighed):
         return super().__call__(logits, targets) * torch.rand(())
 
 
+class Seeding(Weighed):
+    def __call__(self, logits, targets):
+        torch.manual_seed(int(torch.randint(9, ())))
+        return super().__call__(logits, targets)
+
+
+class Widening(Weighed):
+    def __call__(self, logits, targets):
+        torch.set_default_dtype(torch.float64)
+        return super().__call__(logits, targets)
+
+
+class Leaving(Weighed):
+    def __call__(self, logits, targets):
+        raise SystemExit(4)
+
+
+class Halving(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits.bfloat16(), targets.bfloat16())
+
+
 class DrawnAlone(Drawn):
     alone: ClassVar[bool] = True
 

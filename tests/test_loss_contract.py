@@ -21,7 +21,7 @@ def own(name):
     return OwnLoss(name.lower(), f"tests.own_contract:{name}", SETTINGS_OF_W)
 
 
-@pytest.mark.parametrize("name", ["Weighed", "DrawnAlone", "OfAllAlone", "OfRows"])
+@pytest.mark.parametrize("name", ["Weighed", "DrawnAlone", "OfAllAlone", "OfRows", "Halving"])
 def test_losses_that_keep_to_the_rules_pass(name):
     check_losses([own(name)])
 
@@ -48,9 +48,19 @@ BROKEN = {
     "Writing": (7, "writes to its targets"),
     "Shifting": (7, "writes to its logits"),
     "Raising": (1, "raises KeyError: 'weights'"),
+    "Leaving": (1, "raises SystemExit: 4"),
+    "Seeding": (8, "changes torch's random generator"),
+    "Widening": (8, "changes torch's default dtype"),
 }
 
 
+@pytest.fixture
+def float32():
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("float32")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_loss_that_breaks_a_rule_is_refused_in_a_line(name):
     rule, words = BROKEN[name]

@@ -58,6 +58,7 @@ class _LossCheck:
 
     def run(self) -> None:
         logits, targets = _small_batch(len(self.loss.settings), self.loss.one_label)
+        generator = torch.get_rng_state()
         alone = [
             self._value_and_slope(1, [setting], logits[k : k + 1], targets, finite=k == 0)
             for k, setting in enumerate(self.loss.settings)
@@ -67,6 +68,8 @@ class _LossCheck:
             return
         if not _agree(alone[0], again):
             raise self._refusal(5, "gives other numbers the second time; a loss that draws says alone = True")
+        if not torch.equal(generator, torch.get_rng_state()):
+            raise self._refusal(8, "changes torch's random generator, which other trials use; or say alone = True")
         self._check_pack(logits, targets, alone)
 
     @property
@@ -93,19 +96,21 @@ class _LossCheck:
     ) -> tuple[Tensor, Tensor]:
         """Entries [K, B, C] and their slopes by the logits. Raises TrainableError."""
         x, y = logits.clone().requires_grad_(), targets.clone()
-        passed = x * 1
+        passed, process = x * 1, _process_state()
         try:
             loss = make_loss(self.loss.name, settings, {"counts": COUNTS, "total": sum(COUNTS)}, torch.float32, "cpu")
             entries = loss(passed, y)
         except TrainableError:
             raise
-        except Exception as error:  # a user's code may raise anything
+        except (Exception, SystemExit) as error:  # a user's code may raise anything
             words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
             raise self._refusal(rule, f"raises {words}") from error
         self._check_entries(entries, logits)
         for name, tensor, before in (("logits", passed, logits), ("targets", y, targets)):
             if not torch.allclose(tensor, before, rtol=0, atol=0, equal_nan=True):
                 raise self._refusal(7, f"writes to its {name}")
+        if changed := [name for name, value in _process_state().items() if value != process[name]]:
+            raise self._refusal(8, f"changes {changed[0]}, which other trials use")
         slopes = self._slopes(entries, x)
         if finite and not bool(entries.isfinite().all() and slopes.isfinite().all()):
             raise self._refusal(3, f"is not finite with {settings[0]}: {_first_bad(entries, slopes, logits)}")
@@ -131,6 +136,15 @@ class _LossCheck:
         return TrainableError(f"losses: {self.loss.label} ({self.loss.name}) {problem} (rule {rule} of {LOSS_PAGE})")
 
 
+def _process_state() -> dict[str, object]:
+    """By name: what all losses of a process share, and none may change."""
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's gradient mode": torch.is_grad_enabled(),
+        "torch's number of threads": torch.get_num_threads(),
+    }
+
+
 def _small_batch(num_trials: int, one_label: bool) -> tuple[Tensor, Tensor]:
     """Logits [K, B, C] in about -4 to 4 and 0/1 targets [B, C], a row without labels and one with two among them."""
     generator = torch.Generator().manual_seed(0)
@@ -144,7 +158,7 @@ def _small_batch(num_trials: int, one_label: bool) -> tuple[Tensor, Tensor]:
 
 def _agree(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> bool:
     return all(
-        torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE * _size(a), equal_nan=True)
+        torch.allclose(a.double(), b.double(), rtol=TOLERANCE, atol=TOLERANCE * _size(a), equal_nan=True)
         for a, b in zip(first, second, strict=True)
     )
 
