@@ -62,6 +62,11 @@ bench-tracking: $(READY)  ## runs a second into MLflow; PostgreSQL is Debian's p
 bench-decisions: $(READY)  ## how often each kind of sentence of the page is false, on studies of a known truth
 	$(BIN)/python -m benchmarks.decisions
 
+.PHONY: bench-verdicts
+bench-verdicts: $(READY)  ## what a verdict costs: seeds where they decide against 20 for all, AdaStop, other early stops
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	$(BIN)/python -m benchmarks.verdict_cost
+
 .PHONY: bench-functions
 bench-functions: $(READY)  ## a training function of 0.1 s: evenkeel, Ray Tune's function API, Optuna with joblib
 	$(BIN)/python -m benchmarks.function_trials

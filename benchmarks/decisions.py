@@ -384,7 +384,8 @@ def _looks() -> Iterator[Series]:
     """Seeds go where they decide, from 6 to 20: errors over all looks, and verdicts that are given up too early."""
     for name in ("seeds", "rows-and-images"):
         claims = {"false/steady": Claim(any_verdict("steady")), "false/sensitive": Claim(any_verdict("sensitive"))}
-        truth = changed(replace(NOISES[name], losses=2), everywhere(-1.0, SEEDS))
+        truth = replace(NOISES[name], losses=2)
+        truth = changed(truth, everywhere(-1.0, truth))
         yield Series(f"looks-at-1-{name}", lambda rng, t=truth: looked_at(World(t, rng)), claims)
     mixed = Truth(losses=2, changes={(0, 0, 4): -0.5, (0, 1, 4): -0.75, (1, 0, 4): -1.5})
     given_up = Claim(given_up_too_early, "1 of 5")

@@ -159,7 +159,7 @@ def _open(info: ContrastsNumbers) -> list[str]:
 def _area(sweep: Sweep) -> Area:
     lost, lost_G = _areas(sweep, set())
     error = 0.0 if lost_G is None else float(jackknife_error(lost_G))
-    return Area(sweep.loss, sweep.name, t_interval(lost, error=error, shared=sweep.shared))
+    return Area(sweep.loss, sweep.name, t_interval(lost, error=error, shared=sweep.shared, looks=sweep.looks))
 
 
 def _areas(sweep: Sweep, left_out: set[object]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -185,7 +185,13 @@ def _contrast(a: Sweep, b: Sweep) -> Contrast:
         levels += f"; without {listed([str(value) for value in left_out])}, which lacks seeds"
     differences = first_S - second_S
     return Contrast(
-        a.loss, b.loss, a.name, levels, differences, error, t_interval(differences, error=error, shared=a.shared)
+        a.loss,
+        b.loss,
+        a.name,
+        levels,
+        differences,
+        error,
+        t_interval(differences, error=error, shared=a.shared, looks=a.looks),
     )
 
 

@@ -117,7 +117,7 @@ def _line(sweep: Sweep, defaults: dict[str, object]) -> OverviewLine:
     naive = naive_curve(sweep.scores_LS)
     views = {
         REFERENCE: sweep.reference,
-        CROSS_FITTED: [t_interval(row, error=error, shared=sweep.shared) for row, error in crossed],
+        CROSS_FITTED: [t_interval(row, error=error, shared=sweep.shared, looks=sweep.looks) for row, error in crossed],
         NAIVE_VIEW: [Interval(float(v), np.nan, np.nan, int(np.isfinite(v))) for v in naive],
     }
     return OverviewLine(sweep.loss, sweep.name, sweep, views, held_at_defaults(sweep, defaults))

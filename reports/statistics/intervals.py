@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from evenkeel.reports.statistics.spending import Looks, level_at
+
 MIN_SEEDS = 5
 """With fewer seeds an interval is not shown: at n = 3 none of the usual ones covers what it claims."""
 
@@ -43,14 +45,15 @@ def turned(interval: Interval, sign: int) -> Interval:
 
 
 def t_interval(
-    values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, shared: float = 0.0
+    values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, shared: float = 0.0, looks: Looks = ()
 ) -> Interval:
     """Student's interval of the mean over seeds, values [S]; NaN is left out, fewer than MIN_SEEDS values give no ends.
 
     `error` is the standard error that the choice of test images adds, the same for all seeds: half the width is
     sqrt((t s / sqrt n)^2 + (t' error)^2), t' of IMAGE_DEGREES. `shared`: where each seed has its own bootstrap of the
     train rows, the part of their variance that seeds share (`MeasureFacts.shared`); `standard_error_factor` then takes
-    the place of 1 / sqrt n.
+    the place of 1 / sqrt n. `looks`: where seeds go where they decide, the interval is wider by what these looks cost
+    (`level_at`).
     Source: Student 1908; R2.
     """
     values = values[np.isfinite(values)]
@@ -60,8 +63,11 @@ def t_interval(
     mean = float(values.mean())
     if n < MIN_SEEDS:
         return Interval(mean, np.nan, np.nan, n)
-    seed_error = values.std(ddof=1) * standard_error_factor(n, shared)
-    seed_half_width = float(t_quantile(0.5 + confidence / 2, n - 1) * seed_error)
+    spread = values.std(ddof=1)
+    if looks:
+        fixed = shared + (error / spread) ** 2 if spread else np.inf
+        confidence = 1 - 2 * float(level_at(0.5 - confidence / 2, np.array(n), np.array(fixed), looks))
+    seed_half_width = float(t_quantile(0.5 + confidence / 2, n - 1) * spread * standard_error_factor(n, shared))
     image_half_width = t_quantile(0.5 + confidence / 2, IMAGE_DEGREES) * error
     half = float(np.hypot(seed_half_width, image_half_width))
     return Interval(mean, mean - half, mean + half, n, seed_half_width, image_half_width)
@@ -104,6 +110,7 @@ def worst_drop(
     image_errors_L: np.ndarray | None = None,
     *,
     shared: float = 0.0,
+    looks: Looks = (),
 ) -> Interval:
     """R5: the lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
 
@@ -111,15 +118,15 @@ def worst_drop(
     MIN_SEEDS finite seeds are left out while others have enough. The low end is the lowest of the levels' own t-limits
     (an intersection-union argument: safe for the claim "no level drops more"), the high end the lowest of their limits
     at a confidence corrected for the number of levels (safe for "some level drops more"). `image_errors_L` [L] holds
-    the `error` of each level; it and `shared` as in t_interval.
+    the `error` of each level; it, `shared` and `looks` as in t_interval.
     """
     kept = rows_with_enough_seeds(differences_LS)
     if not len(kept):
         return Interval(np.nan, np.nan, np.nan, 0)
     errors = np.zeros(len(differences_LS)) if image_errors_L is None else image_errors_L
     corrected = 1 - (1 - confidence) / len(kept)
-    own = [t_interval(differences_LS[k], confidence, errors[k], shared=shared) for k in kept]
-    highs = [t_interval(differences_LS[k], corrected, errors[k], shared=shared).high for k in kept]
+    own = [t_interval(differences_LS[k], confidence, errors[k], shared=shared, looks=looks) for k in kept]
+    highs = [t_interval(differences_LS[k], corrected, errors[k], shared=shared, looks=looks).high for k in kept]
     lowest = min(own, key=lambda i: i.low)
     value, n = min(i.value for i in own), min(i.n for i in own)
     return Interval(value, lowest.low, min(highs), n, lowest.seed_half_width, lowest.image_half_width)

@@ -62,7 +62,7 @@ class Sweep:
     def reference(self) -> list[Interval]:
         """R2: the mean difference from the default at each level, with its interval."""
         rows = zip(self.differences_LS, self.image_errors_L, strict=True)
-        return [t_interval(row, error=error, shared=self.shared) for row, error in rows]
+        return [t_interval(row, error=error, shared=self.shared, looks=self.looks) for row, error in rows]
 
     @property
     def level_scores(self) -> list[Interval]:
@@ -70,7 +70,7 @@ class Sweep:
         images = self.images_LSG
         errors = np.zeros(len(self.levels)) if images is None else jackknife_error(nan_mean(images, axis=1))
         rows = zip(self.scores_LS, errors, strict=True)
-        return [t_interval(row, error=error, shared=self.shared_alone) for row, error in rows]
+        return [t_interval(row, error=error, shared=self.shared_alone, looks=self.looks) for row, error in rows]
 
     @property
     def floor_scored(self) -> np.ndarray:
@@ -202,7 +202,8 @@ def default_score(table: pd.DataFrame, loss: str, measure: str, part: str = "", 
     column = "_".join(filter(None, (split, measure, part)))
     images = default_images(table, loss, column)
     error = 0.0 if images is None else float(jackknife_error(images))
-    return t_interval(default_scores(table, loss, column), error=error, shared=facts_of(table).shared_alone)
+    study = facts_of(table)
+    return t_interval(default_scores(table, loss, column), error=error, shared=study.shared_alone, looks=study.looks)
 
 
 @cached_by_trials

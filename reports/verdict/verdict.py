@@ -104,7 +104,7 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan, standard: Standard
     elif status in (TOO_NOISY, FEW_SEEDS):
         needed = seeds_needed(estimates, margin, standard.steady, standard.drop)
         limit = "" if needed else limited_by(estimates, margin, standard.steady, standard.drop)
-    own = worst_drop(moved, image_errors_L=errors, shared=sweep.shared)
+    own = worst_drop(moved, image_errors_L=errors, shared=sweep.shared, looks=sweep.looks)
     return Judgement(
         status, drop, own, tuple(reasons), needed, limit, _better_levels(sweep, estimates, margin, standard)
     )
