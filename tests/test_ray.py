@@ -14,6 +14,7 @@ import pytest
 from evenkeel.study.file.locations import own_database_uri
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.table import table_from_ledger
+from evenkeel.study.run.ray_nodes import quiet_tune
 from evenkeel.study.tracking.mlflow_table import table_from_mlflow
 
 pytestmark = pytest.mark.slow
@@ -110,6 +111,15 @@ def test_a_pack_is_called_by_its_losses_and_seed():
     same = {"loss": "ral", "hyperparameters": {}, "data": {}, "trainable": {}, "design": "sweep", "seed": 3}
     pack = Pack(12, [Trial(label=label, **same) for label in ("ral", "a/b c", "ral")])
     assert name_pack(pack) == "pack12_a-b-c+ral_seed3"
+
+
+def test_a_sweep_of_the_users_own_has_tune_as_it_was(monkeypatch):
+    monkeypatch.setenv("TUNE_DISABLE_SIGINT_HANDLER", "0")
+    before = dict(os.environ)
+    with quiet_tune(TUNE_MAX_PENDING_TRIALS_PG="3"):
+        names = ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_MAX_PENDING_TRIALS_PG", "TUNE_DISABLE_SIGINT_HANDLER")
+        assert [os.environ[name] for name in names] == ["1", "3", "0"]
+    assert dict(os.environ) == before
 
 
 def test_what_tune_writes_is_kept_when_asked(tmp_path, monkeypatch):

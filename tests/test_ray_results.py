@@ -14,7 +14,7 @@ def test_a_grid_of_ray_tune_becomes_a_table(tmp_path):
     import ray
     from ray import tune
 
-    ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     try:
         space = {"lr": tune.grid_search([0.1, 0.2]), "seed": tune.grid_search([0, 1])}
         run = tune.RunConfig(storage_path=str(tmp_path), name="theirs", verbose=0)

@@ -1,19 +1,21 @@
 """Ray, told to be quiet before it is imported, and its nodes."""
 
 import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_WARN_THRESHOLD_S": "1000000000",  # read when Tune is imported
+}
+QUIET_TUNE = {
+    "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_WARN_THRESHOLD_S": "1000000000",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 os.environ.update({key: value for key, value in QUIET_ENVIRONMENT.items() if key not in os.environ})
@@ -21,10 +23,22 @@ os.environ.update({key: value for key, value in QUIET_ENVIRONMENT.items() if key
 import ray  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
-__all__ = ["call_on_nodes", "list_alive_nodes", "ray"]
+__all__ = ["call_on_nodes", "list_alive_nodes", "quiet_tune", "ray"]
 
 T = TypeVar("T")
 NODE_ANSWER_S = 20
+
+
+@contextmanager
+def quiet_tune(**more: str) -> Iterator[None]:
+    """Tune as a run wants it, and `more`; what the user set stays, and a sweep of the user's afterwards has its own."""
+    values = {key: value for key, value in (QUIET_TUNE | more).items() if key not in os.environ}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for key in values:
+            os.environ.pop(key, None)
 
 
 def list_alive_nodes() -> dict[str, str]:

@@ -22,7 +22,7 @@ from evenkeel.study.errors import EXIT_CLUSTER, ClusterError
 from evenkeel.study.records.ledger import TUNE_FOLDER
 from evenkeel.study.run.node_monitor import NodeMonitor
 from evenkeel.study.run.ray_address import check_reachable
-from evenkeel.study.run.ray_nodes import call_on_nodes, list_alive_nodes, ray
+from evenkeel.study.run.ray_nodes import call_on_nodes, list_alive_nodes, quiet_tune, ray
 from evenkeel.study.run.supervisor import USUAL_FOLDERS, find_short_folder
 from evenkeel.study.run.tune_classes import make_tune_classes, name_pack
 from evenkeel.study.run.watchdog import Watchdog, exit_with_message
@@ -163,7 +163,10 @@ class RayRunner:
 
     def run(self, queue: "PackQueue", context: WorkerContext, say: "Say", fail: "Fail") -> None:
         """Drive the queue until it is done, with one Tune run for everything."""
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
+        with quiet_tune(TUNE_MAX_PENDING_TRIALS_PG=str(self.workers)):
+            self._tune(queue, context, say, fail)
+
+    def _tune(self, queue: "PackQueue", context: WorkerContext, say: "Say", fail: "Fail") -> None:
         tune, packs, make_searcher, make_scheduler = make_tune_classes()
         searcher = make_searcher(queue, replace(context, own_process=True))
         folder = self._tune_folder()
