@@ -3,6 +3,7 @@
 import pytest
 
 from evenkeel.study.file.text import MAX_NODES, read_yaml
+from evenkeel.trainables import TRAINABLES
 
 
 def doubled(opening: str, closing: str) -> str:
@@ -40,3 +41,10 @@ def test_aliases_of_a_person_are_read():
 
 def test_a_long_list_is_read():
     assert len(read_yaml(f"[{', '.join(map(str, range(MAX_NODES - 1)))}]")) == MAX_NODES - 1
+
+
+@pytest.mark.parametrize("path", ["image_size", "epochs"])
+def test_numbers_that_fill_a_disk_or_a_century_have_a_bound(path):
+    for name in ("probe", "finetune", "lm-clip", "prompt"):
+        field = TRAINABLES[name].model_json_schema()["properties"][path]
+        assert field["maximum"] <= 1_000_000

@@ -24,7 +24,7 @@ class Finetune(Optimisation, SeededSettings):
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
     name: Literal["finetune"] = "finetune"
     backbone: Backbone = Field(description="any timm model, with a new classifier")
-    image_size: int = Field(ge=8, description="pixels of a side")
+    image_size: int = Field(ge=8, le=10_000, description="pixels of a side")
     batch: int = Field(32, ge=1, description="images a step")
     micro_batch: int | None = Field(None, ge=1, description="images at once on the device; the whole batch if none")
     clip_grad: float | None = Field(None, gt=0, description="the largest norm of all gradients together")

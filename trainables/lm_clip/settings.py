@@ -32,7 +32,7 @@ class LmClip(SeededSettings):
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
     name: Literal["lm-clip"] = "lm-clip"
     model: Clip = Field(description="what is trained")
-    image_size: int = Field(224, ge=8, description="pixels of a side")
+    image_size: int = Field(224, ge=8, le=10_000, description="pixels of a side")
     normalisation: Normalisation = Field("model", description="of pixels: the model's own, CLIP's or ImageNet's")
     trains: list[Literal["image", "text", "temperature"]] = Field(
         ["image", "text", "temperature"], description="the parts that are trained; the others stay as they are"
@@ -46,7 +46,7 @@ class LmClip(SeededSettings):
         description="1: class prompts are encoded with gradient in every step; n: without, in every n-th",
     )
     temperature_cap: float | None = Field(None, gt=0, description="largest factor of the cosines; CLIP's own was 100")
-    epochs: int = Field(50, ge=0, description="0: the model as it is (zero-shot)")
+    epochs: int = Field(50, ge=0, le=1_000_000, description="0: the model as it is (zero-shot)")
     batch: int = Field(8, ge=1, description="images a step")
     micro_batch: Annotated[int | None, SWITCH] = Field(
         None, ge=1, description="images at once on the device; the whole batch if none"

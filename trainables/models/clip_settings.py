@@ -23,7 +23,7 @@ class Pretraining(Settings):
         description="train: the train rows of the data set; balanced-digits: fresh scenes of digits-mlt's train digits"
     )
     num_pairs: int = Field(20_000, ge=1, description="scenes of balanced-digits")
-    epochs: int = Field(8, ge=1, description="passes over the pairs")
+    epochs: int = Field(8, ge=1, le=1_000_000, description="passes over the pairs")
     batch: int = Field(128, ge=2, description="pairs that are told apart in a step")
     lr: float = Field(1e-3, gt=0, description="largest learning rate of its cycle")
     weight_decay: float = Field(0.05, ge=0, description="of AdamW")

@@ -24,8 +24,8 @@ class Probe(SeededSettings):
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits")
     name: Literal["probe"] = "probe"
     backbone: Backbone
-    image_size: int = Field(ge=8, description="side of the square to which images are resized")
-    epochs: int = Field(20, ge=1, description="the budget of every trial")
+    image_size: int = Field(ge=8, le=10_000, description="side of the square to which images are resized")
+    epochs: int = Field(20, ge=1, le=1_000_000, description="the budget of every trial")
     batch: int = Field(256, ge=1, description="rows a step")
     lr: float = Field(5e-3, gt=0, description="learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
