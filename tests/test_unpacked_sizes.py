@@ -147,3 +147,12 @@ def test_arrays_of_other_axes_are_not_shown(name, folder, tmp_path, capsys):  # 
     (tmp_path / name).write_bytes(npz(**FORGED[name]))
     Ledger(str(folder), "synthetic").write(trial_record(seed=9, files={name.removesuffix(".npz"): name}), tmp_path)
     assert main(["report", str(folder), "-o", str(folder / "page.html")]) == 0, capsys.readouterr().err
+
+
+def test_a_pipe_or_deep_json_among_others_runs_is_one_line(tmp_path, capsys):
+    words = ["report", "--runs", str(tmp_path), "-o", str(tmp_path / "page.html")]
+    os.mkfifo(tmp_path / "params.json")
+    assert main(words) == 2 and "no plain file" in capsys.readouterr().err
+    (tmp_path / "params.json").unlink()
+    (tmp_path / "params.json").write_text("[" * 100_000)
+    assert main(words) == 2 and "not the JSON" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
 from evenkeel.study.exchange.wandb_history import runs_of_history
 
+MAX_RESULT_BYTES = 2**28
 STATUS_COLUMNS = ("state", "status")
 NUM_LINES_SNIFFED = 20
 MLFLOW = "mlflow:"
@@ -108,19 +109,26 @@ def read_ray_results(folder: Path) -> ForeignRuns:
 def _ray_rows(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, float], str]]:
     for params_file in sorted(folder.rglob("params.json")):
         trial = params_file.parent
-        params = _flat(_json(params_file.read_text(encoding="utf-8"), params_file))
+        params = _flat(_json(_plain_text(params_file), params_file))
         results = trial / "result.json"
-        lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+        lines = _plain_text(results).splitlines() if results.exists() else []
         last = _json(lines[-1], results) if lines else {}
         last.pop("config", None)
         scores = {name: float(value) for name, value in _flat(last).items() if _is_score(name, value)}
         yield params, scores, "failed" if (trial / "error.txt").exists() or not lines else "done"
 
 
+def _plain_text(path: Path) -> str:
+    """Raises UserError for a pipe, which would be waited for, and for more than MAX_RESULT_BYTES."""
+    if not path.is_file() or path.stat().st_size > MAX_RESULT_BYTES:
+        raise UserError(f"--runs {path}: no plain file of at most {MAX_RESULT_BYTES:,} bytes, as Ray Tune writes them")
+    return path.read_text(encoding="utf-8")
+
+
 def _json(text: str, path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"--runs {path}: not the JSON that Ray Tune writes ({error})") from error
 
 
