@@ -287,28 +287,6 @@ def test_an_optuna_study_of_somebody_else_is_read(tmp_path, name):
     assert set(facts_of(table).losses["mine"].space) == {"x", "n"}
 
 
-@pytest.mark.whole
-def test_an_mlflow_experiment_of_somebody_else_is_read(tmp_path):
-    import mlflow
-
-    uri = f"sqlite:///{tmp_path}/theirs.db"
-    client = mlflow.MlflowClient(tracking_uri=uri)
-    experiment = client.create_experiment("theirs")
-    for row in pd.read_csv(plain_runs(tmp_path / "t.csv", num_seeds=2)).to_dict("records"):
-        run = client.create_run(experiment).info.run_id
-        for name in ("optimizer", "lr", "decay", "seed"):
-            client.log_param(run, name, row[name])
-        client.log_metric(run, "test_acc", row["test_acc"])
-        client.set_terminated(run)
-    runs = read_runs("mlflow:theirs", uri)
-    from_csv, from_mlflow = (understand(r).mapping for r in (read_runs(str(tmp_path / "t.csv"), None), runs))
-    assert from_mlflow | {"name": ""} == from_csv | {"name": ""}
-    with pytest.raises(UserError, match="no such experiment; it has: .*theirs"):
-        read_runs("mlflow:other", uri)
-    with pytest.raises(UserError, match="give --tracking-uri"):
-        read_runs("mlflow:theirs", None)
-
-
 def test_a_ray_tune_folder_is_read(tmp_path):
     """Laid out as Ray Tune 2 does; tests/test_ray_results.py reads what a real run of it wrote."""
     for number, row in enumerate(pd.read_csv(plain_runs(tmp_path / "t.csv")).to_dict("records")):

@@ -35,6 +35,9 @@ class RunsMapping(Settings):
     design: RunsDesign | None = Field(
         None, description="how settings were chosen; none: `design_column` says it of each run"
     )
+    varied: tuple[Literal["init", "order", "train_rows"], ...] = Field(
+        (), description="what differs from seed to seed; train_rows: each seed trains on its own bootstrap of them"
+    )
     design_column: str | None = Field(None, description="column that holds sweep, sobol, search or confirm")
 
     @model_validator(mode="after")

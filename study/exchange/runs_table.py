@@ -168,6 +168,7 @@ def _facts(runs: ForeignRuns, mapping: RunsMapping, rows: list[TrialRow], notes:
         margins=dict.fromkeys(mapping.metrics, mapping.margin),
         reduction="",
         seeds=tuple(seeds),
+        varied=mapping.varied,
         fresh_seeds=tuple(sorted({row.seed for row in rows if row.design == CONFIRM})),
         data=DataFacts(runs.title),
         trainable={"runs": f"{len(rows):,} of {runs.title}", "design": mapping.design or "as the runs say"},

@@ -37,9 +37,7 @@ def _are_steps(frame: pd.DataFrame, run: str, step: str) -> bool:
 
 def _of_steps(frame: pd.DataFrame, step: str, run: str) -> tuple[pd.DataFrame, str]:
     last = frame.sort_values(step, kind="stable").groupby(run, sort=False).last().reset_index()
-    note = (
-        f"history: {len(frame):,} steps of {len(last):,} runs by the column {run}; the last value of each score counts"
-    )
+    note = f"history: {len(frame):,} steps of {len(last):,} runs (column {run}); the last value of each score counts"
     return last.drop(columns=step), note
 
 
