@@ -205,6 +205,35 @@ def test_the_export_of_a_wandb_chart_is_read_by_the_names_of_its_runs(tmp_path):
         read_runs(str(tmp_path / "chart.csv"), None)
 
 
+@pytest.mark.parametrize("search", ["grid", "random"])
+def test_the_cv_results_of_a_scikit_learn_search_are_read_fold_by_fold(tmp_path, search):
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+    space = {"C": [0.01, 0.1, 1.0], "fit_intercept": [True, False]}
+    kind = GridSearchCV if search == "grid" else lambda *w, **k: RandomizedSearchCV(*w, **k, n_iter=4, random_state=0)
+    done = kind(LogisticRegression(max_iter=500), space, cv=5).fit(*load_iris(return_X_y=True))
+    pd.DataFrame(done.cv_results_).to_csv(tmp_path / "cv.csv")
+    runs = read_runs(str(tmp_path / "cv.csv"), None)
+    known = understand(runs)
+    assert known.mapping["seed"] == "fold" and known.mapping["metric"] == "score" and "on 5 folds" in known.lines[0]
+    defaults = {"hyperparameters": {"C": 1.0, "fit_intercept": True}}
+    table, _ = runs_table(runs, RunsMapping.model_validate(known.mapping | defaults | {"design": "grid"}))
+    means = table.groupby(["hp.C", "hp.fit_intercept"]).test_score.mean()
+    for setting, mean in zip(done.cv_results_["params"], done.cv_results_["mean_test_score"], strict=True):
+        assert means[setting["C"], setting["fit_intercept"]] == pytest.approx(mean)
+
+
+def test_a_search_of_two_models_is_asked_for_no_default(tmp_path):
+    """As an Optuna study with a choice of models leaves it: whole numbers come twice by chance."""
+    rows = [{"kind": "forest", "depth": d, "leaf": d % 3, "score": 0.5 + d / 99} for d in (2, 2, 5, 5, 7)]
+    rows += [{"kind": "svc", "c": c, "gamma": 1 / c, "score": 0.6} for c in np.linspace(0.1, 2, 20)]
+    pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
+    known = understand(read_runs(str(tmp_path / "runs.csv"), None))
+    assert known.mapping["design"] == "adaptive" and known.questions == []
+
+
 def test_repeated_runs_count_once_and_missing_seeds_are_numbered(tmp_path):
     frame = pd.read_csv(plain_runs(tmp_path / "t.csv"))
     pd.concat([frame, frame.iloc[:3]]).to_csv(tmp_path / "twice.csv", index=False)
@@ -294,11 +323,11 @@ def test_a_ray_tune_folder_is_read(tmp_path):
         trial.mkdir(parents=True)
         params = {name: row[name] for name in ("optimizer", "lr", "seed")} | {"opt": {"decay": row["decay"]}}
         scores = enumerate((0.1, row["test_acc"]))
-        lines = [{"test_acc": score, "training_iteration": k, "pid": 3, "config": params} for k, score in scores]
+        lines = [{"test_acc": score, "training_iteration": k, "step": 5, "config": params} for k, score in scores]
         (trial / "params.json").write_text(json.dumps(params))
         (trial / "result.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "results" / "train_00000" / "error.txt").touch()
     runs = read_runs(str(tmp_path / "results"), None)
     known = understand(runs)
     assert known.questions == [] and known.mapping["hyperparameters"] == {"lr": 0.1, "opt/decay": 0.0}
-    assert runs.metrics == ("test_acc",) and runs.states.count("failed") == 1 and runs.frame.test_acc.min() > 0.5
+    assert set(known.mapping["metrics"]) == {"acc"} and runs.states.count("failed") == 1 and runs.frame.test_acc.min() > 0.5

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.exchange.cv_results import folds_of_search
 from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
 from evenkeel.study.exchange.wandb_history import runs_of_history
 
@@ -52,7 +53,7 @@ def _read_folder(folder: Path) -> ForeignRuns:
 
 
 def read_table(path: Path) -> ForeignRuns:
-    """A CSV (or TSV) or Parquet file with a row a run, or W&B's history with a row a step."""
+    """A CSV (or TSV) or Parquet file with a row a run; a row a step in W&B's history, a setting in cv_results_."""
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
@@ -62,11 +63,11 @@ def read_table(path: Path) -> ForeignRuns:
         raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
     if frame.empty:
         raise UserError(f"--runs {path}: the table has no rows")
-    history = runs_of_history(frame)
-    frame, notes = (frame, ()) if history is None else (history[0], (history[1],))
+    longer = folds_of_search(frame) or runs_of_history(frame)
+    frame, *notes = longer or (frame,)
     status = next((column for column in frame.columns if str(column).lower() in STATUS_COLUMNS), None)
     states = ["done"] * len(frame) if status is None else [_own_or_foreign(word) for word in frame[status]]
-    return ForeignRuns(path.stem, frame, states, notes=notes)
+    return ForeignRuns(path.stem, frame, states, notes=tuple(notes))
 
 
 def _delimiter(path: Path) -> str:

@@ -58,11 +58,19 @@ def understand(runs: ForeignRuns) -> Understanding:
     defaults = {name: _default(result, frame, name, method) for name in settings}
     result.mapping["hyperparameters"] = defaults
     _understand_design(result, runs, settings, method, seed)
+    _drop_idle_questions(result)
     used = {method, seed, *settings, result.mapping.get("design_column")}
     used |= {column for columns in metrics.values() for column in columns.values()}
     if left := [str(column) for column in frame.columns if column not in used]:
         result.lines.append(f"left out: {', '.join(left)}")
     return result
+
+
+def _drop_idle_questions(result: Understanding) -> None:
+    """A default decides nothing of an adaptive search. A sweep is never taken for one by a wrong default: over several
+    hyperparameters its default is the most frequent value, without a tie."""
+    if result.mapping["design"] == "adaptive":
+        result.questions = [question for question in result.questions if not question.startswith("hyperparameters.")]
 
 
 def _named(frame: pd.DataFrame, names: tuple[str, ...], *, textual: bool, excluded: tuple[str, ...]) -> str | None:
@@ -91,11 +99,13 @@ def _metrics(runs: ForeignRuns, taken: set[str | None]) -> dict[str, dict[str, s
     frame, by_name = runs.frame, dict[str, dict[str, str]]()
     numeric = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c]) and c not in taken]
     own = any(str(column).startswith("hp.") for column in frame.columns)
+    constant = {column for column in numeric if len(frame) > 1 and frame[column].nunique(dropna=False) == 1}
+    constant = set() if set(runs.metrics) <= constant else constant
     for column in dict.fromkeys([*runs.metrics, *numeric]):
         words = [word for word in re.split(r"[^a-z0-9]+", _bare(column)) if word]
         split = next((SPLITS[word] for word in words if word in SPLITS), "")
         named = LOWER.search(_bare(column)) or HIGHER.search(_bare(column))
-        if column not in frame or column in runs.settings or words[:1] == ["train"]:
+        if column not in frame or column in runs.settings or words[:1] == ["train"] or column in constant:
             continue
         if column in runs.metrics or (split if own else named and not BOOKKEEPING.match(_bare(column))):
             name = "_".join(word for word in words if word not in SPLITS) or "score"
