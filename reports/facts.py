@@ -145,6 +145,11 @@ class StudyFacts:
         return self.margins[self.metric]
 
     @property
+    def foreign(self) -> bool:
+        """Whether evenkeel did not train these runs: how a loss was averaged, when a margin was fixed, is not known."""
+        return not self.reduction
+
+    @property
     def look(self) -> int:
         """How many times the study may have been looked at by now, this one included."""
         return 1 + len(self.former_seeds)

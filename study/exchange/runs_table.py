@@ -22,6 +22,11 @@ LIMITS = (
     "known, so that a verdict may be surer than it should be. No constant predictor is known to compare with."
 )
 
+CHOSEN = (
+    "Settings were chosen by earlier scores, or nothing says that they were not: no curve, verdict, tolerance or share "
+    "can come of them."
+)
+
 
 def runs_table(runs: ForeignRuns, mapping: RunsMapping) -> tuple[pd.DataFrame, list[str]]:
     """The trial table, and lines on what was left out. Raises UserError for a column that is not there, a score that is
@@ -163,7 +168,7 @@ def _facts(runs: ForeignRuns, mapping: RunsMapping, rows: list[TrialRow], notes:
     seeds = sorted({row.seed for row in rows if row.design != CONFIRM})
     return StudyFacts(
         name=mapping.name,
-        description=" ".join([LIMITS, *(f"{note[0].upper()}{note[1:]}." for note in notes)]),
+        description=_description(runs, mapping, notes),
         metric=mapping.metric,
         margins=dict.fromkeys(mapping.metrics, mapping.margin),
         reduction="",
@@ -176,6 +181,12 @@ def _facts(runs: ForeignRuns, mapping: RunsMapping, rows: list[TrialRow], notes:
         losses={label: _method_facts(label, mapping, [row for row in rows if row.loss == label]) for label in methods},
         measures={name: _measure(name, mapping) for name in mapping.metrics},
     )
+
+
+def _description(runs: ForeignRuns, mapping: RunsMapping, notes: list[str]) -> str:
+    """What the page cannot say of such runs, and what was made of the source."""
+    sentences = [f"{note[0].upper()}{note[1:]}." for note in (*runs.notes, *notes)]
+    return " ".join([LIMITS, *([CHOSEN] if mapping.design == "adaptive" else []), *sentences])
 
 
 def _measure(name: str, mapping: RunsMapping) -> MeasureFacts:
