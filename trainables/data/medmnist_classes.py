@@ -3,6 +3,21 @@
 A test compares them with the package. Source: Yang et al. 2023, MedMNIST v2.
 """
 
+ORGANS = (
+    "bladder",
+    "femur-left",
+    "femur-right",
+    "heart",
+    "kidney-left",
+    "kidney-right",
+    "liver",
+    "lung-left",
+    "lung-right",
+    "pancreas",
+    "spleen",
+)
+"""Axial, coronal and sagittal views of the same organs."""
+
 CLASSES: dict[str, tuple[str, ...]] = {
     "pathmnist": (
         "adipose",
@@ -64,45 +79,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
         "Proximal Tubule Segments",
         "Thick Ascending Limb",
     ),
-    "organamnist": (
-        "bladder",
-        "femur-left",
-        "femur-right",
-        "heart",
-        "kidney-left",
-        "kidney-right",
-        "liver",
-        "lung-left",
-        "lung-right",
-        "pancreas",
-        "spleen",
-    ),
-    "organcmnist": (
-        "bladder",
-        "femur-left",
-        "femur-right",
-        "heart",
-        "kidney-left",
-        "kidney-right",
-        "liver",
-        "lung-left",
-        "lung-right",
-        "pancreas",
-        "spleen",
-    ),
-    "organsmnist": (
-        "bladder",
-        "femur-left",
-        "femur-right",
-        "heart",
-        "kidney-left",
-        "kidney-right",
-        "liver",
-        "lung-left",
-        "lung-right",
-        "pancreas",
-        "spleen",
-    ),
+    "organamnist": ORGANS,
+    "organcmnist": ORGANS,
+    "organsmnist": ORGANS,
 }
 """Sets of pictures."""
 
