@@ -32,9 +32,8 @@ from scipy import stats
 
 from evenkeel.reports.sections.contrasts import Contrasts
 from evenkeel.reports.sections.tolerance import Tolerance
-from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval
-from evenkeel.reports.statistics.random_settings import scores_of_resamples
+from evenkeel.reports.statistics.random_settings import best_of_resamples, means_of_resamples
 from evenkeel.reports.table.designs import (
     default_score,
     losses_of,
@@ -248,8 +247,8 @@ def _former_tolerances(table: pd.DataFrame, rng: np.random.Generator) -> dict[st
     def interval(scores_HS: np.ndarray) -> Interval:
         def share(rows: np.ndarray, axis: int = -1) -> np.ndarray:
             drawn = np.moveaxis(np.atleast_2d(rows), axis, -1)
-            best = cross_fitted_best(scores_of_resamples(test, drawn), scores_of_resamples(val, drawn))
-            shares = (scores_of_resamples(scores_HS, drawn).mean(-1) >= best[:, None] - margin).mean(-1)
+            best = best_of_resamples(test, val, drawn)
+            shares = (means_of_resamples(scores_HS, drawn) >= best[:, None] - margin).mean(-1)
             return shares if rows.ndim > 1 else shares[0]
 
         seeds = np.arange(scores_HS.shape[1])

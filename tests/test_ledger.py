@@ -180,6 +180,26 @@ class TestPacked:
         assert full.pack() == 0 and full.read_all() == before
         assert len(full.folder.names("trials", ".json")) == 1
 
+    def test_numbers_that_are_read_by_column_are_those_of_the_records(self, full):
+        """Of trials that have other metrics, none, nothing that is finite, or images of another number of groups."""
+        for seed, metrics, images in (
+            (20, {"test_f1": 0.5, "val_f1": None}, {"test_f1": [0.1, None, 0.3]}),
+            (21, {"test_f1": float("nan")}, {"test_f1": [0.1]}),
+            (22, {}, {}),
+        ):
+            full.write(record(seed=seed, metrics=metrics, images=images))
+        full.pack()
+        blocks = [parquet.read_block(full.folder.read(name)) for name in full.folder.names("packed", ".parquet")]
+        for block in blocks:
+            for i, head in enumerate(block.records):
+                whole = full.read_all()[head.id]
+                assert (head.trial, head.host, head.metrics) == (whole.trial, whole.host, {})
+                for name, values in block.metrics.items():
+                    assert values[i] == pytest.approx(float(whole.metrics.get(name) or "nan"), nan_ok=True)
+                for name, arrays in block.images.items():
+                    recorded = None if arrays[i] is None else [None if v != v else v for v in arrays[i].tolist()]
+                    assert recorded == whole.images.get(name)
+
     def test_packed_while_all_are_read_each_is_read_once(self, full):
         wanted, reading = full.ids(), full.records()
         first = next(reading)

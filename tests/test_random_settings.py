@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import nan_mean, wilson
 from evenkeel.reports.statistics.random_settings import (
     ResampledValue,
-    best_of_budget,
-    budget_interval,
+    best_of_budgets,
+    best_of_resamples,
+    budget_intervals,
+    means_of_resamples,
     quantile_interval,
     resampled_difference,
     resampled_quantile,
@@ -96,16 +99,15 @@ class TestBestOfBudget:
         """Every draw of three of seven settings, the best by validation, its test score."""
         val, test = rng.normal(size=(2, 7, 2))
         draws = [max(draw, key=lambda h: val[h].mean()) for draw in combinations(range(7), 3)]
-        assert best_of_budget(val, test, 3) == pytest.approx(np.mean([test[h].mean() for h in draws]))
-        assert best_of_budget(val, test, 1) == pytest.approx(test.mean())
-        assert np.isnan(best_of_budget(val, test, 8))
+        expected = [test.mean(), np.mean([test[h].mean() for h in draws]), np.nan]
+        assert best_of_budgets(val, test, [1, 3, 8]) == pytest.approx(expected, nan_ok=True)
 
     def test_covers_over_points_and_seeds(self, rng):
         """Without noise the best of four standard normal settings scores 1.0294 on average."""
         found = []
         for _ in range(150):
             truth = rng.normal(size=(64, 1)) + np.zeros(6)
-            found.append(budget_interval(truth, truth, 4, rng))
+            found.append(*budget_intervals(truth, truth, [4], rng))
         assert coverage(found, 1.0294) >= 0.91
 
 
@@ -165,10 +167,22 @@ def test_settings_without_every_seed_give_an_interval(run, rng):
     for found in (quantile_interval(scores, 0.1, rng), tail_interval(scores, 0.1, rng)):
         assert found.low < found.value < found.high and found.n == np.isfinite(scores).any(0).sum()
     assert np.isfinite(resampled_quantile(scores, 0.1, rows).drawn_R).mean() > 0.9
-    assert np.isfinite(budget_interval(scores, scores, 4, rng)[:3]).all()
+    assert np.isfinite(budget_intervals(scores, scores, [4], rng)[0][:3]).all()
 
 
 def test_no_score_at_all_gives_no_interval(rng):
     nothing = np.full((8, 6), np.nan)
     assert quantile_interval(nothing, 0.1, rng).n == tail_interval(nothing, 0.1, rng).n == 0
     assert np.isnan(share_interval(lambda rows: np.ones(len(rows)), 8, np.arange(0), rng).value)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_resamples_are_worked_out_as_if_each_were_a_study(missing, rng):
+    """Against plain indexing of the scores, seed by seed."""
+    test, val = rng.normal(size=(2, 6, 5))
+    test, val = (np.where(rng.random(scores.shape) < missing, np.nan, scores) for scores in (test, val))
+    rows = rng.integers(5, size=(8, 5))
+    plain = [nan_mean(test[:, row]) for row in rows]
+    assert means_of_resamples(test, rows) == pytest.approx(np.array(plain), nan_ok=True)
+    best = [cross_fitted_best(test[:, row], val[:, row]) for row in rows]
+    assert best_of_resamples(test, val, rows) == pytest.approx(np.array(best), nan_ok=True)

@@ -198,10 +198,10 @@ for (const button of document.querySelectorAll("[data-save]")) {
 /* ---- trials ---- */
 
 let trials;
-function expanded(column) { /* scores are digits of one width, in millionths */
+function expanded(column) { /* scores are digits of one width, in hundred-thousandths */
   if (Array.isArray(column)) return column;
   const texts = column.digits.match(new RegExp(`.{${column.width}}`, "g"));
-  return texts.map((text) => (text.trim() ? Number(text) / 1e6 : null));
+  return texts.map((text) => (text.trim() ? Number(text) / 1e5 : null));
 }
 async function loadTrials() {
   if (!trials) trials = Object.fromEntries(Object.entries(await unpack("packed-trials")).map(([name, column]) => [name, expanded(column)]));

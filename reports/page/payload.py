@@ -14,6 +14,8 @@ from evenkeel.reports.table.trial_table import IDENTITY, IMAGES
 from evenkeel.reports.verdict.convergence import RISE
 
 SIGNIFICANT_DIGITS = 6
+SCORE_DIGITS = 5
+"""Decimal places of a score: `evenkeel export` gives all of them."""
 LEAST_COMPACT_SCORE = 0.01
 """A score below it would lose digits in a column of scores."""
 
@@ -34,8 +36,8 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
     """The trial table by column, for JSON; arrays, empty metrics and what is said of training are left out.
 
     Numbers have six digits, None is nothing. A column of scores is `{"width": w, "digits": text}`, w characters a
-    trial, millionths, blanks for nothing: digits alone take three quarters of the room of numbers. Trials of one
-    setting are neighbours, so that its hyperparameters take none.
+    trial, units of 10^-SCORE_DIGITS, blanks for nothing: digits alone take three quarters of the room of numbers.
+    Trials of one setting are neighbours, so that its hyperparameters take none.
     """
     table = table.iloc[_together(table)]
     named = [name for name in table.columns if not name.startswith((IMAGES, f"val_{RISE}"))]
@@ -52,7 +54,8 @@ def _together(table: pd.DataFrame) -> np.ndarray:
 def _column(values: pd.Series) -> Any:
     if values.dtype == np.float64:
         return _numbers(values.to_numpy())
-    return [None if value is pd.NA or value is None or value != value else _plain(value) for value in values.tolist()]
+    short: dict[float, Any] = {}  # levels come many times
+    return [_plain(value, short) for value in values.tolist()]
 
 
 def _numbers(values: np.ndarray) -> Any:
@@ -64,16 +67,23 @@ def _numbers(values: np.ndarray) -> Any:
 
 def _scores(values: np.ndarray) -> dict[str, Any]:
     finite = np.isfinite(values)
-    millionths = np.where(finite, np.round(np.where(finite, values, 0) * 10**SIGNIFICANT_DIGITS), 0).astype(int)
-    width = len(str(millionths.max()))
-    texts = [f"{n:0{width}d}" if scored else " " * width for n, scored in zip(millionths.tolist(), finite, strict=True)]
-    return {"width": width, "digits": "".join(texts)}
+    parts = np.round(np.where(finite, values, 0) * 10**SCORE_DIGITS).astype(int)
+    width = len(str(parts.max()))
+    digits_RW = parts[:, None] // 10 ** np.arange(width - 1, -1, -1) % 10 + ord("0")
+    text = np.where(finite[:, None], digits_RW, ord(" ")).astype(np.uint8).tobytes().decode("ascii")
+    return {"width": width, "digits": text}
 
 
-def _plain(value: object) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if np.isfinite(value) else str(value)
-    return value if isinstance(value, int | str) else str(value)
+def _plain(value: Any, short: dict[float, Any]) -> Any:
+    if type(value) is str or type(value) is int or value is None:
+        return value
+    if value is pd.NA or value != value:
+        return None
+    if not isinstance(value, float):
+        return value if isinstance(value, int) else str(value)
+    if value not in short:
+        short[value] = float(f"{value:.{SIGNIFICANT_DIGITS}g}") if np.isfinite(value) else str(value)
+    return short[value]
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

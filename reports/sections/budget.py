@@ -9,7 +9,7 @@ import pandas as pd
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import bars, figure, looks, plain
 from evenkeel.reports.statistics.intervals import Interval, turned
-from evenkeel.reports.statistics.random_settings import best_of_budget, budget_interval
+from evenkeel.reports.statistics.random_settings import best_of_budgets, budget_intervals
 from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import few_settings_warning, number, with_interval
@@ -54,9 +54,10 @@ class Budget:
             if cloud is None or len(cloud.test_HS) < 2:
                 continue
             half = len(cloud.test_HS) // 2  # beyond it too few draws differ
-            expected = np.array([best_of_budget(cloud.val_HS, cloud.test_HS, b) for b in range(1, half + 1)])
+            expected = best_of_budgets(cloud.val_HS, cloud.test_HS, range(1, half + 1))
             budgets = [b for b in BUDGETS if b <= half]
-            at_budgets = {b: turned(budget_interval(cloud.val_HS, cloud.test_HS, b, rng), sign) for b in budgets}
+            intervals = budget_intervals(cloud.val_HS, cloud.test_HS, budgets, rng)
+            at_budgets = {b: turned(interval, sign) for b, interval in zip(budgets, intervals, strict=True)}
             curves.append(BudgetCurve(loss, len(cloud.test_HS), sign * expected, at_budgets, *look[loss]))
         return BudgetNumbers(facts_of(table).title, curves, sign)
 

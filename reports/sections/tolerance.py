@@ -8,9 +8,13 @@ import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, figure, looks, plain
-from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, nan_mean
-from evenkeel.reports.statistics.random_settings import scores_of_resamples, seeds_with_scores, share_interval
+from evenkeel.reports.statistics.random_settings import (
+    best_of_resamples,
+    means_of_resamples,
+    seeds_with_scores,
+    share_interval,
+)
 from evenkeel.reports.table.designs import SobolPoints, has_design, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, few_settings_warning, number, with_interval
@@ -137,12 +141,12 @@ class Pool:
 
     def best(self, rows: np.ndarray) -> np.ndarray:
         """The reference for each row of seed numbers [R, S]: [R]."""
-        return cross_fitted_best(scores_of_resamples(self.test, rows), scores_of_resamples(self.val, rows))
+        return best_of_resamples(self.test, self.val, rows)
 
 
 def share_above(cloud: SobolPoints, rows: np.ndarray, least_R: np.ndarray) -> np.ndarray:
     """The share of settings that reach a score, for each row of seed numbers [R, S]: [R]."""
-    return _share(nan_mean(scores_of_resamples(cloud.test_HS, rows)), least_R)
+    return _share(means_of_resamples(cloud.test_HS, rows), least_R)
 
 
 def _tolerance(
@@ -154,7 +158,7 @@ def _tolerance(
     rng: np.random.Generator,
 ) -> LossTolerance:
     own, seeds_S = Pool([cloud]), seeds_with_scores(cloud.test_HS)
-    means_1H = nan_mean(scores_of_resamples(cloud.test_HS, seeds_S[None]))
+    means_1H = means_of_resamples(cloud.test_HS, seeds_S[None])
     own_best, overall_best = own.best(seeds_S[None]), overall.best(seeds_S[None])
 
     def at_margin(pool: Pool) -> Interval:

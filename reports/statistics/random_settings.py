@@ -7,7 +7,7 @@ where the points are too few). Over seeds: the bootstrap's standard deviation ti
 score in a resample of the seeds is left out of it, a seed without any score is no seed. R-numbers: docs/reading.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import gammaln
 
+from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import (
     CONFIDENCE,
     MIN_SEEDS,
@@ -29,7 +30,7 @@ from evenkeel.reports.statistics.intervals import (
 )
 
 NUM_RESAMPLES, MAX_JACKKNIFE_GROUPS = 200, 64
-RESAMPLES_AT_ONCE = 10
+RESAMPLES_AT_ONCE = 50
 """Resamples that are held in memory at a time: many more and their arrays no longer fit a processor's cache."""
 
 SeedStatistic = Callable[[np.ndarray], np.ndarray]
@@ -41,9 +42,32 @@ def seeds_with_scores(*scores_HS: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.logical_and.reduce([np.isfinite(scores).any(0) for scores in scores_HS]))
 
 
-def scores_of_resamples(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scores [H, S] for each row of seed numbers [R, S']: [R, H, S']."""
-    return np.moveaxis(scores[:, rows], 0, 1)
+def means_of_resamples(scores_HS: np.ndarray, rows_RS: np.ndarray) -> np.ndarray:
+    """Mean score of each setting for each row of seed numbers [R, S'], [R, H]; NaN where a setting has none of them."""
+    weights_RS, finite_HS = _times_drawn(rows_RS, scores_HS.shape[1]), np.isfinite(scores_HS)
+    if finite_HS.all():
+        return weights_RS @ scores_HS.T / rows_RS.shape[1]
+    sums, counts = weights_RS @ np.where(finite_HS, scores_HS, 0).T, weights_RS @ finite_HS.T.astype(float)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def best_of_resamples(test_HS: np.ndarray, val_HS: np.ndarray, rows_RS: np.ndarray) -> np.ndarray:
+    """`cross_fitted_best` for each row of seed numbers [R, S']: [R]."""
+    if rows_RS.shape[1] < 2 or not np.isfinite(val_HS).all():
+        return cross_fitted_best(*(np.moveaxis(scores[:, rows_RS], 0, 1) for scores in (test_HS, val_HS)))
+    weights_RS = _times_drawn(rows_RS, val_HS.shape[1])
+    sums_RH = weights_RS @ val_HS.T
+    # What the others of a seed choose is the same wherever the seed stands in the row.
+    best_RS = np.stack([test_HS[(sums_RH - val_HS[:, s]).argmax(1), s] for s in range(val_HS.shape[1])], axis=1)
+    weights_RS = np.where(np.isfinite(best_RS), weights_RS, 0)
+    counts_R = weights_RS.sum(1)
+    sums_R = (weights_RS * np.nan_to_num(best_RS)).sum(1)
+    return np.where(counts_R > 0, sums_R / np.maximum(counts_R, 1), np.nan)
+
+
+def _times_drawn(rows_RS: np.ndarray, num_seeds: int) -> np.ndarray:
+    """How often each seed stands in each row, [R, S]."""
+    return np.stack([np.bincount(row, minlength=num_seeds) for row in rows_RS]).astype(float)
 
 
 def share_interval(
@@ -85,7 +109,7 @@ def _quantile_over_points(scores_HS: np.ndarray, share: float) -> Interval:
 
 def _quantile_of_resamples(scores_HS: np.ndarray, share: float) -> SeedStatistic:
     def statistic(rows_RS: np.ndarray) -> np.ndarray:
-        means_RH = nan_mean(scores_of_resamples(scores_HS, rows_RS))
+        means_RH = means_of_resamples(scores_HS, rows_RS)
         scored_R = np.isfinite(means_RH).any(-1)
         quantiles_R = np.full(len(means_RH), np.nan)
         quantile = np.quantile if np.isfinite(means_RH).all() else np.nanquantile  # the first is much faster
@@ -128,7 +152,7 @@ def tail_interval(scores_HS: np.ndarray, share: float, rng: np.random.Generator)
     """
 
     def statistic(rows_RS: np.ndarray) -> np.ndarray:
-        means_RH = np.sort(nan_mean(scores_of_resamples(scores_HS, rows_RS)), axis=-1)  # settings never scored are last
+        means_RH = np.sort(means_of_resamples(scores_HS, rows_RS), axis=-1)  # settings never scored are last
         return nan_mean(means_RH[:, : max(1, round(share * means_RH.shape[-1]))])
 
     means, seeds_S = _finite_means(scores_HS), seeds_with_scores(scores_HS)
@@ -235,20 +259,21 @@ def _finite_means(scores_HS: np.ndarray) -> np.ndarray:
     return means[np.isfinite(means)]
 
 
-def best_of_budget(val_HS: np.ndarray, test_HS: np.ndarray, budget: int) -> float:
-    """R13: expected mean test score of the setting with the highest mean validation score among `budget` random ones.
+def best_of_budgets(val_HS: np.ndarray, test_HS: np.ndarray, budgets: Sequence[int]) -> np.ndarray:
+    """R13: expected mean test score of the setting with the highest mean validation score among B random ones, [B].
 
     Scores [H, S]. Without replacement from the H points: the i-th worst by validation is the best of the draw with
-    probability C(i - 1, B - 1) / C(H, B). Source: Tang et al. 2020, eq. 4. NaN where fewer than `budget` points were
-    scored. Settings that tie on validation are as likely chosen.
+    probability C(i - 1, B - 1) / C(H, B). Source: Tang et al. 2020, eq. 4. NaN where fewer than B points were scored.
+    Settings that tie on validation are as likely chosen.
     """
-    val, test = nan_mean(val_HS), nan_mean(test_HS)
-    finite = np.isfinite(val) & np.isfinite(test)
-    ordered = test[finite][np.argsort(val[finite], kind="stable")]
+    return _best_by_means(nan_mean(val_HS), nan_mean(test_HS), budgets)
+
+
+def _best_by_means(val_H: np.ndarray, test_H: np.ndarray, budgets: Sequence[int]) -> np.ndarray:
+    finite = np.isfinite(val_H) & np.isfinite(test_H)
+    ordered = _by_validation(val_H[finite], test_H[finite])
     n = len(ordered)
-    if n < budget:
-        return np.nan
-    return float(_share_of_draws(n, budget) @ ordered)
+    return np.array([_share_of_draws(n, budget) @ ordered if n >= budget else np.nan for budget in budgets])
 
 
 def _by_validation(val_H: np.ndarray, test_H: np.ndarray) -> np.ndarray:
@@ -270,22 +295,35 @@ def _log_choose(n: np.ndarray, k: int) -> np.ndarray:
         return np.where(n >= k, gammaln(n + 1) - gammaln(k + 1) - gammaln(np.maximum(n - k, 0) + 1), -np.inf)
 
 
-def budget_interval(val_HS: np.ndarray, test_HS: np.ndarray, budget: int, rng: np.random.Generator) -> Interval:
-    """Interval of R13 from scores [H, S], over points and seeds.
+def budget_intervals(
+    val_HS: np.ndarray, test_HS: np.ndarray, budgets: Sequence[int], rng: np.random.Generator
+) -> list[Interval]:
+    """Intervals of R13 from scores [H, S] at each budget, over points and seeds.
 
     Over points by a jackknife, whose variance is not too small: Efron and Stein 1981. No ends below two draws' points.
     """
     num_points, seeds_S = len(val_HS), seeds_with_scores(val_HS, test_HS)
-    value = best_of_budget(val_HS, test_HS, budget)
-    if not np.isfinite(value) or num_points < 2 * budget:
-        return Interval(value, np.nan, np.nan, len(seeds_S))
+    values_B = best_of_budgets(val_HS, test_HS, budgets)
+    if len(seeds_S) < MIN_SEEDS:
+        return [Interval(value, np.nan, np.nan, len(seeds_S)) for value in values_B.tolist()]
     groups = np.array_split(rng.permutation(num_points), min(num_points, MAX_JACKKNIFE_GROUPS))
-    remaining = [np.delete(np.arange(num_points), group) for group in groups]
-    left_out = np.array([best_of_budget(val_HS[rows], test_HS[rows], budget) for rows in remaining])
-    half = stats.norm.ppf(0.5 + CONFIDENCE / 2) * float(jackknife_error(left_out))
+    val_H, test_H = nan_mean(val_HS), nan_mean(test_HS)
+    left_out_GB = np.array(
+        [_best_by_means(np.delete(val_H, group), np.delete(test_H, group), budgets) for group in groups]
+    )
+    halves_B = normal_quantile(0.5 + CONFIDENCE / 2) * jackknife_error(left_out_GB.T)
+    drawn_RB = _best_of_resamples(val_HS, test_HS, budgets, seeds_S[resamples(len(seeds_S), rng)])
+    return [
+        _widened_by_seeds(Interval(value, value - half, value + half, num_points), drawn_R, len(seeds_S))
+        if num_points >= 2 * budget
+        else Interval(value, np.nan, np.nan, len(seeds_S))
+        for budget, value, half, drawn_R in zip(budgets, values_B.tolist(), halves_B.tolist(), drawn_RB.T, strict=True)
+    ]
 
-    def statistic(rows_RS: np.ndarray) -> np.ndarray:
-        return np.array([best_of_budget(val_HS[:, row], test_HS[:, row], budget) for row in rows_RS])
 
-    points = Interval(value, value - half, value + half, num_points)
-    return _over_points_and_seeds(points, statistic, seeds_S, rng)
+def _best_of_resamples(
+    val_HS: np.ndarray, test_HS: np.ndarray, budgets: Sequence[int], rows_RS: np.ndarray
+) -> np.ndarray:
+    """R13 for each row of seed numbers, [R, B]."""
+    means = zip(means_of_resamples(val_HS, rows_RS), means_of_resamples(test_HS, rows_RS), strict=True)
+    return np.array([_best_by_means(val_H, test_H, budgets) for val_H, test_H in means])

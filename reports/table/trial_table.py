@@ -104,26 +104,33 @@ def metric_columns(study: StudyFacts) -> list[str]:
     ]
 
 
-def trial_table(rows: Iterable[TrialRow], study: StudyFacts, files: Files | None = None) -> pd.DataFrame:
-    """The table of `rows`, sorted by trial id.
+class TrialRows(NamedTuple):
+    """R rows that come together. Their numbers by name: `metrics` [R], `images` an array [G] or None a row; None where
+    the rows hold them."""
+
+    rows: Sequence[TrialRow]
+    metrics: Mapping[str, np.ndarray] | None = None
+    images: Mapping[str, Sequence[np.ndarray | None]] | None = None
+
+
+def trial_table(
+    rows: Iterable[TrialRow] | Iterable[TrialRows], study: StudyFacts, files: Files | None = None
+) -> pd.DataFrame:
+    """The table of `rows`, sorted by trial id; of a trial that comes twice, the first.
 
     Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
     """
-    declared, of_row = metric_columns(study), attrgetter(*IDENTITY)
-    declared_names, gathered = set(declared), _Gathered([], [], array("d"), {})
-    for number, row in enumerate(_checked(row, study, declared_names) for row in rows):
-        gathered.identity.append(of_row(row))
-        gathered.settings.append(row.hyperparameters)
-        gathered.metrics.frombytes(np.array([row.metrics.get(name) for name in declared], dtype=float).tobytes())
-        for name, values in row.images.items():
-            gathered.images.setdefault(name, {})[number] = np.asarray(values, dtype=float)
+    declared = metric_columns(study)
+    gathered = _Gathered([], [], array("d"), {})
+    for part in rows:
+        _gather(gathered, part if isinstance(part, TrialRows) else TrialRows([part]), study, declared)
     table = pd.DataFrame(_columns(gathered, study, declared))
     table.attrs = {"study": study, "files": files or Files()}
     return table
 
 
 class _Gathered(NamedTuple):
-    """What a table keeps of its rows, which come one at a time: all of them together would not fit."""
+    """What a table keeps of its rows, which come a few at a time: all of them together would not fit."""
 
     identity: list[tuple[Any, ...]]
     settings: list[dict[str, Any]]
@@ -131,8 +138,44 @@ class _Gathered(NamedTuple):
     images: dict[str, dict[int, np.ndarray]]
 
 
+_of_row = attrgetter(*IDENTITY)
+
+
+def _gather(gathered: _Gathered, part: TrialRows, study: StudyFacts, declared: list[str]) -> None:
+    start, names = len(gathered.identity), set(declared)
+    for row in part.rows:
+        checked = _checked(row, study, names)
+        gathered.identity.append(_of_row(checked))
+        gathered.settings.append(checked.hyperparameters)
+    gathered.metrics.frombytes(_metrics(part, declared).tobytes())
+    images = part.images or _images_of(part.rows)
+    for name, arrays in images.items():
+        recorded = gathered.images.setdefault(name, {})
+        recorded.update({start + i: values for i, values in enumerate(arrays) if values is not None})
+
+
+def _metrics(part: TrialRows, declared: list[str]) -> np.ndarray:
+    """Declared metrics of the rows, [R, M]; NaN where there is none."""
+    if part.metrics is None:
+        rows = [[row.metrics.get(name) for name in declared] for row in part.rows]
+        return np.array(rows, dtype=float)
+    if undeclared := sorted(part.metrics.keys() - set(declared)):
+        raise ValueError(_undeclared(part.rows[0].trial_id, undeclared))
+    nothing = np.full(len(part.rows), np.nan)
+    return np.column_stack([part.metrics.get(name, nothing) for name in declared])
+
+
+def _images_of(rows: Sequence[TrialRow]) -> dict[str, list[np.ndarray | None]]:
+    names = {name for row in rows for name in row.images}
+    return {
+        name: [np.asarray(row.images[name], dtype=float) if name in row.images else None for row in rows]
+        for name in names
+    }
+
+
 def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
-    order = sorted(range(len(gathered.identity)), key=lambda i: gathered.identity[i][0])  # the trial id
+    first = {identity[0]: i for i, identity in reversed(list(enumerate(gathered.identity)))}  # by trial id
+    order = [first[trial_id] for trial_id in sorted(first)]
     by_column = list(zip(*(gathered.identity[i] for i in order), strict=True)) or [()] * len(IDENTITY)
     columns: dict[str, Any] = {
         name: pd.Series(cells, dtype=kind) for cells, (name, kind) in zip(by_column, IDENTITY.items(), strict=True)
@@ -141,9 +184,9 @@ def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dic
     settings = [(gathered.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
     for name in sorted({name for loss in defaults.values() for name in loss}.union(*gathered.settings)):
         columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
-    metrics = np.frombuffer(gathered.metrics).reshape(len(order), len(declared))[order]
+    metrics = np.frombuffer(gathered.metrics).reshape(-1, len(declared))[order]
     columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
-    for name, arrays in gathered.images.items():
+    for name, arrays in sorted(gathered.images.items()):
         columns[f"{IMAGES}{name}"] = pd.Series([arrays.get(i) for i in order], dtype=object)
     return columns
 
@@ -152,11 +195,15 @@ def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
     if row.state not in STATES or row.design not in DESIGNS:
         raise ValueError(f"trial {row.trial_id}: unknown state {row.state!r} or design {row.design!r}")
     if undeclared := sorted(row.metrics.keys() - declared):
-        raise ValueError(
-            f"trial {row.trial_id}: undeclared metric {', '.join(undeclared)}; a measure declares its columns, and "
-            "the study's facts list every measure"
-        )
+        raise ValueError(_undeclared(row.trial_id, undeclared))
     return replace(row, moved=_moved(row, study)) if row.design == SWEEP and row.moved is None else row
+
+
+def _undeclared(trial_id: str, names: list[str]) -> str:
+    return (
+        f"trial {trial_id}: undeclared metric {', '.join(names)}; a measure declares its columns, and "
+        "the study's facts list every measure"
+    )
 
 
 def _moved(row: TrialRow, study: StudyFacts) -> str | None:

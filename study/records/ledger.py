@@ -150,12 +150,17 @@ class Ledger:
         closed = {e.id: e for e in self._read_packed(lambda content: parquet.read_entries(content, scores))}
         return dict(sorted((loose | closed).items()))
 
+    def blocks(self) -> Iterator[parquet.Block]:
+        """All records, those of one file together; one that moved meanwhile may come twice. As with `records`."""
+        self.damaged = []
+        yield from map(parquet.Block, self._loose_parts())  # first, or one that is packed meanwhile is missed
+        yield from self._read_packed(lambda content: [parquet.read_block(content)])
+
     def records(self) -> Iterator[TrialRecord]:
         """All records, each once and one at a time. Those that cannot be read are listed in `damaged`."""
         self.damaged, read = [], set()
-        for record in chain(
-            self._read_loose(), self._read_packed(parquet.records)
-        ):  # in this order, or one that is packed meanwhile is missed
+        closed = self._read_packed(parquet.records)
+        for record in chain(self._read_loose(), closed):  # in this order, as in `blocks`
             if record.id not in read:
                 read.add(record.id)
                 yield record
@@ -262,9 +267,12 @@ class Ledger:
         return {entry.id for entry in self._read_packed(parquet.read_entries)}
 
     def _read_loose(self) -> Iterator[TrialRecord]:
+        return chain.from_iterable(self._loose_parts())
+
+    def _loose_parts(self) -> Iterator[list[TrialRecord]]:
         names = self.folder.names("trials", ".json")
         for start in range(0, len(names), parquet.RECORDS_A_FILE):
-            yield from self._checked(names[start : start + parquet.RECORDS_A_FILE])
+            yield list(self._checked(names[start : start + parquet.RECORDS_A_FILE]))
 
     def _checked(self, names: list[str]) -> Iterator[TrialRecord]:
         for name, content in self.folder.read_many(names).items():

@@ -1,6 +1,7 @@
 """Records that are closed, many to a file: Parquet, one row a trial, which pandas, DuckDB or R read without us.
 
-The column `record` holds the JSON as it stood in the trial's own file; the others answer what is asked often. A file is
+The column `record` holds the JSON as it stood in the trial's own file; the others answer what is asked often: `head` is
+that JSON without numbers, `metrics.NAME` and `images.NAME` the numbers that a report needs of every trial. A file is
 named by its number and the hash of its contents, and never changes.
 """
 
@@ -9,10 +10,12 @@ import io
 import json
 from collections.abc import Collection, Iterable, Iterator
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import TrialRecord, parse_json
+from evenkeel.study.records.record import TrialRecord, finite, parse_json
 
 RECORDS_A_FILE = 2000
 """Records to a file: what a damaged file can cost at most."""
@@ -21,6 +24,8 @@ UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError, Runti
 """What reading a file raises that somebody else wrote; Arrow's own errors are among them."""
 RECORDS_A_ROW_GROUP = 200
 """Records to a row group: what a damaged page of a file can cost at most."""
+NUMBERS = ("metrics", "per_class", "images", "curves", "sum")
+"""Fields that `head` is without."""
 
 
 def pack_records(records: Iterable[TrialRecord]) -> bytes:
@@ -28,14 +33,64 @@ def pack_records(records: Iterable[TrialRecord]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = []
+    records, rows = list(records), []
     for record in records:
         entry = IndexEntry.from_record(record, [name for name in record.metrics if name.startswith("val_")])
         columns = {name: getattr(entry, name) for name in IndexEntry.__slots__} | {"scores": json.dumps(entry.scores)}
-        rows.append(columns | {"record": json.dumps(record.to_json(), allow_nan=False)})
+        contents = record.to_json()
+        head = {name: value for name, value in contents.items() if name not in NUMBERS}
+        rows.append(columns | {"record": json.dumps(contents, allow_nan=False), "head": json.dumps(head)})
+    table = pa.Table.from_pylist(rows)
+    for name, column in _number_columns(records).items():
+        table = table.append_column(name, column)
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), buffer, compression="zstd", row_group_size=RECORDS_A_ROW_GROUP)
+    pq.write_table(table, buffer, compression="zstd", row_group_size=RECORDS_A_ROW_GROUP)
     return buffer.getvalue()
+
+
+class Block(NamedTuple):
+    """R records read together, without numbers but for those that a report needs of every trial: `metrics` [R] by name,
+    `images` an array [G] or None a record by name. Both None: the records hold their numbers themselves."""
+
+    records: list[TrialRecord]
+    metrics: dict[str, np.ndarray] | None = None
+    images: dict[str, list[np.ndarray | None]] | None = None
+
+
+def read_block(content: bytes) -> Block:
+    """A whole file; what was written before there were columns of numbers is read from JSON."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(content))
+    columns = [name for name in file.schema_arrow.names if name == "head" or name.startswith(("metrics.", "images."))]
+    if "head" not in columns:
+        return Block(list(records(content)))
+    table = file.read(columns=columns)
+    return Block(
+        [TrialRecord.from_json(head, checked=True) for head in _all(table["head"].to_pylist())],
+        {n.removeprefix("metrics."): table[n].to_numpy() for n in columns if n.startswith("metrics.")},
+        {n.removeprefix("images."): _arrays(table[n].combine_chunks()) for n in columns if n.startswith("images.")},
+    )
+
+
+def _number_columns(records: list[TrialRecord]) -> dict[str, Any]:
+    """Column name -> what records have under it, as Arrow holds it; null for one that has nothing."""
+    import pyarrow as pa
+
+    metrics = sorted({name for record in records for name in record.metrics})
+    images = sorted({name for record in records for name in record.images})
+    return {f"metrics.{n}": pa.array([finite(r.metrics.get(n)) for r in records], pa.float64()) for n in metrics} | {
+        f"images.{n}": pa.array([finite(r.images.get(n)) for r in records], pa.list_(pa.float64())) for n in images
+    }
+
+
+def _arrays(lists: Any) -> list[np.ndarray | None]:
+    """An Arrow array of lists of numbers as one NumPy array a list; None for null."""
+    values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
+    return [
+        values[a:b] if there else None
+        for a, b, there in zip(ends[:-1], ends[1:], lists.is_valid().to_pylist(), strict=True)
+    ]
 
 
 def file_name(number: int, content: bytes) -> str:

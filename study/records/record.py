@@ -43,7 +43,7 @@ class TrialRecord(Result):
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; floats that are not finite become None. `sum` is a hash of the rest."""
-        contents = _finite({"version": RECORD_VERSION, "id": self.id, **vars(self), "trial": self.trial.__getstate__()})
+        contents = finite({"version": RECORD_VERSION, "id": self.id, **vars(self), "trial": self.trial.__getstate__()})
         return contents | {"sum": _sum(contents)}
 
     def to_text(self) -> str:
@@ -67,10 +67,9 @@ class TrialRecord(Result):
             raise ValueError("not a trial record")
         if contents["version"] > RECORD_VERSION:
             raise ValueError(f"written by a newer evenkeel (record version {contents['version']})")
-        written = {key: value for key, value in contents.items() if key != "sum"}
-        if contents["version"] >= 3 and not checked and _sum(written) != contents.get("sum"):
+        kept = {key: value for key, value in contents.items() if key not in ("version", "id", "sum")}
+        if contents["version"] >= 3 and not checked and not _is_whole(contents):
             raise ValueError("its contents are not those that were written")
-        kept = {key: value for key, value in written.items() if key not in ("version", "id")}
         if unknown := sorted(kept.keys() - cls.__dataclass_fields__.keys()):
             raise ValueError(f"unknown keys {visible(', '.join(unknown))}")
         if not checked:
@@ -132,13 +131,19 @@ def _shape(cls: type) -> type[BaseModel]:
     return create_model(cls.__name__, __config__=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False), **kinds)
 
 
+def _is_whole(contents: dict[str, Any]) -> bool:
+    written = {key: value for key, value in contents.items() if key != "sum"}
+    return _sum(written) == contents.get("sum")
+
+
 def _sum(contents: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _finite(value: object) -> Any:
+def finite(value: object) -> Any:
+    """A value of JSON with None in place of floats that are not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

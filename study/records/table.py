@@ -7,7 +7,7 @@ import pandas as pd
 
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.machines import set_other_shared_aside
-from evenkeel.reports.table.trial_table import Files, TrialRow, trial_table
+from evenkeel.reports.table.trial_table import Files, TrialRow, TrialRows, trial_table
 from evenkeel.study.errors import UserError
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
@@ -22,14 +22,13 @@ def table_from_ledger(ledger: Ledger, facts: StudyFacts | None = None) -> pd.Dat
     facts = facts or read_facts(ledger.require_study().summary, f"{ledger.storage}/study.json")
     names: dict[str, frozenset[str]] = {}
 
-    def rows() -> Iterator[TrialRow]:
-        for record in ledger.records():
-            if record.files:
-                names[record.id] = frozenset(record.files.values())
-            yield make_row(record.id, record)
+    def blocks() -> Iterator[TrialRows]:
+        for block in ledger.blocks():
+            names.update({record.id: frozenset(record.files.values()) for record in block.records if record.files})
+            yield TrialRows([make_row(record.id, record) for record in block.records], block.metrics, block.images)
 
     try:
-        return set_other_shared_aside(trial_table(rows(), facts, Files(names, ledger.read_file)))
+        return set_other_shared_aside(trial_table(blocks(), facts, Files(names, ledger.read_file)))
     except ValueError as error:
         raise UserError(f"{ledger.storage}: {error}") from error
 
