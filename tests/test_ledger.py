@@ -196,9 +196,9 @@ class TestPacked:
                 assert (head.trial, head.host, head.metrics) == (whole.trial, whole.host, {})
                 for name, values in block.metrics.items():
                     assert values[i] == pytest.approx(float(whole.metrics.get(name) or "nan"), nan_ok=True)
-                for name, arrays in block.images.items():
+                for name, arrays in block.arrays.items():
                     recorded = None if arrays[i] is None else [None if v != v else v for v in arrays[i].tolist()]
-                    assert recorded == whole.images.get(name)
+                    assert recorded == whole.images.get(name.removeprefix("images."))
 
     def test_packed_while_all_are_read_each_is_read_once(self, full):
         wanted, reading = full.ids(), full.records()

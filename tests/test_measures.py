@@ -110,7 +110,7 @@ def test_the_rise_at_the_end_is_that_of_scipys_line(evidence, rng, num_epochs, l
 
 
 def mean_ap(y, s, *, absent=None):
-    aps = [reference.average_precision_score(y[:, c], s[:, c]) if y[:, c].any() else absent for c in range(C)]
+    aps = [reference.average_precision_score(y[:, c], s[:, c]) if y[:, c].any() else absent for c in range(y.shape[1])]
     return np.mean([ap for ap in aps if ap is not None])
 
 
@@ -123,6 +123,9 @@ def test_map_by_the_number_of_labels(evidence, split):
             s = evidence.scores[split][k].numpy()
             assert found[f"{split}_map_{name}"][k] == pytest.approx(mean_ap(y[rows], s[rows]))
             assert found[f"{split}_map_{name}_all"][k] == pytest.approx(mean_ap(y[rows], s[rows], absent=0.0))
+            for group, classes in evidence.groups.items():
+                mean = mean_ap(y[rows][:, classes], s[rows][:, classes], absent=0.0) if classes else np.nan
+                assert found[f"{split}_map_{name}_all_{group}"][k] == pytest.approx(mean, nan_ok=True)
     assert not torch.equal(found[f"{split}_map_single"], found[f"{split}_map_single_all"])
 
 

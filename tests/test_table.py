@@ -87,7 +87,7 @@ def test_a_stored_study_that_cannot_be_read_is_a_line_not_a_traceback(stored):
 
 
 def test_identity_columns_are_the_fields_of_a_row(rng):
-    names = [f.name for f in fields(TrialRow) if f.name not in ("hyperparameters", "metrics", "images")]
+    names = [f.name for f in fields(TrialRow) if f.name not in ("hyperparameters", "metrics", "images", "classes")]
     assert list(IDENTITY) == names == list(table(rng, lambda *_: 0.5).columns[: len(names)])
 
 

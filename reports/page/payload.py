@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from evenkeel.reports.table.trial_table import IDENTITY, IMAGES
+from evenkeel.reports.table.trial_table import CLASSES, IDENTITY, IMAGES
 from evenkeel.reports.verdict.convergence import RISE
 
 SIGNIFICANT_DIGITS = 6
@@ -40,7 +40,7 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
     Trials of one setting are neighbours, so that its hyperparameters take none.
     """
     table = table.iloc[_together(table)]
-    named = [name for name in table.columns if not name.startswith((IMAGES, f"val_{RISE}"))]
+    named = [name for name in table.columns if not name.startswith((IMAGES, CLASSES, f"val_{RISE}"))]
     return {name: _column(table[name]) for name in named if name in IDENTITY or table[name].notna().any()}
 
 

@@ -5,6 +5,7 @@ from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers
 from evenkeel.reports.sections.answer import Answer
 from evenkeel.reports.sections.base import Section
 from evenkeel.reports.sections.budget import Budget
+from evenkeel.reports.sections.classes import Classes, DroppingClasses
 from evenkeel.reports.sections.contrasts import Contrasts
 from evenkeel.reports.sections.defaults import Defaults
 from evenkeel.reports.sections.embedding import Embedding
@@ -13,6 +14,7 @@ from evenkeel.reports.sections.failures import Failures
 from evenkeel.reports.sections.gradcam import GradCam
 from evenkeel.reports.sections.gradients import Gradients
 from evenkeel.reports.sections.importance import Importance
+from evenkeel.reports.sections.labels import Labels
 from evenkeel.reports.sections.measurements import Measurements
 from evenkeel.reports.sections.overview import Overview
 from evenkeel.reports.sections.profile import Profile
@@ -38,7 +40,10 @@ SECTIONS: tuple[type[Section], ...] = (
     Budget,
     Importance,
     Tuned,
+    DroppingClasses,
+    Classes,
     WorseImages,
+    Labels,
     Gradients,
     Embedding,
     Examples,

@@ -216,6 +216,14 @@ def trials_at_default(table: pd.DataFrame, loss: str) -> SeedGrid:
     return SeedGrid.place(table, rows, np.zeros(len(rows), dtype=int), 1)
 
 
+def trials_at_level(table: pd.DataFrame, loss: str, name: str) -> SeedGrid:
+    """The finished trials of a sweep, by number of the level and seed. Raises KeyError where nothing was swept."""
+    cut = _sweep_trials(table, loss, name)
+    if cut is None:
+        raise KeyError(f"{loss} {name}")
+    return cut.trials.only(cut.states == DONE)
+
+
 def _ordered(levels: list[Any], parameter: ParameterFacts) -> list[Any]:
     if parameter.options:
         return [option for option in parameter.options if option in levels]

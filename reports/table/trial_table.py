@@ -15,7 +15,8 @@ import pandas as pd
 from evenkeel.reports.facts import StudyFacts
 
 DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
-IMAGES = "images."
+IMAGES, CLASSES = "images.", "classes."
+"""Columns of arrays: a score without each group of test images, and that of each class."""
 SWEEP, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "sobol", "search", "confirm")
 
 
@@ -24,10 +25,11 @@ class TrialRow:
     """One trial. The scalar fields are the identity columns of the table, in this order.
 
     `hyperparameters` become columns `hp.<name>` (object), `metrics` columns `<split>_<measure>[_<part>]` (float64);
-    None or a missing key is NaN. `images` are metrics without each of G groups of test images: columns
-    `images.<split>_<measure>` (arrays [G]) where any row has them. `loss` is the label, `loss_name` the loss behind it.
-    `moved` is the hyperparameter that a sweep trial moved, None at the default and in other designs; `proposal` numbers
-    what a search proposed, in the order asked, None elsewhere and where not recorded. `machine` is the kind of machine
+    None or a missing key is NaN. `images` are metrics without each of G groups of test images, `classes` metrics of
+    each of C classes: columns `images.<split>_<measure>` and `classes.<split>_<measure>` (arrays [G], [C]) where any
+    row has them. `loss` is the label, `loss_name` the loss behind it. `moved` is the hyperparameter that a sweep trial
+    moved, None at the default and in other designs; `proposal` numbers what a search proposed, in the order asked, None
+    elsewhere and where not recorded. `machine` is the kind of machine
     it ran on, `shared` the hash of the features or weights that it started from; both empty where not recorded.
     """
 
@@ -51,6 +53,7 @@ class TrialRow:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
     images: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}
@@ -105,12 +108,12 @@ def metric_columns(study: StudyFacts) -> list[str]:
 
 
 class TrialRows(NamedTuple):
-    """R rows that come together. Their numbers by name: `metrics` [R], `images` an array [G] or None a row; None where
-    the rows hold them."""
+    """R rows that come together. Their numbers by name: `metrics` [R], `arrays` (`images.NAME`, `classes.NAME`) one or
+    None a row; None where the rows hold them."""
 
     rows: Sequence[TrialRow]
     metrics: Mapping[str, np.ndarray] | None = None
-    images: Mapping[str, Sequence[np.ndarray | None]] | None = None
+    arrays: Mapping[str, Sequence[np.ndarray | None]] | None = None
 
 
 def trial_table(
@@ -135,7 +138,7 @@ class _Gathered(NamedTuple):
     identity: list[tuple[Any, ...]]
     settings: list[dict[str, Any]]
     metrics: "array[float]"
-    images: dict[str, dict[int, np.ndarray]]
+    arrays: dict[str, dict[int, np.ndarray]]
 
 
 _of_row = attrgetter(*IDENTITY)
@@ -148,9 +151,8 @@ def _gather(gathered: _Gathered, part: TrialRows, study: StudyFacts, declared: l
         gathered.identity.append(_of_row(checked))
         gathered.settings.append(checked.hyperparameters)
     gathered.metrics.frombytes(_metrics(part, declared).tobytes())
-    images = part.images or _images_of(part.rows)
-    for name, arrays in images.items():
-        recorded = gathered.images.setdefault(name, {})
+    for name, arrays in (_arrays(part.rows) if part.arrays is None else part.arrays).items():
+        recorded = gathered.arrays.setdefault(name, {})
         recorded.update({start + i: values for i, values in enumerate(arrays) if values is not None})
 
 
@@ -165,12 +167,14 @@ def _metrics(part: TrialRows, declared: list[str]) -> np.ndarray:
     return np.column_stack([part.metrics.get(name, nothing) for name in declared])
 
 
-def _images_of(rows: Sequence[TrialRow]) -> dict[str, list[np.ndarray | None]]:
-    names = {name for row in rows for name in row.images}
-    return {
-        name: [np.asarray(row.images[name], dtype=float) if name in row.images else None for row in rows]
-        for name in names
-    }
+def _arrays(rows: Sequence[TrialRow]) -> dict[str, list[np.ndarray | None]]:
+    arrays: dict[str, list[np.ndarray | None]] = {}
+    for i, row in enumerate(rows):
+        for prefix, recorded in ((IMAGES, row.images), (CLASSES, row.classes)):
+            for name, values in recorded.items():
+                column = arrays.setdefault(f"{prefix}{name}", [None] * len(rows))
+                column[i] = np.asarray(values, dtype=float)
+    return arrays
 
 
 def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
@@ -186,8 +190,8 @@ def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dic
         columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
     metrics = np.frombuffer(gathered.metrics).reshape(-1, len(declared))[order]
     columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
-    for name, arrays in sorted(gathered.images.items()):
-        columns[f"{IMAGES}{name}"] = pd.Series([arrays.get(i) for i in order], dtype=object)
+    for name, arrays in sorted(gathered.arrays.items()):
+        columns[name] = pd.Series([arrays.get(i) for i in order], dtype=object)
     return columns
 
 

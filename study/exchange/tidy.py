@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from evenkeel.reports.table.trial_table import IDENTITY, IMAGES, facts_of, metric_columns
+from evenkeel.reports.table.trial_table import CLASSES, IDENTITY, IMAGES, facts_of, metric_columns
 
 MEANINGS = {
     "trial_id": "hash of all that decides the result, and of the design",
@@ -32,8 +32,8 @@ TRIAL_WORDS = ("trial_id", "loss", "loss_name", "design", "seed", "group", "move
 
 
 def tidy_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a trial without the scores of single groups of test images, which are arrays."""
-    tidy = table[[column for column in table.columns if not column.startswith(IMAGES)]].copy()
+    """One row a trial without scores of single classes and groups of test images, which are arrays."""
+    tidy = table[[column for column in table.columns if not column.startswith((IMAGES, CLASSES))]].copy()
     tidy.attrs = {}
     return tidy
 

@@ -1,7 +1,7 @@
 """Records that are closed, many to a file: Parquet, one row a trial, which pandas, DuckDB or R read without us.
 
 The column `record` holds the JSON as it stood in the trial's own file; the others answer what is asked often: `head` is
-that JSON without numbers, `metrics.NAME` and `images.NAME` the numbers that a report needs of every trial. A file is
+that JSON without numbers, `metrics.NAME`, `images.NAME` and `classes.NAME` the numbers that a report needs. A file is
 named by its number and the hash of its contents, and never changes.
 """
 
@@ -26,6 +26,7 @@ RECORDS_A_ROW_GROUP = 200
 """Records to a row group: what a damaged page of a file can cost at most."""
 NUMBERS = ("metrics", "per_class", "images", "curves", "sum")
 """Fields that `head` is without."""
+ARRAYS = ("images.", "classes.")
 
 
 def pack_records(records: Iterable[TrialRecord]) -> bytes:
@@ -49,12 +50,12 @@ def pack_records(records: Iterable[TrialRecord]) -> bytes:
 
 
 class Block(NamedTuple):
-    """R records read together, without numbers but for those that a report needs of every trial: `metrics` [R] by name,
-    `images` an array [G] or None a record by name. Both None: the records hold their numbers themselves."""
+    """R records read together, without numbers but for those that a report needs: `metrics` [R] by name, `arrays` by
+    column (`images.NAME`, `classes.NAME`), one or None a record. Both None: the records hold their numbers."""
 
     records: list[TrialRecord]
     metrics: dict[str, np.ndarray] | None = None
-    images: dict[str, list[np.ndarray | None]] | None = None
+    arrays: dict[str, list[np.ndarray | None]] | None = None
 
 
 def read_block(content: bytes) -> Block:
@@ -62,14 +63,14 @@ def read_block(content: bytes) -> Block:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(content))
-    columns = [name for name in file.schema_arrow.names if name == "head" or name.startswith(("metrics.", "images."))]
+    columns = [name for name in file.schema_arrow.names if name == "head" or name.startswith(("metrics.", *ARRAYS))]
     if "head" not in columns:
         return Block(list(records(content)))
     table = file.read(columns=columns)
     return Block(
         [TrialRecord.from_json(head, checked=True) for head in _all(table["head"].to_pylist())],
         {n.removeprefix("metrics."): table[n].to_numpy() for n in columns if n.startswith("metrics.")},
-        {n.removeprefix("images."): _arrays(table[n].combine_chunks()) for n in columns if n.startswith("images.")},
+        {n: _arrays(table[n].combine_chunks()) for n in columns if n.startswith(ARRAYS)},
     )
 
 
@@ -78,18 +79,30 @@ def _number_columns(records: list[TrialRecord]) -> dict[str, Any]:
     import pyarrow as pa
 
     metrics = sorted({name for record in records for name in record.metrics})
-    images = sorted({name for record in records for name in record.images})
+    arrays = [
+        {f"images.{name}": values for name, values in record.images.items()}
+        | {f"classes.{name}": values for name, values in scores_of_classes(record).items()}
+        for record in records
+    ]
+    names = sorted({name for by_name in arrays for name in by_name})
     return {f"metrics.{n}": pa.array([finite(r.metrics.get(n)) for r in records], pa.float64()) for n in metrics} | {
-        f"images.{n}": pa.array([finite(r.images.get(n)) for r in records], pa.list_(pa.float64())) for n in images
+        name: pa.array([finite(by_name.get(name)) for by_name in arrays], pa.list_(pa.float64())) for name in names
     }
+
+
+def scores_of_classes(record: TrialRecord) -> dict[str, list[float | None]]:
+    """What a report shows of each class: the scores on test of a sweep, and of a loss that has nothing to vary."""
+    if record.trial.design != "sweep" and record.trial.hyperparameters:
+        return {}
+    return {name: values for name, values in record.per_class.items() if name.startswith("test_")}
 
 
 def _arrays(lists: Any) -> list[np.ndarray | None]:
     """An Arrow array of lists of numbers as one NumPy array a list; None for null."""
     values, ends = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
     return [
-        values[a:b] if there else None
-        for a, b, there in zip(ends[:-1], ends[1:], lists.is_valid().to_pylist(), strict=True)
+        values[a:b] if valid else None
+        for a, b, valid in zip(ends[:-1], ends[1:], lists.is_valid().to_pylist(), strict=True)
     ]
 
 

@@ -11,6 +11,7 @@ from evenkeel.reports.table.trial_table import Files, TrialRow, TrialRows, trial
 from evenkeel.study.errors import UserError
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.parquet import scores_of_classes
 from evenkeel.study.records.record import TrialRecord
 
 
@@ -25,7 +26,7 @@ def table_from_ledger(ledger: Ledger, facts: StudyFacts | None = None) -> pd.Dat
     def blocks() -> Iterator[TrialRows]:
         for block in ledger.blocks():
             names.update({record.id: frozenset(record.files.values()) for record in block.records if record.files})
-            yield TrialRows([make_row(record.id, record) for record in block.records], block.metrics, block.images)
+            yield TrialRows([make_row(record.id, record) for record in block.records], block.metrics, block.arrays)
 
     try:
         return set_other_shared_aside(trial_table(blocks(), facts, Files(names, ledger.read_file)))
@@ -57,4 +58,5 @@ def make_row(trial_id: str, record: TrialRecord) -> TrialRow:
         hyperparameters=trial.setting,
         metrics=record.metrics,
         images=record.images,
+        classes=scores_of_classes(record),
     )

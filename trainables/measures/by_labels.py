@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.data.stratify import GROUPS
+from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs, by_group
 
 
 @dataclass(frozen=True)
@@ -14,22 +15,25 @@ class ByLabels:
     @property
     def columns(self) -> dict[str, Column]:
         return {
-            "map_single": Column("mAP, images with one label"),
-            "map_single_all": Column("mAP, images with one label, classes without positives as 0"),
-            "map_multi": Column("mAP, images with several labels"),
-            "map_multi_all": Column("mAP, images with several labels, classes without positives as 0"),
+            name: Column(title, parts=GROUPS)
+            for name, title in {
+                "map_single": "mAP, images with one label",
+                "map_single_all": "mAP, images with one label, classes without positives as 0",
+                "map_multi": "mAP, images with several labels",
+                "map_multi_all": "mAP, images with several labels, classes without positives as 0",
+            }.items()
         }
 
     def compute(self, evidence: Evidence) -> Measured:
-        """NaN where no image has so many labels."""
+        """Of all classes, and of head, medium and tail; NaN where no image has so many labels."""
         from evenkeel.trainables.measures.scores import average_precision, for_ranking
 
-        totals = {}
+        per_class = {}
         for split in EVALUATED:
             scores, targets = for_ranking(evidence, split), evidence.targets[split]
             labels = targets.sum(-1)
             for name, rows in (("single", labels == 1), ("multi", labels > 1)):
                 ap = average_precision(scores[:, rows], targets[rows]) if rows.any() else scores[:, 0] * float("nan")
-                totals[f"{split}_map_{name}"] = ap.nanmean(-1)
-                totals[f"{split}_map_{name}_all"] = ap.nan_to_num(0.0).mean(-1) if rows.any() else ap.mean(-1)
-        return Measured(totals)
+                per_class[f"{split}_map_{name}"] = ap
+                per_class[f"{split}_map_{name}_all"] = ap.nan_to_num(0.0) if rows.any() else ap
+        return Measured(by_group(per_class, evidence.groups))
