@@ -67,6 +67,10 @@ bench-verdicts: $(READY)  ## what a verdict costs: seeds where they decide again
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks.verdict_cost
 
+.PHONY: bench-joint
+bench-joint: $(READY)  ## how often the interval over data sets holds the truth
+	$(BIN)/python -m benchmarks.joint_coverage
+
 .PHONY: bench-functions
 bench-functions: $(READY)  ## a training function of 0.1 s: evenkeel, Ray Tune's function API, Optuna with joblib
 	$(BIN)/python -m benchmarks.function_trials

@@ -19,6 +19,7 @@ from evenkeel.reports.page.payload import columns, packed, packed_plotly
 from evenkeel.reports.sections import SECTIONS
 from evenkeel.reports.sections.answer import VERDICT_SIGNS
 from evenkeel.reports.sections.base import Section
+from evenkeel.reports.sections.joint_verdict import JointVerdict
 from evenkeel.reports.table.designs import with_metric
 from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
@@ -61,7 +62,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
     """The whole page as text."""
     studies = by_name(decided_part(with_cache(each, facts_of(each))) for each in (table, *more_tables))
     if more_tables:
-        to_show: list[Section] = [SideBySide(studies=studies), SameVerdict(studies)]
+        to_show: list[Section] = [JointVerdict(studies), SideBySide(studies=studies), SameVerdict(studies)]
         table = together(studies)
     else:
         (table,) = studies.values()

@@ -1,0 +1,105 @@
+"""What do several studies say together? The data set is the unit of replication."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.table.designs import with_metric
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.text.wording import PERCENT, SIGNED, counted, listed, with_interval
+from evenkeel.reports.verdict.joint import MIN_SETS, JointCell, JointPair, joint_cells, joint_pairs, sets_for_order
+from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY
+
+
+class JointNumbers(NamedTuple):
+    title: str
+    num_sets: int
+    cells: list[JointCell]
+    pairs: list[JointPair]
+
+
+@dataclass(frozen=True)
+class JointVerdict:
+    """Verdicts over data sets, and how often one loss is steadier than another."""
+
+    studies: Mapping[str, pd.DataFrame]
+    key: str = "joint"
+    title: str = "All studies together"
+    question: str = "What holds over the data sets, and what can so many sets not say?"
+
+    @classmethod
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
+        return []
+
+    def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> JointNumbers:
+        tables = {name: with_metric(own, facts_of(table).metric) for name, own in self.studies.items()}
+        return JointNumbers(facts_of(table).turned_title, len(tables), joint_cells(tables), joint_pairs(tables))
+
+    def draw(self, info: JointNumbers) -> None:
+        return None
+
+    def rows(self, info: JointNumbers) -> pd.DataFrame | None:
+        if not info.cells:
+            return None
+        return pd.DataFrame(
+            [
+                {
+                    "loss": c.loss,
+                    "hyperparameter": c.name,
+                    "verdict over sets": c.status,
+                    "largest drop, over sets": with_interval(c.over_sets, SIGNED),
+                    "on these sets alone": with_interval(c.on_these, SIGNED),
+                    "verdicts": ", ".join(f"{status} on {num}" for status, num in c.counts.items()),
+                }
+                for c in info.cells
+            ]
+        )
+
+    def answer(self, info: JointNumbers) -> str:
+        if not info.cells:
+            return "The studies share no loss and hyperparameter with the same default."
+        return "\n".join([*_verdicts(info), *map(_pair, info.pairs), *_limits(info)])
+
+
+def _verdicts(info: JointNumbers) -> list[str]:
+    lines = []
+    for status in (STEADY, SENSITIVE):
+        names = [f"{c.loss} in {c.name}" for c in info.cells if c.status == status]
+        lines += [f"Over data sets, {status}: {listed(names)}."] if names else []
+    return lines
+
+
+def _pair(pair: JointPair) -> str:
+    first, second, num = pair.first, pair.second, pair.steadier
+    if 2 * num < pair.num_sets:
+        first, second, num = second, first, pair.num_sets - num
+    wins = pair.improvement if first == pair.first else _turned(pair)
+    return (
+        f"{first} is steadier than {second} on {num} of {counted(pair.num_sets, 'set')}; a seed of {first} loses less "
+        f"than one of {second} in {with_interval(wins, PERCENT)} of cases."
+    )
+
+
+def _turned(pair: JointPair) -> Interval:
+    share = pair.improvement
+    return share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low)
+
+
+def _limits(info: JointNumbers) -> list[str]:
+    """What so many sets cannot say."""
+    lines = []
+    if info.num_sets < MIN_SETS:
+        lines.append(
+            f"{info.num_sets} data sets carry no interval over sets, which takes {MIN_SETS}: what is said of these "
+            "sets need not hold on another."
+        )
+    if info.num_sets < sets_for_order():
+        lines.append(
+            f"An order that is the same on all of {info.num_sets} sets may be chance; a sign test needs "
+            f"{sets_for_order()} of them."
+        )
+    return lines

@@ -1,0 +1,173 @@
+"""One verdict of several studies: the same losses and hyperparameters on several data sets.
+
+The data set is the unit of replication. Two intervals answer two questions. Over sets: what would another data set of
+this kind show? Student's t over the sets' means, which holds seeds, train rows, test images and what differs from set
+to set; it needs MIN_SETS of them. On these sets: what is the mean over just these? It holds the errors within sets.
+Letters: D data sets, K levels that all of them moved to, S seeds.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from evenkeel.reports.statistics.curves import areas
+from evenkeel.reports.statistics.error_model import ALPHA, Estimates
+from evenkeel.reports.statistics.intervals import CONFIDENCE, MIN_SEEDS, Interval, t_interval
+from evenkeel.reports.table.designs import Sweep
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.verdict.family import Family, Key, family_of, judgements
+from evenkeel.reports.verdict.verdict import (
+    SENSITIVE,
+    SIZE_OPEN,
+    STEADY,
+    TOO_NOISY,
+    Standard,
+    deciding_interval,
+    estimates_of,
+)
+
+MIN_SETS = MIN_SEEDS
+"""With fewer data sets no interval over sets is shown: of three or four none covers what it claims."""
+FEW_SETS = "too few data sets"
+
+
+class JointCell(NamedTuple):
+    """One loss in one hyperparameter over D data sets; intervals of the largest mean drop, in the metric's unit."""
+
+    loss: str
+    name: str
+    num_sets: int
+    counts: dict[str, int]
+    """Verdict -> on how many sets."""
+    over_sets: Interval
+    on_these: Interval
+    status: str
+
+
+class JointPair(NamedTuple):
+    """Two losses over the hyperparameters that both have on all sets."""
+
+    first: str
+    second: str
+    num_sets: int
+    steadier: int
+    """Sets on which the worst mean change of the first is the smaller one."""
+    improvement: Interval
+    """Probability that a seed of the first loses less than one of the second, mean over sets; 0.5: alike."""
+
+
+def joint_cells(studies: Mapping[str, pd.DataFrame]) -> list[JointCell]:
+    """Every loss and hyperparameter that all studies swept from one default; verdicts share an error of ALPHA."""
+    families, keys = _shared(studies)
+    verdicts = [judgements(table) for table in studies.values()]
+    margins = {facts_of(table).margin for table in studies.values()}
+    margin = margins.pop() if len(margins) == 1 else np.nan
+    standard = Standard(steady=ALPHA / max(1, len(keys)), drop=ALPHA / 2 / max(1, len(keys)))
+    cells = []
+    for loss, name in keys:
+        statuses = [judged[loss, name].status for judged in verdicts]
+        means_DK, errors_DK = _level_means(families, (loss, name))
+        over_sets = deciding_interval(over_data_sets(means_DK), standard)
+        cells.append(
+            JointCell(
+                loss,
+                name,
+                len(families),
+                {status: statuses.count(status) for status in dict.fromkeys(statuses)},
+                over_sets,
+                deciding_interval(_on_these(means_DK, errors_DK), standard),
+                _status(over_sets, margin),
+            )
+        )
+    return cells
+
+
+def over_data_sets(means_DK: np.ndarray) -> Estimates:
+    """Means over data sets [D, K] as estimates whose unit is the set."""
+    num, num_levels = means_DK.shape
+    spreads = means_DK.std(0, ddof=1) if num > 1 else np.full(num_levels, np.nan)
+    degrees = np.full(num_levels, max(1.0, num - 1.0))
+    return Estimates(means_DK.mean(0), spreads, degrees, np.zeros(num_levels), np.full(num_levels, num))
+
+
+def joint_pairs(studies: Mapping[str, pd.DataFrame]) -> list[JointPair]:
+    """Every two losses that share a hyperparameter on all sets."""
+    families, keys = _shared(studies)
+    pairs = []
+    for first, second in combinations(dict.fromkeys(loss for loss, _ in keys), 2):
+        names = [name for loss, name in keys if loss == first and (second, name) in keys]
+        if names:
+            sweeps = [[[family.sweeps[loss, n] for n in names] for loss in (first, second)] for family in families]
+            worst_D2 = np.array([[min(map(_worst, part)) for part in pair] for pair in sweeps])
+            better_D = np.array([_improvement(*map(_lost, pair)) for pair in sweeps])
+            improvement = t_interval(better_D, CONFIDENCE)
+            bounded = improvement._replace(low=max(0.0, improvement.low), high=min(1.0, improvement.high))
+            steadier = int((worst_D2[:, 0] > worst_D2[:, 1]).sum())
+            pairs.append(JointPair(first, second, len(families), steadier, bounded))
+    return pairs
+
+
+def sets_for_order() -> int:
+    """The fewest data sets on which "steadier on all of them" is surely more than chance, by a two-sided sign test."""
+    return int(np.ceil(1 - np.log2(ALPHA)))
+
+
+def _shared(studies: Mapping[str, pd.DataFrame]) -> tuple[list[Family], list[Key]]:
+    families = [family_of(table) for table in studies.values()]
+    keys = [key for key in families[0].sweeps if all(key in family.sweeps for family in families)]
+    return families, [key for key in keys if len(_level_means(families, key)[0].T)]
+
+
+def _level_means(families: Sequence[Family], key: Key) -> tuple[np.ndarray, np.ndarray]:
+    """Mean differences from the default and their errors within sets, [D, K] each, at levels that all sets have."""
+    sweeps = [family.sweeps[key] for family in families]
+    levels = [[sweep.levels[k] for k in sweep.moved] for sweep in sweeps]
+    same_default = len({repr(sweep.levels[sweep.default]) for sweep in sweeps}) == 1
+    shared = [value for value in levels[0] if same_default and all(value in own for own in levels)]
+    rows = [np.array([own.index(value) for value in shared], int) for own in levels]
+    estimates = [
+        estimates_of(sweep, family.standard.noise).rows(kept)
+        for sweep, family, kept in zip(sweeps, families, rows, strict=True)
+    ]
+    means_DK, errors_DK = (np.array([getattr(e, name) for e in estimates]) for name in ("means", "errors"))
+    measured = np.isfinite(means_DK).all(0)
+    return means_DK[:, measured], errors_DK[:, measured]
+
+
+def _on_these(means_DK: np.ndarray, errors_DK: np.ndarray) -> Estimates:
+    """The mean over these very sets: errors within sets alone, which are independent between them."""
+    num_levels = means_DK.shape[1]
+    errors = np.sqrt((errors_DK**2).sum(0)) / len(means_DK)
+    seeds = np.where(np.isfinite(errors), MIN_SEEDS, 1)
+    return Estimates(means_DK.mean(0), np.zeros(num_levels), np.ones(num_levels), np.nan_to_num(errors), seeds)
+
+
+def _status(drop: Interval, margin: float) -> str:
+    if not np.isfinite(drop.low):
+        return FEW_SETS
+    if drop.high < -margin:
+        return SENSITIVE
+    if drop.low > -margin:
+        return STEADY
+    return SIZE_OPEN if drop.high < 0 else TOO_NOISY
+
+
+def _worst(sweep: Sweep) -> float:
+    means = np.array([interval.value for interval in sweep.reference])[sweep.moved]
+    return float(np.nanmin(means)) if np.isfinite(means).any() else np.nan
+
+
+def _lost(sweeps: list[Sweep]) -> np.ndarray:
+    """What each seed loses on average over levels and hyperparameters, [S]."""
+    return np.mean([areas(sweep.differences_LS, sweep.default) for sweep in sweeps], axis=0)
+
+
+def _improvement(first_S: np.ndarray, second_S: np.ndarray) -> float:
+    """The share of pairs of seeds in which the first loses less, ties half. Source: Agarwal et al. 2021 (rliable)."""
+    first, second = first_S[np.isfinite(first_S)], second_S[np.isfinite(second_S)]
+    if not len(first) or not len(second):
+        return np.nan
+    return float(np.mean(np.sign(second - first[:, None]) / 2 + 0.5))
