@@ -188,7 +188,7 @@ def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dic
     settings = [(gathered.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
     for name in sorted({name for loss in defaults.values() for name in loss}.union(*gathered.settings)):
         columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
-    metrics = np.frombuffer(gathered.metrics).reshape(-1, len(declared))[order]
+    metrics = np.frombuffer(gathered.metrics).reshape(len(gathered.identity), len(declared))[order]
     columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
     for name, arrays in sorted(gathered.arrays.items()):
         columns[name] = pd.Series([arrays.get(i) for i in order], dtype=object)
