@@ -7,7 +7,7 @@ import pytest
 
 from evenkeel.reports.facts import DataFacts
 from evenkeel.reports.sections.classes import Classes, DroppingClasses
-from evenkeel.reports.sections.labels import Labels
+from evenkeel.reports.sections.labels import LabelDistribution
 from evenkeel.reports.table.designs import default_score
 from evenkeel.reports.table.trial_table import facts_of, with_facts
 from tests.synthetic import study, table
@@ -33,11 +33,11 @@ def scored(rng):
 
 
 def test_the_imbalance_ratio_is_that_of_the_counts(rng):
-    (section,) = Labels.for_study(scored(rng))
+    (section,) = LabelDistribution.for_study(scored(rng))
     info = section.compute(scored(rng), rng)
     assert info.ratio == 400 / 4 and section.rows(info)["test positives a class"].tolist() == ["30", "20", "10"]
     assert section.answer(info).endswith("has 400 positives in train, the rarest, rare, 4; imbalance ratio 100.")
-    assert not Labels.for_study(table(rng, lambda label, setting: 0.5))  # of which no counts are known
+    assert not LabelDistribution.for_study(table(rng, lambda label, setting: 0.5))  # of which no counts are known
 
 
 def test_the_mean_over_classes_is_the_score_of_the_page(rng):

@@ -266,6 +266,15 @@ def shown_in_a_notebook(folder, monkeypatch):
         names["demo"].figure("clip", "f2")
 
 
+def said_when_ready(path):
+    """The lines of `evenkeel ui`, the last of which is the address of the page."""
+    for _ in range(900):
+        if "page, renewed" in (text := path.read_text()):
+            return text.splitlines()
+        time.sleep(0.1)
+    return pytest.fail("no address of the page")
+
+
 @pytest.mark.slow
 def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
     small = ["--serial", "--set", "designs.search=null", "--set", "designs.sweep=null"]
@@ -290,7 +299,9 @@ def test_ui_serves_the_study_and_tracks_another_over_http(tiny, tmp_path):
         else:
             pytest.fail("the UI did not start")
         uri, other = f"http://127.0.0.1:{port}", tmp_path / "other"
-        first, *lines = said.read_text().splitlines()
+        first, *lines = said_when_ready(said)
+        page = urllib.request.urlopen(lines[-1].rpartition(" ")[2], timeout=60)
+        assert page.headers["Refresh"] is None and b"The answer" in page.read()  # nothing is missing, so it rests
         assert re.fullmatch(rf"{uri}/#/experiments/\d+\?workflowType=machine_learning", first)
         assert all(f": {uri}/#/experiments/" in line for line in lines[:5]) and MENU_SWITCH in lines
         tracked = evenkeel("run", tiny, *small, "--set", "name=other", "--storage", other, "--tracking-uri", uri)

@@ -14,7 +14,7 @@ from evenkeel.reports.sections.failures import Failures
 from evenkeel.reports.sections.gradcam import GradCam
 from evenkeel.reports.sections.gradients import Gradients
 from evenkeel.reports.sections.importance import Importance
-from evenkeel.reports.sections.labels import Labels
+from evenkeel.reports.sections.labels import LabelDistribution
 from evenkeel.reports.sections.measurements import Measurements
 from evenkeel.reports.sections.overview import Overview
 from evenkeel.reports.sections.profile import Profile
@@ -43,7 +43,7 @@ SECTIONS: tuple[type[Section], ...] = (
     DroppingClasses,
     Classes,
     WorseImages,
-    Labels,
+    LabelDistribution,
     Gradients,
     Embedding,
     Examples,

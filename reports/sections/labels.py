@@ -36,7 +36,7 @@ class LabelNumbers(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelDistribution:
     """The label distribution of the study's data, as it is split."""
 
     key: str = "labels"

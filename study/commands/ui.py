@@ -1,23 +1,29 @@
-"""`evenkeel ui`: the MLflow UI on this study, on localhost, and where to click."""
+"""`evenkeel ui`: the study's page, renewed while it runs, and MLflow on it; on localhost, and where to click."""
 
 import argparse
 import os
+import signal
 import socket
+import subprocess
 import sys
+import time
+import urllib.request
+from contextlib import suppress
 
+from evenkeel.study.commands.live_page import HOST, serve_page
 from evenkeel.study.commands.study_location import locate_study
-from evenkeel.study.errors import UserError
+from evenkeel.study.errors import EXIT_OK, UserError
 from evenkeel.study.file.locations import TrackingUri
 from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.tracking.artifact_places import refuse_remote_artifacts
 
-HOST = "127.0.0.1"
+ANSWER_S, POLL_S = 2.0, 0.25
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Replace this process by MLflow's server; a remote tracking URI has a UI of its own."""
+    """Serve page and MLflow until the process is stopped; a remote tracking URI has a UI of its own."""
     config, storage = locate_study(options.study, options)
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     uri.check_database(options.study)
@@ -26,14 +32,47 @@ def execute(options: argparse.Namespace) -> int:
     if uri.is_own and uri.database:
         refuse_remote_artifacts(uri.database)
     address = uri.address if uri.is_server else f"http://{HOST}:{options.port}"
-    sys.stdout.write(visible_lines(_links(address, uri, Ledger(str(storage), config.name))))
+    ledger = Ledger(str(storage), config.name)
+    server = None if uri.is_server else _start_mlflow(uri, options.port)
+    try:
+        if server:
+            _await_answer(server, f"{address}/health")
+        _say(_links(address, uri, ledger))
+        if server:
+            if ledger.read_study():
+                _say(f"the study's page, renewed while it runs: {serve_page(ledger)}\n")
+            server.wait()
+    except KeyboardInterrupt:
+        return EXIT_OK
+    finally:
+        if server:
+            server.terminate()
+            server.wait()
+    return EXIT_OK
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(visible_lines(text))
     sys.stdout.flush()
-    if uri.is_server:
-        return 0
-    command = ["-m", "mlflow", "ui", "--host", HOST, "--port", str(options.port)]
+
+
+def _start_mlflow(uri: TrackingUri, port: int) -> "subprocess.Popen[bytes]":
+    """MLflow's server, in one process: four of them share a small database worse than one."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri.raw, "PYTHONSAFEPATH": "1"}
-    os.chdir("/")  # the server would import what lies in the working folder
-    os.execve(sys.executable, [sys.executable, *command], environment)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
+    return subprocess.Popen(
+        command, env=environment, cwd="/"
+    )  # the server would import what lies in the working folder
+
+
+def _await_answer(server: "subprocess.Popen[bytes]", address: str) -> None:
+    """Return once the server answers. Raises UserError when it ends instead."""
+    while server.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(address, timeout=ANSWER_S):
+            return
+        time.sleep(POLL_S)
+    raise UserError(f"MLflow's server ended with exit code {server.returncode} before it answered at {address}")
 
 
 def _refuse_taken(port: int) -> None:
