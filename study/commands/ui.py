@@ -61,9 +61,8 @@ def _start_mlflow(uri: TrackingUri, port: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
     environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri.raw, "PYTHONSAFEPATH": "1"}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
-    return subprocess.Popen(
-        command, env=environment, cwd="/"
-    )  # the server would import what lies in the working folder
+    # In another folder, or the server would import what lies in this one; its first words are no address.
+    return subprocess.Popen(command, env=environment, cwd="/", stdout=subprocess.DEVNULL)
 
 
 def _await_answer(server: "subprocess.Popen[bytes]", address: str) -> None:
