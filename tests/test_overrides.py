@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evenkeel.study.cli import main
-from evenkeel.study.errors import UserError
+from evenkeel.study.errors import EXIT_BAD_INPUT, UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.file.text import read_yaml
@@ -259,3 +259,25 @@ def test_a_folder_whose_name_ends_an_address_keeps_its_database(name, tmp_path):
     from evenkeel.study.file.locations import own_database_uri
 
     assert make_url(own_database_uri(tmp_path / name)).database == str(tmp_path / name / "mlflow.db")
+
+
+def test_null_removes_inherited_ranges(tmp_path):
+    ranges = "spaces: {lr: {low: 0.001, high: 0.02, log: true}, epochs: {low: 10, high: 40}}"
+    (tmp_path / "base.yaml").write_text(f"extends: demo\n{ranges}\n")
+    for text, left in (("spaces: null", []), ("spaces: {lr: null}", ["epochs"])):
+        (tmp_path / "study.yaml").write_text(f"extends: base.yaml\n{text}\n")
+        assert list(load_study(str(tmp_path / "study.yaml")).spaces) == left
+
+
+def test_one_loss_is_changed_by_its_label():
+    study = load_study("demo", ["losses.asl.gamma_neg=2", "losses.bal.label=mine"])
+    changed = {loss.label: loss for loss in study.losses}
+    assert changed["asl"].fixed == {"focusing": "full", "gamma_neg": 2} and "mine" in changed and "bal" not in changed
+    assert changed["bce"] == load_study("demo").losses[0]
+    with pytest.raises(UserError, match="losses.assl: no entry of losses has that label; did you mean 'asl'"):
+        load_study("demo", ["losses.assl.gamma_neg=2"])
+
+
+def test_a_backbone_that_does_not_exist_is_refused_by_plan(capsys):
+    assert main(["plan", "demo", "--set", "trainable.backbone.name=resnet5000"]) == EXIT_BAD_INPUT
+    assert "trainable.backbone.name: timm has no model 'resnet5000'; did you mean" in capsys.readouterr().err

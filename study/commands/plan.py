@@ -45,6 +45,7 @@ def execute(options: argparse.Namespace) -> int:
 
     write(f"{config.name}: {config.data.name}, {_seeds(config)} seeds, metric {config.metric}\n\n")
     _show_data(config)
+    _check_backbone(config)
     _show_counts(planner, planned)
     if config.looks:
         write(_range(config, planner, len(planned), len(possible)))
@@ -89,6 +90,16 @@ def _range(config: StudyConfig, planner: Planner, least: int, most: int) -> str:
         f"\nlooks at {', '.join(map(str, config.looks))} seeds: at least {least + searched:,} trials, likely "
         f"about {round(likely) + searched:,}, at most {most + searched:,}\n"
     )
+
+
+def _check_backbone(config: StudyConfig) -> None:
+    """Raises UserError for a backbone whose name its library does not know; nothing of it is fetched or built."""
+    backbone = getattr(config.trainable, "backbone", None)
+    try:
+        if backbone is not None:
+            backbone.check_name()
+    except TrainableError as error:
+        raise UserError(str(error)) from error
 
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:

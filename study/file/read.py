@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.methods import MethodEntry
 from evenkeel.study.file.study import StudyConfig, StudyHeader
 from evenkeel.study.file.text import read_yaml
 from evenkeel.trainables.errors import nearest
@@ -22,6 +24,9 @@ PLAIN = {
     "string_pattern_mismatch": "must begin with a letter or digit, and hold only those, dots, dashes and underscores",
 }
 """What pydantic says in its own terms."""
+
+ENTRY_KEYS = {*LossEntry.model_fields, *MethodEntry.model_fields}
+"""What `--set losses.asl.KEY=` may name besides a hyperparameter, which it fixes."""
 
 PRESETS = Path(__file__).parent.parent / "presets"
 
@@ -140,11 +145,24 @@ def _override(values: dict[str, Any], override: str) -> None:
 def _set(values: dict[str, Any], key: str, value: object) -> None:
     """Set a dotted key; mappings that are not there yet are made."""
     *parents, last = key.strip().split(".")
+    if parents[:1] in (["losses"], ["methods"]) and isinstance(values.get(parents[0]), list) and len(parents) > 1:
+        values, parents = _entry(values, parents[0], parents[1]), parents[2:]
+        parents = parents if parents or last in ENTRY_KEYS else ["fixed"]
     for parent in parents:
         if not isinstance(values.get(parent), dict):
             values[parent] = {}
         values = values[parent]
     values[last] = _written(value, Path.cwd())
+
+
+def _entry(values: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    """The entry of a loss or method by its label or name, as a mapping that can be changed. Raises UserError."""
+    entries = [{"loss": entry} if isinstance(entry, str) else dict(entry) for entry in values[key]]
+    names = [str(entry.get("label") or entry.get("name") or entry.get("loss")) for entry in entries]
+    if name not in names:
+        raise UserError(f"--set {key}.{name}: no entry of {key} has that label; {nearest(name, names)}")
+    values[key] = entries
+    return entries[names.index(name)]
 
 
 def _value(override: str, text: str) -> Any:

@@ -24,6 +24,13 @@ def find_space(loss: str) -> Space:
     return look_up("loss", loss, SPACES)
 
 
+def without_null(spaces: Any) -> Any:
+    """Ranges without those that a study file removes from what it extends: `spaces: null`, `spaces: {lr: null}`."""
+    if isinstance(spaces, dict):
+        return {name: value for name, value in spaces.items() if value is not None}
+    return {} if spaces is None else spaces
+
+
 class SettingRange(Settings):
     """Where a setting of the trainable may lie; its default is the study's own value of it."""
 

@@ -17,7 +17,7 @@ from evenkeel.study.file.methods import MethodEntry
 from evenkeel.study.file.own_settings import check_own_settings
 from evenkeel.study.file.resources import Resources
 from evenkeel.study.file.seeds import SeedRange, Seeds, list_seeds
-from evenkeel.study.file.spaces import SettingRange
+from evenkeel.study.file.spaces import SettingRange, without_null
 from evenkeel.study.file.study_checks import CHECKS
 from evenkeel.trainables import AnyTrainable, Trainable, is_function, takes_vary, trainable
 from evenkeel.trainables.data import AnyData, DataSet, data_set
@@ -97,9 +97,10 @@ class StudyConfig(Settings):
     losses: list[LossEntry] = Field([], description="the losses that are compared")
     methods: list[MethodEntry] = Field([], description="training functions that are compared, beside losses or without")
     designs: Designs = Field(description="what is run: at least one of the three")
-    spaces: dict[str, SettingRange] = Field(
-        {}, description="settings of the trainable that vary beside the hyperparameters"
-    )
+    spaces: Annotated[
+        dict[str, SettingRange],
+        BeforeValidator(without_null, json_schema_input_type=dict[str, SettingRange | None] | None),
+    ] = Field({}, description="settings of the trainable that vary beside the hyperparameters")
     seeds: Seeds = Field(
         description="a number, a list, or `{from: 6, to: 20}`: [as many as decide](#seeds-where-they-decide)"
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -104,15 +105,25 @@ def _per_channel(values: Any, channels: int) -> Tensor:
     return torch.tensor(values * (channels // len(values)), dtype=torch.float32)
 
 
+def check_name(backbone: Backbone) -> None:
+    """Raises TrainableError for a name that its library does not list; models of a hub are not looked up."""
+    name = backbone.name.partition(".")[0] if backbone.library == "timm" else backbone.name
+    if backbone.name.startswith(HUB):
+        return
+    import_torchvision()
+    library = import_module(backbone.library)
+    if name not in library.list_models():
+        hint = nearest(name, library.list_models())
+        raise TrainableError(f"trainable.backbone.name: {backbone.library} has no model {name!r}; {hint}")
+
+
 def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     """(the model without its classifier, mean, std of its normalisation). Raises TrainableError."""
     import timm
 
     name = f"{backbone.name}.{backbone.pretrained}" if isinstance(backbone.pretrained, str) else backbone.name
     of_hub = name.startswith(HUB)
-    if not of_hub and not timm.is_model(name):
-        hint = nearest(name, timm.list_models())
-        raise TrainableError(f"trainable.backbone.name: timm has no model {name!r}; {hint}")
+    check_name(backbone)
     _check_tag(backbone, of_hub)
     make = partial(timm.create_model, name, pretrained=bool(backbone.pretrained) or of_hub)
     own: dict[str, Any] = {"in_chans": channels, "num_classes": 0}
@@ -142,9 +153,7 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     import open_clip
 
     name = backbone.name
-    if not name.startswith(HUB) and name not in open_clip.list_models():
-        hint = nearest(name, open_clip.list_models())
-        raise TrainableError(f"trainable.backbone.name: open_clip has no model {name!r}; {hint}")
+    check_name(backbone)
     if channels != 3:
         raise TrainableError(f"data.grey: open_clip models take 3 channels, the images have {channels}")
     if backbone.pretrained is True:

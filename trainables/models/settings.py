@@ -41,6 +41,12 @@ class Backbone(Settings):
             raise ValueError(f"std must be above 0 in each channel, got {self.std}")
         return self
 
+    def check_name(self) -> None:
+        """Raises TrainableError for a name that its library does not list."""
+        from evenkeel.trainables.models.build import check_name
+
+        check_name(self)
+
     def identity(self) -> dict[str, Any]:
         """The settings, with a weights file replaced by the hash of its contents. Raises TrainableError."""
         settings = self.model_dump(mode="json", exclude=None if self.weights_part else {"weights_part"})
