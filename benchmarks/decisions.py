@@ -193,17 +193,25 @@ def looked_at(world: World) -> pd.DataFrame:
 
 def part_due(table: pd.DataFrame) -> pd.DataFrame:
     """Of the trials with the most seeds those that the looks ask for; versions before 0.3.0 know of none."""
-    from evenkeel.reports.table.trial_table import facts_of, with_facts
     from evenkeel.reports.verdict.looks import follow_looks, upto
 
-    looked = with_facts(table, replace(facts_of(table), looks=LOOKS))
+    looked = under_looks(table)
     return upto(looked, follow_looks(looked).due)
 
 
+def under_looks(table: pd.DataFrame) -> pd.DataFrame:
+    """The same trials, judged as those of a study whose seeds go where they decide."""
+    from evenkeel.reports.table.trial_table import facts_of, with_facts
+
+    return with_facts(table, replace(facts_of(table), looks=LOOKS))
+
+
 def given_up_too_early(table: pd.DataFrame) -> list[bool]:
-    """For each verdict that was given up whether one look at the most seeds settles it."""
-    adaptive, fixed = verdicts(part_due(table)), verdicts(table)
-    return [fixed[key] in DECIDED for key, verdict in adaptive.items() if verdict not in DECIDED]
+    """For each verdict that is given up whether the most seeds would have settled it."""
+    due, most = part_due(table), verdicts(under_looks(table))
+    seeds = due.groupby(["loss", "moved"]).seed.nunique()
+    early = [key for key, verdict in verdicts(due).items() if verdict not in DECIDED and seeds[key] < LOOKS[-1]]
+    return [most[key] in DECIDED for key in early]
 
 
 # --- the studies ---

@@ -155,6 +155,12 @@ class StudyFacts:
         return 1 + len(self.former_seeds)
 
     @property
+    def seeds_in_words(self) -> str:
+        """`1 seed`, `10 seeds`, `6 to 20 seeds`."""
+        least = f"{self.looks[0]} to " if self.looks else ""
+        return f"{least}{len(self.seeds):,} seed{'' if len(self.seeds) == 1 else 's'}"
+
+    @property
     def resampled(self) -> bool:
         """Whether each seed trains on its own bootstrap of the train rows, which stands for another training set."""
         return "train_rows" in self.varied

@@ -14,7 +14,7 @@ from evenkeel.reports.figures.style import looks
 from evenkeel.reports.sections import overview, verdicts
 from evenkeel.reports.table.designs import swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import facts_of, with_facts
-from evenkeel.reports.text.wording import SIGNED, counted, listed, with_interval
+from evenkeel.reports.text.wording import SIGNED, listed, with_interval
 from evenkeel.reports.verdict.several_studies import surely_differ
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY
 
@@ -68,7 +68,7 @@ def together(studies: Studies) -> pd.DataFrame:
 def _words(study: StudyFacts, metrics: Iterable[str]) -> str:
     margins = ", ".join(f"{name} {study.margins[name]:g}" for name in metrics if name in study.headlines)
     trainable = ", ".join(study.trainable.values())
-    return f"{study.data.words}; {counted(len(study.seeds), 'seed')}; margin {margins}; {trainable}"
+    return f"{study.data.words}; {study.seeds_in_words}; margin {margins}; {trainable}"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
 from evenkeel.reports.text.methods import METHODS, covered
-from evenkeel.reports.text.wording import SIGNED, counted, listed, number
+from evenkeel.reports.text.wording import SIGNED, listed, number
 from evenkeel.reports.verdict.convergence import unfinished
 from evenkeel.reports.verdict.looks import decided_part, num_planned
 from evenkeel.reports.verdict.verdict import VERDICTS
@@ -148,7 +148,7 @@ def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> st
     """A figure's caption as a paper would print it; one that is the same for all metrics shows none of them."""
     margin = f", margin {study.margins[study.metric]:g}" if study.metric in study.margins else ""
     scored = "" if "" in figures else f" Score: {study.title} on test{margin}."
-    seeds = f", {counted(len(study.seeds), 'seed')}" if study.seeds else ""
+    seeds = f", {study.seeds_in_words}" if study.seeds else ""
     return f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.name}{seeds}; evenkeel."
 
 

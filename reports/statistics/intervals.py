@@ -67,7 +67,7 @@ def t_interval(
     if looks:
         fixed = shared + (error / spread) ** 2 if spread else np.inf
         confidence = 1 - 2 * float(level_at(0.5 - confidence / 2, np.array(n), np.array(fixed), looks))
-    seed_half_width = float(t_quantile(0.5 + confidence / 2, n - 1) * spread * standard_error_factor(n, shared))
+    seed_half_width = float(t_quantile(0.5 + confidence / 2, n - 1) * (spread * standard_error_factor(n, shared)))
     image_half_width = t_quantile(0.5 + confidence / 2, IMAGE_DEGREES) * error
     half = float(np.hypot(seed_half_width, image_half_width))
     return Interval(mean, mean - half, mean + half, n, seed_half_width, image_half_width)

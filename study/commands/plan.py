@@ -26,7 +26,7 @@ from evenkeel.study.terminal import print_table
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.trial import DESIGNS
 
-USUAL_SHARE = 0.05
+USUAL_SHARE = 0.03
 """Of the trials that open verdicts might ask for, the share that they did ask for in benchmarks/verdict_cost.py."""
 
 
