@@ -107,7 +107,7 @@ def _scored_metrics(table: pd.DataFrame) -> list[str]:
 
 def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> dict[str, Any]:
     """A section under every metric: the reader switches, nothing is computed in the browser."""
-    figures, answers, tables = {}, {}, {}
+    figures, answers, tables, more = {}, {}, {}, {}
     for metric, table in by_metric.items():
         rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
         info = section.compute(table, rng)
@@ -115,7 +115,9 @@ def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> di
         if drawn is not None:
             figures[metric] = drawn.to_json()
         answers[metric] = _folded(section.answer(info))
-        tables[metric] = rows
+        tables[metric], folded = _in_two(rows)
+        if folded is not None:
+            more[metric] = folded
     figures = _once(figures)
     return {
         "key": section.key,
@@ -125,8 +127,17 @@ def _part(section: Section, by_metric: dict[str, pd.DataFrame], seed: int) -> di
         "captions": {metric: _caption(section, facts_of(table), figures) for metric, table in by_metric.items()},
         "answers": answers,
         "tables": tables,
+        "more": more,
         "long": any(rows is not None and len(rows) > LONG_TABLE_ROWS for rows in tables.values()),
     }
+
+
+def _in_two(rows: pd.DataFrame | None) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """A table, and the columns that a section puts behind `more` (the first of them), beside its first column."""
+    if rows is None or "more" not in rows.attrs:
+        return rows, None
+    start = rows.columns.get_loc(rows.attrs["more"])
+    return rows.iloc[:, :start], pd.concat([rows.iloc[:, :1], rows.iloc[:, start:]], axis=1)
 
 
 def _once(figures: dict[str, Any]) -> dict[str, Any]:

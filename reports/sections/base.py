@@ -34,7 +34,7 @@ class Section(Protocol):
         ...
 
     def rows(self, info: Any) -> pd.DataFrame | None:
-        """None when there is nothing to list."""
+        """None when there is nothing to list. `attrs["more"]` names the first column of those that are folded away."""
         ...
 
     def answer(self, info: Any) -> str:

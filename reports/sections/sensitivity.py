@@ -124,7 +124,7 @@ class Sensitivity:
             return None
         curves, broken = info.curves, any(curve.broken for curve in info.curves)
         floor_scored = {"worst drop, floor-scored": [_floor_scored(c) for c in curves]} if broken else {}
-        return pd.DataFrame(
+        rows = pd.DataFrame(
             {
                 "loss": [c.sweep.loss for c in curves],
                 "verdict": [c.judged.status for c in curves],
@@ -145,6 +145,8 @@ class Sensitivity:
                 "levels": [", ".join(map(level, c.sweep.levels)) for c in curves],
             }
         )
+        rows.attrs["more"] = "span"
+        return rows
 
     def answer(self, info: SensitivityNumbers) -> str:
         if not info.curves:

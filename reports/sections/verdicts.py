@@ -232,7 +232,7 @@ def _stuck(info: VerdictsNumbers) -> list[str]:
     named: dict[str, list[str]] = {}
     for cell in cells:
         named.setdefault(cell.judged.limited_by, []).append(f"{cell.loss} {cell.name}")
-    return [f"No number of seeds would settle {listed(names)}: {_why(limit)}." for limit, names in named.items()]
+    return [f"More seeds will not settle {listed(names)}: {_why(limit)}." for limit, names in named.items()]
 
 
 def _cells_of(info: VerdictsNumbers, loss: str) -> list[VerdictCell]:

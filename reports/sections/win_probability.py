@@ -105,9 +105,12 @@ class WinProbability:
         if not info.wins:
             return "There are no Sobol points of two losses under the same seeds."
         sure = [w if w.share.low > 0.5 else _turned(w) for w in info.wins if w.sure]
-        sentences = "; ".join(f"{w.first} beats {w.second} in {with_interval(w.share, PERCENT)}" for w in sure)
+        sentences = "; ".join(
+            f"a random setting of {w.first} beats one of {w.second} in {with_interval(w.share, PERCENT)} of cases"
+            for w in sure
+        )
         open_pairs = len(info.wins) - len(sure)
-        parts = [f"Set at random, in {info.title}{info.rests_on}: {sentences}."] if sure else []
+        parts = [f"By {info.title}{info.rests_on}, {sentences}."] if sure else []
         parts += [f"{open_pairs} of {len(info.wins)} pairs have no sure winner."] if open_pairs else []
         return " ".join(parts) + few_settings_warning(n for n in info.num_settings.values() if n > 1)
 
