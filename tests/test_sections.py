@@ -365,9 +365,8 @@ class TestJoint:
         info = WinProbability().compute(table(rng, better), rng)
         by = {(w.first, w.second): w.share for w in info.wins}
         assert by["apl", "ral"].value == 0 and 0.2 < by["apl", "bce"].value < 0.8
-        assert "a random setting of ral beats one of apl in 100%" in WinProbability().answer(info) and "1 of 3 pairs" in WinProbability().answer(
-            info
-        )
+        answer = WinProbability().answer(info)
+        assert "a random setting of ral beats one of apl in 100%" in answer and "1 of 3 pairs" in answer
 
     def test_the_best_of_a_few_rises_with_the_budget(self, rng):
         info = Budget().compute(table(rng, sharp, noise=1e-4), rng)
