@@ -461,6 +461,18 @@ def test_plan_says_how_many_rows_found_a_partner(tmp_path):
     )
 
 
+def test_images_for_which_yolo_has_no_file_are_said(tmp_path):
+    keys = yaml.safe_load(BLOCKS["YOLO"])["data"] | {"root": str(tmp_path)}
+    write(tmp_path, PAGE_FILES["YOLO"]())
+    assert not [odd for odd in data_set(keys).describe().odd if "without a file of labels" in odd.text]
+    write(tmp_path, {"images/train/empty.jpg": PICTURES[0]})
+    (odd,) = [odd for odd in data_set(keys).describe().odd if "without a file of labels" in odd.text]
+    assert odd.text.startswith("1 image without a file of labels: not read (empty.jpg); give an empty file")
+    write(tmp_path, {"labels/train/empty.txt": ""})
+    summary = data_set(keys).describe()
+    assert summary.rows["train"] == 5 and summary.labels_per_image[0] == 1
+
+
 @pytest.mark.parametrize("separator", ["", "\n"])
 def test_a_bare_bar_of_yaml_is_no_separator(separator):
     with pytest.raises(ValueError, match="separator\n.*is empty: a bare . or > begins a text of several lines"):

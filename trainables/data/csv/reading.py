@@ -30,6 +30,7 @@ from evenkeel.trainables.data.csv.splitting import (
 )
 from evenkeel.trainables.data.csv.table import Table, found_by
 from evenkeel.trainables.data.csv.tables import read_class_list
+from evenkeel.trainables.data.image_lookup import ImageFile, is_image
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
@@ -144,13 +145,27 @@ def _class_names(data: CsvSettings) -> dict[str, str] | None:
 
 
 def _table_oddities(data: CsvSettings, listing: Listing) -> list[Oddity]:
-    odd = _file_a_class(data, listing)
+    odd = [*_file_a_class(data, listing), *_images_without_labels(listing)]
     for _, table in listing.tables:
         if table.num_headers:
             odd.append(Oddity(f"{table.path.name} repeats its header line; left out", "tables"))
         if table.encoding:
             odd.append(Oddity(f"{table.path.name} is UTF-8 too, and reads otherwise as {table.encoding}", "encoding"))
     return odd
+
+
+def _images_without_labels(listing: Listing) -> list[Oddity]:
+    """What to say of images for which a folder of labels has no file, as YOLO leaves those that show nothing."""
+    if not any(table.path.is_dir() and table.unit == "file" for _, table in listing.tables):
+        return []
+    files = [file for file in listing.files if isinstance(file, ImageFile)]
+    sources = {id(file.source): file.source for file in files}.values()
+    read = {(id(file.source), file.name) for file in files}
+    left = [name for source in sources for name in source.names if is_image(name) and (id(source), name) not in read]
+    if not left:
+        return []
+    text = f"{plural(len(left), 'image')} without a file of labels: not read ({first_few(left, 2)}); give an empty file"
+    return [Oddity(f"{text} to those that show none of the classes", "tables")]
 
 
 def _file_a_class(data: CsvSettings, listing: Listing) -> list[Oddity]:
