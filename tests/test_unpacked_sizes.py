@@ -13,13 +13,17 @@ import pytest
 
 from evenkeel.reports.table.record_files import npz_arrays
 from evenkeel.study.cli import main
+from evenkeel.study.errors import UserError
+from evenkeel.study.exchange.read_runs import read_runs
 from evenkeel.study.records import parquet
 from evenkeel.study.records.folder import Folder, ForeignFileError
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.supervisor import _lock
 from evenkeel.trainables.data.csv.dialects import content_of
-from evenkeel.trainables.data.image_archives import ZipArchive
+from evenkeel.trainables.data.image_lookup import ImageFile, image_source
 from evenkeel.trainables.data.medmnist import MedMnist
+from evenkeel.trainables.data.pixels import BadImage
+from evenkeel.trainables.data.pixels import content_of as content_of_image
 from evenkeel.trainables.errors import TrainableError
 from tests.test_untrusted_folders import folder, trial_record  # noqa: F401
 
@@ -56,11 +60,13 @@ def test_arrays_that_say_more_than_they_hold_or_are_none_are_refused(content):
         npz_arrays(content)
 
 
-def test_a_member_of_a_zip_has_a_bound(tmp_path, monkeypatch):
+def test_an_image_file_has_a_bound_also_in_a_zip(tmp_path, monkeypatch):
     (tmp_path / "a.zip").write_bytes(zipped(bytes(5000), "a.png"))
     monkeypatch.setattr("evenkeel.trainables.data.image_archives.MAX_IMAGE_BYTES", 4999)
-    with pytest.raises(RuntimeError, match="unpacks to 5,000 bytes; at most 4,999"):
-        ZipArchive(tmp_path / "a.zip").read("a.png")
+    (tmp_path / "b.png").write_bytes(bytes(5000))
+    for source, name in ((tmp_path / "a.zip", "a.png"), (tmp_path, "b.png")):
+        with pytest.raises(BadImage, match="has 5,000 bytes; at most 4,999"):
+            content_of_image(ImageFile(image_source(source, "images"), name))
 
 
 def test_a_table_under_gzip_has_a_bound(tmp_path, monkeypatch):
@@ -134,6 +140,37 @@ def test_a_dicom_file_has_a_bound_on_its_pixels():
         dicom_values(stream.getvalue())
 
 
+def test_a_deflated_dicom_file_has_a_bound_on_what_it_unpacks_to(monkeypatch):
+    from evenkeel.trainables.data.dicom import dicom_values
+
+    content, unpacked = deflated_dicom(np.zeros((64, 64), np.uint8))
+    assert dicom_values(content)[0].shape == (64, 64)
+    for module in ("dicom", "image_archives"):
+        monkeypatch.setattr(f"evenkeel.trainables.data.{module}.MAX_IMAGE_BYTES", unpacked - 1)
+    with pytest.raises(ValueError, match=f"{unpacked:,} bytes; at most"):
+        dicom_values(content)
+
+
+def deflated_dicom(values):
+    """A deflated file of such values [H, W] uint8, and how many bytes its data set has."""
+    import zlib
+
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
+
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file.SOPClassUID, file.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", generate_uid()
+    file.Rows, file.Columns = values.shape
+    file.BitsAllocated = file.BitsStored = 8
+    file.HighBit, file.PixelRepresentation, file.SamplesPerPixel = 7, 0, 1
+    file.PhotometricInterpretation, file.PixelData = "MONOCHROME2", values.tobytes()
+    file.save_as(stream := io.BytesIO(), enforce_file_format=True)
+    packed = stream.getvalue()[144 + int.from_bytes(stream.getvalue()[140:144], "little") :]
+    return stream.getvalue(), len(zlib.decompress(packed, -zlib.MAX_WBITS))
+
+
 FORGED = {
     "examples.npz": {"targets": np.zeros((3, 2)), "scores": np.zeros((2, 2)), "sheet": np.zeros(9)},
     "gradients.npz": {"positive": np.zeros(2)},
@@ -156,3 +193,16 @@ def test_a_pipe_or_deep_json_among_others_runs_is_one_line(tmp_path, capsys):
     (tmp_path / "params.json").unlink()
     (tmp_path / "params.json").write_text("[" * 100_000)
     assert main(words) == 2 and "not the JSON" in capsys.readouterr().err
+
+
+def test_a_table_of_others_runs_has_a_bound_also_under_gzip(tmp_path, monkeypatch):
+    text = b"method,lr,score\n" + b"a,0.1,0.5\n" * 9
+    (tmp_path / "plain.csv").write_bytes(text)
+    (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(text))
+    plain, packed = (read_runs(str(tmp_path / name), None).frame for name in ("plain.csv", "packed.csv.gz"))
+    assert plain.equals(packed) and len(plain) == 9
+    monkeypatch.setattr("evenkeel.study.exchange.read_runs.MAX_TABLE_BYTES", len(text) - 1)
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, words in {"plain.csv": "more than", "packed.csv.gz": "more than", "pipe.csv": "no plain file"}.items():
+        with pytest.raises(UserError, match=words):
+            read_runs(str(tmp_path / name), None)

@@ -2,8 +2,10 @@
 
 import pytest
 
+from evenkeel.study.file.designs import SearchDesign, SobolDesign
 from evenkeel.study.file.text import MAX_NODES, read_yaml
 from evenkeel.trainables import TRAINABLES
+from evenkeel.trainables.models.clip_settings import TextTower
 
 
 def doubled(opening: str, closing: str) -> str:
@@ -43,8 +45,16 @@ def test_a_long_list_is_read():
     assert len(read_yaml(f"[{', '.join(map(str, range(MAX_NODES - 1)))}]")) == MAX_NODES - 1
 
 
-@pytest.mark.parametrize("path", ["image_size", "epochs"])
+@pytest.mark.parametrize("path", ["image_size", "epochs", "batch", "lr", "weight_decay"])
 def test_numbers_that_fill_a_disk_or_a_century_have_a_bound(path):
     for name in ("probe", "finetune", "lm-clip", "prompt"):
         field = TRAINABLES[name].model_json_schema()["properties"][path]
         assert field["maximum"] <= 1_000_000
+
+
+def test_sizes_of_a_text_tower_and_seeds_of_a_search_have_a_bound():
+    for size in TextTower.model_json_schema()["properties"].values():
+        assert size["maximum"] <= 100_000
+    for design in (SearchDesign, SobolDesign):
+        seed = design.model_json_schema()["properties"]["seed"]
+        assert (seed["minimum"], seed["maximum"]) == (0, 2**32 - 1)

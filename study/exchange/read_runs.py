@@ -1,8 +1,11 @@
 """Runs from a table, a Ray Tune results folder, an Optuna storage or an MLflow experiment. Nothing is unpickled."""
 
 import csv
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from evenkeel.study.exchange.cv_results import folds_of_search
 from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
 from evenkeel.study.exchange.wandb_history import runs_of_history
 
-MAX_RESULT_BYTES = 2**28
+MAX_RESULT_BYTES, MAX_TABLE_BYTES = 2**28, 2**32
 STATUS_COLUMNS = ("state", "status")
 NUM_LINES_SNIFFED = 20
 MLFLOW = "mlflow:"
@@ -53,13 +56,15 @@ def _read_folder(folder: Path) -> ForeignRuns:
 
 
 def read_table(path: Path) -> ForeignRuns:
-    """A CSV (or TSV) or Parquet file with a row a run; a row a step in W&B's history, a setting in cv_results_."""
+    """A CSV (or TSV; also under gzip) or Parquet file with a row a run; W&B's history has a row a step, cv_results_ a
+    row a setting."""
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         else:
-            frame = pd.read_csv(path, sep=_delimiter(path), encoding="utf-8-sig", low_memory=False)
-    except (ValueError, OSError, ImportError) as error:
+            content = _table_content(path)
+            frame = pd.read_csv(BytesIO(content), sep=_delimiter(content), encoding="utf-8-sig", low_memory=False)
+    except (ValueError, OSError, EOFError, zlib.error, ImportError) as error:
         raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
     if frame.empty:
         raise UserError(f"--runs {path}: the table has no rows")
@@ -70,13 +75,23 @@ def read_table(path: Path) -> ForeignRuns:
     return ForeignRuns(path.stem, frame, states, notes=tuple(notes))
 
 
-def _delimiter(path: Path) -> str:
+def _table_content(path: Path) -> bytes:
+    """Raises ValueError for a pipe, which would be waited for, and for more than MAX_TABLE_BYTES, unpacked."""
+    if not path.is_file():
+        raise ValueError("no plain file")
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        content = file.read(MAX_TABLE_BYTES + 1)
+    if len(content) > MAX_TABLE_BYTES:
+        raise ValueError(f"more than {MAX_TABLE_BYTES:,} bytes; give what is needed")
+    return content
+
+
+def _delimiter(content: bytes) -> str:
     """The sign that the first lines have in common; a comma where none is found. pandas' own search is ten times slower
     on the whole of a large file."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        head = "".join(islice(file, NUM_LINES_SNIFFED))
+    lines = b"".join(islice(BytesIO(content), NUM_LINES_SNIFFED))
     try:
-        return csv.Sniffer().sniff(head, ",;\t|").delimiter
+        return csv.Sniffer().sniff(lines.decode("utf-8-sig"), ",;\t|").delimiter
     except csv.Error:
         return ","
 

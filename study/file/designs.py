@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from evenkeel.study.file.seeds import MAX_SEED
 from evenkeel.trainables.settings import Settings
 
 
@@ -18,7 +19,7 @@ class SobolDesign(Settings):
     """2^m scrambled Sobol points in the joint box, the same for all losses."""
 
     m: int = Field(4, ge=1, le=14, description="2^m points")
-    seed: int = Field(0, description="of the scramble or the sampler")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="of the scramble or the sampler")
 
 
 class SearchDesign(Settings):
@@ -32,7 +33,7 @@ class SearchDesign(Settings):
     fresh_seeds: int = Field(
         6, ge=1, le=10_000, description="seeds of the winner's confirmation, which nothing else uses"
     )
-    seed: int = Field(0, description="of the scramble or the sampler")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="of the scramble or the sampler")
 
 
 class Designs(Settings):

@@ -23,8 +23,11 @@ class Resources(Settings):
         le=1_000_000,
         description="trials trained at once, at most; what the first packs take decides when left out",
     )
-    memory_gib: float | None = Field(None, gt=0, description="memory a worker may use for a pack")
+    memory_gib: float | None = Field(None, gt=0, le=1_000_000, description="memory a worker may use for a pack")
     trial_limit: float | None = Field(
-        None, gt=0, description="seconds that a trial may take; a pack may take so many for each of its trials"
+        None,
+        gt=0,
+        le=10_000_000,
+        description="seconds that a trial may take; a pack may take so many for each of its trials",
     )
     retries: int = Field(1, ge=0, le=1000, description="how often a failed trial is tried again before it is recorded")

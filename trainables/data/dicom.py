@@ -1,12 +1,15 @@
 """From a DICOM file to 256 levels, in the order of the standard: rescale, window, invert. Needs pydicom."""
 
+import zlib
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 
+from evenkeel.trainables.data.image_archives import MAX_IMAGE_BYTES, check_image_size
 from evenkeel.trainables.data.intensity import Window, scaled
 
+PREAMBLE_BYTES = 132
 MAX_PIXELS = 178_956_970
 """As many as Pillow takes of any picture."""
 INSTALL = "a DICOM file; install what reads it with: pip install 'evenkeel[dicom]' (or convert it to PNG)"
@@ -56,6 +59,7 @@ def _read(content: bytes) -> tuple[Any, np.ndarray]:
         from pydicom.pixels import apply_modality_lut
     except ImportError as error:
         raise ValueError(INSTALL) from error
+    _check_deflated(content)
     file = pydicom.dcmread(BytesIO(content))
     if (frames := int(file.get("NumberOfFrames") or 1)) > 1:
         raise ValueError(f"a DICOM file of {frames} frames, not a picture; save the frames that you want as files")
@@ -66,6 +70,21 @@ def _read(content: bytes) -> tuple[Any, np.ndarray]:
     except (AttributeError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"a DICOM file whose pixels cannot be decoded: {error}".replace("\n", " ")) from error
     return file, values if values.ndim == 3 else apply_modality_lut(values, file)
+
+
+def _check_deflated(content: bytes) -> None:
+    """Raises ValueError for a deflated data set that unpacks to more than an image may: dcmread unpacks all of it.
+
+    Source: DICOM PS3.5, A.5.
+    """
+    from pydicom.filereader import _read_file_meta_info  # dcmread's own: what it takes for deflated counts
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    file = BytesIO(content)
+    file.seek(PREAMBLE_BYTES)
+    if _read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), MAX_IMAGE_BYTES + 1)
+        check_image_size(len(unpacked))
 
 
 def _bits(file: Any) -> tuple[float, float]:

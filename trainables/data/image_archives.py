@@ -15,7 +15,7 @@ NUM_ROW_GROUPS_KEPT = 4
 """So many row groups of a Parquet file stay in memory: rows are mostly decoded in their order."""
 
 MAX_IMAGE_BYTES = 2**30
-"""Of one image file inside a zip, unpacked: a few bytes can say that they are more than memory holds."""
+"""Of one image file, unpacked: a few bytes can say that they are more than memory holds."""
 
 
 class Archive(Protocol):
@@ -24,8 +24,8 @@ class Archive(Protocol):
     names: list[str]
 
     def read(self, name: str) -> bytes:
-        """The bytes of one image. Raises OSError, and BadZipFile, RuntimeError, NotImplementedError for a zip's own
-        troubles."""
+        """The bytes of one image. Raises OSError, ValueError for too many, and BadZipFile, RuntimeError,
+        NotImplementedError for a zip's own troubles."""
         ...
 
 
@@ -38,8 +38,7 @@ class ZipArchive:
         self.names = [name for name, info in self.infos.items() if not info.is_dir()]
 
     def read(self, name: str) -> bytes:
-        if (size := self.infos[name].file_size) > MAX_IMAGE_BYTES:
-            raise RuntimeError(f"it unpacks to {size:,} bytes; at most {MAX_IMAGE_BYTES:,}")
+        check_image_size(self.infos[name].file_size)
         return self._file.read(name)
 
 
@@ -55,6 +54,7 @@ class TarArchive:
 
     def read(self, name: str) -> bytes:
         offset, size = self._members[name]
+        check_image_size(size)
         descriptor = self._descriptors.get(os.getpid())
         if descriptor is None:
             descriptor = self._descriptors[os.getpid()] = os.open(self._path, os.O_RDONLY)
@@ -89,6 +89,12 @@ class ParquetPictures:
                 while len(self._groups) > NUM_ROW_GROUPS_KEPT:
                     self._groups.popitem(last=False)
             return self._groups[number]
+
+
+def check_image_size(num_bytes: int) -> None:
+    """Raises ValueError for an image file of more bytes than are read or unpacked."""
+    if num_bytes > MAX_IMAGE_BYTES:
+        raise ValueError(f"{num_bytes:,} bytes; at most {MAX_IMAGE_BYTES:,} are read")
 
 
 def open_archive(path: Path, key: str) -> ZipArchive | TarArchive:

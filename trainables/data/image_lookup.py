@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
-from evenkeel.trainables.data.image_archives import Archive, open_archive
+from evenkeel.trainables.data.image_archives import Archive, check_image_size, open_archive
 from evenkeel.trainables.errors import TrainableError
 
 SUFFIXES = (
@@ -35,10 +35,12 @@ class ImageFile:
         return self.source.archive is not None or (self.source.path / self.name).is_file()
 
     def read(self) -> bytes:
-        """The bytes. Raises OSError, and BadZipFile, RuntimeError, NotImplementedError for a zip's own troubles."""
-        return (
-            self.source.archive.read(self.name) if self.source.archive else (self.source.path / self.name).read_bytes()
-        )
+        """The bytes. Raises OSError, ValueError for too many, and what an archive raises."""
+        if self.source.archive:
+            return self.source.archive.read(self.name)
+        path = self.source.path / self.name
+        check_image_size(path.stat().st_size)
+        return path.read_bytes()
 
 
 class ImageSource:

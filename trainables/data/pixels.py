@@ -90,13 +90,15 @@ def opened(content: bytes) -> "Image.Image":
 
 
 def content_of(file: ImageFile) -> bytes:
-    """The bytes of an image file. Raises BadImage for a damaged archive or an empty file; TrainableError."""
+    """The bytes of an image file. Raises BadImage for a damaged archive, an empty or too large file; TrainableError."""
     try:
         content = file.read()
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BadImage(f"is damaged inside the zip ({error})") from error
     except OSError as error:
         raise unreadable(error) from error
+    except ValueError as error:
+        raise BadImage(f"has {error}") from error
     except (RuntimeError, NotImplementedError) as error:
         raise BadImage(f"cannot be taken out of the zip ({error}); make the zip anew") from error
     if not content:

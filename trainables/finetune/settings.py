@@ -25,8 +25,10 @@ class Finetune(Optimisation, SeededSettings):
     name: Literal["finetune"] = "finetune"
     backbone: Backbone = Field(description="any timm model, with a new classifier")
     image_size: int = Field(ge=8, le=10_000, description="pixels of a side")
-    batch: int = Field(32, ge=1, description="images a step")
-    micro_batch: int | None = Field(None, ge=1, description="images at once on the device; the whole batch if none")
+    batch: int = Field(32, ge=1, le=1_000_000, description="images a step")
+    micro_batch: int | None = Field(
+        None, ge=1, le=1_000_000, description="images at once on the device; the whole batch if none"
+    )
     clip_grad: float | None = Field(None, gt=0, description="the largest norm of all gradients together")
     ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights, which are then what is scored")
     precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="autocast; losses in float32")
@@ -38,7 +40,7 @@ class Finetune(Optimisation, SeededSettings):
     knobs: Knobs = Field(Knobs(), description="harm done to the train rows on purpose")
     bias: Literal["prior", "zero"] = Field("prior", description="where the classifier's biases start")
     deterministic: bool = Field(False, description="only operations that give the same bits every time")
-    checkpoint_minutes: float = Field(10.0, ge=0, description="between two checkpoints of a trial")
+    checkpoint_minutes: float = Field(10.0, ge=0, le=1_000_000, description="between two checkpoints of a trial")
 
     @field_validator("backbone")
     @classmethod

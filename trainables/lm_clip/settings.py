@@ -38,26 +38,33 @@ class LmClip(SeededSettings):
         ["image", "text", "temperature"], description="the parts that are trained; the others stay as they are"
     )
     batch_norm: Literal["train", "frozen"] = Field("train", description="whether its statistics move, as published")
-    bal_weight: float = Field(0.4, ge=0, description="lambda of the total; 0: the contrastive loss alone")
-    contrastive_weight: float = Field(1.0, ge=0, description="of the contrastive loss; 0: the multi-label loss alone")
+    bal_weight: float = Field(0.4, ge=0, le=1_000_000, description="lambda of the total; 0: the contrastive loss alone")
+    contrastive_weight: float = Field(
+        1.0, ge=0, le=1_000_000, description="of the contrastive loss; 0: the multi-label loss alone"
+    )
     prompts_every: int = Field(
         1,
         ge=1,
+        le=1_000_000,
         description="1: class prompts are encoded with gradient in every step; n: without, in every n-th",
     )
-    temperature_cap: float | None = Field(None, gt=0, description="largest factor of the cosines; CLIP's own was 100")
-    epochs: int = Field(50, ge=0, le=1_000_000, description="0: the model as it is (zero-shot)")
-    batch: int = Field(8, ge=1, description="images a step")
-    micro_batch: Annotated[int | None, SWITCH] = Field(
-        None, ge=1, description="images at once on the device; the whole batch if none"
+    temperature_cap: float | None = Field(
+        None, gt=0, le=1_000_000, description="largest factor of the cosines; CLIP's own was 100"
     )
-    lr: float = Field(1e-6, gt=0, description="learning rate at the start")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW, on every parameter")
+    epochs: int = Field(50, ge=0, le=1_000_000, description="0: the model as it is (zero-shot)")
+    batch: int = Field(8, ge=1, le=1_000_000, description="images a step")
+    micro_batch: Annotated[int | None, SWITCH] = Field(
+        None, ge=1, le=1_000_000, description="images at once on the device; the whole batch if none"
+    )
+    lr: float = Field(1e-6, gt=0, le=1000, description="learning rate at the start")
+    weight_decay: float = Field(0.01, ge=0, le=1000, description="of AdamW, on every parameter")
     beta1: float = Field(0.9, ge=0, lt=1, description="of AdamW")
     beta2: float = Field(0.98, ge=0, lt=1, description="of AdamW")
-    epsilon: float = Field(1e-9, gt=0, description="of AdamW")
+    epsilon: float = Field(1e-9, gt=0, le=1, description="of AdamW")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine: lowered after every epoch")
-    schedule_epochs: int | None = Field(None, ge=1, description="epochs until the rate is 0; `epochs` if none")
+    schedule_epochs: int | None = Field(
+        None, ge=1, le=1_000_000, description="epochs until the rate is 0; `epochs` if none"
+    )
     sampling: Sampling | None = Field(None, description="class-weighted sampling; every row once an epoch if none")
     tied_sampling: bool = Field(False, description="the exponent of the sampling is the s of the loss, if it has one")
     captions: Annotated[Captions, SWITCH] = Captions()
@@ -68,7 +75,9 @@ class LmClip(SeededSettings):
         "float32", description="of the towers; losses are float32 at least"
     )
     deterministic: bool = Field(False, description="the same bytes again, also on a GPU; slower there")
-    checkpoint_minutes: float = Field(10.0, gt=0, description="how often a trial is saved, in case it is cut off")
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, le=1_000_000, description="how often a trial is saved, in case it is cut off"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "LmClip":

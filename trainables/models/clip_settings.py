@@ -22,20 +22,20 @@ class Pretraining(Settings):
     pairs: Literal["train", "balanced-digits"] = Field(
         description="train: the train rows of the data set; balanced-digits: fresh scenes of digits-mlt's train digits"
     )
-    num_pairs: int = Field(20_000, ge=1, description="scenes of balanced-digits")
+    num_pairs: int = Field(20_000, ge=1, le=1_000_000, description="scenes of balanced-digits")
     epochs: int = Field(8, ge=1, le=1_000_000, description="passes over the pairs")
-    batch: int = Field(128, ge=2, description="pairs that are told apart in a step")
-    lr: float = Field(1e-3, gt=0, description="largest learning rate of its cycle")
-    weight_decay: float = Field(0.05, ge=0, description="of AdamW")
+    batch: int = Field(128, ge=2, le=1_000_000, description="pairs that are told apart in a step")
+    lr: float = Field(1e-3, gt=0, le=1000, description="largest learning rate of its cycle")
+    weight_decay: float = Field(0.05, ge=0, le=1000, description="of AdamW")
 
 
 class TextTower(Settings):
     """A text transformer over CLIP's byte pairs."""
 
-    width: int = Field(64, ge=8, description="of a token embedding")
-    heads: int = Field(2, ge=1, description="of attention")
-    layers: int = Field(2, ge=1, description="of the transformer")
-    context_length: int = Field(77, ge=8, description="tokens that it reads")
+    width: int = Field(64, ge=8, le=100_000, description="of a token embedding")
+    heads: int = Field(2, ge=1, le=1000, description="of attention")
+    layers: int = Field(2, ge=1, le=1000, description="of the transformer")
+    context_length: int = Field(77, ge=8, le=100_000, description="tokens that it reads")
 
 
 class Clip(Settings):
@@ -47,7 +47,9 @@ class Clip(Settings):
     weights_part: str | None = Field(None, description="which copy, where a checkpoint keeps several, as `teacher`")
     image: Backbone | None = Field(None, description="a timm model as image tower")
     text: TextTower = Field(TextTower(), description="the tower beside an `image` tower")
-    embedding: int = Field(64, ge=2, description="width of the space that image and text share, for an `image` tower")
+    embedding: int = Field(
+        64, ge=2, le=100_000, description="width of the space that image and text share, for an `image` tower"
+    )
     pretraining: Pretraining | None = Field(None, description="train both towers here before all trials")
 
     @model_validator(mode="after")

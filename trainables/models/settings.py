@@ -14,8 +14,8 @@ class WarmStart(Settings):
     """Train the backbone with BCE on the train split before it is frozen."""
 
     epochs: int = Field(6, ge=1, le=1_000_000, description="of warm start")
-    lr: float = Field(3e-3, gt=0, description="largest learning rate of its cycle")
-    batch: int = Field(64, ge=1, description="images a step")
+    lr: float = Field(3e-3, gt=0, le=1000, description="largest learning rate of its cycle")
+    batch: int = Field(64, ge=1, le=1_000_000, description="images a step")
 
 
 class Backbone(Settings):
@@ -70,12 +70,12 @@ class Optimisation(Settings):
     epochs: int = Field(10, ge=1, le=1_000_000, description="passes through the train rows")
     optimiser: str = Field("adamw", description="timm's name of it")
     optimiser_args: dict[str, Any] = Field({}, description="further arguments of the optimiser")
-    lr: float = Field(1e-4, gt=0, description="learning rate after the warm-up")
-    weight_decay: float = Field(0.01, ge=0, description="not of norms and biases")
+    lr: float = Field(1e-4, gt=0, le=1000, description="learning rate after the warm-up")
+    weight_decay: float = Field(0.01, ge=0, le=1000, description="not of norms and biases")
     layer_decay: float | None = Field(None, gt=0, le=1, description="the rate of a layer over that of the one above")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate, step by step")
     warmup_epochs: int = Field(0, ge=0, le=1_000_000, description="epochs in which the rate rises from 0")
-    min_lr: float = Field(0.0, ge=0, description="learning rate at the end of the cosine")
+    min_lr: float = Field(0.0, ge=0, le=1000, description="learning rate at the end of the cosine")
 
     @model_validator(mode="after")
     def _some_epochs_at_lr(self) -> Self:
