@@ -46,7 +46,8 @@ class Study:
     def plan(self) -> "pd.DataFrame":
         """One row a planned trial: its id, loss, design, seed, what moved, and every setting as `hp.<name>`.
 
-        Trials that a search will propose are not known yet. Starts nothing.
+        Trials that a search will propose are not known yet; those of `seeds: {from, to}` are all that may come to run.
+        Starts nothing.
         """
         import pandas as pd
 
