@@ -2,10 +2,12 @@
 
 import argparse
 import errno
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from evenkeel import __version__
@@ -86,7 +88,7 @@ def _run(options: argparse.Namespace, words: list[str]) -> int:
 def _execute(options: argparse.Namespace) -> int:
     try:
         options.own_code = set_up((options.study or "") if options.command in RUNNING_CODE else None)
-        return importlib.import_module(f"evenkeel.study.commands.{options.command}").execute(options)
+        return _import_command(options.command).execute(options)
     except StorageError as error:
         return _complain(str(error), EXIT_STORAGE)
     except UserError as error:
@@ -99,6 +101,16 @@ def _execute(options: argparse.Namespace) -> int:
         return _complain(f"{error.filename}: {error.strerror}; give leave there, or name another place", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
+
+
+def _import_command(name: str) -> ModuleType:
+    """Imports leave no garbage: looking for it, then and later, takes a fifth of their time."""
+    gc.disable()
+    try:
+        return importlib.import_module(f"evenkeel.study.commands.{name}")
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _complain(text: str, code: int) -> int:

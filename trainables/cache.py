@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from evenkeel.trainables.settings import at_home
 
 
@@ -35,6 +33,8 @@ def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = Fal
     """
     if _usable(path, changes):
         return path
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not _usable(path, changes):

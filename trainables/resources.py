@@ -1,12 +1,9 @@
 """What this process may use of the machine; needs no torch."""
 
-import getpass
 import math
 import os
 from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from evenkeel.trainables.cgroup import cpu_quota, memory_left
 
@@ -21,6 +18,8 @@ def usable_cpus() -> int:
 
 def user_name() -> str:
     """Who runs this process; the number of a user whom the system knows by no name (OpenShift, Apptainer)."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13 on
@@ -31,6 +30,8 @@ def spare_bytes(device: str) -> float:
     """Memory in bytes that one worker may plan with: a share of what is free now, on its GPU or on the machine, where
     the limit of a container or of a batch job counts too."""
     if device == "cpu":
+        import psutil
+
         return CPU_SHARE * min(psutil.virtual_memory().available, memory_left())
     import torch
 

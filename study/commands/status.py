@@ -16,7 +16,6 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.failure_reasons import list_reasons
 from evenkeel.study.run.lease import LEASE_STALE_S, Holder
 from evenkeel.study.run.shards import Shard, read_shards
-from evenkeel.study.terminal import print_table
 from evenkeel.trainables.result import STATES
 
 
@@ -40,9 +39,7 @@ def execute(options: argparse.Namespace) -> int:
         contents |= {"looks": looks.lines} if looks else {}
         sys.stdout.write(json.dumps(contents) + "\n")
     else:
-        print_table(
-            ["", *total], [[label, *row.values()] for label, row in [*rows.items(), ("all", total)]], totals=True
-        )
+        _show_rows([*rows.items(), ("all", total)])
         if shards:
             _show_shards(shards)
         sys.stdout.write("".join(f"{visible(line)}\n" for line in (looks.lines if looks else ())))
@@ -73,8 +70,17 @@ def _num_planned(label: str, designs: dict[str, int], looks: _LooksTold | None) 
     return fixed + (looks.due[label] if looks else 0)
 
 
+def _show_rows(rows: list[tuple[str, dict[str, int]]]) -> None:
+    """Columns are the states; the last row is the sum."""
+    from evenkeel.study.terminal import print_table
+
+    print_table(["", *rows[-1][1]], [[label, *row.values()] for label, row in rows], totals=True)
+
+
 def _show_shards(shards: dict[Shard, Holder]) -> None:
     """A line each; those that never began are counted."""
+    from evenkeel.study.terminal import print_table
+
     now, num_shards = time.time(), next(iter(shards)).num_shards
     rows = [[f"shard {shard}", *_describe_holder(holder, now).values()] for shard, holder in shards.items()]
     print_table(["", "state", "host", "heard"], rows, num_words=4)

@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import psutil
-
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records.folder import Folder
 from evenkeel.study.records.record import parse_json
@@ -180,6 +178,8 @@ def place() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{socket.gethostname()} {boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
+        import psutil
+
         return f"{socket.gethostname()} {psutil.boot_time():.0f}"
 
 
@@ -193,6 +193,8 @@ def _is_alive(holder: Holder) -> bool:
 
 
 def _runs(holder: Holder) -> bool:
+    import psutil
+
     try:
         return abs(born(holder.pid) - holder.born) < 1 and psutil.Process(holder.pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -208,4 +210,6 @@ def born(pid: int) -> float:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
         return int(after_name.split()[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError):
+        import psutil
+
         return psutil.Process(pid).create_time()

@@ -1,16 +1,18 @@
 """Folders with a file of labels for each image: YOLO's text, Pascal VOC's XML, LabelMe's JSON."""
 
 import json
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evenkeel.trainables.data.csv.json_tables import CATEGORY, record_table
 from evenkeel.trainables.data.csv.table import Table
 from evenkeel.trainables.errors import TrainableError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 IMAGE_COLUMN = "image"
 """The column of the image's name; the labels are in `category`."""
@@ -27,7 +29,7 @@ def read_label_folder(path: Path, key: str) -> Table:
         try:
             name = file.relative_to(path).with_suffix("").as_posix()
             records.append({IMAGE_COLUMN: name} | READERS[file.suffix](file.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, OSError, ElementTree.ParseError) as error:
+        except (ValueError, KeyError, OSError) as error:
             raise TrainableError(f"data.{key}: {file} holds no labels of an image ({error}); mend it") from error
     table = record_table(path, records, list(range(1, len(records) + 1)), unit="file")
     return replace(table, container=f"folder of {files[0].suffix}")
@@ -55,9 +57,19 @@ def _yolo(text: str) -> dict[str, Any]:
 
 def _voc(text: str) -> dict[str, Any]:
     """`<annotation>` with a file name and objects."""
-    root = ElementTree.fromstring(text)
+    root = _parse_xml(text)
     names = [item.findtext("name", "").strip() for item in root.iter("object")]
     return {"filename": root.findtext("filename", "").strip(), CATEGORY: list(dict.fromkeys(filter(None, names)))}
+
+
+def _parse_xml(text: str) -> "Element":
+    """The root. Raises ValueError."""
+    from xml.etree import ElementTree
+
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
 
 
 def _labelme(text: str) -> dict[str, Any]:
@@ -78,8 +90,8 @@ READERS: dict[str, Callable[[str], dict[str, Any]]] = {".txt": _yolo, ".xml": _v
 def read_cvat(path: Path, key: str, text: str) -> Table:
     """CVAT's `<annotations>` for images: the name of each, and the labels of its tags and shapes."""
     try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+        root = _parse_xml(text)
+    except ValueError as error:
         raise TrainableError(f"data.{key}: {path} is broken XML ({error}); export it again") from error
     images = list(root.iter("image"))
     if root.tag != "annotations" or not images:
