@@ -1,11 +1,18 @@
 """A study with a search that changed: its labels, their order and number retire nothing of another loss."""
 
+from typing import NamedTuple
+
 import pytest
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.read import load_study
+from evenkeel.study.plan.changes import find_changes
+from evenkeel.study.plan.planner import make_planner
+from evenkeel.study.plan.search import StudySearches
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.table import table_from_ledger
 from evenkeel.study.run import engine, publish_run
+from evenkeel.trainables.trial import identity_of
 from tests.test_engine import run, shown
 
 STUDY = """
@@ -100,6 +107,37 @@ def test_two_losses_that_swap_their_labels_keep_their_trials(study, tmp_path, un
     swapped = table_from_ledger(Ledger(str(tmp_path / "st"), "tiny")).set_index("trial_id")
     assert outcome.num_new == 0
     assert swapped.loss.to_dict() == table.loss.map({"a": "b", "b": "a"}).to_dict()
+
+
+def test_settings_of_ones_own_decide_a_search(tmp_path):
+    """Of an ablation whose setting is edited, nothing is kept; one that is relabelled keeps all."""
+    path = tmp_path / "ablation.yaml"
+    path.write_text(
+        STUDY.replace("benchmarks.instant:Instant", "probe").replace("name: tiny", "name: tiny\nextends: demo")
+    )
+
+    def planned(*entries):
+        return make_planner(load_study(str(path), [f"losses=[{', '.join(entries)}]"]))
+
+    first = "{loss: focal, label: a, settings: {lr: 0.01}}"
+    second = "{loss: focal, label: b, settings: {lr: 0.02}}"
+    before = planned(first, second)
+    trials = {trial.id: trial for trial in StudySearches(before).start({})}
+    recorded = {i: Recorded(t.label, t.design, identity_of(t.data, t.trainable)) for i, t in trials.items()}
+
+    def changes(planner):
+        return find_changes(before.config.model_dump(mode="json"), {}, planner, planner.planned(), recorded)
+
+    edited = changes(planned(first, second.replace("0.02", "0.03")))
+    assert {trials[i].label for i in edited.unusable} == {"b"} and len(edited.unusable) == len(trials) / 2
+    renamed = changes(planned(second.replace("label: b", "label: a"), first.replace("label: a", "label: b")))
+    assert renamed.unusable == [] and renamed.labels == {i: {"a": "b", "b": "a"}[t.label] for i, t in trials.items()}
+
+
+class Recorded(NamedTuple):
+    label: str
+    design: str
+    identity: str
 
 
 def test_a_search_with_more_proposals_goes_on_from_those_that_are_there(study, tmp_path):

@@ -1,5 +1,6 @@
 """The source of a user's own code decides a result, so it is part of what a trial is known by."""
 
+import re
 from textwrap import dedent
 
 import pytest
@@ -92,6 +93,53 @@ def test_a_package_belongs_together_and_what_is_installed_beside_it_does_not(tmp
     assert source_fingerprint("mine_of_a_user.loss:Halved") == before
     (folder / "mine_of_a_user" / "inner.py").write_text("SCALE = 2\n")
     assert source_fingerprint("mine_of_a_user.loss:Halved") != before
+
+
+WRITTEN = {
+    "the package's own __init__": ("p/__init__.py", "", "p.loss"),
+    "an outer package's __init__": ("p/__init__.py", "", "p.q.loss"),
+    "a package without __init__": ("p/inner.py", "from p.inner import X", "p.loss"),
+    "import_module of a text": ("inner.py", "import importlib\nh = importlib.import_module('inner')", "loss"),
+    "import_module beside it": (
+        "p/inner.py",
+        "import importlib\nimportlib.import_module('.inner', __package__)",
+        "p.loss",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_whatever_is_imported_on_the_way_counts(case, tmp_path, monkeypatch):
+    """Each under names of its own: `p` and `inner` in these texts bear a number."""
+    number = next(names)
+
+    def numbered(text):
+        return re.sub(r"\b(p|inner|loss)\b", rf"\g<1>_{number}", text)
+
+    changed, text, module = map(numbered, WRITTEN[case])
+    path = tmp_path / f"{module.replace('.', '/')}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if ".q." in module:
+        (path.parent / "__init__.py").write_text("")
+    (tmp_path / changed).write_text("X = 1\n")
+    path.write_text(f"{text}\nHalved = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = source_fingerprint(f"{module}:Halved")
+    (tmp_path / changed).write_text("X = 1  # as before\n")
+    assert source_fingerprint(f"{module}:Halved") == before
+    (tmp_path / changed).write_text("X = 2\n")
+    assert source_fingerprint(f"{module}:Halved") != before
+
+
+@pytest.mark.parametrize("text", ["a\n\nb", "a  \nb", "a\n# b"])
+@pytest.mark.parametrize("prefix", ["", "f"])
+def test_what_stands_in_a_text_is_no_blank_line_or_comment(text, prefix, own):
+    folder, module, helper = own
+    prints = []
+    for words in ("a\nb", text):
+        (folder / f"{helper}.py").write_text(f'def scale():\n    return len({prefix}"""{words}""")\n')
+        prints.append(source_fingerprint(f"{module}:Halved"))
+    assert prints[0] != prints[1]
 
 
 def test_only_trials_of_the_changed_loss_are_others(own):

@@ -68,7 +68,7 @@ def source_fingerprint(reference: str) -> str:
     """
     module = own_module(reference.partition(":")[0])
     hashed = hashlib.sha256()
-    for path in _sources(Path(module.__file__)) if module.__file__ else ():
+    for path in _sources(module):
         hashed.update(f"{path.name}\n{_normalised(path.read_text(encoding='utf-8'))}\n".encode())
     return hashed.hexdigest()[:16]
 
@@ -76,8 +76,7 @@ def source_fingerprint(reference: str) -> str:
 def mentions(reference: str, word: str) -> bool:
     """Whether the sources that `source_fingerprint` reads hold a word."""
     module = own_module(reference.partition(":")[0])
-    sources = _sources(Path(module.__file__)) if module.__file__ else []
-    return any(word in path.read_text(encoding="utf-8") for path in sources)
+    return any(word in path.read_text(encoding="utf-8") for path in _sources(module))
 
 
 def own_module(name: str) -> ModuleType:
@@ -160,28 +159,37 @@ def _is_first(path: Path) -> bool:
     return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path
 
 
-def _sources(path: Path) -> list[Path]:
-    """The file, and those of its folder or package that it imports, directly or not, in order of their names."""
+def _sources(module: ModuleType) -> list[Path]:
+    """The module's file, and those of its folder or package that it imports, directly or not, in order of names."""
+    path = Path(module.__file__ or "")
     if path.suffix != ".py":
         return []
+    base = path.parents[module.__name__.count(".") + (path.name == "__init__.py")]
     sources, waiting = {path}, [path]
     while waiting:
-        for neighbour in _imported(waiting.pop()):
+        for neighbour in _imported(waiting.pop(), base):
             if neighbour not in sources:
                 sources.add(neighbour)
                 waiting.append(neighbour)
     return sorted(sources)
 
 
-def _imported(path: Path) -> Iterator[Path]:
-    """Files of the same folder or package that a file imports; what is installed beside it does not belong to it."""
+def _imported(path: Path, base: Path) -> Iterator[Path]:
+    """Files that a file imports from its folder or package, and the packages in which it lies.
+
+    `base` is where the dotted name of the user's module begins: a folder may be a package without `__init__.py`. What
+    is installed beside a file does not belong to it.
+    """
     root = _root(path)
+    yield from _files(root, ".".join(path.relative_to(root).parts[:-1]))
     own_package = path.relative_to(root).parts[0] if INSTALLED & set(root.parts) else None
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         for folder, name in _names(node, path, root):
             first = name.partition(".")[0]
             if first != OURS and (own_package is None or folder != root or first == own_package):
                 yield from _files(folder, name)
+                if folder == root and own_package is None:
+                    yield from _files(base, name)
 
 
 def _root(path: Path) -> Path:
@@ -201,6 +209,11 @@ def _names(node: ast.AST, path: Path, root: Path) -> Iterator[tuple[Path, str]]:
         module = node.module or ""
         yield from ((folder, f"{module}.{alias.name}".lstrip(".")) for alias in node.names)
         yield folder, module
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
+        match node.args[0]:
+            case ast.Constant(value=str(name)):
+                level = len(name) - len(name.lstrip("."))
+                yield path.parents[level - 1] if level else root, name[level:]
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:
@@ -215,7 +228,9 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
 def _normalised(text: str) -> str:
     """Source without comments, docstrings, blank lines and trailing blanks; the same under every version of Python."""
     lines = text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    in_strings = _rows_in_strings(tokens)
+    for token in tokens:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
@@ -224,7 +239,21 @@ def _normalised(text: str) -> str:
             docstring = node.body[0]
             if not lines[docstring.lineno - 1][: docstring.col_offset].strip():
                 lines[docstring.lineno - 1 : _end(docstring)] = [""] * (_end(docstring) - docstring.lineno + 1)
-    return "\n".join(stripped for line in lines if (stripped := line.rstrip()))
+                in_strings -= {*range(docstring.lineno, _end(docstring))}
+    kept = (line if row in in_strings else line.rstrip() for row, line in enumerate(lines, start=1))
+    return "\n".join(line for row, line in enumerate(kept, start=1) if line or row in in_strings)
+
+
+def _rows_in_strings(tokens: list[tokenize.TokenInfo]) -> set[int]:
+    """The rows, from 1, whose line break is part of a string; Python 3.12 has several tokens for one f-string."""
+    rows, opened = set[int](), list[int]()
+    for token in tokens:
+        kind = tokenize.tok_name[token.type]
+        if kind.endswith("STRING_START"):
+            opened.append(token.start[0])
+        elif kind == "STRING" or kind.endswith("STRING_END"):
+            rows |= {*range(token.start[0] if kind == "STRING" else opened.pop(), token.end[0])}
+    return rows
 
 
 def _end(node: ast.stmt) -> int:

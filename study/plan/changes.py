@@ -148,7 +148,7 @@ def _has_same_fresh_seeds(before: dict[str, Any], planner: Planner) -> bool:
 def _content(entry: dict[str, Any]) -> str:
     """What of a loss or method of a study decides its search: not its label, nor the levels of its sweep."""
     own = [entry.get("function"), entry.get("spaces")] if "function" in entry else []
-    return json.dumps([entry.get("loss"), entry.get("fixed"), *own], sort_keys=True)
+    return json.dumps([entry.get("loss"), entry.get("fixed"), entry.get("settings") or {}, *own], sort_keys=True)
 
 
 def _find_entry(planner: Planner, label: str) -> Entry:
