@@ -44,8 +44,8 @@ from evenkeel.reports.table.designs import (
 )
 from evenkeel.reports.table.trial_table import IMAGES, TrialRow, facts_of, trial_table, with_facts
 from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY, judge
+from evenkeel.study.file.header import DEFAULT_MARGIN
 from evenkeel.study.file.read import load_study
-from evenkeel.study.file.study import DEFAULT_MARGIN
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.facts import make_study_facts
 from evenkeel.trainables.data.digits import DigitsMlt

@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.header import fill_margins
 from evenkeel.study.file.locations import Storage, StudyLocation
 from evenkeel.study.file.read import load_study_header
-from evenkeel.study.file.study import fill_margins
 from evenkeel.study.plain_text import visible
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.trainables.settings import at_home

@@ -14,7 +14,7 @@ import yaml
 
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
 from evenkeel.study.exchange.tidy import plain_value
-from evenkeel.study.file.study import DEFAULT_MARGIN
+from evenkeel.study.file.header import DEFAULT_MARGIN
 
 METHOD_NAMES = ("loss", "method", "study", "algorithm", "model", "estimator", "optimizer")
 SEED_NAMES = ("seed", "random_seed", "random_state", "rng_seed", "replicate", "repeat", "fold")

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.file.study import SQLITE, StudyConfig, StudyHeader, in_address, make_absolute_uri
+from evenkeel.study.file.header import SQLITE, StudyHeader, in_address, make_absolute_uri
+from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables.settings import at_home
 
 SECRET = re.compile(r"(?<=://).*@|(?<=\?).*")

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.header import StudyHeader
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.methods import MethodEntry
-from evenkeel.study.file.study import StudyConfig, StudyHeader
+from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.file.text import read_yaml
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.settings import Written, at_home

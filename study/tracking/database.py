@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from evenkeel.study.file.study import SQLITE, in_address
+from evenkeel.study.file.header import SQLITE, in_address
 from evenkeel.study.tracking.sql_tuning import tune_connections
 from evenkeel.trainables.cache import made_once
 

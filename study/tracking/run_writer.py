@@ -12,7 +12,7 @@ from functools import partial
 
 from filelock import FileLock
 
-from evenkeel.study.file.study import SQLITE, in_address
+from evenkeel.study.file.header import SQLITE, in_address
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.tracking.artifacts import delete_with_files, log_data_set, log_file
 from evenkeel.study.tracking.database import analyze, client, first_line, gather, make_database, template
