@@ -13,6 +13,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import StudyRecord
+from evenkeel.study.records.study_folder import StudyFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ class RecordedStudy:
 
     @cached_property
     def _study(self) -> StudyRecord:
-        return Ledger(self._location, "").require_study()
+        return StudyFolder(self._location).require_study()
 
     @property
     def _location(self) -> str:

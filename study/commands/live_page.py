@@ -20,7 +20,8 @@ class LivePage:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger, self._lock = ledger, Lock()
-        self._text, self._key, self._due = "", (), 0.0
+        self._text, self._due = "", 0.0
+        self._key: tuple[str, ...] = ()
         self.complete = False
 
     def text(self) -> str:

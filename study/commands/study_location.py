@@ -8,7 +8,7 @@ from evenkeel.study.file.header import fill_margins
 from evenkeel.study.file.locations import Storage, StudyLocation
 from evenkeel.study.file.read import load_study_header
 from evenkeel.study.plain_text import visible
-from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.study_folder import StudyFolder
 from evenkeel.trainables.settings import at_home
 
 
@@ -21,7 +21,7 @@ def locate_study(study: str, options: argparse.Namespace) -> tuple[StudyLocation
     if options.overrides:
         raise UserError(f"--set {options.overrides[0]}: {study} is read as it was recorded; name its study file")
     storage = Storage.parse(study)
-    study_record = Ledger(str(storage), "").require_study()
+    study_record = StudyFolder(str(storage)).require_study()
     _say_unasked(study, study_record.config.get("tracking"), options)
     return StudyLocation(study_record.name, str(storage), None), storage
 

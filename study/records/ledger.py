@@ -4,29 +4,24 @@ A reader never sees half of a record. `trials/` holds one file a record; those t
 at a time, into `packed/` (study/records/parquet.py). What cannot be read is left out, and set aside by the next run.
 """
 
-import json
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import TypeVar
 
-from evenkeel.study.errors import StorageError, UserError
+from evenkeel.study.errors import UserError
 from evenkeel.study.records import parquet
-from evenkeel.study.records.folder import Folder, ForeignFileError
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import StudyRecord, TrialRecord, check, parse_json
+from evenkeel.study.records.record import TrialRecord, parse_json
+from evenkeel.study.records.study_folder import StudyFolder
 from evenkeel.trainables.result import State
 
 T = TypeVar("T")
 
 FINAL_STATES: tuple[State, ...] = ("done", "diverged", "censored")
 """A trial in one of these never runs again."""
-IDENTITY_READS, IDENTITY_PAUSE_S = 10, 0.1
-"""The file of an identity is empty for a moment while it is made, and for good where a full disk emptied it."""
 TUNE_FOLDER = ".tune"
 """Ray Tune's own files, where all nodes see them; nothing of them is ever read again."""
 
@@ -39,12 +34,12 @@ class DamagedFile:
     why: str
 
 
-class Ledger:
+class Ledger(StudyFolder):
     """The records of one study under `storage`. `damaged` is what the last reading of all records had to leave out."""
 
     def __init__(self, storage: str, study: str) -> None:
-        self.storage, self.study = storage, study
-        self.folder = Folder(storage)
+        super().__init__(storage)
+        self.study = study
         self.damaged: list[DamagedFile] = []
 
     def create(self) -> None:
@@ -56,63 +51,6 @@ class Ledger:
                 "give another --storage, or the right study file"
             )
         self.folder.create("trials")
-
-    def read_study(self) -> StudyRecord | None:
-        """What was written by `write_study`; None for a new folder and for a file that cannot be read any more.
-
-        Raises StorageError for a place that does not answer or lets nobody in.
-        """
-        try:
-            contents = parse_json(self.folder.read("study.json"))
-            check(StudyRecord, contents)
-            study = StudyRecord(**contents)
-            return study if study.name else None
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return None
-        except StorageError:
-            raise
-        except ForeignFileError as error:
-            raise StorageError(f"{self.storage}: cannot be read ({error}); ask whoever made this folder") from error
-        except Exception as error:  # each of fsspec's file systems has errors of its own
-            raise StorageError(
-                f"{self.storage}: cannot be read ({error}); is the address right, does the place answer, and may this "
-                "user read there?"
-            ) from error
-
-    def require_study(self, start: str = "evenkeel run") -> StudyRecord:
-        """What `read_study` gives. Raises UserError, with the command to `start`, where it is nothing."""
-        if (study := self.read_study()) is None:
-            lost = self.folder.names("trials", ".json") or self.folder.names("packed", ".parquet")
-            why = "study.json is lost or not readable; make it again" if lost else "no study here yet; start it"
-            raise UserError(f"{self.storage}: {why} with: {start} (or give the right --storage)")
-        return study
-
-    def write_study(self, study: StudyRecord) -> StudyRecord:
-        """The resolved study, for status and reports. It keeps the identity that it was given at first."""
-        before = self.read_study()
-        identity = (before and before.identity) or self._claim_identity(study.identity or uuid4().hex)
-        if self._identity() != identity:  # once more than in study.json: MLflow knows the study by it
-            self.folder.write("identity", identity.encode())
-        study = replace(study, identity=identity)
-        if study != before:
-            self._write("study.json", asdict(study))
-        return study
-
-    def _claim_identity(self, identity: str) -> str:
-        """`identity`, or that of another shard which was first."""
-        if self.folder.write_new("identity", identity.encode()):
-            return identity
-        for _ in range(IDENTITY_READS):
-            if first := self._identity():
-                return first
-            time.sleep(IDENTITY_PAUSE_S)
-        return identity
-
-    def _identity(self) -> str | None:
-        try:
-            return self.folder.read("identity").decode() or None
-        except (FileNotFoundError, ValueError):
-            return None
 
     def write(self, record: TrialRecord, place: Path = Path()) -> None:
         """Record a trial. A trial that is already done stays as it is.
@@ -319,9 +257,6 @@ class Ledger:
             folder.move(temporary, _files(record.id))
         for path in record.files.values():
             (place / path).unlink()
-
-    def _write(self, name: str, contents: dict[str, Any]) -> None:
-        self.folder.write(name, json.dumps(contents, allow_nan=False).encode())
 
 
 def _name(trial_id: str, folder: str = "trials") -> str:
