@@ -73,30 +73,26 @@ def cluster():
     shutil.rmtree(folder)
 
 
-def assert_complete(folder, words):
+def signalled_to_the_end(cluster, submit, signals):
+    """What was said while a study was submitted, signalled and run to its end; every trial of it is recorded once."""
+    folder, run = cluster
+    words = run(f"sbatch {submit} study.yaml --storage st\n{WAIT}{signals}\n{FINISH}")
     planned = {trial.id for trial in make_planner(load_study(str(folder / "study.yaml"))).planned()}
     records = Ledger(str(folder / "st"), "slurm").read_all()
     assert set(records) == planned, words
     assert Counter(record.state for record in records.values()) == {"done": len(planned)}
     assert (folder / "st" / "tracked.json").exists(), words
+    assert "SIGTERM: running packs finish" in words
+    return words
 
 
 def test_tasks_of_an_array_that_are_requeued_complete_the_study(cluster):
     """One task is put back by Slurm while it runs, one gets the signal that comes before a time limit."""
-    folder, run = cluster
-    words = run(
-        "sbatch --array=1-2 --cpus-per-task=1 --mem=100 slurm-array.sh study.yaml --storage st\n"
-        f"{WAIT}scontrol requeue 1_1\nscancel --signal=TERM 1_2\n{FINISH}"
-    )
-    assert_complete(folder, words)
-    assert "SIGTERM: running packs finish" in words and "shard 2/2" in words
+    submit = "--array=1-2 --cpus-per-task=1 --mem=100 slurm-array.sh"
+    signals = "scontrol requeue 1_1\nscancel --signal=TERM 1_2"
+    assert "shard 2/2" in signalled_to_the_end(cluster, submit, signals)
 
 
 def test_a_job_with_ray_is_signalled_and_goes_on_in_another_turn(cluster):
-    folder, run = cluster
-    words = run(
-        "sbatch --nodes=1 --gpus-per-node=0 --cpus-per-task=2 --mem=500 slurm.sh study.yaml --storage st\n"
-        f"{WAIT}scancel --batch --signal=TERM 1\n{FINISH}"
-    )
-    assert_complete(folder, words)
-    assert "SIGTERM: running packs finish" in words and "Restarts=1" in words
+    submit = "--nodes=1 --gpus-per-node=0 --cpus-per-task=2 --mem=500 slurm.sh"
+    assert "Restarts=1" in signalled_to_the_end(cluster, submit, "scancel --batch --signal=TERM 1")

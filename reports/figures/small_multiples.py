@@ -59,6 +59,15 @@ def multiples(
     return drawn
 
 
+def add_curve(drawn: Drawing, frame: int, loss: str, look: tuple[str, str], symbol: str, **trace: Any) -> None:
+    """Draw a loss through levels in a frame; the legend names it once. `look`: colour and dash; `trace`: x, y, ..."""
+    number, (colour, dash) = axis_number(frame), look
+    drawn.add_scatter(
+        xaxis=f"x{number}", yaxis=f"y{number}", mode="lines+markers", name=loss, legendgroup=loss,
+        showlegend=frame == 0, line={"color": colour, "dash": dash}, marker={"symbol": symbol, "size": 7}, **trace,
+    )  # fmt: skip
+
+
 def axis_number(frame: int) -> str:
     """The first axis has no number."""
     return str(frame + 1) if frame else ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
-from evenkeel.reports.figures.small_multiples import axis_number, multiples
+from evenkeel.reports.figures.small_multiples import add_curve, multiples
 from evenkeel.reports.figures.style import looks, plain, symbols
 from evenkeel.reports.statistics.intervals import nan_mean
 from evenkeel.reports.table.designs import losses_of
@@ -65,12 +65,10 @@ class Gradients:
         shapes, names = symbols(info.norms), [info.classes[c] for c in info.order]
         for loss, norms in info.norms.items():
             for (i, sign), view in ((frame, view) for frame in enumerate(SIGNS) for view in NORM_VIEWS):
-                drawn.add_scatter(
+                add_curve(
+                    drawn, i, loss, info.looks[loss], shapes[loss],
                     x=names, y=plain(norms[sign + NORM_VIEWS[view]][info.order] / self.unit(info, NORM_VIEWS[view])),
-                    xaxis=f"x{axis_number(i)}", yaxis=f"y{axis_number(i)}", mode="lines+markers", name=loss,
-                    legendgroup=loss, showlegend=i == 0, meta={"view": view}, visible=view == "in a batch",
-                    line={"color": info.looks[loss][0], "dash": info.looks[loss][1]},
-                    marker={"symbol": shapes[loss], "size": 6},
+                    meta={"view": view}, visible=view == "in a batch",
                     hovertemplate=f"{loss}, %{{x}}: %{{y:.3g}}<extra>{sign}</extra>",
                 )  # fmt: skip
         return drawn

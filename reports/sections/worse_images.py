@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
-from evenkeel.reports.figures.small_multiples import axis_number, multiples
+from evenkeel.reports.figures.small_multiples import add_curve, axis_number, multiples
 from evenkeel.reports.figures.style import bars, looks, plain, symbols
 from evenkeel.reports.statistics.intervals import Interval, t_interval
 from evenkeel.reports.table.designs import default_scores, losses_of
@@ -72,13 +72,10 @@ class WorseImages:
             drawn.update_layout({f"xaxis{axis_number(i)}": {"type": "category"}})
             for loss in losses:
                 cells = [cell for cell in info.cells if (cell.kind, cell.loss) == (kind, loss)]
-                colour, dash = info.looks[loss]
-                drawn.add_scatter(
+                add_curve(
+                    drawn, i, loss, info.looks[loss], shapes[loss],
                     x=[cell.level for cell in cells], y=plain(cell.change.value for cell in cells),
                     error_y=bars([cell.change for cell in cells], width=3),
-                    xaxis=f"x{axis_number(i)}", yaxis=f"y{axis_number(i)}", mode="lines+markers", name=loss,
-                    legendgroup=loss, showlegend=i == 0, line={"color": colour, "dash": dash},
-                    marker={"symbol": shapes[loss], "size": 7},
                     hovertemplate=f"<b>{loss}</b>, {kind} %{{x}}<br>%{{y:+.4f}}<extra></extra>",
                 )  # fmt: skip
         return drawn
