@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from evenkeel.search_spaces import Float as Float
     from evenkeel.search_spaces import Int as Int
     from evenkeel.search_spaces import Space as Space
+    from evenkeel.study.errors import ClusterError as ClusterError
     from evenkeel.study.errors import UserError as UserError
     from evenkeel.study.interactive import Study as Study
     from evenkeel.study.interactive import load as load
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "Choice": "search_spaces",
+    "ClusterError": "study.errors",
     "Float": "search_spaces",
     "Int": "search_spaces",
     "RecordedStudy": "study.recorded_study",
@@ -39,6 +41,7 @@ MODULES = {
 
 __all__ = [
     "Choice",
+    "ClusterError",
     "Float",
     "Int",
     "RecordedStudy",

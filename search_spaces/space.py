@@ -8,7 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Float:
-    """A real hyperparameter in [low, high], placed linearly, or in the logarithm when `log`."""
+    """A real hyperparameter in [low, high], both included; levels are even in it, or in its logarithm when `log`.
+
+    `default` is the published value, which every other one is compared with; `symbol` is what the paper calls it
+    ("γ+"), `source` where the default stands ("ASL, section 3.2"). Raises ValueError for an empty range, and for `log`
+    with low <= 0.
+    """
 
     low: float
     high: float
@@ -47,15 +52,15 @@ class Float:
         return self.low + share * (self.high - self.low)
 
     def levels(self, num: int, extra_levels: Iterable[float] = ()) -> list[float]:
-        """`num` evenly placed levels through the default and through `others`, the defaults of other losses: the level
-        nearest to each is replaced by it."""
+        """`num` evenly placed levels through the default and through `extra_levels`, the defaults of other losses: the
+        level nearest to each is replaced by it. Rounded to six digits, in order."""
         placed = [float(f"{self.at(i / (num - 1)):.6g}") for i in range(num)] if num > 1 else []
         return _through(placed, {self.default, *extra_levels}, math.log if self.log else float)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Int:
-    """A whole-number hyperparameter in [low, high]."""
+    """A whole-number hyperparameter in [low, high], both included; `default`, `symbol` and `source` as of Float."""
 
     low: int
     high: int
@@ -87,7 +92,7 @@ class Int:
         return min(self.high, self.low + int(share * (self.high - self.low + 1)))
 
     def levels(self, num: int, extra_levels: Iterable[int] = ()) -> list[int]:
-        """At most `num` evenly placed whole numbers, through the default and `others`."""
+        """At most `num` evenly placed whole numbers in order, through the default and `extra_levels`, as of Float."""
         step = (self.high - self.low) / max(1, num - 1)
         placed = sorted({round(self.low + i * step) for i in range(num)}) if num > 1 else []
         return _through(placed, {self.default, *extra_levels})
@@ -95,7 +100,10 @@ class Int:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A hyperparameter that takes one of a few named values, without order."""
+    """A hyperparameter that takes one of `options`, without order: a sweep tries all of them, `default` is one of them.
+
+    `symbol` and `source` are those of Float.
+    """
 
     options: tuple[Any, ...]
     default: Any
@@ -146,9 +154,10 @@ def _through(placed: list, defaults: set, scale: Callable[[float], float] = floa
 
 @dataclass(frozen=True)
 class Space:
-    """Hyperparameter name -> range, for one loss. `constants` are fields a study may fix but that have no range.
+    """What may vary of one loss: `parameters` by the names of the loss's fields, as `{"gamma": Float(...)}`.
 
-    `one_label`: the loss is made for data with exactly one label an image.
+    `constants` are further fields, with their published values: a study may fix them, nothing varies them. `one_label`:
+    the loss is made for data with exactly one label an image.
     """
 
     parameters: dict[str, Parameter]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Study:
     """A study as its file describes it: `Study(extends="demo", name="mine", seeds=3)`, or one mapping of the same keys.
 
-    Frozen: a variant is another study. Raises UserError for what is not valid, a line a problem, before anything runs.
+    Keys are those of a study file (docs/study_files.md); paths among them start at the working folder. A variant is
+    another study. Raises UserError for what is not valid, a line a problem; nothing is written or started.
     """
 
     def __init__(self, contents: Mapping[str, Any] | None = None, /, **keys: Any) -> None:
@@ -75,6 +76,12 @@ class Study:
     ) -> RecordedStudy:
         """Run what is missing, with a progress bar, and return what is recorded; the options are those of the command.
 
+        `workers` processes (all there is room for if None) run here, or on the Ray cluster at `address` (`auto`, or
+        host:port of its head); when `serial`, this process alone without Ray. `tracking_uri` is that of MLflow (a
+        database in the study's folder if None); `track_later` runs even if it does not answer. `accept_changes` sets
+        trials of a former study file aside, `retry_failed` runs failed trials again, and `keep_going` goes on even if
+        all fail alike from the start. Trials that fail raise nothing: `table` shows their state.
+
         Raises UserError before anything starts when something is wrong, ClusterError for a cluster that gave up.
         """
         from evenkeel.study.run import engine
@@ -121,7 +128,7 @@ class Study:
         return self.recorded.figure(name, metric)
 
     def report(self, path: str | PathLike[str] | None = None) -> Path:
-        """Write the page; see `RecordedStudy.report`."""
+        """Write the page and return its path; see `RecordedStudy.report`."""
         return self.recorded.report(path)
 
     def _repr_html_(self) -> str:
@@ -143,7 +150,8 @@ def _make_display() -> "Display":
 def load(study: str | PathLike[str], changes: Mapping[str, Any] | None = None) -> Study:
     """The study of a file (`study.yaml`) or a preset's name, with `changes` by dotted key: `{"trainable.epochs": 5}`.
 
-    Raises UserError for a file that is not there or not valid.
+    Runs the user's own modules that the file names; starts no trial. Raises UserError for a file that is not there or
+    not valid.
     """
     name = fspath(study)
     python_path = set_up(name)
@@ -151,15 +159,21 @@ def load(study: str | PathLike[str], changes: Mapping[str, Any] | None = None) -
 
 
 def plan(study: str | PathLike[str]) -> "pd.DataFrame":
-    """`load(study).plan()`: one row a planned trial."""
+    """`load(study).plan()`: one row a planned trial, see `Study.plan`. Raises UserError as `load` does."""
     return load(study).plan()
 
 
 def run(study: str | PathLike[str], **options: Any) -> RecordedStudy:
-    """`load(study).run(...)`: run what is missing and return what is recorded."""
+    """`load(study).run(...)`: run what is missing and return what is recorded; `options` are those of `Study.run`.
+
+    Raises UserError for a study that is not valid or cannot start, ClusterError for a cluster that gave up.
+    """
     return load(study).run(**options)
 
 
 def report(study: str | PathLike[str], path: str | PathLike[str] | None = None) -> Path:
-    """`load(study).report(path)`: write the page and return its path."""
+    """`load(study).report(path)`: write the page and return its path, `report.html` beside the records unless given.
+
+    Raises UserError before the first run, and for a place that cannot be written.
+    """
     return load(study).report(path)

@@ -52,7 +52,8 @@ class RecordedStudy:
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """One row a trial: identity, `hp.<name>`, `<split>_<metric>`; a metric that a trial lacks is NaN."""
+        """One row a trial: `trial_id`, what it is (`loss`, `design`, `seed`, ...), how it ended (`state`, `wall_s` in
+        seconds), each hyperparameter as `hp.<name>`, each score as `<split>_<metric>`; what a trial lacks is NaN."""
         from evenkeel.study.records.table import table_from_ledger
 
         return table_from_ledger(Ledger(self._location, self.name))
@@ -66,8 +67,9 @@ class RecordedStudy:
 
     @cached_property
     def verdicts(self) -> "pd.DataFrame":
-        """One row a loss and swept hyperparameter under the study's metric: verdict, worst drop with its 95 % interval
-        (in the unit of the metric), margin, seeds that would settle it. Empty without a finished sweep."""
+        """One row a loss and swept hyperparameter under the study's metric: its `verdict`; the `worst_drop` of a level
+        below the default, the ends of its 95% interval (`low`, `high`) and the `margin` in the unit of the metric;
+        `seeds_needed` to settle it, missing where unknown; `reasons`. Empty without a finished sweep."""
         from evenkeel.reports.table.trial_table import facts_of
         from evenkeel.reports.verdict.frame import verdict_frame
 
@@ -80,7 +82,7 @@ class RecordedStudy:
         return {section.key: section for section in sections(self._judged)}
 
     def figure(self, name: str, metric: str | None = None) -> "go.Figure":
-        """The figure of a section, or of a hyperparameter by its name, as the report shows it.
+        """The figure of a section (a key of `sections()`), or of a hyperparameter by its name, as the report shows it.
 
         `metric` is the study's own unless given. Raises UserError for an unknown name or metric, or nothing to draw.
         """
@@ -133,7 +135,8 @@ class RecordedStudy:
 
 
 def open(folder: str | PathLike[str]) -> RecordedStudy:
-    """The study recorded under a folder or URL: `.table` is its trial frame, `.figure("alpha1")` a plotly figure.
+    """The study recorded under a folder (`studies/demo`) or URL: `.table` is its trial frame, `.verdicts` says what is
+    steady, `.figure("alpha1")` is a plotly figure, `.report()` writes the page. Reads only; other runs may go on.
 
     Raises UserError for a folder that is not there or holds no study.
     """

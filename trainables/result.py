@@ -14,10 +14,11 @@ STATES: tuple[State, ...] = get_args(State)
 class Result:
     """What one trial gave.
 
-    `metrics` are numbers by column name (`<split>_<measure>`), `per_class` one value a class, `images` a metric without
-    each group of test images, `curves` one value an epoch; all None where undefined. `wall_s` are seconds. `files` are
-    large results (predictions, coordinates, pictures) by name: paths of files under the `place` that `Worker.run` was
-    given; the ledger moves them beside the record.
+    `metrics` are numbers by column name (`<split>_<measure>`), `per_class` one value a class [C], `images` a metric
+    without each group of test images [G], `curves` one value an epoch; all None where undefined. `wall_s` are seconds,
+    `loss_path` says how the loss was computed, `note` what a reader should know of the trial. `files` are large results
+    (predictions, coordinates, pictures) by name: paths of files under the `place` that `Worker.run` was given; the
+    ledger moves them beside the record.
     """
 
     state: State

@@ -23,7 +23,9 @@ warm-up.
 class Trial:
     """One loss setting, one seed, one data set, one trainable.
 
-    `hyperparameters` holds every field of the loss, defaults included, so that a changed default is another trial.
+    `loss` is the name of a loss, or `module:Class` of a user's own; `hyperparameters` holds every field of it, defaults
+    included, so that a changed default is another trial. `data` and `trainable` are their identities: what decides a
+    result, no paths.
     `label` is the name under which the study shows the loss (a loss may enter twice, with other fixed fields).
     `group` is the seed group of a search (None elsewhere). `moved` is the hyperparameter that a sweep moved away from
     its default (None at the default and in other designs). `proposal` numbers what a search proposed, from 0, in the
