@@ -39,7 +39,7 @@ ANSWERS = {
     "Where is another sampler of Optuna added?": ("search_spaces/optuna_search.py", "sampler"),
     "Where are other people's runs read?": ("study/exchange/read_runs.py", "def read_runs("),
     "Where does `evenkeel status` print its counts?": ("study/commands/status.py", "def execute("),
-    "Where are the errors of a page's family of contrasts and verdicts corrected?": (
+    "Where are the errors of a page's contrasts and verdicts corrected?": (
         "reports/verdict/family.py",
         "def ",
     ),
