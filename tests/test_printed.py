@@ -9,7 +9,7 @@ import pytest
 from evenkeel.reports.page.printed import PIXELS_PER_INCH, WIDTHS, curve_frame, printed_drawings, read_svgs
 from evenkeel.reports.table.designs import sweep_of
 from evenkeel.study.commands import figures
-from evenkeel.study.commands.figures import BROWSERS, write_figures
+from evenkeel.study.commands.figures import BROWSERS, print_pdf, write_figures
 from evenkeel.study.errors import UserError
 from tests.synthetic import table
 from tests.test_sections import sharp
@@ -75,6 +75,16 @@ def test_without_a_browser_it_says_so(rng, tmp_path, monkeypatch):
     monkeypatch.setattr(figures.shutil, "which", lambda name: None)
     with pytest.raises(UserError, match="--figures: no Chromium or Chrome on the PATH"):
         write_figures(table(rng, sharp, designs=("sweep",)), tmp_path)
+
+
+def test_a_browser_that_hangs_is_stopped(tmp_path, monkeypatch):
+    hanging = tmp_path / "chromium"
+    hanging.write_text("#!/bin/sh\nexec sleep 30\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(figures.shutil, "which", lambda name: str(hanging))
+    monkeypatch.setattr(figures, "PATIENCE_S", 0.2)
+    with pytest.raises(UserError, match="--pdf: .*chromium did not end within 0.2 s; try again"):
+        print_pdf("--pdf", tmp_path / "page.html", tmp_path / "page.pdf")
 
 
 def test_a_page_without_figures_is_an_error():

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 DRAWN_MS = 60_000
 """Time in which a page must have drawn itself; the browser's own clock, which skips what it waits for."""
+PATIENCE_S = 120
+"""Time by a clock on the wall after which a browser that has not ended is stopped."""
 
 
 def write_figures(table: "pd.DataFrame", folder: Path) -> list[Path]:
@@ -54,7 +56,7 @@ def print_pdf(option: str, page: Path, path: Path) -> Path:
 
 
 def browse(option: str, page: Path, *arguments: str) -> str:
-    """What a browser without a window writes about a page. Raises UserError where none is found."""
+    """What a browser without a window writes about a page. Raises UserError where none is found or it does not end."""
     browser = next((program for name in BROWSERS if (program := shutil.which(name))), None)
     if browser is None:
         raise UserError(f"{option}: no Chromium or Chrome on the PATH; install one, or print the page from any browser")
@@ -62,5 +64,10 @@ def browse(option: str, page: Path, *arguments: str) -> str:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [browser, "--headless", "--disable-gpu", *unsandboxed, f"--user-data-dir={profile}"]
         command += [f"--virtual-time-budget={DRAWN_MS}", *arguments, page.resolve().as_uri()]
-        ended = subprocess.run(command, capture_output=True, text=True)
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired as error:
+            raise UserError(
+                f"{option}: {browser} did not end within {PATIENCE_S} s; try again, or print the page from any browser"
+            ) from error
     return ended.stdout or ended.stderr
