@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from evenkeel.study.records.parquet import scores_of_classes
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.trainables import Trial
 
@@ -28,8 +29,8 @@ TAG_CHARS = 4000
 """A tag holds at most 5000 characters in the oldest MLflow that is supported."""
 
 STATUS = {"done": "FINISHED", "diverged": "KILLED", "failed": "FAILED", "censored": "KILLED"}
-UNTAGGED_PARTS = ("metrics", "per_class", "curves", "files")
-"""Parts of a record that are not in its tag: metrics, or left to the ledger."""
+UNTAGGED_PARTS = ("metrics", "curves", "files")
+"""Parts of a record that are not in its tag: metrics, or left to the ledger. Of classes it has the test scores."""
 CURVE, PER_CLASS = "curve/", "per_class/"
 MAX_CURVE_POINTS = 5
 """MLflow spends a millisecond on every four metrics; the ledger keeps every epoch, MLflow each n-th and the last."""
@@ -73,6 +74,7 @@ def make_trial_tags(trial: Trial) -> dict[str, str]:
 def make_result_tags(record: TrialRecord) -> dict[str, str]:
     """What is known when it has run; the reason of a trial that is not done is the run's description."""
     contents = {key: value for key, value in record.to_json().items() if key not in (*UNTAGGED_PARTS, "note")}
+    contents |= {"per_class": scores_of_classes(record)} if record.per_class else {}
     tags = {"state": record.state, **split_into_tags(RECORD, contents)}
     if record.note:
         tags |= {f"{TAG_PREFIX}note": record.note, NOTE: f"**{record.state}**\n\n```\n{record.note}\n```"}
@@ -123,7 +125,7 @@ def _short(value: object) -> str:
 def read_record(
     tags: Mapping[str, str], make_params: Mapping[str, str], metrics: Mapping[str, float]
 ) -> tuple[str, TrialRecord]:
-    """(trial id, record) of a run, without curves and values by class. Raises KeyError for a trial that still runs."""
+    """(trial id, record) of a run, without curves, and of classes the test scores alone. KeyError for one that runs."""
     if LAYOUT not in tags:
         return _old_record(tags, make_params, metrics)
     record = TrialRecord.from_json(join_tags(RECORD, tags), checked=True)  # a part of what was written, with its hash
