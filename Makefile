@@ -89,8 +89,9 @@ bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and wheth
 bench-decode: $(READY)  ## images a second from folder, zip, Parquet, tar and DICOM, against a plain DataLoader
 	$(BIN)/python -m benchmarks.decode
 
-faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes)
+faults: $(READY)  ## a study under faults of every kind, on three nodes of this machine (about twenty minutes), then things from outside (three)
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.outside
 
 kills: $(READY)  ## a kill loop on real Ray: 25 signals at random moments, second drivers, reports beside (about a quarter of an hour)
 	$(BIN)/python -m benchmarks.kills

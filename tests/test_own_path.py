@@ -40,14 +40,18 @@ OPTIONAL = ("numexpr", "bottleneck", "botocore", "IPython", "cupy", "polars", "j
 
 @pytest.fixture
 def folder(tmp_path):
-    """A study with a loss of its own, beside files that bear the names of optional packages."""
-    (tmp_path / "my_losses.py").write_text(LOSS)
-    (tmp_path / "helper.py").write_text(HELPER)
-    (tmp_path / "late_helper.py").write_text("")
-    (tmp_path / "mine.yaml").write_text(STUDY)
-    for name in OPTIONAL:
-        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write({name!r})\n")
+    write_study_of_own(tmp_path)
     return tmp_path
+
+
+def write_study_of_own(folder):
+    """A study with a loss of its own, beside files that bear the names of optional packages."""
+    (folder / "my_losses.py").write_text(LOSS)
+    (folder / "helper.py").write_text(HELPER)
+    (folder / "late_helper.py").write_text("")
+    (folder / "mine.yaml").write_text(STUDY)
+    for name in OPTIONAL:
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'imported')!r}, 'a').write({name!r})\n")
 
 
 @pytest.mark.parametrize("command", [["plan"], ["run", "--serial"], ["status"], ["report"]], ids=lambda words: words[0])

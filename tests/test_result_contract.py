@@ -75,6 +75,10 @@ class Odd(TRAINABLES["probe"]):
         return {"model": 3}
 
 
+def odd_trainable():
+    return Odd.model_validate({"name": "probe", **SETTINGS["probe"]})
+
+
 def test_a_data_set_that_changes_between_two_calls_is_refused():
     check_data_set(Squares())
     with pytest.raises(TrainableError, match=r"data: own:Changing: fingerprint\(\) gives something else the second"):
@@ -85,7 +89,7 @@ def test_a_trainable_whose_summary_is_no_text_is_refused():
     with pytest.raises(
         TrainableError, match=r"trainable: probe: summary\(\) must give texts by name, got {'model': 3}"
     ):
-        check_trainable(Odd.model_validate({"name": "probe", **SETTINGS["probe"]}), Squares())
+        check_trainable(odd_trainable(), Squares())
 
 
 def endless():

@@ -34,7 +34,10 @@ def trial_record(label="bce", seed=0, **changes) -> TrialRecord:
 @pytest.fixture(params=["plain", "a [b] c", "what? *", "x::y"])
 def folder(request, tmp_path):
     """A recorded study with six trials of one loss, in a folder whose name is a pattern to some libraries."""
-    place = tmp_path / request.param
+    return recorded_study(tmp_path / request.param)
+
+
+def recorded_study(place):
     ledger = Ledger(str(place), "synthetic")
     ledger.create()
     ledger.write_study(
@@ -102,9 +105,13 @@ def test_links_pipes_and_large_files_are_not_read(tmp_path, monkeypatch):
     assert Folder(str(link)).read("e.json") == b"1234"
 
 
-@pytest.mark.parametrize("name", ["a b.json", "000001 (conflicted copy).json", "._x.json", "x.sync-conflict-1.json",
-                                  "0123456789abcdef 2.json", "0123456789abcdef-LAPTOP.json", "desktop.ini", ".DS_Store",
-                                  "~lock.json", "Thumbs.db"])  # fmt: skip
+SYNC_LITTER = (
+    "a b.json", "000001 (conflicted copy).json", "._x.json", "x.sync-conflict-1.json", "0123456789abcdef 2.json",
+    "0123456789abcdef-LAPTOP.json", "desktop.ini", ".DS_Store", "~lock.json", "Thumbs.db",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYNC_LITTER)
 def test_what_sync_clients_leave_is_nobodys_record(name, folder, capsys):
     for place in ("trials", "packed", "lease", "retired", "."):
         (folder / place).mkdir(exist_ok=True)
