@@ -72,8 +72,8 @@ def _last_line(ended: int, out: str, err: str, code: int, holds: str) -> str:
     assert "\x1b" not in out + err, "an escape of a terminal is printed"
     assert holds in out + err, f"does not say {holds!r}: {err[-300:]}"
     lines = (err.strip() or out.strip()).splitlines()
-    said = next((line for line in lines if holds and holds in line), lines[-1] if lines else "nothing is said")
-    return f"exit {ended}: {said}"
+    answer = next((line for line in lines if holds and holds in line), lines[-1] if lines else "nothing is said")
+    return f"exit {ended}: {answer}"
 
 
 def loss_refused(name: str, folder: Path) -> str:
@@ -124,9 +124,9 @@ def shown(prepare: Callable[[Path], object], folder: Path, code: int = EXIT_OK, 
     """What `status` and `report` say of a folder of six trials that somebody has changed."""
     recorded_study(place := folder / name)
     prepare(place)
-    said = told("status", str(place), code=code)
+    answer = told("status", str(place), code=code)
     told("report", str(place), "-o", str(folder / "page.html"), code=code)
-    return said
+    return answer
 
 
 def linked(place: Path) -> None:
@@ -165,9 +165,9 @@ def page_linked(folder: Path) -> str:
     recorded_study(place := folder / "study")
     (folder / "precious").write_text("mine")
     (place / "report.html").symlink_to(folder / "precious")
-    said = told("report", str(place), code=EXIT_OK)
+    answer = told("report", str(place), code=EXIT_OK)
     assert (folder / "precious").read_text() == "mine", "written through the link"
-    return said
+    return answer
 
 
 def of_others(prepare: Callable[[Path], object], holds: str, folder: Path) -> str:
@@ -218,9 +218,9 @@ def edited(old: str, new: str, code: int, holds: str, folder: Path) -> str:
     recorded = ledger.ids()
     assert old in helper.read_text()
     helper.write_text(helper.read_text().replace(old, new))
-    said = run(folder, "run mine.yaml --serial", code, holds)
+    answer = run(folder, "run mine.yaml --serial", code, holds)
     assert ledger.ids() == recorded and not ledger.retired_ids(), "trials came or went"
-    return f"{said}; the {len(recorded)} trials of before"
+    return f"{answer}; the {len(recorded)} trials of before"
 
 
 def damaged_database(folder: Path) -> str:
@@ -231,11 +231,11 @@ def damaged_database(folder: Path) -> str:
     database.write_bytes(b"\xff" * 8192)
     for journal in database.parent.glob("mlflow.db-*"):
         journal.unlink()
-    said = run(folder, "run mine.yaml --serial", EXIT_BAD_INPUT, "--track-again")
+    answer = run(folder, "run mine.yaml --serial", EXIT_BAD_INPUT, "--track-again")
     run(folder, "run mine.yaml --serial --track-again")
     recorded = len(Ledger(str(database.parent), "mine").ids())
     assert len(table_from_mlflow(f"sqlite:///{database}", "mine")) == recorded, "MLflow lacks trials"
-    return f"{said}; all {recorded} trials there again"
+    return f"{answer}; all {recorded} trials there again"
 
 
 DYING = """
@@ -324,9 +324,9 @@ def tried(groups: list[str]) -> Iterator[bool]:
         rule, attempts = GROUPS[group]
         print(f"\n{group}: {rule}", flush=True)
         for name, attempt in attempts.items():
-            held, happened = _outcome(attempt)
-            print(f"  {'ok   ' if held else 'WRONG'} {name:36} {shorten(happened, WIDTH)}", flush=True)
-            yield held
+            as_ruled, happened = _outcome(attempt)
+            print(f"  {'ok   ' if as_ruled else 'WRONG'} {name:36} {shorten(happened, WIDTH)}", flush=True)
+            yield as_ruled
 
 
 def _outcome(attempt: Attempt) -> tuple[bool, str]:
@@ -339,9 +339,9 @@ def _outcome(attempt: Attempt) -> tuple[bool, str]:
 
 def try_all(groups: list[str]) -> int:
     """Print the table of these groups; returns how many rules did not hold."""
-    held = list(tried(groups))
-    print(f"\n{sum(held)} of {len(held)} outside things were met as they must be")
-    return len(held) - sum(held)
+    as_ruled = list(tried(groups))
+    print(f"\n{sum(as_ruled)} of {len(as_ruled)} outside things were met as they must be")
+    return len(as_ruled) - sum(as_ruled)
 
 
 def main() -> None:
