@@ -9,8 +9,10 @@ from scipy import stats
 from benchmarks.joint_coverage import coverage
 from evenkeel.reports.page.comparison import by_name, together
 from evenkeel.reports.sections.joint_verdict import JointVerdict
+from evenkeel.reports.table.trial_table import facts_of
+from evenkeel.reports.verdict.family import judgements
 from evenkeel.reports.verdict.joint import FEW_SETS, over_data_sets, sets_for_order
-from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY
+from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY
 from tests.synthetic import study, table
 from tests.test_sections import sharp
 
@@ -53,6 +55,22 @@ def test_two_sets_say_what_they_cannot(rng):
     info = section.compute(together(studies), rng)
     assert {c.status for c in info.cells} == {FEW_SETS} and np.isfinite(info.cells[0].on_these.low)
     assert "2 data sets carry no interval over sets" in section.answer(info)
+
+
+def test_a_set_on_which_a_loss_is_not_judged_is_left_out(rng, monkeypatch):
+    studies = sets(rng, 6)
+    section, at_chance = JointVerdict(studies), next(iter(studies.values()))
+
+    def judged(table):
+        own = judgements(table)
+        if facts_of(table).name != facts_of(at_chance).name:
+            return own
+        return {key: verdict._replace(status=NOT_JUDGED) for key, verdict in own.items()}
+
+    monkeypatch.setattr("evenkeel.reports.verdict.joint.judgements", judged)
+    info = section.compute(together(studies), rng)
+    assert {c.num_sets for c in info.cells} == {5} and [p.num_sets for p in info.pairs] == [5]
+    assert "is left out of it" in section.answer(info)
 
 
 def test_the_sign_test_needs_as_many_sets_as_its_p_says():

@@ -12,7 +12,7 @@ from evenkeel.reports.table.designs import with_metric
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, counted, listed, with_interval
 from evenkeel.reports.verdict.joint import MIN_SETS, JointCell, JointPair, joint_cells, joint_pairs, sets_for_order
-from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY
+from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY
 
 
 class JointNumbers(NamedTuple):
@@ -61,7 +61,7 @@ class JointVerdict:
 
     def answer(self, info: JointNumbers) -> str:
         if not info.cells:
-            return "The studies share no loss and hyperparameter with the same default."
+            return "The studies share no loss and hyperparameter that has the same default and is judged."
         return "\n".join([*_verdicts(info), *map(_pair, info.pairs), *_limits(info)])
 
 
@@ -92,6 +92,10 @@ def _turned(pair: JointPair) -> Interval:
 def _limits(info: JointNumbers) -> list[str]:
     """What so many sets cannot say."""
     lines = []
+    if any(NOT_JUDGED in c.counts for c in info.cells):
+        lines.append(
+            "A loss that is not judged on a set, since it may be no better than chance there, is left out of it."
+        )
     if info.num_sets < MIN_SETS:
         lines.append(
             f"{info.num_sets} data sets carry no interval over sets, which takes {MIN_SETS}: what is said of these "

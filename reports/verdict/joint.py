@@ -20,6 +20,7 @@ from evenkeel.reports.table.designs import Sweep
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.verdict.family import Family, Key, family_of, judgements
 from evenkeel.reports.verdict.verdict import (
+    NOT_JUDGED,
     SENSITIVE,
     SIZE_OPEN,
     STEADY,
@@ -40,6 +41,7 @@ class JointCell(NamedTuple):
     loss: str
     name: str
     num_sets: int
+    """Sets on which it is judged; the others are left out."""
     counts: dict[str, int]
     """Verdict -> on how many sets."""
     over_sets: Interval
@@ -48,7 +50,7 @@ class JointCell(NamedTuple):
 
 
 class JointPair(NamedTuple):
-    """Two losses over the hyperparameters that both have on all sets."""
+    """Two losses over the hyperparameters that both have on all sets, on the sets where all of that is judged."""
 
     first: str
     second: str
@@ -69,13 +71,16 @@ def joint_cells(studies: Mapping[str, pd.DataFrame]) -> list[JointCell]:
     cells = []
     for loss, name in keys:
         statuses = [judged[loss, name].status for judged in verdicts]
-        means_DK, errors_DK = _level_means(families, (loss, name))
+        judged = [family for family, status in zip(families, statuses, strict=True) if status != NOT_JUDGED]
+        if not judged:
+            continue
+        means_DK, errors_DK = _level_means(judged, (loss, name))
         over_sets = deciding_interval(over_data_sets(means_DK), standard)
         cells.append(
             JointCell(
                 loss,
                 name,
-                len(families),
+                len(judged),
                 {status: statuses.count(status) for status in dict.fromkeys(statuses)},
                 over_sets,
                 deciding_interval(_on_these(means_DK, errors_DK), standard),
@@ -96,17 +101,25 @@ def over_data_sets(means_DK: np.ndarray) -> Estimates:
 def joint_pairs(studies: Mapping[str, pd.DataFrame]) -> list[JointPair]:
     """Every two losses that share a hyperparameter on all sets."""
     families, keys = _shared(studies)
+    verdicts = [judgements(table) for table in studies.values()]
     pairs = []
     for first, second in combinations(dict.fromkeys(loss for loss, _ in keys), 2):
         names = [name for loss, name in keys if loss == first and (second, name) in keys]
-        if names:
-            sweeps = [[[family.sweeps[loss, n] for n in names] for loss in (first, second)] for family in families]
+        needed = [(loss, name) for loss in (first, second) for name in names]
+        judged = [
+            family
+            for family, own in zip(families, verdicts, strict=True)
+            if all(own[key].status != NOT_JUDGED for key in needed)
+        ]
+        if names and judged:
+            sweeps = [[[family.sweeps[loss, n] for n in names] for loss in (first, second)] for family in judged]
             worst_D2 = np.array([[min(map(_worst, part)) for part in pair] for pair in sweeps])
             better_D = np.array([_improvement(*map(_lost, pair)) for pair in sweeps])
             improvement = t_interval(better_D, CONFIDENCE)
-            bounded = improvement._replace(low=max(0.0, improvement.low), high=min(1.0, improvement.high))
+            low, high = np.clip((improvement.low, improvement.high), 0, 1)
+            bounded = improvement._replace(low=float(low), high=float(high))
             steadier = int((worst_D2[:, 0] > worst_D2[:, 1]).sum())
-            pairs.append(JointPair(first, second, len(families), steadier, bounded))
+            pairs.append(JointPair(first, second, len(judged), steadier, bounded))
     return pairs
 
 
