@@ -88,16 +88,23 @@ class DataFacts:
     """Test score, by metric, of the best predictor that does not look at the image."""
     skipped: str = ""
     """Which rows were left out because their image cannot be had."""
+    called: str = ""
+    """What tells it from other data of the same name, as the folder of a table."""
+
+    @property
+    def title(self) -> str:
+        """Its name, with what tells it from others of that name."""
+        return f"{self.name} ({self.called})" if self.called else self.name
 
     @property
     def words(self) -> str:
         """Classes, rows and groups, as a header says them; the name alone of data that a function brings itself."""
         if not self.classes:
-            return self.name
+            return self.title
         rows = ", ".join(f"{num:,} {name}" for name, num in self.rows.items())
         skipped = f"; {self.skipped}" if self.skipped else ""
         groups = ", ".join(f"{len(members)} {name}" for name, members in self.groups.items())
-        return f"{self.name}: {len(self.classes)} classes, {rows}{skipped} ({groups})"
+        return f"{self.title}: {len(self.classes)} classes, {rows}{skipped} ({groups})"
 
 
 @dataclass(frozen=True)

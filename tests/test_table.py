@@ -59,6 +59,15 @@ def test_facts_of_a_study_file_survive_storing():
     assert "test_resnet" in " ".join(facts.trainable.values())
 
 
+def test_a_table_of_ones_own_is_called_by_its_folder(tmp_path):
+    from evenkeel.study.file.read import load_study
+
+    study_file = tmp_path / "own.yaml"
+    study_file.write_text("extends: corel5k\ndata: {root: /data/flowers}\n")
+    facts = make_study_facts(load_study(str(study_file)), SplitFacts(name="csv", classes=("a",)), {})
+    assert facts.data.title == "csv (flowers)" and facts.data.words.startswith("csv (flowers): 1 classes")
+
+
 def test_the_floor_is_what_the_same_answer_for_every_image_scores():
     """Against scikit-learn: always "yes" for F1, one score for all else; a class without positives is left out."""
     from sklearn.metrics import average_precision_score, f1_score, roc_auc_score

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.models.build import build, check_size
+from evenkeel.trainables.models.clip_settings import Clip
 from evenkeel.trainables.models.settings import Backbone
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
@@ -230,6 +231,16 @@ def test_a_hub_that_is_not_there_is_said_at_once(monkeypatch):
     with pytest.raises(TrainableError, match=r"weights of resnet10t.c3_in1k cannot be had from the hub .*local file"):
         build(Backbone(name="resnet10t", pretrained="c3_in1k"), 3, "cpu")
     assert time.monotonic() - started < 30, "the hub's own retries take over a minute"
+
+
+def test_a_page_tells_weights_by_their_hash(tmp_path):
+    """The digits are those of `sha256sum` of a file that holds `abc`, as FIPS 180-4 prints them."""
+    (tmp_path / "w.safetensors").write_bytes(b"abc")
+    path = str(tmp_path / "w.safetensors")
+    assert Backbone(name="resnet18", weights=path).origin() == "weights w.safetensors (SHA-256 ba7816bf8f01cfea…)"
+    assert Clip(name="RN50", weights=path).words() == "RN50, weights w.safetensors (SHA-256 ba7816bf8f01cfea…)"
+    assert Backbone(name="resnet18").origin() == "random weights"
+    assert Backbone(name="resnet18", pretrained="a1_in1k").origin() == "published weights a1_in1k"
 
 
 def test_normalisation_is_the_models_own():

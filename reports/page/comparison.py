@@ -59,7 +59,7 @@ def together(studies: Studies) -> pd.DataFrame:
         planned={},
         looks=(),
         losses={label: loss for study in facts.values() for label, loss in study.losses.items()} | first.losses,
-        data=DataFacts(", ".join(dict.fromkeys(study.data.name for study in facts.values()))),
+        data=DataFacts(", ".join(dict.fromkeys(study.data.title for study in facts.values()))),
         trainable={name: _words(study, shared) for name, study in facts.items()},
     )
     return with_facts(rows, whole)

@@ -160,7 +160,7 @@ def _caption(section: Section, study: StudyFacts, figures: dict[str, Any]) -> st
     margin = f", margin {study.margins[study.metric]:g}" if study.metric in study.margins else ""
     scored = "" if "" in figures else f" Score: {study.title} on test{margin}."
     seeds = f", {study.seeds_in_words}" if study.seeds else ""
-    return f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.name}{seeds}; evenkeel."
+    return f"{section.title}. {section.question}{scored} Study {study.name}: {study.data.title}{seeds}; evenkeel."
 
 
 def _covered(studies: Studies) -> list[str]:
@@ -181,7 +181,7 @@ def _header(table: pd.DataFrame, studies: Studies) -> dict[str, Any]:
     return {
         "counts": counts | {"missing": max(0, num_planned(table) - len(table))},
         "designs": {design: int((table.design == design).sum()) for design in DESIGNS},
-        "data": study.data.words if len(studies) == 1 else study.data.name,
+        "data": study.data.words if len(studies) == 1 else study.data.title,
         "hours": float(table.wall_s.sum()) / 3600,
         "versions": sorted(set(table.versions)),
         **_notes(studies),

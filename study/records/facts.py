@@ -1,7 +1,7 @@
 """What a report needs to know of a study besides its trials: from a study file, or from what was stored of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, RecipeFacts, StudyFacts
@@ -10,6 +10,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.own_settings import settings_of, trainable_of
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.study.records.floors import floors
+from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
 from evenkeel.trainables.recipe import Recipe
@@ -46,7 +47,7 @@ def make_study_facts(
         seeds=tuple(config.all_seeds),
         looks=config.looks,
         fresh_seeds=tuple(config.fresh_seeds),
-        data=_data_facts(data, config.metric),
+        data=replace(_data_facts(data, config.metric), called=_called(config)),
         trainable=config.trainable.summary(),
         planned={label: {str(design): num for design, num in counts.items()} for label, counts in planned.items()},
         losses={loss.label: _loss_facts(config, loss) for loss in config.entries},
@@ -104,6 +105,10 @@ def _words(trainable: dict[str, Any]) -> dict[str, str]:
         "model": f"{trainable['backbone']['name']}, frozen",
         "training": f"{trainable['epochs']} epochs, batch {trainable['batch']}, lr {trainable['lr']:g}",
     }
+
+
+def _called(config: StudyConfig) -> str:
+    return config.data.called if isinstance(config.data, DataSettings) else ""
 
 
 def _data_facts(facts: SplitFacts | DataFacts, metric: str) -> DataFacts:

@@ -43,6 +43,10 @@ class MedMnist(SingleLabel):
         return value
 
     @property
+    def called(self) -> str:
+        return self.dataset
+
+    @property
     def several(self) -> bool:
         """Whether an image may have several labels."""
         return self.dataset in SEVERAL_LABELS

@@ -42,6 +42,11 @@ class DataSettings(Settings):
         """Whether losses that let classes compete may be used where every image has one label."""
         return True
 
+    @property
+    def called(self) -> str:
+        """What tells one data set of this kind from another, on a page; empty where the name of the kind says it."""
+        return ""
+
     def identity(self) -> dict[str, Any]:
         """What decides a result: the settings without places, and the fingerprint."""
         return decisive(self) | {"fingerprint": self.fingerprint()}

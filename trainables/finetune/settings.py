@@ -65,7 +65,7 @@ class Finetune(Optimisation, SeededSettings):
         """Backbone and budget, for a report's header."""
         rows = "" if self.knobs.fraction == 1 else f", {self.knobs.fraction:.0%} of the train rows"
         return {
-            "backbone": f"{self.backbone.name}, fine-tuned whole",
+            "backbone": f"{self.backbone.name}, {self.backbone.origin()}, fine-tuned whole",
             "training": f"{self.epochs} epochs{rows}, {self.optimiser}, batch {self.batch}, lr {self.lr:g}",
         }
 

@@ -1,13 +1,12 @@
 """What a study file says about a CLIP model: a published one by name, or small towers that are trained here."""
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.models.settings import Backbone, content_hash, file_words
 from evenkeel.trainables.recipe import architecture
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import PathText, Settings, at_home, decisive
@@ -94,14 +93,11 @@ class Clip(Settings):
 
     def words(self) -> str:
         """What the model is, for a report's header."""
-        origin = (
-            "pre-trained here" if self.pretraining else self.pretrained or ("local weights" if self.weights else "")
-        )
+        origin = "pre-trained here" if self.pretraining else self.pretrained or self._weights_words()
         towers = self.name or f"{self.image.name if self.image else ''} beside a text tower {self.text.width} wide"
-        return f"{towers}, {origin or 'random weights'}"
+        return f"{towers}, {origin}"
 
-
-def content_hash(path: Path) -> str:
-    """16 hexadecimal digits of a file's contents."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    def _weights_words(self) -> str:
+        if self.weights:
+            return file_words(self.weights)
+        return f"image tower of {self.image.origin()}" if self.image else "random weights"

@@ -52,7 +52,14 @@ class Backbone(Settings):
         settings = self.model_dump(mode="json", exclude=None if self.weights_part else {"weights_part"})
         if not self.weights:
             return settings
-        return settings | {"weights": hashlib.sha256(self.weights_file().read_bytes()).hexdigest()[:16]}
+        return settings | {"weights": content_hash(self.weights_file())}
+
+    def origin(self) -> str:
+        """Whose weights these are, for a report's header."""
+        if self.weights:
+            return file_words(self.weights)
+        tag = f" {self.pretrained}" if isinstance(self.pretrained, str) else ""
+        return f"published weights{tag}" if self.pretrained else "random weights"
 
     def weights_file(self) -> Path:
         """The local file of weights. Raises TrainableError when it is not there."""
@@ -62,6 +69,19 @@ class Backbone(Settings):
                 f"trainable.backbone.weights: {path} does not exist; give a safetensors or state-dict file"
             )
         return path
+
+
+def content_hash(path: Path) -> str:
+    """16 hexadecimal digits of the SHA-256 of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def file_words(weights: str) -> str:
+    """A file of weights by its name and, where it lies here, the hash of its contents."""
+    path = at_home(weights)
+    digits = f" (SHA-256 {content_hash(path)}…)" if path.is_file() else ""
+    return f"weights {path.name}{digits}"
 
 
 class Optimisation(Settings):

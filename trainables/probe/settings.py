@@ -53,8 +53,9 @@ class Probe(SeededSettings):
     def summary(self) -> dict[str, str]:
         """Backbone and budget, for a report's header."""
         head = f"head with {self.hidden} hidden units" if self.hidden else "linear head"
+        start = " after a warm start" if self.backbone.warm_start else ""
         return {
-            "backbone": f"{self.backbone.name}, frozen{' after a warm start' if self.backbone.warm_start else ''}",
+            "backbone": f"{self.backbone.name}, {self.backbone.origin()}, frozen{start}",
             "training": f"one {head} per trial, {self.epochs} epochs, batch {self.batch}, lr {self.lr:g}",
         }
 

@@ -113,6 +113,11 @@ class CsvSettings(SplitSettings, LabelSettings, ImageFileSettings):
         return twice and f"the column {twice!r} cannot be two of image, label and split"
 
     @property
+    def called(self) -> str:
+        """The name of its folder."""
+        return at_home(self.root).name
+
+    @property
     def class_lists(self) -> set[str]:
         """The tables of which each class has a file of its own."""
         return {part for part, name in self.tables.items() if CLASS_MARK in str(name)}
