@@ -157,6 +157,18 @@ class StudyFacts:
         return not self.reduction
 
     @property
+    def of_methods(self) -> bool:
+        """Whether training functions (`train.py:train`) or others' runs are compared, and not losses."""
+        return self.foreign or any(":" in facts.loss for facts in self.losses.values())
+
+    @property
+    def names(self) -> list[str]:
+        """What the study itself names: entries, hyperparameters, metrics, classes."""
+        parameters = [name for facts in self.losses.values() for name in facts.defaults]
+        titles = [measure.title for measure in self.measures.values()]
+        return [self.name, self.data.name, *self.losses, *parameters, *self.measures, *titles, *self.data.classes]
+
+    @property
     def look(self) -> int:
         """How many times the study may have been looked at by now, this one included."""
         return 1 + len(self.former_seeds)

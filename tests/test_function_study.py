@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from evenkeel.reports.text.wording import of_methods
 from evenkeel.study.records.ledger import Ledger
 
 TRAIN = """
@@ -84,3 +85,17 @@ def test_the_page_is_the_same_from_mlflow_and_judges_by_cost(finished):
     page = (finished / "ledger.html").read_text()
     assert page == (finished / "mlflow.html").read_text()
     assert "below 0 is worse" in page and "is sensitive in rate" in page
+    assert "Which method is steadiest" in page and "Which loss" not in page and "averaged over images" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "worded"),
+    [
+        ("A loss loses less than two losses.", "A method loses less than two methods."),
+        ("Score of each loss at its published defaults: log loss", "Score of each method at its defaults: log loss"),
+        ("The train_loss of loss-of-mine, of every loss", "The train_loss of loss-of-mine, of every method"),
+    ],
+)
+def test_a_loss_in_a_name_of_the_study_stays_one(text, worded):
+    assert of_methods(text, ["log loss", "loss-of-mine", "rate"]) == worded
+    assert "loss" in of_methods("this loss", ["loss"])

@@ -4,6 +4,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
 from evenkeel.reports.text.methods import METHODS, covered
-from evenkeel.reports.text.wording import SIGNED, listed, number
+from evenkeel.reports.text.wording import SIGNED, listed, number, of_methods
 from evenkeel.reports.verdict.convergence import unfinished
 from evenkeel.reports.verdict.looks import decided_part, num_planned
 from evenkeel.reports.verdict.verdict import VERDICTS
@@ -73,6 +74,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
     environment.filters["cell"] = _cell
     environment.globals["few"] = FEW_POSITIVES
     study = facts_of(table)
+    environment.filters["worded"] = partial(of_methods, names=study.names) if study.of_methods else str
     metrics = _scored_metrics(table)
     by_metric = {metric: with_metric(table, metric) for metric in metrics}
     parts = [_part(section, by_metric, seed) for section in to_show]

@@ -97,7 +97,7 @@ class WorseImages:
         changes = "; ".join(f"{c.loss} {c.change.value:+.3f} ({c.kind}: {c.level})" for c in worst)
         return (
             f"{info.title}, mean over seeds and 95% t-interval, then the change from clean images, paired by seed. The "
-            f"largest loss of each: {changes}. The severities are ours; no verdict rests on them."
+            f"largest drop of each: {changes}. The severities are ours; no verdict rests on them."
         )
 
 

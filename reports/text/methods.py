@@ -133,7 +133,7 @@ METHODS = (
     Method("p (flat)", "least p of the levels, times their number", "t of each level by the error of all sources "
            "(Satterthwaite 1946): could no level matter? Of this curve alone"),
     Method("area", "mean over levels other than the default of −D0(k), signed",
-           "contrasted between losses by seed pairs; it is a mean change: gains make up for losses"),
+           "contrasted between losses by seed pairs; it is a mean change: gains make up for drops"),
     Method("tolerance", "share of Sobol points with mean F ≥ reference − δ",
            "the reference is cross-fitted; intervals hold the choice of settings and of "
            "seeds"),

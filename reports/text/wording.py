@@ -1,5 +1,6 @@
 """Numbers and lists as sentences show them."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ SIGNED = "{:+.3f}"
 PLAIN = "{:.3f}"
 PERCENT = "{:.0%}"
 SIGNED_PERCENT = "{:+.0%}"
+METHOD_WORDS = {"loss": "method", "losses": "methods", "published defaults": "defaults"}
 MIN_SETTINGS = 64
 """2^6 Sobol points: below it the tails of a box are not seen, and the page warns."""
 
@@ -71,3 +73,11 @@ def few_settings_warning(numbers: Iterable[int]) -> str:
     if least >= MIN_SETTINGS:
         return ""
     return f" With {least} settings the intervals are wide: give sobol.m at least {MIN_SETTINGS.bit_length() - 1}."
+
+
+def of_methods(text: str, names: Iterable[str]) -> str:
+    """A text about losses as one about methods; in `names`, as of a metric called log loss, a loss stays one."""
+    kept = {name: name for name in names if "loss" in name.lower()}
+    words = METHOD_WORDS | kept
+    longest_first = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.sub(rf"(?<!\w)(?:{longest_first})(?!\w)", lambda match: words[match[0]], text)
