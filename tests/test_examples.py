@@ -47,6 +47,16 @@ def test_an_example_is_tried_run_and_reported(example, tmp_path):
     assert metric in (folder / "studies" / name / "report.html").read_text()
 
 
+@pytest.mark.whole
+def test_the_table_of_the_gallery_becomes_a_page(tmp_path):
+    script = (ROOT / "examples" / "table" / "sweep.py").read_text().replace("range(10)", "range(2)")
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    mapping = str(ROOT / "examples" / "table" / "runs.yaml")
+    evenkeel(tmp_path, "report", "--runs", "runs.csv", "--mapping", mapping, "-o", "page.html")
+    assert all(loss in (tmp_path / "page.html").read_text() for loss in ("log_loss", "hinge", "modified_huber"))
+
+
 def test_every_example_is_shown_whole():
     text = PAGE.read_text()
     for example in (*EXAMPLES, BESIDE):
