@@ -10,7 +10,9 @@ import torch
 from benchmarks import coverage
 from benchmarks.loss_speed import NAMES, setting_of
 from benchmarks.released import RELEASED
+from benchmarks.verdict_pictures import TRUTHS, verdicts
 from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.verdict.verdict import VERDICTS
 from tests.losses.plain import PLAIN
 
 
@@ -27,6 +29,12 @@ def test_released_codes_give_the_plain_formula(name, shape):
 @pytest.mark.parametrize("file", sorted(Path(__file__).parents[1].glob("benchmarks/*.py")), ids=lambda file: file.stem)
 def test_every_benchmark_fits_the_code(file):
     importlib.import_module(f"benchmarks.{file.stem}")
+
+
+def test_every_verdict_has_its_picture():
+    """`verdicts` raises where the page judges a study otherwise than its frame says."""
+    titles = [note["text"] for note in verdicts().layout["annotations"]]
+    assert set(TRUTHS) == set(VERDICTS) and all(any(verdict in t for t in titles) for verdict in VERDICTS)
 
 
 def test_a_short_form_of_the_coverage_runs_for_real(tmp_path, capsys):
