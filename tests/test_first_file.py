@@ -86,7 +86,14 @@ def test_the_schema_refuses_what_an_editor_should_mark(change):
         ("lambda", ["hill_lambda", "gamma_neg"], "did you mean 'hill_lambda'?"),
         ("accuracy", ["mauc", "map", "f1"], "valid: f1, map, mauc"),
         ("gamma", ["gamma_neg", "gamma_pos"], "valid: gamma_neg, gamma_pos"),
+        ("ASL", ["asl", "bce"], "did you mean 'asl'?"),
+        ("x", ["y", "lr"], "valid: lr, y"),
         ("anything", [], "valid: "),
+        (
+            "anything",
+            [f"m{i}" for i in range(1000, 2302)],
+            f"valid: {', '.join(f'm{i}' for i in range(1000, 1060))} and 1,242 more",
+        ),
     ],
 )
 def test_a_hint_is_given_only_for_a_near_name(name, valid, hint):

@@ -3,25 +3,31 @@
 import re
 from collections.abc import Iterable
 
+MAX_NAMES = 60
+"""Names that a message lists; libraries of models know thousands."""
+
 
 class TrainableError(ValueError):
     """A mistake in data or settings. The message names the place, the value, the rule and the way out."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint for a misspelt `name`: the nearest valid one where it is near, else all of them.
+    """A hint for a misspelt `name`: the nearest valid one where it is near, else all of them, or the first of many.
 
-    Near is one wrong letter, one more for each four letters beyond, or a valid name of which `name` is a part between
-    dashes, underscores or dots: "lambda" means "hill_lambda", "accuracy" does not mean "mauc".
+    Near is one wrong letter of several, in capitals or not, one more for each four letters beyond, or a valid name of
+    which `name` is a part between dashes, underscores or dots: "lambda" means "hill_lambda", "accuracy" does not mean
+    "mauc".
     """
     options = sorted(valid)
-    distance, closest = min(((_distance(name, option), option) for option in options), default=(len(name), ""))
-    if options and distance <= max(1, len(name) // 4):
+    distances = ((_distance(name.lower(), option.lower()), option) for option in options)
+    distance, closest = min(distances, default=(len(name), ""))
+    if distance < len(name) and distance <= max(1, len(name) // 4):
         return f"did you mean {closest!r}?"
     holding = [option for option in options if name in re.split(r"[-_.]", option)]
     if len(holding) == 1:
         return f"did you mean {holding[0]!r}?"
-    return f"valid: {', '.join(options)}"
+    more = f" and {len(options) - MAX_NAMES:,} more" if len(options) > MAX_NAMES else ""
+    return f"valid: {', '.join(options[:MAX_NAMES])}{more}"
 
 
 def _distance(first: str, second: str) -> int:
