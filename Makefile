@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test-fast test test-oldest-mlflow test-fitting-torchvision test-submit test-export test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report bench-decisions faults kills docs house clean
+.PHONY: help demo test-fast test test-long test-oldest-mlflow test-fitting-torchvision test-submit test-export test-slurm audit lint bench bench-scale bench-tracking bench-losses bench-finetune bench-decode bench-report bench-decisions faults kills docs house clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##* */\1\t/p' Makefile | expand -t 28
@@ -13,10 +13,13 @@ demo: $(READY)  ## install, run the demo study, write its report
 	$(BIN)/evenkeel report demo
 
 test-fast: $(READY)  ## unit and contract tests: no Ray, no browser, no whole study, no training
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not whole"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not whole and not long"
 
-test: $(READY)  ## the whole suite, real Ray, MLflow and browser included
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY)  ## the suite, real Ray, MLflow and browser included
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+test-long: $(READY)  ## what make test leaves out: compiled training steps, a study under eight signals
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 test-oldest-mlflow: $(READY)  ## tracking with the lowest MLflow that pyproject.toml allows (which wants SQLAlchemy 2.0)
 	$(BIN)/python -m pip install --quiet --upgrade --target .oldest-mlflow "mlflow==3.7.0" "sqlalchemy<2.1"

@@ -123,6 +123,7 @@ def test_parts_of_a_batch_are_about_alike():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_compiled_steps_train_alike(images, tmp_path):
     plain, compiled = (
         make_run(images, tmp_path / str(on), compile=on, deterministic=False).result(("headline",))

@@ -19,6 +19,7 @@ MET = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_study_outlives_signals(tmp_path):
     text = STUDY.format(seeds=1, trial_s=0.1, pack_size=4)
     at_once = text.replace("trial_s: 0.1", "trial_s: 0")
