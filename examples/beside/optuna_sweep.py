@@ -1,4 +1,6 @@
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from train import train
 
 DEFAULT = {"max_depth": 8, "max_features": 0.3}
@@ -12,7 +14,8 @@ def objective(trial):
     return float((scores.argmax(1) == targets).mean())
 
 
-study = optuna.create_study(direction="maximize", storage="sqlite:///optuna.db")
+storage = JournalStorage(JournalFileBackend("optuna.log"))  # in SQLite two workers take the same enqueued trial
+study = optuna.create_study(direction="maximize", storage=storage)
 for setting in SETTINGS:
     for seed in range(5):
         study.enqueue_trial(setting | {"seed": seed})
