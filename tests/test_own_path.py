@@ -77,3 +77,9 @@ def test_what_is_named_and_what_it_imports_is_found(folder):
     )
     ended = subprocess.run([sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True)
     assert ended.stdout.strip() == "numexpr", ended.stderr
+
+
+def test_mlflow_may_be_imported_first():
+    """MLflow's backport of importlib.metadata takes a method from Python's own finder."""
+    code = "import mlflow; import evenkeel.trainables; from importlib.metadata import version; print(version('torch'))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import MetadataPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -18,7 +19,8 @@ ASKING_FOR_USERS = str(Path(__file__).with_name("own_code.py"))
 class _Guard(MetaPathFinder):
     """Stands where Python's own finder of modules on the path stood, and asks it."""
 
-    find_distributions = staticmethod(PathFinder.find_distributions)
+    # PathFinder loses its own where the backport importlib_metadata was imported first, as MLflow does.
+    find_distributions = staticmethod(MetadataPathFinder.find_distributions)
     invalidate_caches = staticmethod(PathFinder.invalidate_caches)
 
     def __init__(self) -> None:
