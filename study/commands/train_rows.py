@@ -57,7 +57,9 @@ def _scores(config: StudyConfig, metrics: list[str]) -> list[list[np.ndarray]]:
     """By metric and entry, test scores [settings, parts, bootstraps], the default first."""
     settings = [[{}, *_ends(config, entry)] for entry in config.entries]
     sizes = np.cumsum([len(own) for own in settings])[:-1]
-    parts = [_part(config, settings, metrics, part) for part in track(range(NUM_PARTS), console=make_console())]
+    planner, pairs = make_planner(config), zip(config.entries, settings, strict=True)
+    trials = [planner.trial(entry, setting, 0, "sweep") for entry, listed in pairs for setting in listed]
+    parts = [_part(config, trials, metrics, part) for part in track(range(NUM_PARTS), console=make_console())]
     return [np.split(scores, sizes) for scores in np.stack(parts, axis=2)]
 
 
@@ -68,16 +70,14 @@ def _ends(config: StudyConfig, entry: Entry) -> list[dict[str, Any]]:
     return [{name: level} for name, level in ends if level != defaults[name]]
 
 
-def _part(config: StudyConfig, settings: list[list[dict[str, Any]]], metrics: list[str], part: int) -> np.ndarray:
+def _part(config: StudyConfig, trials: list[Trial], metrics: list[str], part: int) -> np.ndarray:
     """Test scores [metrics, trials, bootstraps] of one part of the train rows."""
     context = make_context(config, "")
     own = trainable(context.trainable | {"train_part": [part, NUM_PARTS]})
-    planner, pairs = make_planner(config), zip(config.entries, settings, strict=True)
-    first = [planner.trial(entry, setting, 0, "sweep") for entry, listed in pairs for setting in listed]
     try:
         worker, prepared = prepare_worker(replace(context, trainable=own.model_dump(mode="json")))
         scores = [
-            _test_scores(worker, prepared, [replace(trial, seed=seed) for trial in first], metrics)
+            _test_scores(worker, prepared, [replace(trial, seed=seed) for trial in trials], metrics)
             for seed in range(NUM_BOOTSTRAPS)
         ]
     except (TrainableError, ValueError) as error:
