@@ -246,14 +246,14 @@ def following_advice(truth: Truth, *, by_one: bool) -> Callable[[np.random.Gener
 
 
 def continued(truth: Truth, pattern: str, key: str, decided: Count) -> Callable[[np.random.Generator], list[bool]]:
-    """Of a study that is given a number of seeds: whether so many, on the same train and test rows, decide nothing."""
+    """Of a study that is given a number of seeds: whether grown to so many, on the same rows, it decides nothing."""
 
     def grown(rng: np.random.Generator) -> list[bool]:
         world = World(truth, rng)
         advice = re.search(pattern, answer(world.table(), key))
-        if not advice or int(advice[1]) > MOST_SEEDS:
+        if not advice:
             return []
-        return [not any(decided(world.table(int(advice[1]))))]
+        return [not any(decided(world.table(int(advice[1]), looks=2)))]
 
     return grown
 

@@ -86,3 +86,12 @@ def table(rng, truth, *, num_seeds=6, noise=0.002, designs=("sweep", "sobol", "s
             [add(label, "confirm", seed, default) for seed in facts.fresh_seeds]
     rows = [edited for r in rows if (edited := change(r) if change else r) is not None]
     return trial_table(rows, facts)
+
+
+def continuations(values_S, num_seeds, rng, num=1500):
+    """Values [num, num_seeds] that go on from `values_S`, with mean and noise from what these leave open (flat prior)."""
+    n = len(values_S)
+    spreads = np.std(values_S, ddof=1) * np.sqrt((n - 1) / rng.chisquare(n - 1, (num, 1)))
+    means = np.mean(values_S) + spreads / np.sqrt(n) * rng.normal(size=(num, 1))
+    new = means + spreads * rng.normal(size=(num, num_seeds - n))
+    return np.hstack([np.broadcast_to(values_S, (num, n)), new])

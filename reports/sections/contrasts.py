@@ -150,7 +150,7 @@ def _open(info: ContrastsNumbers) -> list[str]:
     if leads:
         easiest = min(leads, key=lambda c: c.needed or 0)
         lines.append(
-            f"Lead: {easiest.first} and {easiest.second} in {easiest.name}; if the difference is as measured, "
+            f"Lead: {easiest.first} and {easiest.second} in {easiest.name}; in four of five such studies "
             f"{easiest.needed} seeds would decide it."
         )
     return lines
@@ -211,7 +211,7 @@ def _decided(contrasts: list[Contrast], table: pd.DataFrame) -> list[Contrast]:
             together=estimates.interval(i, alpha),
             p=float(p_values[i]),
             p_corrected=float(np.minimum(1, p_values[i] * family.num_units)),
-            needed=seeds_to_differ(estimates, i, alpha) if c.leads else None,
+            needed=seeds_to_differ(estimates, i, alpha * family.standard.next_look) if c.leads else None,
         )
         for i, c in enumerate(contrasts)
     ]

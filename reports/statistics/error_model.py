@@ -145,3 +145,8 @@ def error_of_look(look: int) -> float:
     would otherwise be wrong in up to a fifth of studies. Source: error spending, Lan and DeMets 1983.
     """
     return 0.8 * ALPHA if look == 1 else 0.2 * ALPHA * 6 / np.pi**2 / (look - 1) ** 2
+
+
+def share_of_next_look(look: int) -> float:
+    """The error of the look after the `look`-th, in that of the `look`-th."""
+    return error_of_look(look + 1) / error_of_look(look)

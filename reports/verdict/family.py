@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.statistics.error_model import ALPHA, Estimates, error_of_look, joined
+from evenkeel.reports.statistics.error_model import ALPHA, Estimates, error_of_look, joined, share_of_next_look
 from evenkeel.reports.statistics.intervals import Interval
 from evenkeel.reports.statistics.pooled_noise import Prior, common_noise
 from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
@@ -53,6 +53,7 @@ def family_of(table: pd.DataFrame) -> Family:
         better=alpha / 2,
         num_levels=sum(len(sweep.moved) for sweep in sweeps.values()),
         noise=_noise(list(sweeps.values())),
+        next_look=share_of_next_look(study.look),
     )
     eligible = [sweep for sweep in sweeps.values() if may_be_steady(sweep, study.margin, study.floor)]
     steady = hochberg([estimates_of(sweep, standard.noise) for sweep in eligible], study.margin, standard)

@@ -14,6 +14,7 @@ from scipy import special
 from evenkeel.reports.statistics.error_model import Estimates
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
 from evenkeel.reports.table.designs import Sweep
+from evenkeel.reports.verdict.seeds_needed import still_to_come
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY, Judgement, Standard, estimates_of
 
 LEAST_CHANCE = 0.2
@@ -44,8 +45,7 @@ def levels_to_go_on(sweep: Sweep, judged: Judgement, margin: float, standard: St
 def chances_with(num_seeds: int, estimates: Estimates, margin: float, standard: Standard) -> Chances:
     """What so many seeds would show; certain of a level that has too few for any error."""
     then = estimates.with_seeds(np.array([[num_seeds]]))
-    still_to_come = np.maximum(1 / np.maximum(estimates.num_seeds, 1) - 1 / num_seeds, 1e-12)
-    moves = estimates.spreads * np.sqrt(still_to_come)
+    moves = estimates.spreads * np.sqrt(still_to_come(estimates.num_seeds, num_seeds))
 
     def chance(distances_K: np.ndarray) -> np.ndarray:
         t_K = np.divide(distances_K, moves, out=np.sign(distances_K) * np.inf, where=moves > 0)

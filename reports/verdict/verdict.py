@@ -57,6 +57,8 @@ class Standard(NamedTuple):
     """Over `num_levels`, or those of the hyperparameter."""
     num_levels: int = 0
     noise: Prior = NO_PRIOR
+    next_look: float = 1.0
+    """What of these errors is left for a study that has grown by more seeds."""
 
 
 ALONE = Standard()
@@ -81,7 +83,7 @@ class Judgement(NamedTuple):
     reasons: tuple[str, ...]
     """What else keeps the loss from being steady or judged."""
     seeds_needed: int | None
-    """How many seeds would settle what is too noisy or has too few, at the mean and noise observed; None: no number."""
+    """How many seeds would settle what is too noisy or has too few in four of five such studies; None: no number."""
     limited_by: str
     """Then what there would have to be more of; empty when the drop lies too close to the margin."""
     better_levels: tuple[BetterLevel, ...]
@@ -102,8 +104,9 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan, standard: Standard
     if blocked := _not_judged(sweep, margin, floor):
         status, reasons = NOT_JUDGED, [blocked, *reasons]
     elif status in (TOO_NOISY, FEW_SEEDS):
-        needed = seeds_needed(estimates, margin, standard.steady, standard.drop)
-        limit = "" if needed else limited_by(estimates, margin, standard.steady, standard.drop)
+        errors_then = standard.steady * standard.next_look, standard.drop * standard.next_look
+        needed = seeds_needed(estimates, margin, *errors_then)
+        limit = "" if needed else limited_by(estimates, margin, *errors_then)
     own = worst_drop(moved, image_errors_L=errors, shared=sweep.shared, looks=sweep.looks)
     return Judgement(
         status, drop, own, tuple(reasons), needed, limit, _better_levels(sweep, estimates, margin, standard)
