@@ -270,6 +270,7 @@ NOISES = {
     "rows-c.25": Truth(shared=0.25),
     "rows-c.5": Truth(shared=0.5),
     "images": Truth(image_error=0.4),
+    "few-patients": Truth(image_error=0.4, image_groups=15),
     "rows-and-images": BOTH,
     "five-seeds": Truth(seeds=5, shared=0.25),
 }
@@ -380,9 +381,10 @@ def _advice() -> Iterator[Series]:
     decided = first_is(*DECIDED)
     settle = continued(weak, r"(\d+) seeds would settle", "verdicts", decided)
     yield Series("verdicts", settle, {"false/seeds-would-settle": Claim(identity, "1 of 5")})
-    near = changed(Truth(losses=2, spread=1.5, shared=0.1), whole(-2.0))
-    decide = continued(near, r"(\d+) (?:seeds )?would decide", "contrasts", any_contrast)
-    yield Series("contrasts", decide, {"false/seeds-would-decide": Claim(identity, "1 of 5")})
+    for kind, truth in (("seeds", Truth(losses=2, spread=2.0)), ("rows-c.1", Truth(losses=2, spread=1.5, shared=0.1))):
+        near = changed(truth, whole(-2.0))
+        decide = continued(near, r"(\d+) (?:seeds )?would decide", "contrasts", any_contrast)
+        yield Series(f"contrasts-{kind}", decide, {"false/seeds-would-decide": Claim(identity, "1 of 5")})
     for name in ("rows-c.25", "images"):
         claims = {"false/number-where-nothing-is": Claim(number_given, "a page")}
         yield Series(f"flat-{name}", fresh(NOISES[name]), claims)

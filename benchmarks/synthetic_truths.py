@@ -18,7 +18,7 @@ from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, Parameter
 from evenkeel.reports.table import memo
 from evenkeel.reports.table.trial_table import TrialRow, trial_table
 
-METRIC, MARGIN, DEFAULT, NUM_GROUPS = "score", 0.01, 0.5, 20
+METRIC, MARGIN, DEFAULT = "score", 0.01, 0.5
 HYPERPARAMETERS = "abcdefgh"
 Place = tuple[int, int, int]
 """Numbers of a loss, one of its hyperparameters, and a level of that, from 1 (0 is the default)."""
@@ -39,6 +39,7 @@ class Truth:
     shared: float = 0.0
     image_error: float = 0.0
     """Standard error that the choice of test images adds to one score."""
+    image_groups: int = 50
     default_noise: float = 0.0
     """Standard deviation over seeds that all settings of a loss share: it drops out of paired differences."""
     above_floor: float = 30.0
@@ -80,7 +81,9 @@ class World:
         self.truth, self.rng = truth, rng
         shape = truth.change_LK.shape
         self.train_rows_LK = np.sqrt(truth.shared) * truth.spread_K * rng.normal(size=shape)
-        self.images_LKG = truth.image_error * np.sqrt(NUM_GROUPS) * rng.normal(size=(*shape, NUM_GROUPS))
+        self.images_LKG = (
+            truth.image_error * np.sqrt(truth.image_groups) * rng.normal(size=(*shape, truth.image_groups))
+        )
         self.whole_loss_L = np.sqrt(truth.shared) * truth.whole_loss * rng.normal(size=truth.losses)
         self.settings_LH = truth.setting_spread * rng.normal(size=(truth.losses, truth.random_settings))
         self.noise_LKS = np.zeros((*shape, 0))
@@ -109,7 +112,7 @@ class World:
 
     def _sweep(self, num: int) -> Iterator[TrialRow]:
         truth, scores_LKS = self.truth, self.seeds(num)
-        groups_LKG = (self.images_LKG.mean(-1, keepdims=True) - self.images_LKG) / (NUM_GROUPS - 1)
+        groups_LKG = (self.images_LKG.mean(-1, keepdims=True) - self.images_LKG) / (truth.image_groups - 1)
         for (loss, k, seed), score in np.ndenumerate(scores_LKS):
             state = self._state(k, score - scores_LKS[loss, 0, seed])
             metrics = {f"{split}_{METRIC}": DEFAULT + MARGIN * float(score) for split in ("val", "test")}

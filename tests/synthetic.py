@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+from scipy import stats
 
 from evenkeel.reports.facts import DataFacts, LossFacts, ParameterFacts, RecipeFacts, StudyFacts
 from evenkeel.reports.table.trial_table import TrialRow, metric_columns, trial_table
@@ -89,9 +90,14 @@ def table(rng, truth, *, num_seeds=6, noise=0.002, designs=("sweep", "sobol", "s
 
 
 def continuations(values_S, num_seeds, rng, num=1500):
-    """Values [num, num_seeds] that go on from `values_S`, with mean and noise from what these leave open (flat prior)."""
+    """Values [num, num_seeds] that go on from `values_S`, mean and noise drawn from what these say (flat prior)."""
     n = len(values_S)
     spreads = np.std(values_S, ddof=1) * np.sqrt((n - 1) / rng.chisquare(n - 1, (num, 1)))
     means = np.mean(values_S) + spreads / np.sqrt(n) * rng.normal(size=(num, 1))
     new = means + spreads * rng.normal(size=(num, num_seeds - n))
     return np.hstack([np.broadcast_to(values_S, (num, n)), new])
+
+
+def wider_by(num_groups):
+    """By how much so few groups of test images widen an interval of 99 %, against fifty."""
+    return stats.t.ppf(0.995, num_groups - 1) / stats.t.ppf(0.995, 49)

@@ -26,7 +26,7 @@ from evenkeel.reports.sections.win_probability import WinProbability
 from evenkeel.reports.table.designs import best_of, sobol_points_of, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.trial_table import trial_table
 from evenkeel.reports.text.methods import METHODS
-from tests.synthetic import SPACES, as_printed, row, study, table
+from tests.synthetic import SPACES, as_printed, row, study, table, wider_by
 from tests.test_record_files import trials as with_files
 
 
@@ -201,7 +201,7 @@ class TestImages:
         trials = table(rng, flat, change=self.with_images)
         sweep = sweep_of(trials, "ral", "gamma_neg")
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
-        expected = [error if level == 12 else 0 for level in sweep.levels]
+        expected = [wider_by(5) * error if level == 12 else 0 for level in sweep.levels]
         assert sweep.images_LSG.shape == (5, 6, 5) and sweep.image_errors_L == pytest.approx(expected, abs=1e-12)
         verdicts = Verdicts().compute(trials, rng)
         assert verdicts.cells["ral", "gamma_neg"].judged.status == "too noisy"
@@ -215,7 +215,7 @@ class TestImages:
         info = Contrasts().compute(table(rng, flat, change=self.with_images), rng)
         gamma = next(c for c in info.contrasts if c.name == "gamma_neg")
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2)) / 4
-        assert gamma.difference.image_half_width == pytest.approx(2.009575 * error)
+        assert gamma.difference.image_half_width == pytest.approx(2.009575 * wider_by(5) * error)
         assert next(c for c in info.contrasts if c.name == "clip").difference.image_half_width == pytest.approx(0)
 
     def test_the_page_says_what_its_intervals_hold(self, rng):
@@ -415,8 +415,8 @@ class TestJoint:
 
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
         for winner in Tuned().compute(table(rng, flat, change=with_images), rng).winners:
-            assert winner.gain.image_half_width == pytest.approx(2.009575 * error)
-            assert winner.default.image_half_width == pytest.approx(2.009575 * 2 * error)
+            assert winner.gain.image_half_width == pytest.approx(2.009575 * wider_by(5) * error)
+            assert winner.default.image_half_width == pytest.approx(2.009575 * wider_by(5) * 2 * error)
         assert {w.gain.image_half_width for w in Tuned().compute(table(rng, flat), rng).winners} == {0}
 
     def test_a_printed_table_has_the_intervals_of_the_page(self, rng):

@@ -10,7 +10,7 @@ from evenkeel.reports.statistics.error_model import Estimates
 from evenkeel.reports.table.designs import Sweep
 from evenkeel.reports.verdict.seeds_needed import limited_by, seeds_needed
 from evenkeel.reports.verdict.verdict import judge
-from tests.synthetic import continuations
+from tests.synthetic import continuations, wider_by
 
 MARGIN = 0.01
 
@@ -126,7 +126,7 @@ class TestRules:
         images[1] += [-0.02, 0.0, 0.02]
         both = Sweep(**{**vars(one), "images_LSG": images})
         assert judge(one, MARGIN).status == "steady"
-        error = np.sqrt(2 / 3 * (2 * 0.02**2))
+        error = wider_by(3) * np.sqrt(2 / 3 * (2 * 0.02**2))
         assert both.image_errors_L == pytest.approx([0, error])
         judged = judge(both, MARGIN)
         assert judged.status == "too noisy" and judged.seeds_needed is None and judged.limited_by == "test images"

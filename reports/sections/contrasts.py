@@ -150,8 +150,8 @@ def _open(info: ContrastsNumbers) -> list[str]:
     if leads:
         easiest = min(leads, key=lambda c: c.needed or 0)
         lines.append(
-            f"Lead: {easiest.first} and {easiest.second} in {easiest.name}; in four of five such studies "
-            f"{easiest.needed} seeds would decide it."
+            f"Lead: {easiest.first} and {easiest.second} in {easiest.name}, which {easiest.needed} seeds would decide "
+            "in four of five such studies."
         )
     return lines
 
