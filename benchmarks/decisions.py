@@ -96,6 +96,11 @@ def _sure(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if not line.startswith(("Lead", "Area", "Mean")))
 
 
+def any_class_lost(table: pd.DataFrame) -> list[bool]:
+    """Whether the page says of any class that it surely loses more than the margin."""
+    return [answer(table, "class-drops").startswith("Most classes surely lose")]
+
+
 def first_contrasts(table: pd.DataFrame) -> list[bool]:
     """For each comparison of the first loss with another in its first hyperparameter whether it is decided."""
     section = section_of(table, "contrasts")
@@ -361,6 +366,9 @@ def _other_sentences() -> Iterator[Series]:
     for effect in (0.5, 1.0):
         truth = Truth(random_settings=32, whole_loss=effect / np.sqrt(0.5), shared=0.5, levels=2, hyperparameters=1)
         yield Series(f"whole-loss-{effect:g}", fresh(truth), {"false/winner": Claim(any_winner)})
+    for classes in (20, 260):
+        truth = changed(Truth(classes=classes), everywhere(-1.0, SEEDS))
+        yield Series(f"{classes}-classes-at-1", fresh(truth), {"false/class-drops": Claim(any_class_lost)})
     for losses in (1, 5):
         truth = Truth(losses=losses, scatter=3.0, levels=2, hyperparameters=1)
         yield Series(f"{losses}-losses-scattered", fresh(truth), {"false/unfinished": Claim(names_unfinished)})

@@ -40,6 +40,9 @@ class Truth:
     image_error: float = 0.0
     """Standard error that the choice of test images adds to one score."""
     image_groups: int = 50
+    classes: int = 0
+    class_noise: float = 3.0
+    """Standard deviation over seeds of the score of one class about the score, which itself is no mean of theirs."""
     default_noise: float = 0.0
     """Standard deviation over seeds that all settings of a loss share: it drops out of paired differences."""
     above_floor: float = 30.0
@@ -124,7 +127,13 @@ class World:
                 metrics = dict.fromkeys(metrics, floor(truth))
             images = {f"test_{METRIC}": DEFAULT + MARGIN * (score + groups_LKG[loss, k])} if truth.image_error else {}
             setting = setting_of(truth, k)
-            yield row(loss, "sweep", seed, setting, metrics, state, images, moved=next(iter(setting), None))
+            trial = row(loss, "sweep", seed, setting, metrics, state, images, moved=next(iter(setting), None))
+            yield replace(trial, classes=self._classes(score)) if truth.classes else trial
+
+    def _classes(self, score: float) -> dict[str, list[float]]:
+        """Every class moves as the score does, with noise of its own."""
+        noise_C = self.truth.class_noise * self.rng.normal(size=self.truth.classes)
+        return {f"test_{METRIC}": (DEFAULT + MARGIN * (score + noise_C)).tolist()}
 
     def _state(self, k: int, change: float) -> str:
         truth = self.truth
@@ -194,7 +203,7 @@ def row(
 
 def facts_of_truth(truth: Truth, num_seeds: int, name: str = "synthetic") -> StudyFacts:
     """What a page is told of such a study."""
-    names = HYPERPARAMETERS[: truth.hyperparameters]
+    names, classes = HYPERPARAMETERS[: truth.hyperparameters], tuple(f"c{i}" for i in range(truth.classes))
     space = {
         n: ParameterFacts("float", 0.0, n, "none", 0.0, float(max(truth.levels, truth.random_settings, 3)))
         for n in names
@@ -205,7 +214,7 @@ def facts_of_truth(truth: Truth, num_seeds: int, name: str = "synthetic") -> Stu
     return StudyFacts(
         name=name, description="", metric=METRIC, margins={METRIC: MARGIN}, reduction="mean",
         seeds=tuple(range(num_seeds)), fresh_seeds=tuple(range(100, 100 + num_seeds)) if truth.searched else (),
-        data=DataFacts("none", floor={METRIC: floor(truth)}), trainable={},
+        data=DataFacts("none", classes, floor={METRIC: floor(truth)}), trainable={},
         planned={f"l{i}": {"sweep": 1} for i in range(truth.losses)},
         losses={f"l{i}": loss for i in range(truth.losses)},
         measures={METRIC: MeasureFacts("score", headline=True, shared=truth.shared), **rise},

@@ -10,7 +10,6 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.statistics.error_model import ALPHA
 from evenkeel.reports.statistics.intervals import Interval, t_interval
 from evenkeel.reports.table.designs import losses_of, trials_at_default, trials_at_level
 from evenkeel.reports.table.seed_grid import SeedGrid, column_values
@@ -105,7 +104,7 @@ class ClassDrops(NamedTuple):
     name: str
     level: object
     drops: list[Interval]
-    """Intervals hold together over classes and levels."""
+    """Intervals hold together over the classes and levels of the page."""
     lost: list[int]
     """Class numbers that surely lose more than the margin, the largest drop first."""
 
@@ -165,7 +164,7 @@ class DroppingClasses:
         parts = [f"{m.loss} in {m.name} ({len(m.lost)} of {len(m.drops)}: {_named(info, m)})" for m in lost[:MAX_NAMED]]
         return (
             f"Most classes surely lose more than the margin of {info.margin:g}, on these test images, for "
-            f"{'; '.join(parts)}. Intervals hold together over the classes and levels of a row."
+            f"{'; '.join(parts)}. Intervals hold together over all classes and levels of the page."
         )
 
 
@@ -206,7 +205,7 @@ def _drops(table: pd.DataFrame, loss: str, name: str) -> ClassDrops | None:
     )
     if not len(default) or not len(moved):
         return None
-    confidence = 1 - ALPHA / (default.shape[1] * len(sweep.moved))
+    confidence = 1 - family_of(table).alpha / (default.shape[1] * family_of(table).standard.num_levels)
     drops = [t_interval(row, confidence, shared=study.shared) for row in study.sign * (moved - default).T]
     lost = sorted((c for c, drop in enumerate(drops) if drop.high < -study.margin), key=lambda c: drops[c].value)
     return ClassDrops(loss, name, sweep.levels[worst], drops, lost)
