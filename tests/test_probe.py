@@ -332,16 +332,15 @@ class TestFeatures:
         with pytest.raises(TrainableError, match="misfit.safetensors does not fit the model"):
             made_with(tmp_path / "cache", weights=str(tmp_path / "misfit.safetensors"))
 
-    def test_a_real_clip_tower_gives_features(self):
+    def test_a_real_clip_tower_gives_features(self, tmp_path):
         from evenkeel.trainables.models.frozen import extract
         from evenkeel.trainables.models.settings import Backbone
 
         pixels, codes = np.zeros((2, 224, 224, 3), dtype=np.uint8), np.zeros(2, dtype=np.uint8)
         images = ImageSet(pixels, np.ones((2, 1), dtype=np.uint8), codes, None, ["a"])
-        assert extract(images, np.array([0]), Backbone(library="open_clip", name="ViT-S-32-alt"), "cpu").shape == (
-            2,
-            256,
-        )
+        backbone = Backbone(library="open_clip", name="ViT-S-32-alt")
+        extract(images, np.array([0]), backbone, "cpu", tmp_path / "f.npy", tmp_path)
+        assert np.load(tmp_path / "f.npy").shape == (2, 256)
 
 
 def made_with(cache, **backbone):

@@ -93,7 +93,11 @@ def test_only_silence_is_spoken_of(make):  # noqa: F811
     queue, _ = make(planner())
     said = []
     with ProgressLines(
-        queue, said.append, len(queue.planned) * 7, lambda: [HostStatus("a", [1], ["GPU 0 97 %"])], every_s=0.2
+        queue,
+        said.append,
+        len(queue.planned) * 7,
+        lambda: [HostStatus("a", [1], ["GPU 0 97 %"], ["features: 8 of 90"])],
+        every_s=0.2,
     ):
         first = queue.next_pack()
         time.sleep(0.5)
@@ -101,7 +105,7 @@ def test_only_silence_is_spoken_of(make):  # noqa: F811
         scores = {member.id: score(member) for member in first.trials}
         queue.finish(first.number, PackReport(dict.fromkeys(scores, "done"), scores))
     spoken, gpus = [text for text in said[:spoken] if "at work" in text], said[1]
-    assert gpus == "  a: GPU 0 97 %"
+    assert gpus == "  a: features: 8 of 90; GPU 0 97 %"
     assert (
         1 <= len(spoken) <= 3 and said[0].startswith("1 pack at work: ") and "seed" in said[0] and "left" not in said[0]
     )

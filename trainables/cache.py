@@ -10,11 +10,15 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evenkeel.trainables.settings import at_home
+
+STALE_PART_S = 7 * 24 * 3600.0
+"""What was cut off so long ago belongs to a study that nobody goes on with."""
 
 
 def default_cache() -> str:
@@ -25,11 +29,12 @@ def default_cache() -> str:
     return str((home if home.is_absolute() else Path.home() / ".cache") / "evenkeel")
 
 
-def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = False) -> Path:
+def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = False, resumes: bool = False) -> Path:
     """`path`, a file or folder that `make` writes under the temporary name it is given; one process makes, others wait.
 
     The temporary name ends like `path`. What `make` raises is passed on and leaves nothing behind. What was damaged
-    since is made again, unless it `changes` by its use, as a database does.
+    since is made again, unless it `changes` by its use, as a database does. What `resumes` is written in a folder of
+    its own, for notes too, that outlives a kill: `make` is given the same name again and goes on there.
     """
     if _usable(path, changes):
         return path
@@ -40,11 +45,13 @@ def made_once(path: Path, make: Callable[[Path], object], *, changes: bool = Fal
         if not _usable(path, changes):
             for left in _left_by_the_killed(path):
                 _remove(left)
-            with replacing(path) as temporary:
+            with _part(path) if resumes else replacing(path) as temporary:
                 make(temporary)
                 if not changes:
-                    write_whole(_beside(path, "sum"), json.dumps(_sums(temporary)))
+                    write_whole(_beside(path, "sum"), sums := json.dumps(_sums(temporary)))
                     _remove(path)
+            if not changes:  # what was hashed just now is not hashed again
+                write_whole(_beside(path, "seen"), json.dumps([sums, _stamp(path)]))
     return path
 
 
@@ -60,6 +67,24 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """As `replacing`, under the same name after a kill."""
+    part = path.with_name(f"{path.name}.part")
+    for other in path.parent.glob("*.part"):
+        with suppress(FileNotFoundError):
+            if other != part and time.time() - other.stat().st_mtime > STALE_PART_S:
+                shutil.rmtree(other, ignore_errors=True)
+    part.mkdir(exist_ok=True)
+    try:
+        yield part / path.name
+    except Exception:
+        _remove(part)
+        raise
+    (part / path.name).replace(path)
+    _remove(part)
 
 
 def write_whole(path: Path, text: str) -> None:

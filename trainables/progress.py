@@ -13,18 +13,34 @@ STALE_S = 120.0
 
 @contextmanager
 def progress(cache: Path, task: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many of `total` are done; what it says is gone at the end."""
+    """A function to call with how many of `total` are done; what it says is gone at the end.
+
+    It is said again every ten seconds, so that what is slow is not taken for a killed process's.
+    """
     file = cache / f"progress-{os.getpid()}.txt"
+    _forget_killed(cache)
 
     def done(num: int) -> None:
         with suppress(OSError):
             file.write_text(f"{task}: {num:,} of {total:,}", encoding="utf-8")
 
+    def say_again() -> None:
+        with suppress(OSError):
+            os.utime(file)
+
     done(0)
     try:
-        yield done
+        with _again_and_again(say_again):
+            yield done
     finally:
         file.unlink(missing_ok=True)
+
+
+def _forget_killed(cache: Path) -> None:
+    for file in cache.glob("progress-*.txt"):
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > STALE_S:
+                file.unlink()
 
 
 def being_made(cache: Path) -> list[str]:
@@ -40,14 +56,24 @@ def being_made(cache: Path) -> list[str]:
 @contextmanager
 def telling(cache: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Say every ten seconds how far what is made on this machine has come."""
-    ended = threading.Event()
 
     def tell() -> None:
-        while not ended.wait(EVERY_S):
-            for text in being_made(cache):
-                say(f"  {text}")
+        for text in being_made(cache):
+            say(f"  {text}")
 
-    thread = threading.Thread(target=tell, daemon=True)
+    with _again_and_again(tell):
+        yield
+
+
+@contextmanager
+def _again_and_again(act: Callable[[], None]) -> Iterator[None]:
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(EVERY_S):
+            act()
+
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield

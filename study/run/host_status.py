@@ -1,4 +1,4 @@
-"""What a host does now: the packs of its workers, and how busy its GPUs are."""
+"""What a host does now: the packs of its workers, what they make first, and how busy its GPUs are."""
 
 import os
 import socket
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from evenkeel.trainables.progress import being_made
+
 GPU_LIMIT_S = 5
 GPUS = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"]
 MIB_PER_GIB = 1024
@@ -17,11 +19,12 @@ MIB_PER_GIB = 1024
 
 @dataclass(frozen=True)
 class HostStatus:
-    """Its name, the numbers of the packs that run there, and a few words on each GPU."""
+    """Its name, the numbers of the packs that run there, a few words on each GPU and on what is being made."""
 
     name: str
     packs: list[int] = field(default_factory=list)
     gpus: list[str] = field(default_factory=list)
+    making: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -47,7 +50,7 @@ def read_host_status(cache: str, storage: str) -> HostStatus:
                 continue
             location, number = file.read_text(encoding="utf-8").split("\n")
             packs += [int(number)] if location == storage else []
-    return HostStatus(name, packs, _gpus())
+    return HostStatus(name, packs, _gpus(), being_made(Path(cache)))
 
 
 def _gpus() -> list[str]:

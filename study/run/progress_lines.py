@@ -1,4 +1,4 @@
-"""What is at work while nothing ends: one line a minute of silence, and one a host with GPUs."""
+"""What is at work while nothing ends: one line a minute of silence, and one a host that tells of more."""
 
 import time
 from collections import Counter
@@ -46,8 +46,8 @@ class ProgressLines(Background):
         packs = describe_packs(self.queue.in_flight, self.queue.started_at, now, hosts)
         self.say("; ".join([packs, progress.rate]).rstrip("; "))
         for host in hosts[:MAX_LINES]:
-            if host.gpus:
-                self.say(f"  {host.name}: {'; '.join(host.gpus)}")
+            if told := [*host.making, *host.gpus]:
+                self.say(f"  {host.name}: {'; '.join(told)}")
 
 
 def describe_packs(

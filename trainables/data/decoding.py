@@ -6,7 +6,6 @@ Where decoding was cut off it goes on; how far it has come is said while it last
 import hashlib
 import json
 import shutil
-import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,14 +36,14 @@ DECODING_VERSION = 2
 NUM_IMAGES_DECODED_AT_ONCE = 1024
 """So many images are decoded between two notes of how far it has come."""
 
+NOTE = "done.json"
+"""Says how many rows are done, beside the folder that is filled."""
+
 NUM_IMAGES_COPIED_AT_ONCE = 256
 """So many images are in memory at once when rows are copied."""
 
 NUM_JPEGS_SAMPLED = 16
 """So many images tell how much room JPEGs take."""
-
-STALE_PART_S = 7 * 24 * 3600.0
-"""What was cut off so long ago belongs to a study that nobody goes on with."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,7 @@ def decoded(files: Sequence[ImageFile], image_format: ImageFormat, cache: Path) 
         marks = checksums(files)
         decisive = [DECODING_VERSION, library(files), *image_format.decisive(), *(marks[file] for file in files)]
         key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-        folder = made_once(
-            cache / f"images-{key}", lambda path: _decode(files, image_format, path, cache / f"{key}.part")
-        )
+        folder = made_once(cache / f"images-{key}", lambda path: _decode(files, image_format, path), resumes=True)
     except OSError as error:
         raise TrainableError(
             f"{cache}: cannot hold the decoded images ({error.strerror}); free space there, or set EVENKEEL_CACHE"
@@ -107,34 +104,31 @@ def decoded(files: Sequence[ImageFile], image_format: ImageFormat, cache: Path) 
     return Decoded(folder, {int(row): why for row, why in bad.items()})
 
 
-def _decode(files: Sequence[ImageFile], image_format: ImageFormat, folder: Path, part: Path) -> None:
-    """Fill `part`, or what is missing of it, and make it `folder`. Killed, it leaves what it has done."""
-    _forget_stale(part.parent)
-    try:
-        store, done, bad = _begun(files, image_format, part)
-        _fill(store, files, image_format, part, done, bad)
-    except Exception:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    (part / "done.json").unlink(missing_ok=True)
-    part.rename(folder)
+def _decode(files: Sequence[ImageFile], image_format: ImageFormat, folder: Path) -> None:
+    """Fill `folder`, or what is missing of it; how far it has come is noted beside it."""
+    store, done, bad = _begun(files, image_format, folder)
+    _fill(store, files, image_format, folder, done, bad)
 
 
-def _begun(files: Sequence[ImageFile], image_format: ImageFormat, part: Path) -> tuple[Store, int, dict[int, str]]:
+def _begun(files: Sequence[ImageFile], image_format: ImageFormat, folder: Path) -> tuple[Store, int, dict[int, str]]:
     """What was decoded before, how many rows, and the bad ones; where nothing can be gone on with, an empty store."""
     shape = (len(files), image_format.size, image_format.size, 1 if image_format.grey else 3)
     kind: type[Store] = JpegStore if image_format.stored == "jpeg" else PixelStore
     try:
-        noted = json.loads((part / "done.json").read_text(encoding="utf-8"))
-        return kind.resumed(part, shape, noted["done"]), noted["done"], {int(r): why for r, why in noted["bad"].items()}
+        noted = json.loads(folder.with_name(NOTE).read_text(encoding="utf-8"))
+        return (
+            kind.resumed(folder, shape, noted["done"]),
+            noted["done"],
+            {int(r): why for r, why in noted["bad"].items()},
+        )
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        return kind.empty(part, shape, _room(files, image_format, part, shape)), 0, {}
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return kind.empty(folder, shape, _room(files, image_format, folder, shape)), 0, {}
 
 
 def _fill(
-    store: Store, files: Sequence[ImageFile], image_format: ImageFormat, part: Path, done: int, bad: dict[int, str]
+    store: Store, files: Sequence[ImageFile], image_format: ImageFormat, folder: Path, done: int, bad: dict[int, str]
 ) -> None:
     def fill(row: int) -> None:
         try:
@@ -142,11 +136,12 @@ def _fill(
         except BadImage as error:
             bad[row] = str(error)
 
-    task = f"decoding images ({store.num_bytes / 1e9:.1f} GB in {part.parent})"
+    cache = folder.parents[1]
+    task = f"decoding images ({store.num_bytes / 1e9:.1f} GB in {cache})"
     with (
         warnings.catch_warnings(),
         ThreadPoolExecutor(max_workers=usable_cpus()) as pool,
-        progress(part.parent, task, len(files)) as show_progress,
+        progress(cache, task, len(files)) as show_progress,
     ):
         warnings.simplefilter("ignore")
         for start in range(done, len(files), NUM_IMAGES_DECODED_AT_ONCE):
@@ -154,21 +149,21 @@ def _fill(
             rows = range(start, min(start + NUM_IMAGES_DECODED_AT_ONCE, len(files)))
             list(pool.map(fill, rows))
             store.settle(rows)  # what is noted as done must be on the disk
-            write_whole(part / "done.json", json.dumps({"done": rows.stop, "bad": bad}))
-    write_whole(part / "bad.json", json.dumps(dict(sorted(bad.items()))))
+            write_whole(folder.with_name(NOTE), json.dumps({"done": rows.stop, "bad": bad}))
+    write_whole(folder / "bad.json", json.dumps(dict(sorted(bad.items()))))
 
 
-def _room(files: Sequence[ImageFile], image_format: ImageFormat, part: Path, shape: tuple[int, ...]) -> int:
+def _room(files: Sequence[ImageFile], image_format: ImageFormat, folder: Path, shape: tuple[int, ...]) -> int:
     """The bytes that the images take, of JPEGs by a few of them. Raises TrainableError where the disk has fewer."""
-    needed, free = int(np.prod(shape)), shutil.disk_usage(part).free
+    needed, free = int(np.prod(shape)), shutil.disk_usage(folder).free
     if image_format.stored == "jpeg":
         needed = round(len(files) * _mean_jpeg(files[:: max(1, len(files) // NUM_JPEGS_SAMPLED)], image_format))
     if needed > free:
         ways = "" if image_format.stored == "jpeg" else "keep them as JPEGs by data.stored: jpeg, "
         raise TrainableError(
             f"trainable.image_size: {shape[0]:,} images of {shape[1]} x {shape[2]} pixels in {shape[3]} channels take "
-            f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in {part.parent}; free some, set EVENKEEL_CACHE to "
-            f"another disk, {ways}or take smaller or grey images"
+            f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in {folder.parents[1]}; free some, set "
+            f"EVENKEEL_CACHE to another disk, {ways}or take smaller or grey images"
         )
     return needed
 
@@ -187,9 +182,3 @@ def _take_rows(images: ImageArray, rows: np.ndarray, path: Path) -> None:
     for start in range(0, len(rows), NUM_IMAGES_COPIED_AT_ONCE):
         kept[start : start + NUM_IMAGES_COPIED_AT_ONCE] = images[rows[start : start + NUM_IMAGES_COPIED_AT_ONCE]]
     kept.flush()
-
-
-def _forget_stale(cache: Path) -> None:
-    for left in cache.glob("*.part"):
-        if time.time() - left.stat().st_mtime > STALE_PART_S:
-            shutil.rmtree(left, ignore_errors=True)

@@ -240,7 +240,7 @@ class LmClipRun:
 
     def _embeddings(self, split: str) -> Tensor:
         """Of the images of a split, [N, D]; the model is in evaluation mode afterwards."""
-        return self.model.embeddings(self.store.images.images, self.data.rows[split])
+        return torch.cat(list(self.model.embeddings(self.store.images.images, self.data.rows[split])))
 
     @torch.inference_mode()
     def _logits(self, embeddings: Tensor) -> Tensor:

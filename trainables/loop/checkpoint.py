@@ -11,6 +11,9 @@ from evenkeel.trainables.cache import replacing
 
 NAME = "checkpoint.pt"
 
+MINUTES = 1.0
+"""So much work is lost at most where training that others wait for is killed."""
+
 
 @dataclass
 class Checkpoints:
@@ -33,6 +36,37 @@ class Checkpoints:
     def save(self, state: dict[str, Any]) -> None:
         """Replace the last checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(self.folder / NAME) as temporary:
-            torch.save(state, temporary)
+        with replacing(self.folder / NAME) as temporary, temporary.open("wb") as file:
+            torch.save(state, file)  # by a path a full disk would be a RuntimeError of no file
         self.last = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training of what trials share: the states of all that moves (modules, optimisers), and torch's generators."""
+
+    checkpoints: Checkpoints
+    moving: tuple[Any, ...]
+
+    def save_when_due(self, step: int) -> None:
+        """So many steps are done; where that is long not saved, save it."""
+        if self.checkpoints.due:
+            self.save(step)
+
+    def save(self, step: int) -> None:
+        """So many steps are done."""
+        gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        states = [part.state_dict() for part in self.moving]
+        self.checkpoints.save({"step": step, "states": states, "generators": [torch.get_rng_state(), *gpu]})
+
+    def resumed(self) -> int:
+        """Stand where it was last saved; returns how many steps are done."""
+        saved = self.checkpoints.read("cpu")
+        if saved is None:
+            return 0
+        for part, state in zip(self.moving, saved["states"], strict=True):
+            part.load_state_dict(state)
+        cpu, *gpu = saved["generators"]
+        torch.set_rng_state(cpu)
+        torch.cuda.set_rng_state_all(gpu)
+        return int(saved["step"])

@@ -1,7 +1,7 @@
 """Image models by name, with their weights and their normalisation. The only module that imports timm and open_clip."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -41,14 +41,11 @@ class ImageModel:
         return self.normalised(to_unit_range(stored, self.mean.device))
 
     @torch.inference_mode()
-    def features(self, images: ImageArray) -> np.ndarray:
-        """Features [N, D] float32 of images [N, S, S, channels] uint8, in evaluation mode."""
+    def features(self, images: ImageArray, start: int = 0) -> Iterator[np.ndarray]:
+        """Features [B, D] float32 of images [N, S, S, channels] uint8 from row `start` on, in evaluation mode."""
         self.module.eval()
-        parts = [
-            self.module(self.pixels(batch)).flatten(1).float().cpu().numpy()
-            for batch in Reader(images, self.mean.device).batches(np.arange(len(images)), ENCODER_BATCH)
-        ]
-        return np.concatenate(parts)
+        for batch in Reader(images, self.mean.device).batches(np.arange(start, len(images)), ENCODER_BATCH):
+            yield self.module(self.pixels(batch)).flatten(1).float().cpu().numpy()
 
 
 def build(backbone: Backbone, channels: int, device: str) -> ImageModel:

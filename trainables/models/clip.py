@@ -1,6 +1,7 @@
 """CLIP models: image and text towers by name, or small ones; everything that a trainable needs of open_clip."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,11 +54,11 @@ class ClipModel:
         return self.module.encode_image(self.pixels(images))
 
     @torch.inference_mode()
-    def embeddings(self, images: ImageArray, rows: np.ndarray) -> Tensor:
-        """Embeddings [N, D] of some rows of images, in evaluation mode, unit norm."""
+    def embeddings(self, images: ImageArray, rows: np.ndarray) -> Iterator[Tensor]:
+        """Embeddings [B, D] of some rows of images, batch after batch, in evaluation mode, unit norm."""
         self.module.eval()
-        parts = [self.encode_images(batch) for batch in Reader(images, self.device).batches(rows, ENCODER_BATCH)]
-        return unit(torch.cat(parts))
+        for batch in Reader(images, self.device).batches(rows, ENCODER_BATCH):
+            yield unit(self.encode_images(batch))
 
 
 def build_clip(clip: Clip, image_size: int, normalisation: Normalisation, device: str) -> ClipModel:

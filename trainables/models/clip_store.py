@@ -5,6 +5,7 @@ Nothing is fitted on rows that become validation: a model that is pre-trained on
 """
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from evenkeel.trainables.cached_rows import go_on_alike, write_rows
 from evenkeel.trainables.data.digits import balanced_scenes
 from evenkeel.trainables.data.image_set import DataSet, ImageSet
 from evenkeel.trainables.data.load import load
@@ -65,7 +67,7 @@ class ClipStore:
 
     def embeddings(self, seed: int) -> np.ndarray:
         """Unit-norm embeddings [N, D] float32 of all images by the model of `seed`, made once."""
-        path = made_once_a_study(self._files.embeddings(seed), lambda path: np.save(path, self._embedded(seed)))
+        path = made_once_a_study(self._files.embeddings(seed), lambda path: self._embed(path, seed), resumes=True)
         return np.load(path, mmap_mode="r")
 
     def shared_hash(self, seed: int) -> str:
@@ -73,7 +75,7 @@ class ClipStore:
         return content_hash(self._pretrained_weights(seed)) if self.clip.pretraining else ""
 
     def _pretrained_weights(self, seed: int) -> Path:
-        return made_once_a_study(self._files.model(seed), lambda path: self._pretrained(path, seed))
+        return made_once_a_study(self._files.model(seed), lambda path: self._pretrained(path, seed), resumes=True)
 
     @property
     def _files(self) -> ClipFiles:
@@ -87,10 +89,16 @@ class ClipStore:
         with seeded(self._anew(seed)):
             return build_clip(self.clip, self.image_size, self.normalisation, self.device)
 
-    def _embedded(self, seed: int) -> np.ndarray:
+    def _embed(self, path: Path, seed: int) -> None:
+        images = self.images.images
         with all_threads():
             model = self.model(seed)
-            return model.embeddings(self.images.images, np.arange(len(self.images.images))).cpu().numpy()
+            go_on_alike(path.parent, self.device)
+
+            def batches(start: int) -> Iterator[np.ndarray]:
+                return (part.cpu().numpy() for part in model.embeddings(images, np.arange(start, len(images))))
+
+            write_rows(path, len(images), batches, path.parent, "embeddings of images")
 
     def _pretrained(self, path: Path, seed: int) -> None:
         how = self.clip.pretraining
@@ -103,7 +111,9 @@ class ClipStore:
         rows = rows[targets[rows].any(1)]
         model = self._built(seed)
         with seeded(self._anew(seed)), all_threads():
-            pretrain(model, images, captions(targets[rows], self.images.classes), rows, how, self._anew(seed))
+            go_on_alike(path.parent, self.device)
+            texts = captions(targets[rows], self.images.classes)
+            pretrain(model, images, texts, rows, how, path.parent, self._anew(seed))
         weights = io.BytesIO()  # torch.save would write the file's name, a temporary one, into the file
         torch.save(model.module.state_dict(), weights)
         path.write_bytes(weights.getvalue())

@@ -82,7 +82,9 @@ class FeatureStore:
     def of_seed(self, seed: int) -> Features:
         """The features that trials of `seed` train on, made on first use. Raises TrainableError."""
         fitted = self._fitted_seed(seed)
-        return Features(made_once_a_study(self._folder(fitted), lambda folder: self._make(folder, fitted)))
+        return Features(
+            made_once_a_study(self._folder(fitted), lambda folder: self._make(folder, fitted), resumes=True)
+        )
 
     def shared_hash(self, seed: int) -> str:
         """Of the features that trials of `seed` train on."""
@@ -144,8 +146,8 @@ class FeatureStore:
         images = load(self.data, self.probe.image_size, self.cache)
         rows = DataSplits.of(self.data.name, images, self.data.validation, self.probe).fitted(fitted or 0)
         seed = self.probe.seeds(fitted or 0).backbone
-        folder.mkdir()
-        np.save(folder / "features.npy", extract(images, rows, self.probe.backbone, self.device, seed))
+        folder.mkdir(exist_ok=True)
+        extract(images, rows, self.probe.backbone, self.device, folder / "features.npy", folder.parent, seed)
         np.save(folder / "targets.npy", images.targets)
         np.save(folder / "split.npy", images.split)
         for name, array in (("group.npy", images.group), ("label_mask.npy", images.label_mask)):
