@@ -12,7 +12,7 @@ from evenkeel.study.commands.data_summary import show_data
 from evenkeel.study.errors import EXIT_OK, UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plain_text import visible
-from evenkeel.study.run.data_facts import summarise_data
+from evenkeel.study.run.data_facts import images_words, summarise_data
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.resources import usable_cpus
 
@@ -35,6 +35,7 @@ def execute(options: argparse.Namespace) -> int:
     understood: list[DataSummary] = []
     if options.study:
         checks["study"] = lambda: _study(options, understood)
+        checks["images"] = lambda: images_words(load_study(options.study, options.overrides)) or "as the trainable says"
     well = [_line(name, check) for name, check in checks.items()]
     for summary in understood:
         show_data(summary)

@@ -17,7 +17,7 @@ from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.plan.adaptive_seeds import first_due
 from evenkeel.study.plan.own_code import check_own_code, check_own_measures
 from evenkeel.study.plan.planner import Planner, make_planner
-from evenkeel.study.run.data_facts import summarise_data
+from evenkeel.study.run.data_facts import images_words, summarise_data
 from evenkeel.study.run.pack_queue import make_packs
 from evenkeel.study.run.pack_sizing import FIRST_PACK_TRIALS
 from evenkeel.study.run.worker import prepare_worker
@@ -45,7 +45,8 @@ def execute(options: argparse.Namespace) -> int:
 
     write(f"{config.name}: {config.data.name}, {_seeds(config)} seeds, metric {config.metric}\n\n")
     _show_data(config)
-    _check_backbone(config)
+    if images := images_words(config):
+        write(f"images: {images}\n\n")
     _show_counts(planner, planned)
     if config.looks:
         write(_range(config, planner, len(planned), len(possible)))
@@ -90,16 +91,6 @@ def _range(config: StudyConfig, planner: Planner, least: int, most: int) -> str:
         f"\nlooks at {', '.join(map(str, config.looks))} seeds: at least {least + searched:,} trials, likely "
         f"about {round(likely) + searched:,}, at most {most + searched:,}\n"
     )
-
-
-def _check_backbone(config: StudyConfig) -> None:
-    """Raises UserError for a backbone whose name its library does not know; nothing of it is fetched or built."""
-    backbone = getattr(config.trainable, "backbone", None)
-    try:
-        if backbone is not None:
-            backbone.check_name()
-    except TrainableError as error:
-        raise UserError(str(error)) from error
 
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:

@@ -54,6 +54,18 @@ def summarise_data(config: StudyConfig) -> DataSummary | None:
     return replace(summary, odd=[*summary.odd, *look(summary)]) if summary and look else summary
 
 
+def images_words(config: StudyConfig) -> str | None:
+    """What images become for the trainable's model, in a line; nothing is fetched or built.
+
+    Raises UserError for a model that its library does not know, or where nothing says how its weights want images.
+    """
+    words = getattr(config.trainable, "images_words", None)
+    try:
+        return words() if words else None
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+
+
 def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> SplitFacts:
     seeds = config.all_seeds + config.fresh_seeds
     try:

@@ -69,6 +69,10 @@ class Finetune(Optimisation, SeededSettings):
             "training": f"{self.epochs} epochs{rows}, {self.optimiser}, batch {self.batch}, lr {self.lr:g}",
         }
 
+    def images_words(self) -> str:
+        """What images become, in a line. Raises TrainableError for an unknown model, or where nothing says so."""
+        return self.backbone.images_words(self.image_size)
+
     def recipe(self) -> Recipe:
         """Model and image size, for what stands beside a paper's numbers."""
         return Recipe(self.name, architecture(self.backbone.name), self.image_size)

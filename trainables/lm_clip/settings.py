@@ -33,7 +33,9 @@ class LmClip(SeededSettings):
     name: Literal["lm-clip"] = "lm-clip"
     model: Clip = Field(description="what is trained")
     image_size: int = Field(224, ge=8, le=10_000, description="pixels of a side")
-    normalisation: Normalisation = Field("model", description="of pixels: the model's own, CLIP's or ImageNet's")
+    normalisation: Normalisation = Field(
+        "model", description="of pixels: the model's own, CLIP's, ImageNet's or 0.5 (inception)"
+    )
     trains: list[Literal["image", "text", "temperature"]] = Field(
         ["image", "text", "temperature"], description="the parts that are trained; the others stay as they are"
     )
@@ -95,7 +97,7 @@ class LmClip(SeededSettings):
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The settings, files of weights replaced by hashes of their contents."""
         settings = {name: value for name, value in decisive(self).items() if name not in HARMLESS}
-        return settings | {"model": self.model.identity()}
+        return settings | {"model": self.model.identity(self.normalisation)}
 
     def fixed(self, data: DataSet) -> dict[Source, str]:
         """Nothing is added to the model that could start anew."""
@@ -110,6 +112,10 @@ class LmClip(SeededSettings):
             "loss": f"{self.contrastive_weight:g} contrastive + {self.bal_weight:g} multi-label",
             "training": f"{self.epochs} epochs, batch {self.batch}, lr {self.lr:g}, {self.schedule}",
         }
+
+    def images_words(self) -> str:
+        """What images become, in a line. Raises TrainableError for an unknown model, or where nothing says so."""
+        return self.model.images_words(self.image_size, self.normalisation)
 
     def recipe(self) -> Recipe:
         """Model and image size, for what stands beside a paper's numbers."""

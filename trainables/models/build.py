@@ -16,12 +16,12 @@ from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.models.hub import look_up_in_cache_if_unreachable
-from evenkeel.trainables.models.settings import Backbone
+from evenkeel.trainables.models.published import preprocessing
+from evenkeel.trainables.models.settings import HUB, Backbone
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 from evenkeel.trainables.models.weights import load_weights
 
 ENCODER_BATCH = 256
-HUB = ("hf-hub:", "hf_hub:")
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,7 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
             heads=heads,
             convert=as_published,
         )
-    config = timm.data.resolve_model_data_config(model)
-    return model, config["mean"], config["std"]
+    return model, *_statistics(backbone, timm.data.resolve_model_data_config(model))
 
 
 def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
@@ -160,8 +159,13 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     model = _made(partial(open_clip.create_model, name, pretrained=backbone.pretrained or None), backbone, name)
     if backbone.weights:
         load_weights(model, backbone.weights_file(), key="trainable.backbone.weights", part=backbone.weights_part)
-    config = open_clip.get_model_preprocess_cfg(model)
-    return model.visual, config["mean"], config["std"]
+    return model.visual, *_statistics(backbone, open_clip.get_model_preprocess_cfg(model))
+
+
+def _statistics(backbone: Backbone, of_model: dict[str, Any]) -> tuple[Any, Any]:
+    """Mean and std of its images, from beside its weights or of the model itself."""
+    said = preprocessing(backbone) if backbone.weights else None
+    return (said.mean, said.std) if said else (of_model["mean"], of_model["std"])
 
 
 def _check_tag(backbone: Backbone, of_hub: bool) -> None:

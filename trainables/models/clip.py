@@ -15,6 +15,7 @@ from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.models.build import build_timm, check_size
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.models.published import clip_preprocessing
 from evenkeel.trainables.models.settings import Backbone
 from evenkeel.trainables.models.text import TextEncoder, unit
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
@@ -122,12 +123,8 @@ def _small(clip: Clip, image: Backbone, image_size: int) -> nn.Module:
 
 
 def _normalisation(module: Any, clip: Clip, normalisation: Normalisation) -> tuple[Any, Any]:
-    import open_clip
-    from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-
-    if normalisation == "imagenet":
-        return IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-    if normalisation == "clip":
-        return open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    needs_words = normalisation != "model" or clip.weights
+    if needs_words and (said := clip_preprocessing(clip, normalisation)):
+        return said.mean, said.std
     config = module.visual.preprocess_cfg
     return config["mean"], config["std"]

@@ -39,7 +39,7 @@ class ClipFiles:
             self.vary,
             fitted_seed(self.data, self.vary, seed, on_train_rows=on_train_rows),
             version=MODELS_VERSION,
-            model=self.clip.identity(),
+            model=self.clip.identity(self.normalisation),
             image_size=self.image_size,
             normalisation=self.normalisation,
         )

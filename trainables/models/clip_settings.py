@@ -6,13 +6,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, said_beside
 from evenkeel.trainables.models.settings import Backbone, content_hash, file_words
 from evenkeel.trainables.recipe import architecture
 from evenkeel.trainables.seeds import Source
 from evenkeel.trainables.settings import PathText, Settings, at_home, decisive
 
-Normalisation = Literal["model", "clip", "imagenet"]
-"""Of pixels: as the model was trained, by OpenAI's statistics, or by ImageNet's (D23: LM-CLIP's published code)."""
+Normalisation = Literal["model", "clip", "imagenet", "inception"]
+"""Of pixels: as the model was trained, or by statistics: OpenAI's, ImageNet's (D23: LM-CLIP's published code), 0.5."""
 
 
 class Pretraining(Settings):
@@ -65,9 +66,30 @@ class Clip(Settings):
             raise ValueError("image: must be a timm model without warm_start; give pretraining instead")
         return self
 
-    def identity(self) -> dict[str, Any]:
-        """The settings, with files of weights replaced by hashes of their contents. Raises TrainableError."""
-        files = {"weights": content_hash(self.weights_file())} if self.weights else {}
+    def said(self, normalisation: Normalisation) -> Preprocessing | None:
+        """What a file beside the weights says of images, where the study leaves that to the model.
+
+        Raises TrainableError.
+        """
+        if not self.weights or normalisation != "model":
+            return None
+        return said_beside(self.weights_file(), "trainable.model")
+
+    def images_words(self, size: int, normalisation: Normalisation) -> str:
+        """What images become, in a line. Raises TrainableError where nothing says so."""
+        from evenkeel.trainables.models.published import clip_preprocessing
+
+        said = clip_preprocessing(self, normalisation)
+        return said.words(size) if said else hub_words(size)
+
+    def identity(self, normalisation: Normalisation) -> dict[str, Any]:
+        """The settings, with files of weights replaced by hashes of their contents, and with what is said beside them.
+
+        Raises TrainableError.
+        """
+        files: dict[str, Any] = {"weights": content_hash(self.weights_file())} if self.weights else {}
+        if said := self.said(normalisation):
+            files |= {"mean": list(said.mean), "std": list(said.std)}
         towers = {"image": self.image.identity()} if self.image else {"text": None, "embedding": None}
         return {name: value for name, value in (decisive(self) | towers | files).items() if value is not None}
 

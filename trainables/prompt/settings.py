@@ -27,7 +27,9 @@ class Prompt(SeededSettings):
     name: Literal["prompt"] = "prompt"
     model: Clip = Field(description="whose encoders are frozen")
     image_size: int = Field(224, ge=8, le=10_000, description="pixels of a side")
-    normalisation: Normalisation = Field("model", description="of pixels: the model's own, CLIP's or ImageNet's")
+    normalisation: Normalisation = Field(
+        "model", description="of pixels: the model's own, CLIP's, ImageNet's or 0.5 (inception)"
+    )
     context: int = Field(16, ge=1, le=1000, description="learned tokens before the class name")
     per_class: bool = Field(True, description="each class learns its own context; else all share one")
     start: str | None = Field(None, description="words whose tokens the context starts as; random numbers if none")
@@ -48,7 +50,7 @@ class Prompt(SeededSettings):
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         """The settings, files of weights replaced by hashes of their contents."""
-        return decisive(self) | {"model": self.model.identity()}
+        return decisive(self) | {"model": self.model.identity(self.normalisation)}
 
     def fixed(self, data: DataSet) -> dict[Source, str]:
         """Encoders that are published are the same for every seed, and so are given words."""
@@ -63,6 +65,10 @@ class Prompt(SeededSettings):
             "prompts": f"{self.context} learned tokens {sharing}",
             "training": f"{self.epochs} epochs, batch {self.batch}, {self.optimiser}, lr {self.lr:g}, {self.schedule}",
         }
+
+    def images_words(self) -> str:
+        """What images become, in a line. Raises TrainableError for an unknown model, or where nothing says so."""
+        return self.model.images_words(self.image_size, self.normalisation)
 
     def recipe(self) -> Recipe:
         """Model and image size, for what stands beside a paper's numbers."""

@@ -1,0 +1,103 @@
+"""How images become what a model takes, by the lists of timm and open_clip; of weights in a file, where it is sure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.models.clip_settings import Clip, Normalisation
+from evenkeel.trainables.models.preprocessing import Preprocessing, read
+from evenkeel.trainables.models.settings import HUB, Backbone
+
+NORMALISATIONS = {"clip": "OPENAI_DATASET", "imagenet": "IMAGENET", "inception": "INCEPTION"}
+"""What open_clip calls them."""
+
+
+def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file: bool = False) -> Preprocessing | None:
+    """What the images of a backbone become; None for a model of a hub, which says so itself once it is fetched.
+
+    Raises TrainableError for weights `from_file` of a model whose published weights differ, where nothing says which.
+    """
+    if backbone.mean and backbone.std:
+        return Preprocessing(tuple(backbone.mean), tuple(backbone.std), "", f"{key}.mean and std")
+    said = _of_model(backbone, from_file or bool(backbone.weights), key, f"give {key}.mean and {key}.std")
+    return said and replace(said, mean=tuple(backbone.mean or said.mean), std=tuple(backbone.std or said.std))
+
+
+def _of_model(backbone: Backbone, from_file: bool, key: str, ways: str) -> Preprocessing | None:
+    if said := backbone.said(key):
+        _check_architecture(backbone, said, ways)
+        return said
+    if backbone.name.startswith(HUB):
+        return None
+    if backbone.library == "open_clip":
+        return _of_open_clip(backbone.name, str(backbone.pretrained or ""), from_file, ways)
+    return _of_timm(backbone, from_file, f"{ways}, or name the weights, as in {key}.name: {{}}")
+
+
+def clip_preprocessing(clip: Clip, normalisation: Normalisation) -> Preprocessing | None:
+    """The same of a CLIP model. Raises TrainableError."""
+    if normalisation != "model":
+        from open_clip import constants
+
+        mean, std = (getattr(constants, f"{NORMALISATIONS[normalisation]}_{part}") for part in ("MEAN", "STD"))
+        return Preprocessing(mean, std, "", f"trainable.normalisation: {normalisation}")
+    if said := clip.said(normalisation):
+        return said
+    if clip.image:
+        return preprocessing(clip.image, "trainable.model.image", bool(clip.weights))
+    ways = f"give trainable.normalisation: {', '.join(NORMALISATIONS)}"
+    return _of_open_clip(clip.name or "", clip.pretrained or "", bool(clip.weights), ways)
+
+
+def _check_architecture(backbone: Backbone, said: Preprocessing, ways: str) -> None:
+    name = backbone.name.partition(".")[0]
+    if said.architecture not in (None, name):
+        raise TrainableError(
+            f"{backbone.weights_file()}: {said.source} is of {said.architecture}, not of {name}; {ways}"
+        )
+
+
+def _of_timm(backbone: Backbone, from_file: bool, ways: str) -> Preprocessing:
+    from timm.data import resolve_data_config
+    from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg
+
+    name = f"{backbone.name}.{backbone.pretrained}" if isinstance(backbone.pretrained, str) else backbone.name
+    if from_file and "." not in name:
+        tags = {
+            tag: resolve_data_config(pretrained_cfg=c.to_dict()) for tag, c in get_arch_pretrained_cfgs(name).items()
+        }
+        _refuse_several(name, tags, ways)
+    config = get_pretrained_cfg(name)
+    full = f"{config.architecture}.{config.tag}" if config and config.tag else name
+    said = read(resolve_data_config(pretrained_cfg=config.to_dict() if config else {}), f"timm's {full}")
+    assert said
+    return said
+
+
+def _of_open_clip(name: str, tag: str, from_file: bool, ways: str) -> Preprocessing:
+    import open_clip
+    from open_clip.transform import PreprocessCfg
+
+    plain = vars(PreprocessCfg())
+
+    def config(of: str) -> dict[str, Any]:
+        return plain | {key: v for key, v in open_clip.get_pretrained_cfg(name, of).items() if key in plain and v}
+
+    if from_file:
+        tags = {one: config(one) for one in open_clip.list_pretrained_tags_by_model(name)}
+        _refuse_several(name, tags | {"open_clip itself": plain}, ways)
+    said = read({"preprocess_cfg": config(tag) if tag else plain}, f"open_clip's {name} {tag}".rstrip())
+    assert said
+    return said
+
+
+def _refuse_several(name: str, tags: Mapping[str, Mapping[str, Any]], ways: str) -> None:
+    """Raises TrainableError where published weights of one model want images of several kinds."""
+    kinds = {(tuple(config["mean"]), tuple(config["std"])): tag for tag, config in tags.items()}
+    if len(kinds) > 1:
+        means = "; ".join(f"mean {' '.join(f'{v:.3g}' for v in mean)} ({tag})" for (mean, _), tag in kinds.items())
+        raise TrainableError(
+            f"a file of weights of {name} does not say how its images were normalised, and published ones differ: "
+            f"{means}; {ways.format(next(iter(kinds.values())))}"
+        )
