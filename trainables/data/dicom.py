@@ -44,19 +44,19 @@ def dicom_values(content: bytes) -> tuple[np.ndarray, tuple[float, float]]:
 
 
 def dicom_library() -> str:
-    """The version of what reads DICOM."""
+    """The version of what reads DICOM, and what was added here since: other pixels than before."""
     try:
         import pydicom
     except ImportError:
         return "no pydicom"
-    return f"pydicom {pydicom.__version__}"
+    return f"pydicom {pydicom.__version__}, palettes"
 
 
 def _read(content: bytes) -> tuple[Any, np.ndarray]:
     """The file and its values, [H, W] rescaled or [H, W, 3]."""
     try:
         import pydicom
-        from pydicom.pixels import apply_modality_lut
+        from pydicom.pixels import apply_color_lut, apply_modality_lut
     except ImportError as error:
         raise ValueError(INSTALL) from error
     _check_deflated(content)
@@ -69,6 +69,9 @@ def _read(content: bytes) -> tuple[Any, np.ndarray]:
         values = file.pixel_array
     except (AttributeError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"a DICOM file whose pixels cannot be decoded: {error}".replace("\n", " ")) from error
+    if file.PhotometricInterpretation == "PALETTE COLOR":
+        colours = apply_color_lut(values, file)
+        return file, colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     return file, values if values.ndim == 3 else apply_modality_lut(values, file)
 
 
@@ -80,6 +83,8 @@ def _check_deflated(content: bytes) -> None:
     from pydicom.filereader import _read_file_meta_info  # dcmread's own: what it takes for deflated counts
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+    if DeflatedExplicitVRLittleEndian.encode() not in content:
+        return
     file = BytesIO(content)
     file.seek(PREAMBLE_BYTES)
     if _read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:

@@ -1,6 +1,7 @@
 """From the values of an image file to 256 levels: which range of them becomes black to white."""
 
 import struct
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,18 @@ def scaled(values: np.ndarray, window: Window, full: tuple[float, float]) -> np.
     `full` are the ends of what the format can hold. An image of one value is black.
     """
     low, high = ends(values, window, full)
+    if values.dtype in (np.uint16, np.int16):
+        return _levels(values.dtype.char, low, high)[values.view(np.uint16)]
+    return _scaled(values, low, high)
+
+
+@lru_cache(maxsize=4)
+def _levels(kind: str, low: float, high: float) -> np.ndarray:
+    """What each value of 16 bits becomes, [65536] by its bits: files of one window are looked up, not computed."""
+    return _scaled(np.arange(65536, dtype=np.uint16).view(kind), low, high)
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if high <= low:
         return np.zeros(values.shape, dtype=np.uint8)
     return np.rint(np.clip((values.astype(np.float64) - low) / (high - low), 0, 1) * 255).astype(np.uint8)

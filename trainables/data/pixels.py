@@ -43,7 +43,9 @@ def pixels(file: ImageFile, size: int, grey: bool, window: Window = "full") -> n
         else:
             with opened(content) as image:
                 flat = _eight_bits(_upright(image), window)
-        resized = flat.convert("L" if grey else "RGB").resize((size, size), Image.Resampling.BILINEAR)
+        mode = "L" if grey else "RGB"
+        flat = flat if flat.mode == "L" else flat.convert(mode)  # grey is resized as such: once, not three times alike
+        resized = flat.resize((size, size), Image.Resampling.BILINEAR).convert(mode)
     except Image.DecompressionBombError as error:
         number = next(iter(re.findall(r"\d{6,}", str(error))), "0")
         raise BadImage(f"has {int(number):,} pixels, more than are decoded; make it smaller") from error
