@@ -192,6 +192,7 @@ def test_the_engine_knows_its_steps_and_little_else():
 TABLE_CHAIN = (
     "settings",
     "rows",
+    "row_values",
     "merging",
     "joining",
     "splitting",

@@ -24,6 +24,8 @@ BLOCKS = test_published_forms.BLOCKS | test_kinds.BLOCKS
 FILES = {form: test_published_forms.FORMS[form] for form in test_published_forms.FORMS} | test_kinds.PAGE_FILES
 NO_HEADER = "VOC and COCO lists"
 """Their lists do not say how the classes are called."""
+ONE_CELL = "RSNA's hemorrhages"
+"""Image and label stand in one cell: only patterns take them apart."""
 
 
 def folder_of(form, tmp_path):
@@ -36,7 +38,7 @@ def folder_of(form, tmp_path):
     return tmp_path / keys["root"], keys | {"root": str(tmp_path / keys["root"])}
 
 
-@pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("form", [form for form in FILES if form != ONE_CELL])
 def test_a_form_of_the_page_is_understood_without_its_block(form, tmp_path):
     folder, keys = folder_of(form, tmp_path)
     guess, expected = guess_data(folder), data_set(keys).describe()

@@ -7,7 +7,7 @@ import numpy as np
 
 from evenkeel.trainables.data import DataSet, data_set
 from evenkeel.trainables.data.cxr_lt import FINDINGS
-from evenkeel.trainables.data.medmnist_classes import CLASSES
+from evenkeel.trainables.data.medmnist_classes import CLASSES, VOLUMES
 from tests.data.makers import Files, encoded, shade, write
 
 DIAGNOSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
@@ -59,7 +59,8 @@ def aptos2019(root: Path, **changes: Any) -> DataSet:
 
 
 def medmnist(root: Path, dataset: str = "dermamnist", size: int = 28, **changes: Any) -> DataSet:
-    """28, 14 and 14 images as the package's files have them; the red (or only) channel of image i is i."""
+    """28, 14 and 14 images as the package's files have them; the red (or only) channel of image i is i, of a volume its
+    middle slice."""
     grey, num = dataset == "chestmnist", len(CLASSES[dataset])
     arrays = {}
     for split, rows in (("train", range(28)), ("val", range(28, 42)), ("test", range(42, 56))):
@@ -67,6 +68,9 @@ def medmnist(root: Path, dataset: str = "dermamnist", size: int = 28, **changes:
         images = np.zeros((len(at), size, size, 3), dtype=np.uint8)
         images[..., 0] = at[:, None, None]
         arrays[f"{split}_images"] = images[..., 0] if grey else images
+        if dataset in VOLUMES:
+            arrays[f"{split}_images"] = np.full((len(at), size, size, size), 255, dtype=np.uint8)
+            arrays[f"{split}_images"][:, size // 2] = images[..., 0]
         one = (at % num)[:, None]
         arrays[f"{split}_labels"] = (np.arange(num) == one) | (np.arange(num) == (one + 1) % num) if grey else one
         arrays[f"{split}_labels"] = arrays[f"{split}_labels"].astype(np.uint8)

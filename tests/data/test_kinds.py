@@ -373,7 +373,7 @@ REFUSED = {
         {"t.json": json.dumps({"images": [{"id": 1, "file_name": "im0.png"}], "annotations": [
             {"image_id": 1, "caption": "a cat"}]})},
         {"tables": {"all": "t.json"}, "image_column": "file_name", "label_column": "category", "test_fraction": 0.2},
-        "has no column 'category'",
+        "holds sentences .captions of COCO., no labels; give the file of instances",
     ),
     "a COCO annotation of nothing": (
         {"t.json": json.dumps({"images": [{"id": 1}], "annotations": [{"image_id": 2}], "categories": []})},
@@ -511,6 +511,23 @@ PAGE_FILES = {
         }
         | {"class-descriptions.csv": "LabelName,DisplayName\n/m/0,cat\n/m/1,dog\n"}
         | pictures(lambda i, side: f"{side}/{i:04x}.jpg")
+    ),
+    "Open Images by machine": lambda: (
+        {
+            f"{side}-machine.csv": text(
+                "ImageID,Source,LabelName,Confidence",
+                [[f"{i:04x}", "machine", CLASSES[c], (0.3, 0.8)[v]] for i, c, v in VALUES if i in rows],
+            )
+            for side, rows in SIDES
+        }
+        | pictures(lambda i, side: f"{side}/{i:04x}.jpg")
+    ),
+    "RSNA's hemorrhages": lambda: (
+        {
+            f"{side}.csv": text("ID,Label", [[f"ID_0a{i}_{CLASSES[c]}", v] for i, c, v in VALUES if i in rows])
+            for side, rows in SIDES
+        }
+        | pictures(lambda i, side: f"images/ID_0a{i}.png")
     ),
     "VinDr-CXR": lambda: (
         {

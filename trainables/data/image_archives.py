@@ -9,6 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Protocol
 
+from evenkeel.trainables.data.file_kinds import NUM_BYTES_LOOKED_AT, kind_of
 from evenkeel.trainables.errors import TrainableError
 
 NUM_ROW_GROUPS_KEPT = 4
@@ -100,12 +101,17 @@ def check_image_size(num_bytes: int) -> None:
 def open_archive(path: Path, key: str) -> ZipArchive | TarArchive:
     """The zip or tar at `path`. Raises TrainableError when it is neither, or cannot be read by parts."""
     try:
-        return TarArchive(path) if is_tar(path) else ZipArchive(path)
+        archive = TarArchive(path) if is_tar(path) else ZipArchive(path)
     except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
+        with path.open("rb") as file:
+            kind = kind_of(file.read(NUM_BYTES_LOOKED_AT), path)
         raise TrainableError(
-            f"data.{key}: {path} is not a zip file ({error}); give a folder, a zip or a tar that is not compressed, "
-            "unpack other archives"
+            f"data.{key}: {path} is {kind or f'not a zip file ({error})'}; give a folder, a zip or a tar that is not "
+            "compressed: unpack other archives, write arrays out as PNG files"
         ) from error
+    if archive.names and all(name.endswith(".npy") for name in archive.names):
+        raise TrainableError(f"data.{key}: {path} holds arrays of numpy; write them out as PNG files")
+    return archive
 
 
 def is_tar(path: Path) -> bool:

@@ -13,7 +13,7 @@ from evenkeel.trainables.data.decoding import ImageFormat, Stored, decoded
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray
 from evenkeel.trainables.data.intensity import Window
-from evenkeel.trainables.data.phrases import plural
+from evenkeel.trainables.data.phrases import plural, shortened
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import SWITCH
@@ -91,7 +91,7 @@ def _by_reason(ids: Sequence[str], bad: dict[int, str]) -> str:
     """The first few bad images, each reason once, and how many more there are."""
     reasons: dict[str, list[str]] = {}
     for row, why in sorted(bad.items())[:NUM_BAD_IMAGES_LISTED]:
-        reasons.setdefault(why, []).append(repr(ids[row]))
+        reasons.setdefault(why, []).append(repr(shortened(ids[row])))
     texts = [f"image{'s' if len(names) > 1 else ''} {', '.join(names)}: {why}" for why, names in reasons.items()]
     more = f" and {len(bad) - NUM_BAD_IMAGES_LISTED:,} more" if len(bad) > NUM_BAD_IMAGES_LISTED else ""
     return ", ".join(texts) + more

@@ -68,7 +68,8 @@ class ImageSource:
 
     def find(self, image_id: str) -> list[str]:
         """The files that an id may mean; several when it cannot be told."""
-        for spelling in dict.fromkeys((image_id, unquote(image_id))):
+        address = image_id.partition("?")[0] if "://" in image_id else image_id
+        for spelling in dict.fromkeys((image_id, unquote(image_id), unquote(address))):
             if names := self._named(spelling):
                 return names
         return []

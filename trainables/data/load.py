@@ -20,6 +20,15 @@ def load(data: DataSet, image_size: int, cache: Path) -> ImageSet:
     return loaded
 
 
+def refusal_of(data: ImageSet, validation: Validation | None) -> str | None:
+    """What `check` raises, as a text."""
+    try:
+        check(data, validation)
+    except TrainableError as error:
+        return str(error)
+    return None
+
+
 def check(data: ImageSet, validation: Validation | None) -> None:
     """Raises TrainableError for rows that cannot be trained on or scored; looks at no pixel."""
     _check_groups(data)

@@ -1,46 +1,71 @@
-"""MedMNIST: small medical images in one .npz file a set and size, as the `medmnist` package downloads them."""
+"""MedMNIST: small medical images or volumes in one .npz file a set and size, as the `medmnist` package has them."""
 
 import hashlib
 import math
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from evenkeel.trainables.cache import made_once
-from evenkeel.trainables.data.image_set import SPLITS, ImageSet
+from evenkeel.trainables.data.csv.label_oddities import class_oddities
+from evenkeel.trainables.data.csv.labels import Labels
+from evenkeel.trainables.data.csv.overview import summary_of
+from evenkeel.trainables.data.csv.rows import Listing, Rows
+from evenkeel.trainables.data.image_set import SPLITS, ImageSet, no_images
+from evenkeel.trainables.data.load import refusal_of
 from evenkeel.trainables.data.medmnist_classes import CLASSES, SEVERAL_LABELS, VOLUMES
 from evenkeel.trainables.data.published import SingleLabel
 from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.settings import PathText, at_home
+from evenkeel.trainables.settings import SWITCH, PathText, at_home
 
 NUM_IMAGES_READ_AT_ONCE = 1024
+VOLUME_SIZES = (28, 64)
 
 
 class MedMnist(SingleLabel):
-    """MedMNIST v2 and MedMNIST+ (Yang et al. 2023): any of its twelve sets of pictures in any published size."""
+    """MedMNIST v2 and MedMNIST+ (Yang et al. 2023): any of its sets in any published size, of volumes a slice each."""
 
     name: Literal["medmnist"] = "medmnist"
     dataset: Literal[
         "pathmnist", "chestmnist", "dermamnist", "octmnist", "pneumoniamnist", "retinamnist", "breastmnist",
-        "bloodmnist", "tissuemnist", "organamnist", "organcmnist", "organsmnist",
+        "bloodmnist", "tissuemnist", "organamnist", "organcmnist", "organsmnist", "organmnist3d", "nodulemnist3d",
+        "adrenalmnist3d", "fracturemnist3d", "vesselmnist3d", "synapsemnist3d",
     ] = Field(description="which of the sets")  # fmt: skip
     size: Literal[28, 64, 128, 224] = Field(28, description="side of the published images")
+    slice: Annotated[Literal["middle"] | None, SWITCH] = Field(
+        None, description="what is taken of a volume: its middle slice along the first axis"
+    )
     root: PathText = Field("~/.medmnist", description="folder of the .npz files")
     validation: Validation | None = Field(None, description="carved from train and val; the official split if none")
 
     @field_validator("dataset", mode="before")
     @classmethod
-    def _pictures(cls, value: Any) -> Any:
-        if value in VOLUMES:
-            raise ValueError(f"{value} is a set of volumes, and trainables take pictures; one of {', '.join(CLASSES)}")
+    def _known(cls, value: Any) -> Any:
         if isinstance(value, str) and value not in CLASSES:
             raise ValueError(f"unknown set {value!r}; {nearest(value, CLASSES)}")
         return value
+
+    @model_validator(mode="after")
+    def _of_pictures(self) -> Self:
+        volumes = self.dataset in VOLUMES
+        if volumes and self.slice is None:
+            pictures = ", ".join(name for name in CLASSES if name not in VOLUMES)
+            raise ValueError(
+                f"dataset: {self.dataset} is a set of volumes, and trainables take pictures; give slice: middle, or "
+                f"one of {pictures}"
+            )
+        if volumes and self.size not in VOLUME_SIZES:
+            raise ValueError(f"size: volumes are published at {VOLUME_SIZES}, got {self.size}")
+        if self.slice and not volumes:
+            raise ValueError(f"slice: {self.dataset} is a set of pictures; leave it out")
+        return self
 
     @property
     def called(self) -> str:
@@ -73,13 +98,30 @@ class MedMnist(SingleLabel):
 
     def load(self, image_size: int, cache: Path) -> ImageSet:
         name = f"medmnist-{_hash(f'{self.fingerprint()} {image_size}')}.npy"
+        volumes = self.dataset in VOLUMES
         with _opened(self.path) as archive:
-            images = made_once(cache / name, lambda path: _write_images(archive, image_size, path))
+            images = made_once(cache / name, lambda path: _write_images(archive, image_size, path, volumes))
+        loaded = replace(self._labels(), images=np.load(images, mmap_mode="r"))
+        return loaded if self.several else self.checked(loaded)
+
+    def describe(self) -> DataSummary:
+        """What the file holds; no image is looked at. Raises TrainableError."""
+        found = self._labels()
+        ids = [f"{SPLITS[code]} image {row}" for row, code in enumerate(found.split)]
+        odd = class_oddities(found.classes, found.targets)
+        rows = Rows(ids, [""] * len(ids), Labels(found.classes, found.targets, None), found.split, None, odd)
+        listing, refusal = Listing([], [], [], [], ids, [], rows.files), refusal_of(found, self.validation)
+        said = summary_of(listing, rows, 0, self.validation, refusal, None)
+        of = "the middle slices of volumes" if self.slice else "pictures"
+        return replace(said, images=f"{self.path.name}: {len(ids):,} images, {of} of {self.size} x {self.size} pixels")
+
+    def _labels(self) -> ImageSet:
+        """The rows without their images."""
+        with _opened(self.path) as archive:
             labels = [_array(archive, f"{split}_labels") for split in SPLITS]
         targets = np.concatenate([self._targets(split_labels) for split_labels in labels])
         split = np.repeat(np.arange(3, dtype=np.uint8), [len(split_labels) for split_labels in labels])
-        loaded = ImageSet(np.load(images, mmap_mode="r"), targets, split, None, list(CLASSES[self.dataset]))
-        return loaded if self.several else self.checked(loaded)
+        return ImageSet(no_images(len(split)), targets, split, None, list(CLASSES[self.dataset]))
 
     def _targets(self, labels: np.ndarray) -> np.ndarray:
         num = len(CLASSES[self.dataset])
@@ -115,15 +157,16 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
         raise TrainableError(f"data.root: {archive.filename} holds no {name}; download the file again") from error
 
 
-def _write_images(archive: zipfile.ZipFile, side: int, path: Path) -> None:
+def _write_images(archive: zipfile.ZipFile, side: int, path: Path, volumes: bool) -> None:
     """All splits one after the other as [N, side, side, channels], block by block: the largest file has 5.6 GB."""
     shapes = [_shape(archive, split) for split in SPLITS]
-    channels = shapes[0][3] if len(shapes[0]) == 4 else 1
+    channels = shapes[0][3] if len(shapes[0]) == 4 and not volumes else 1
     total = (sum(shape[0] for shape in shapes), side, side, channels)
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=total)
     row = 0
     for split in SPLITS:
         for block in _blocks(archive, split):
+            block = block[:, block.shape[1] // 2] if volumes else block
             images[row : row + len(block)] = _resized(block, side).reshape(-1, side, side, channels)
             row += len(block)
     images.flush()

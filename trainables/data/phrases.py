@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+NUM_CHARACTERS_SHOWN = 80
 NUM_LISTED = 5
 """How many items of a list a message names."""
 
@@ -16,3 +17,8 @@ def first_few(items: Iterable[object], most: int = NUM_LISTED) -> str:
     texts = [str(item) for item in items]
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+def shortened(text: str) -> str:
+    """A text that may be long, as a message shows it."""
+    return text if len(text) <= NUM_CHARACTERS_SHOWN else f"{text[:NUM_CHARACTERS_SHOWN]}..."

@@ -8,7 +8,7 @@ import numpy as np
 
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.intensity import Window, ends
-from evenkeel.trainables.data.phrases import plural
+from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.pixels import BadImage, file_values
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError
@@ -54,23 +54,26 @@ class ValueRange:
         )
 
 
-def value_range(files: Sequence[ImageFile], window: Window) -> ValueRange | None:
-    """The values of a few of the files, evenly chosen; None where none of them can be read."""
+def look_at(files: Sequence[ImageFile], window: Window) -> tuple[ValueRange | None, Oddity | None]:
+    """The values of a few of the files, evenly chosen, None where none can be read; what to say of those."""
     chosen = files[:: max(1, len(files) // NUM_IMAGES_LOOKED_AT)][:NUM_IMAGES_LOOKED_AT]
-    ranges = []
+    ranges, problems = [], []
     for file in chosen:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 values, full = file_values(file)
-        except (BadImage, TrainableError):
+        except (BadImage, TrainableError) as error:
+            problems.append(f"{file.name}: {error}")
             continue
         black, white = ends(values, window, full)
         ranges.append((float(values.min()), float(values.max()), black, white))
+    text = f"{len(problems)} of {plural(len(chosen), 'image')} looked at cannot be used ({first_few(problems, 1)})"
+    odd = Oddity(text, "on_bad_image") if problems else None
     if not ranges:
-        return None
+        return None, odd
     lows, highs, blacks, whites = zip(*ranges, strict=True)
-    return ValueRange(len(ranges), min(lows), max(highs), min(blacks), max(whites), window)
+    return ValueRange(len(ranges), min(lows), max(highs), min(blacks), max(whites), window), odd
 
 
 def _number(value: float) -> str:

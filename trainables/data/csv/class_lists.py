@@ -8,6 +8,7 @@ from evenkeel.trainables.data.csv.settings import CLASS_MARK, CsvSettings
 from evenkeel.trainables.data.csv.table import Table
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.settings import at_home
 
 
 def read_class_lists(data: CsvSettings, part: str) -> Table:
@@ -43,11 +44,12 @@ def read_class_lists(data: CsvSettings, part: str) -> Table:
 
 def class_files(data: CsvSettings, pattern: str) -> dict[str, Path]:
     """Class -> its file. Raises TrainableError when there is none."""
-    before, after = pattern.split(CLASS_MARK)
-    paths = data.matching(f"{before}*{after}", "tables")
-    names = [path.name for path in paths]
-    start, end = len(before.rpartition("/")[2]), len(after)
-    return {name[start : len(name) - end]: path for name, path in zip(names, paths, strict=True)}
+    root = at_home(data.root)
+    named = re.compile("([^/]+)".join(re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split(CLASS_MARK)))
+    paths = {
+        path.relative_to(root).as_posix(): path for path in data.matching(pattern.replace(CLASS_MARK, "*"), "tables")
+    }
+    return {match[1]: paths[name] for name in paths if (match := named.fullmatch(name))}
 
 
 def _values(data: CsvSettings, path: Path) -> list[tuple[str, str | None]]:

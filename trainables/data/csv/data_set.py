@@ -15,6 +15,7 @@ from evenkeel.trainables.data.decoding import ImageFormat
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import ImageArray, ImageSet, no_images
 from evenkeel.trainables.data.summary import DataSummary
+from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import at_home
 
 
@@ -43,6 +44,9 @@ class CsvTable(CsvSettings):
     def describe(self) -> DataSummary:
         """What was understood of tables and folders; a few images are opened. Raises TrainableError."""
         listing = list_images(self)
+        absent = {row: file for row, file in enumerate(listing.files) if isinstance(file, str)}
+        if len(absent) == len(listing.files) and (refusal := self.refusal(listing.ids, absent)):
+            raise TrainableError(refusal)
         rows = read_rows(self, listing)
         return describe_rows(self, self.validation, listing, rows, self._image_set(rows, no_images(len(rows.ids))))
 

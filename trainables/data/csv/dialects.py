@@ -12,26 +12,10 @@ from io import BytesIO
 from pathlib import Path
 
 from evenkeel.trainables.data.csv.table import DELIMITERS, Table
+from evenkeel.trainables.data.file_kinds import NUM_BYTES_LOOKED_AT, kind_of
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.errors import TrainableError
 
-NO_TEXT = {
-    b"PK\x03\x04": "a zip or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"BZh": "compressed by bzip2",
-    b"\xfd7zXZ": "compressed by xz",
-    b"(\xb5/\xfd": "compressed by zstd",
-    b"SQLite format 3": "an SQLite database",
-    b"%PDF": "a PDF",
-    b"\x80\x02": "a pickle of Python",
-    b"\x80\x03": "a pickle of Python",
-    b"\x80\x04": "a pickle of Python",
-    b"\x80\x05": "a pickle of Python",
-    b"\x93NUMPY": "an array of numpy",
-    b"\x89HDF": "an HDF5 or MATLAB file",
-    b"MATLAB 5": "a MATLAB file",
-}
 NO_TABLE = {
     r"<(!doctype|html|\?xml)": "a page of HTML or XML",
     r"version https://git-lfs": "a pointer of Git LFS to a file that was not fetched",
@@ -100,7 +84,10 @@ def _checked(path: Path, key: str, header: list[str], records: list[tuple[int, l
         more = f" (so are lines {first_few(other for other, _ in wrong[1:])})" if len(wrong) > 1 else ""
         way = f"quote fields that hold {delimiter!r}, or name another delimiter with data.delimiter"
         if not rows:
-            way = f"the header line must be the first, which reads {first_few(map(repr, header))}; or {way}"
+            way = (
+                f"the header line must be the first, which reads {first_few(map(repr, header))} (a table without one "
+                f"has its names from data.columns); or {way}"
+            )
         raise TrainableError(
             f"data.{key}: {path}, line {line} has {plural(num, 'field')}, {len(header)} expected{more}; {way}"
         )
@@ -154,9 +141,10 @@ def read_text(path: Path, key: str, encoding: str | None) -> str:
 
 def text_of(content: bytes, path: Path, key: str, encoding: str | None) -> str:
     """The text that bytes are, in `encoding` or what the first of them say. Raises TrainableError."""
-    for magic, kind in NO_TEXT.items():
-        if content.startswith(magic):
-            raise TrainableError(f"data.{key}: {path} is {kind}, not a text; save it as CSV (UTF-8)")
+    if kind := kind_of(content[:NUM_BYTES_LOOKED_AT], path):
+        packed = kind == "a tar"  # a plain one was read as such
+        way = "unpack it" if packed else "save it as CSV (UTF-8) or Parquet"
+        raise TrainableError(f"data.{key}: {path} is {'a compressed tar' if packed else kind}, not a text; {way}")
     chosen = encoding or next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(chosen)

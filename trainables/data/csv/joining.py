@@ -10,7 +10,7 @@ from evenkeel.trainables.data.csv.settings import CsvSettings
 from evenkeel.trainables.data.csv.table import Table
 from evenkeel.trainables.data.csv.tables import read_table
 from evenkeel.trainables.data.image_lookup import id_key, meant
-from evenkeel.trainables.data.phrases import first_few, plural
+from evenkeel.trainables.data.phrases import first_few, plural, shortened
 from evenkeel.trainables.errors import TrainableError
 
 
@@ -135,7 +135,7 @@ def cells_by_image(data: CsvSettings, key: str, columns: tuple[str, str], ids: l
     path = data.path(getattr(data, key).file, f"{key}.file")
     image, column = columns
     noun = key.removesuffix("_table")
-    table = read_table(path, f"{key}.file", Dialect(encoding=data.encoding), {image, column})
+    table = read_table(path, f"{key}.file", Dialect(encoding=data.encoding), {image, column}).row_an_item(image)
     images = table.column(image, f"{key}.image")
     homes = defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
     for name, cell in zip(images, table.column(column, f"{key}.{noun}"), strict=True):
@@ -152,7 +152,7 @@ def cells_by_image(data: CsvSettings, key: str, columns: tuple[str, str], ids: l
         cells.append(options[0] if options else "")
     if not any(cells):
         raise TrainableError(
-            f"data.{key}: {path} speaks of none of the images, but of images such as {images[0]!r}; give the "
-            f"column in which ids are written as in the tables ({ids[0]!r})"
+            f"data.{key}: {path} speaks of none of the images, but of images such as {shortened(images[0])!r}; give "
+            f"the column in which ids are written as in the tables ({ids[0]!r})"
         )
     return cells, table

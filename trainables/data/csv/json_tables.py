@@ -6,7 +6,7 @@ A record's keys are columns. What is inside a value is asked for by a path, as `
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,10 @@ def read_json(path: Path, key: str, text: str, names: set[str]) -> Table:
     if records is not None:
         return record_table(path, records, lines, unit="line")
     try:
-        return _table_of(path, key, json.loads(text), names)
+        value = json.loads(text)
     except ValueError as error:
         raise TrainableError(f"data.{key}: {path} is broken JSON ({error}); export it again") from error
+    return _table_of(path, key, value, names)
 
 
 def record_table(path: Path, records: list[dict[str, Any]], lines: list[int], *, unit: str = "record") -> Table:
@@ -81,7 +82,13 @@ def _table_of(path: Path, key: str, value: Any, names: set[str]) -> Table:
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return record_table(path, value, list(range(1, len(value) + 1)))
     if isinstance(value, dict) and isinstance(value.get("images"), list) and isinstance(value.get("annotations"), list):
+        _refuse_captions(path, key, value, names)
         return coco_table(path, key, value)
+    if isinstance(value, dict) and all(isinstance(value.get(name), list) for name in ("images", "categories")):
+        raise TrainableError(
+            f"data.{key}: {path} lists images and categories and no annotations (those of a test set are secret?); "
+            "give a file with annotations, or data.test_fraction in place of this split"
+        )
     if isinstance(value, dict) and names & value.keys():
         return _table_of_columns(path, key, value)
     if isinstance(value, dict):
@@ -117,13 +124,28 @@ def _table_of_columns(path: Path, key: str, value: dict[str, Any]) -> Table:
     return record_table(path, records, list(range(1, num + 1)))
 
 
+def _refuse_captions(path: Path, key: str, value: dict[str, Any], names: set[str]) -> None:
+    """Raises TrainableError where labels are wanted of a file of sentences."""
+    sentences = bool(value["annotations"]) and CAPTION in value["annotations"][0]
+    if sentences and names & {CATEGORY, CAPTION}:
+        raise TrainableError(
+            f"data.{key}: {path} holds sentences (captions of COCO), no labels; give the file of instances "
+            "(instances_*.json) with label_column: category. Texts of lm-clip and prompt are made of labels"
+        )
+
+
 def coco_table(path: Path, key: str, value: dict[str, Any]) -> Table:
     """The images of COCO's format (instances, captions, and what other tools export so), with columns for their
     annotations: `category`, the names of an image's categories, and `caption`.
 
-    Raises TrainableError for annotations of images or of categories that the file does not list.
+    Raises TrainableError for annotations of images or of categories that the file does not list, and for categories
+    that are called alike.
     """
     names = {item["id"]: str(item["name"]) for item in value.get("categories", [])}
+    if twice := [name for name, num in Counter(names.values()).items() if num > 1]:
+        raise TrainableError(
+            f"data.{key}: {path} has several categories called {first_few(map(repr, twice))}; give each its own name"
+        )
     ids = {image["id"] for image in value["images"]}
     columns: dict[str, dict[Any, list[str]]] = {CATEGORY: defaultdict(list), CAPTION: defaultdict(list)}
     for number, annotation in enumerate(value["annotations"], 1):

@@ -83,6 +83,12 @@ def none_oddities(classes: list[str], targets: np.ndarray, none: list[str]) -> l
     return odd + [Oddity(f"{first_few(map(repr, absent))} occurs nowhere", "none_labels")] if absent else odd
 
 
+def _made_of(names: set[str], name: str) -> bool:
+    """Whether a name is several of the names with a sign between them."""
+    pieces = [piece.strip() for piece in re.split(r"[;|,/\t+&]", name)]
+    return len(pieces) > 1 and {*pieces} <= names
+
+
 def class_oddities(names: list[str], targets: np.ndarray) -> list[Oddity]:
     """What is odd about classes, by their names [C] and targets [N, C] of one row an image."""
     counts = targets.sum(0, dtype=np.int64)
@@ -94,6 +100,11 @@ def class_oddities(names: list[str], targets: np.ndarray) -> list[Oddity]:
     full = [name for name, count in zip(names, counts, strict=True) if count == len(targets)]
     if full:
         odd.append(Oddity(f"every image is {first_few(full)}: nothing can be told apart there", "label_columns"))
+    if joined := [name for name in names if _made_of({*names}, name)]:
+        number = plural(len(joined), "class", "classes")
+        odd.append(
+            Oddity(f"{number} made of names of others: {first_few(joined)}; more than one separator?", "separator")
+        )
     spelled = Counter(re.sub(r"[\s_-]+", " ", name).lower() for name in names)
     alike = [name for name in names if spelled[re.sub(r"[\s_-]+", " ", name).lower()] > 1]
     if alike:

@@ -43,6 +43,9 @@ class LabelSettings(Settings):
     value_column: Annotated[str | None, SWITCH] = Field(
         None, description="with row_per: label, holds whether the label is there (1) or not (0); none: no column does"
     )
+    value_from: Annotated[float | None, SWITCH] = Field(
+        None, description="where value_column holds numbers (a confidence): from this on the label is there"
+    )
     unlisted: Annotated[Literal["negative", "missing"] | None, SWITCH] = Field(
         None, description="with value_column, what a label is that an image has no row for; negative if none"
     )
@@ -111,6 +114,8 @@ class LabelSettings(Settings):
             return "value_column: needs row_per: label, a row for each label of an image"
         if self.unlisted and not self.values_in:
             return "unlisted: needs value_column; without one a row says that its label is there, the others are not"
+        if self.value_from is not None and not self.values_in:
+            return "value_from: needs value_column, whose numbers it cuts"
         if self.reader_column and not self.readers:
             return "reader_column: say how opinions are joined, with readers: any, majority or all"
         if self.readers and self.row_per == "label" and not (self.values_in or self.reader_column):

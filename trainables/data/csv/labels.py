@@ -1,6 +1,5 @@
 """From cells as published to multi-hot targets: lists in a cell, or one column a class."""
 
-import ast
 import json
 import re
 from collections import Counter
@@ -11,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from evenkeel.trainables.data.csv.label_oddities import separator_oddities, split_labels
-from evenkeel.trainables.data.csv.table import is_blank
-from evenkeel.trainables.data.phrases import first_few
+from evenkeel.trainables.data.csv.table import is_blank, structure
+from evenkeel.trainables.data.phrases import first_few, shortened
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
 
@@ -25,9 +24,6 @@ WORDS = {
 }  # fmt: skip
 LABEL_KEYS = ("choices", "labels", "label", "classes", "class", "category", "categories", "tags")
 """Keys of an object in a cell that hold nothing but its labels."""
-
-NUM_CHARACTERS_SHOWN = 80
-"""So much of a cell does a message show."""
 
 TOKEN = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s,'"]+)""")
 
@@ -66,7 +62,7 @@ def label_lists(cells: list[str], key: str, separator: str | None) -> tuple[list
     A column of Python, JSON or numpy lists is read as such, else cells are split at `separator`. Raises TrainableError
     for a column that mixes both, and for cells with structure from which labels cannot be told.
     """
-    cells = flat_cells(cells, key)
+    cells = flat_cells([_unwrapped(cell) for cell in cells], key)
     filled = [cell for cell in cells if cell]
     quoted = [cell for cell in filled if re.fullmatch(r"""[\[({]\s*['"].*['"]\s*,?\s*[\])}]""", cell)]
     literal = bool(filled) and all(cell[0] == "[" and cell[-1] == "]" for cell in filled)
@@ -91,6 +87,7 @@ def from_lists(
     Labels of `none` are classes too, so that what stands beside them can be looked at (`without_none`). Raises
     TrainableError for a label that `names` lacks; `lines` [N] say where each row stands.
     """
+    lists = _of_vectors(lists, key, names)
     labels = names or {label: label for label in sorted({label for labels in lists for label in labels})}
     present = {label for row_labels in lists for label in row_labels}
     labels = labels | {label: label for label in none if label in present and label not in labels}
@@ -105,6 +102,24 @@ def from_lists(
                 )
             targets[row, codes[label]] = 1
     return Labels(list(labels.values()), targets, None)
+
+
+def _of_vectors(lists: list[list[str]], key: str, names: dict[str, str] | None) -> list[list[str]]:
+    """Label lists; those that are rows of zeros and ones, a place a class, by the classes in their order.
+
+    Numbers of classes come once each, zeros and ones of places repeat. Raises TrainableError where no list of classes
+    says what the places are.
+    """
+    width = len(lists[0]) if lists else 0
+    vectors = width > 1 and all(len(row) == width and {*row} <= {"0", "1"} for row in lists)
+    if not vectors or not any(len({*row}) < width for row in lists):
+        return lists
+    if names is None or len(names) != width:
+        raise TrainableError(
+            f"data.label_column: {key} has rows of {width} zeros and ones ({lists[0]}), a place a class; name the "
+            f"{width} classes with data.classes_table, or give a column a class"
+        )
+    return [[label for label, digit in zip(names, row, strict=True) if digit == "1"] for row in lists]
 
 
 @dataclass(frozen=True)
@@ -163,6 +178,7 @@ def _refuse_unclear(
     if UNREADABLE in kinds:
         leave = " or leave the column out of data.label_columns," if key == "label_columns" else ""
         way = f"must be 0 or 1: correct the table,{leave} or say what they mean with data.label_values"
+        way += " (data.value_from for numbers)" if key == "value_column" else ""
     else:
         keys = [key for code, key in ((UNCERTAIN, "data.uncertain"), (BLANK, "data.blank")) if code in kinds]
         way = f"say what they mean with {' and '.join(keys)}: positive, negative or missing"
@@ -195,8 +211,16 @@ def flat_cells(cells: list[str], key: str) -> list[str]:
     return [flat.get(cell) or (cell if cell[:1] in ("", "[") else json.dumps([cell])) for cell in cells]
 
 
+def _unwrapped(cell: str) -> str:
+    """A cell whose text of JSON is JSON again, as that."""
+    value = structure(cell) if cell.startswith(('"[', '"{')) else None
+    return cell if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def _flat(cell: str, key: str) -> str:
-    value = _structure(cell)
+    value = structure(cell)
+    if isinstance(value, dict) and (flagged := _flagged(value)) is not None:
+        return json.dumps(flagged, ensure_ascii=False)
     items = value if isinstance(value, list) else [value]
     if not items or not all(isinstance(item, dict) for item in items):
         return cell
@@ -206,22 +230,19 @@ def _flat(cell: str, key: str) -> str:
     if names and names[0] in LABEL_KEYS and isinstance(labels, list) and all(isinstance(n, str) for n in labels):
         return json.dumps(labels, ensure_ascii=False)
     example = next((name for name in names if name in LABEL_KEYS), names[0] if names else "labels")
-    short = cell if len(cell) < NUM_CHARACTERS_SHOWN else f"{cell[:NUM_CHARACTERS_SHOWN]}..."
     raise TrainableError(
-        f"data.label_column: {key} has {short!r}, an object of JSON with the keys "
+        f"data.label_column: {key} has {shortened(cell)!r}, an object of JSON with the keys "
         f"{first_few(map(repr, names), 8)}; say "
         f"which of them holds the labels, as data.label_column: {key}.{example}"
     )
 
 
-def _structure(cell: str) -> Any:
-    """What a cell of JSON or of a Python literal holds, None for another."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(cell)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return None
+def _flagged(value: dict[str, Any]) -> list[str] | None:
+    """The labels of an object that says of each whether it is there, `{"cat": true, "dog": false}`; None of another."""
+    if not value or any(name in LABEL_KEYS or flag not in (0, 1) for name, flag in value.items()):
+        return None
+    sure = len(value) > 1 or all(isinstance(flag, bool) for flag in value.values())
+    return [name for name, flag in value.items() if flag] if sure else None
 
 
 def _literal(cell: str, key: str) -> list[str]:

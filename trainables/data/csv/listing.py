@@ -16,7 +16,7 @@ from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.errors import TrainableError
 
 FOLDER_COLUMN = "folder"
-"""The column, where there are no tables, that holds the name of an image's folder."""
+"""The column, where there are no tables, that holds the name of an image's folder; `folder.0` that of the outermost."""
 
 
 def list_images(data: CsvSettings) -> Listing:
@@ -40,7 +40,8 @@ def _tables(data: CsvSettings) -> list[tuple[str, Table]]:
         return [(part, read_class_lists(data, part)) for part in data.tables]
     dialect = Dialect(data.delimiter, data.encoding, tuple(data.columns) if data.columns else None)
     paths = [(part, path) for part, inside in data.table_paths().items() for path in inside]
-    return [(part, read_table(path, "tables", dialect, data.named_columns())) for part, path in paths]
+    read = [(part, read_table(path, "tables", dialect, data.named_columns())) for part, path in paths]
+    return [(part, table.row_an_item(data.image_column)) for part, table in read]
 
 
 def _with_split_cells(data: CsvSettings, listing: Listing) -> Listing:
@@ -79,8 +80,15 @@ def _table_of_folders(data: CsvSettings, sources: list[ImageSource]) -> Table:
     names = [name for source in sources for name in source.names if is_image(name)]
     if not names:
         raise TrainableError(f"data.images: there are no images in {', '.join(str(source.path) for source in sources)}")
-    rows = [[name, name.rpartition("/")[0].rpartition("/")[2]] for name in names]
-    return Table(Path(data.root), [data.image_column, FOLDER_COLUMN], rows, list(range(1, len(rows) + 1)), ",")
+    folders = [name.split("/")[:-1] for name in names]
+    depth = max(map(len, folders))
+    levels = [f"{FOLDER_COLUMN}.{level}" for level in range(depth)]
+    rows = [
+        [name, inside[-1] if inside else "", *inside, *[""] * (depth - len(inside))]
+        for name, inside in zip(names, folders, strict=True)
+    ]
+    columns = [data.image_column, FOLDER_COLUMN, *levels]
+    return Table(Path(data.root), columns, rows, list(range(1, len(rows) + 1)), ",", unit="image")
 
 
 def _ids(data: CsvSettings, table: Table) -> list[str]:

@@ -16,7 +16,7 @@ from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError
 
-NUM_REPEATS_LISTED = 20
+NUM_REPEATS_LISTED = 10
 """So many images that are listed twice, with contradictions, does an error name."""
 
 

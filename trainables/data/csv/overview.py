@@ -10,13 +10,12 @@ from evenkeel.trainables.data.csv.table import Table
 from evenkeel.trainables.data.image_files import ImageFileSettings
 from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import SPLITS, ImageSet
-from evenkeel.trainables.data.load import check
+from evenkeel.trainables.data.load import refusal_of
 from evenkeel.trainables.data.phrases import first_few, plural
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.data.stratify import rows_of
 from evenkeel.trainables.data.summary import ClassCount, DataSummary, Oddity
-from evenkeel.trainables.data.value_range import ValueRange, value_range
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.data.value_range import ValueRange, look_at
 
 
 def describe_rows(
@@ -30,11 +29,9 @@ def describe_rows(
     refusal = data.refusal(rows.ids, absent)
     if not validation and not (rows.split == SPLITS.index("val")).any():
         refusal = refusal or "data: there are no validation images; give data.validation: {fraction: 0.2}"
-    try:
-        check(targets, validation)
-    except TrainableError as error:
-        refusal = refusal or str(error)
-    values = value_range([file for file in rows.files if isinstance(file, ImageFile)], data.intensity)
+    refusal = refusal or refusal_of(targets, validation)
+    values, unusable = look_at([file for file in rows.files if isinstance(file, ImageFile)], data.intensity)
+    rows = replace(rows, odd=[*rows.odd, unusable]) if unusable else rows
     summary = summary_of(listing, rows, len(absent), validation, refusal, values)
     return replace(summary, label_sets=_label_sets(targets))
 

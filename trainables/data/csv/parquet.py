@@ -21,8 +21,8 @@ def read_parquet(path: Path, key: str) -> Table:
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            pictures = picture_columns(schema)
-            names = [name for name in schema.names if name not in pictures]
+            pictures = [name for name in picture_columns(schema) if not _bytes_are_elsewhere(file, name)]
+            names = [name for name in schema.names if name not in pictures and not _holds_pictures(schema, name)]
             values = file.read(columns=names).to_pydict()
             num = file.metadata.num_rows
             for name in pictures:
@@ -32,24 +32,42 @@ def read_parquet(path: Path, key: str) -> Table:
     if not num:
         raise TrainableError(f"data.{key}: {path} has no rows; give a row an image")
     labels = class_labels(schema)
-    cells = {name: [cell_of(_named(v, labels.get(name))) for v in values[name]] for name in schema.names}
+    for name in {*picture_columns(schema)} - {*pictures}:
+        values[name] = [item and item["path"] for item in values[name]]
+    kept = [name for name in schema.names if name in values]
+    cells = {name: [cell_of(_named(v, labels.get(name))) for v in values[name]] for name in kept}
     rows = [list(row) for row in zip(*cells.values(), strict=True)]
     archives = {name: ParquetPictures(path, name, values[name]) for name in pictures}
-    return Table(path, list(schema.names), rows, list(range(1, num + 1)), "Parquet", unit="row", pictures=archives)
+    return Table(path, kept, rows, list(range(1, num + 1)), "Parquet", unit="row", pictures=archives)
 
 
 def picture_columns(schema: Any) -> list[str]:
     """The columns that hold pictures: bytes, or a pair of bytes and path."""
+    return [field.name for field in schema if _is_picture(field.type)]
+
+
+def _is_picture(kind: Any) -> bool:
     import pyarrow.types as types
 
-    def holds_bytes(kind: Any) -> bool:
-        return types.is_binary(kind) or types.is_large_binary(kind)
+    if types.is_struct(kind) and {kind.field(i).name for i in range(kind.num_fields)} <= {"bytes", "path"}:
+        return kind.get_field_index("bytes") >= 0 and _is_picture(kind.field("bytes").type)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
-    def is_picture(kind: Any) -> bool:
-        pair = types.is_struct(kind) and {"bytes", "path"} >= {kind.field(i).name for i in range(kind.num_fields)}
-        return holds_bytes(kind) or (pair and holds_bytes(kind.field("bytes").type))
 
-    return [field.name for field in schema if is_picture(field.type)]
+def _holds_pictures(schema: Any, column: str) -> bool:
+    """Whether the cells of a column are lists of pictures, of which none is that of its row."""
+    kind = schema.field(column).type
+    return hasattr(kind, "value_type") and _is_picture(kind.value_type)
+
+
+def _bytes_are_elsewhere(file: Any, column: str) -> bool:
+    """Whether a column of bytes and path holds paths alone, by what the file says of its parts."""
+    (place,) = [i for i in range(len(file.schema)) if file.schema.column(i).path in (column, f"{column}.bytes")]
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    if file.schema.column(place).path == column:
+        return False
+    counts = [(group.column(place).statistics, group.num_rows) for group in groups]
+    return all(statistics and statistics.null_count == num for statistics, num in counts)
 
 
 def picture_names(file: Any, path: Path, column: str) -> list[str]:

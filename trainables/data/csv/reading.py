@@ -7,18 +7,10 @@ import numpy as np
 
 from evenkeel.trainables.data.csv.columns import AllBut
 from evenkeel.trainables.data.csv.label_oddities import class_oddities, none_oddities
-from evenkeel.trainables.data.csv.labels import (
-    BLANK,
-    NEGATIVE,
-    POSITIVE,
-    UNCERTAIN,
-    Labels,
-    from_columns,
-    from_lists,
-    label_lists,
-    meaning_of,
-)
+from evenkeel.trainables.data.csv.labels import Labels, from_columns, from_lists, label_lists
+from evenkeel.trainables.data.csv.listing import FOLDER_COLUMN
 from evenkeel.trainables.data.csv.merging import MergeRule, merged
+from evenkeel.trainables.data.csv.row_values import with_values
 from evenkeel.trainables.data.csv.rows import Listing, Rows, with_min_positives
 from evenkeel.trainables.data.csv.settings import CLASS_MARK, CsvSettings
 from evenkeel.trainables.data.csv.splitting import (
@@ -28,7 +20,7 @@ from evenkeel.trainables.data.csv.splitting import (
     with_single_groups,
     with_test,
 )
-from evenkeel.trainables.data.csv.table import Table, found_by
+from evenkeel.trainables.data.csv.table import Table, found_by, structure
 from evenkeel.trainables.data.csv.tables import read_class_list
 from evenkeel.trainables.data.image_lookup import ImageFile, is_image
 from evenkeel.trainables.data.phrases import first_few, plural
@@ -65,7 +57,8 @@ def _without_none(data: CsvSettings, rows: Rows) -> Rows:
     odd = none_oddities(labels.classes, labels.targets, data.none_labels) if data.label_column else []
     keep = np.array([name not in data.none_labels for name in labels.classes], dtype=bool)
     if not keep.any():
-        raise TrainableError(f"data.{data.label_column or 'label_columns'}: there is no label at all; check the column")
+        name = f"label_column: {data.label_column}" if data.label_column else "label_columns: there"
+        raise TrainableError(f"data.{name} holds no label at all; check the column")
     return replace(rows, labels=labels if keep.all() else labels.keep_classes(keep), odd=[*odd, *rows.odd])
 
 
@@ -85,35 +78,8 @@ def _labels_of_lists(data: CsvSettings, column: str, listing: Listing) -> tuple[
     lists, odd = label_lists(cells, column, data.separator)
     labels = from_lists(lists, column, _class_names(data), data.none_labels, listing.lines)
     if data.row_per == "label":
-        labels = _with_values(data, column, labels, listing)
+        labels = with_values(data, column, labels, listing)
     return labels, odd
-
-
-def _with_values(data: CsvSettings, column: str, labels: Labels, listing: Listing) -> Labels:
-    """Labels of rows that speak of their own label alone: it is there, or is as the value column says."""
-    own = labels.targets == 1
-    if not data.values_in:
-        if data.value_column is None:
-            _ask_for_values(data, column, listing)
-        return replace(labels, label_mask=own)
-    cells = listing.cells(data.values_in, "value_column")
-    values = from_columns({data.values_in: cells}, data.meanings(), listing.lines, "value_column")
-    mask = own if values.label_mask is None else own & values.label_mask
-    return replace(labels, targets=(own & (values.targets == 1)).astype(np.uint8), label_mask=mask)
-
-
-def _ask_for_values(data: CsvSettings, column: str, listing: Listing) -> None:
-    """Raises TrainableError where a column beside the labels seems to say whether each is there."""
-    used = {*data.named_columns(), column, ""}
-    for _, table in listing.tables:
-        for name in (name for name in table.columns if name not in used and table.columns.count(name) == 1):
-            codes = Counter(map(meaning_of, table.column(name, "value_column")))
-            if codes[NEGATIVE] and codes[POSITIVE] and set(codes) <= {NEGATIVE, POSITIVE, UNCERTAIN, BLANK}:
-                raise TrainableError(
-                    f"data.value_column: {table.path} has a row a label and a column {name!r} of 0 and 1, which is 0 "
-                    f"in {plural(codes[NEGATIVE], 'row')}; give data.value_column: {name} if 0 says that the label is "
-                    "not there, data.value_column: none if it says something else"
-                )
 
 
 def _label_columns(data: CsvSettings, table: Table) -> list[str]:
@@ -145,13 +111,43 @@ def _class_names(data: CsvSettings) -> dict[str, str] | None:
 
 
 def _table_oddities(data: CsvSettings, listing: Listing) -> list[Oddity]:
-    odd = [*_file_a_class(data, listing), *_images_without_labels(listing)]
+    odd = [*_file_a_class(data, listing), *_images_without_labels(listing), *_nested_folders(data, listing)]
+    odd += _several_annotations(data, listing)
     for _, table in listing.tables:
         if table.num_headers:
             odd.append(Oddity(f"{table.path.name} repeats its header line; left out", "tables"))
         if table.encoding:
             odd.append(Oddity(f"{table.path.name} is UTF-8 too, and reads otherwise as {table.encoding}", "encoding"))
     return odd
+
+
+def _nested_folders(data: CsvSettings, listing: Listing) -> list[Oddity]:
+    """What to say of folders in folders, where only the innermost are classes."""
+    if data.tables or data.label_column != FOLDER_COLUMN:
+        return []
+    outer, inner = f"{FOLDER_COLUMN}.0", f"{FOLDER_COLUMN}.1"
+    if not all(table.has(outer) and inner in table.columns for _, table in listing.tables):
+        return []
+    outermost, names = ({*listing.cells(name, "label_column")} - {""} for name in (outer, FOLDER_COLUMN))
+    if len(outermost) < 2:
+        return []
+    return [
+        Oddity(
+            f"images lie in folders of folders: classes are the innermost ({first_few(sorted(names), 3)}); "
+            f"{outer} are the outermost ({first_few(sorted(outermost), 3)}), {inner} the next",
+            "label_column",
+        )
+    ]
+
+
+def _several_annotations(data: CsvSettings, listing: Listing) -> list[Oddity]:
+    """What to say of tasks of Label Studio that several people have labelled."""
+    if not (data.label_column or "").startswith("annotations.result."):
+        return []
+    cells = [structure(cell) for cell in listing.cells("annotations", "label_column")]
+    num = sum(isinstance(annotations, list) and len(annotations) > 1 for annotations in cells)
+    text = f"{plural(num, 'row')} with several annotations, whose labels are joined as if one person had given them all"
+    return [Oddity(text, "label_column")] if num else []
 
 
 def _images_without_labels(listing: Listing) -> list[Oddity]:

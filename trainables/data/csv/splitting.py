@@ -9,10 +9,10 @@ from evenkeel.trainables.data.csv.dialects import read_text
 from evenkeel.trainables.data.csv.joining import cells_by_image
 from evenkeel.trainables.data.csv.rows import Listing, Rows
 from evenkeel.trainables.data.csv.settings import CsvSettings
-from evenkeel.trainables.data.csv.table import found_by, is_blank
+from evenkeel.trainables.data.csv.table import found_by, is_blank, structure
 from evenkeel.trainables.data.image_lookup import folder_of, id_key, meant
 from evenkeel.trainables.data.image_set import SPLITS
-from evenkeel.trainables.data.phrases import first_few, plural
+from evenkeel.trainables.data.phrases import first_few, plural, shortened
 from evenkeel.trainables.data.stratify import carve, folds
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.errors import TrainableError, nearest
@@ -82,7 +82,7 @@ def _listed(data: CsvSettings, ids: list[str]) -> tuple[np.ndarray, list[Oddity]
     homes: dict[str, str] = {}
     unknown: list[str] = []
     for part, path in data.list_paths().items():
-        for line in read_text(path, "split_lists", data.encoding).splitlines():
+        for line in _listed_ids(read_text(path, "split_lists", data.encoding)):
             if not (image_id := line.split(",")[0].strip()):
                 continue
             names = meant(image_id, by_key[id_key(image_id)])
@@ -99,7 +99,7 @@ def _listed(data: CsvSettings, ids: list[str]) -> tuple[np.ndarray, list[Oddity]
             if not names:
                 unknown.append(line.strip())
     if not homes:
-        first = f" (the first: {unknown[0]!r})" if unknown else ""
+        first = f" (the first: {shortened(unknown[0])!r})" if unknown else ""
         raise TrainableError(f"data.split_lists: no line is an image id of the tables{first}")
     odd = (
         [Oddity(f"{plural(len(unknown), 'listed id')} without a row: {first_few(unknown)}", "split_lists")]
@@ -109,6 +109,12 @@ def _listed(data: CsvSettings, ids: list[str]) -> tuple[np.ndarray, list[Oddity]
     if num := int((split == LEFT_OUT).sum()):
         odd.append(Oddity(f"{plural(num, 'row')} that no list names: left out", "split_lists"))
     return split, odd
+
+
+def _listed_ids(text: str) -> list[str]:
+    """The lines of a list of ids, or the items of one that is JSON."""
+    listed = structure(text) if text.lstrip().startswith("[") else None
+    return list(map(str, listed)) if isinstance(listed, list) else text.splitlines()
 
 
 def _rows_of(ids: list[str]) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """A table in memory, whatever container it came from: cells are texts, structure in a cell is JSON."""
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -42,7 +43,7 @@ class Table:
         """
         positions = [i for i, column in enumerate(self.columns) if column == name]
         if not positions and (head := self._column_with_structure(name)):
-            return inside([row[self.columns.index(head)] for row in self.rows], name[len(head) + 1 :].split("."))
+            return self._inside(head, name[len(head) + 1 :].split("."), key)
         if not positions:
             raise TrainableError(f"data.{key}: {self.path} has no column {name!r}{remark}; {self._hint(name, remark)}")
         if len(positions) > 1:
@@ -70,6 +71,36 @@ class Table:
         """Some of the rows, by their numbers."""
         kept = list(numbers)
         return replace(self, rows=[self.rows[i] for i in kept], lines=[self.lines[i] for i in kept])
+
+    def row_an_item(self, column: str) -> "Table":
+        """The table with a row for each item of the lists in a column: `{"cat": ["im0.png", "im1.png"]}`."""
+        if column not in self.columns or column in self.pictures:
+            return self
+        place = self.columns.index(column)
+        lists = [structure(row[place]) if row[place].startswith("[") else None for row in self.rows]
+        if not any(isinstance(items, list) for items in lists):
+            return self
+        rows = [
+            ([*row[:place], str(item), *row[place + 1 :]], line)
+            for row, items, line in zip(self.rows, lists, self.lines, strict=True)
+            for item in (items if isinstance(items, list) else [row[place]])
+        ]
+        return replace(self, rows=[row for row, _ in rows], lines=[line for _, line in rows])
+
+    def _inside(self, head: str, path: list[str], key: str) -> list[str]:
+        """What a path of keys finds in each cell: a text, or a list of all that it finds, as JSON."""
+        cells = [row[self.columns.index(head)] for row in self.rows]
+        values = {cell: structure(cell) for cell in set(cells)}
+        plain = [
+            row for row, cell in enumerate(cells) if not is_blank(cell) and not isinstance(values[cell], dict | list)
+        ]
+        if plain:
+            raise TrainableError(
+                f"data.{key}: {self.path} has {len(plain):,} cells in {head!r} without structure, in which "
+                f"{'.'.join(path)!r} could be looked up (first in {self.line(plain[0])}: {cells[plain[0]]!r}); give "
+                f"data.{key}: {head}, or write all in one way"
+            )
+        return [_leaves(values[cell], path) for cell in cells]
 
     def _column_with_structure(self, name: str) -> str | None:
         heads = [name[:i] for i, sign in enumerate(name) if sign == "." and name[:i] in self.columns]
@@ -115,16 +146,18 @@ def cell_of(value: Any) -> str:
     return str(value)
 
 
-def inside(cells: list[str], path: list[str]) -> list[str]:
-    """What a path of keys finds in each cell of JSON: a text, or a list of all that it finds, as JSON."""
-    return [_inside(cell, path) for cell in cells]
+def structure(cell: str) -> Any:
+    """What a cell of JSON (also of JSON in a text of JSON) or of a Python literal holds, None for another."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return structure(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
+    return None
 
 
-def _inside(cell: str, path: list[str]) -> str:
-    try:
-        value = json.loads(cell) if cell else None
-    except ValueError:
-        return ""
+def _leaves(value: Any, path: list[str]) -> str:
     values = _gathered(value, path)
     several = isinstance(values, list)
     return cell_of([v if isinstance(v, str) else cell_of(v) for v in values] if several else values)
