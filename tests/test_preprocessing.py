@@ -12,7 +12,7 @@ from evenkeel.study.run.data_facts import images_words
 from evenkeel.trainables import TrainableError
 from evenkeel.trainables.models.build import build
 from evenkeel.trainables.models.clip_settings import Clip
-from evenkeel.trainables.models.preprocessing import said_beside
+from evenkeel.trainables.models.preprocessing import stated_beside
 from evenkeel.trainables.models.published import clip_preprocessing, preprocessing
 from evenkeel.trainables.models.settings import Backbone
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
@@ -107,7 +107,7 @@ def test_the_study_file_has_the_last_word(tmp_path, model):
 def test_a_file_alone_takes_what_all_published_weights_of_the_model_have(tmp_path, model):
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     backbone = Backbone(name=NAME, weights=str(tmp_path / "model.safetensors"))
-    assert said_beside(tmp_path / "model.safetensors", "") is None and backbone.identity()["mean"] is None
+    assert stated_beside(tmp_path / "model.safetensors", "") is None and backbone.identity()["mean"] is None
     assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5, by timm's test_resnet.r160_in1k" in backbone.images_words(32)
 
 

@@ -21,7 +21,7 @@ SETTLED_EVERY_S = 2.0
 """Rows are brought to the disk, and noted, so often at most."""
 
 LIBRARIES = ("torch", "timm", "open_clip_torch")
-NOTE = "rows.json"
+ROWS_FILE = "rows.json"
 
 
 def go_on_alike(notes: Path, device: str) -> None:
@@ -73,13 +73,13 @@ def _write_header(file: IO[bytes], shape: tuple[int, ...], cache: Path) -> None:
 def _settle(file: IO[bytes], done: int, notes: Path) -> None:
     file.flush()
     os.fsync(file.fileno())
-    write_whole(notes / NOTE, json.dumps({"rows": done, "bytes": file.tell()}))
+    write_whole(notes / ROWS_FILE, json.dumps({"rows": done, "bytes": file.tell()}))
 
 
 def _settled_rows(path: Path, notes: Path) -> int:
     """How many rows are written; what lies behind them is cut off."""
     try:
-        noted = json.loads((notes / NOTE).read_text(encoding="utf-8"))
+        noted = json.loads((notes / ROWS_FILE).read_text(encoding="utf-8"))
         if path.stat().st_size < noted["bytes"]:
             return 0
         os.truncate(path, noted["bytes"])

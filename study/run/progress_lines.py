@@ -46,8 +46,8 @@ class ProgressLines(Background):
         packs = describe_packs(self.queue.in_flight, self.queue.started_at, now, hosts)
         self.say("; ".join([packs, progress.rate]).rstrip("; "))
         for host in hosts[:MAX_LINES]:
-            if told := [*host.making, *host.gpus]:
-                self.say(f"  {host.name}: {'; '.join(told)}")
+            if details := [*host.making, *host.gpus]:
+                self.say(f"  {host.name}: {'; '.join(details)}")
 
 
 def describe_packs(

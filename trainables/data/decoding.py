@@ -36,7 +36,7 @@ DECODING_VERSION = 2
 NUM_IMAGES_DECODED_AT_ONCE = 1024
 """So many images are decoded between two notes of how far it has come."""
 
-NOTE = "done.json"
+DONE_FILE = "done.json"
 """Says how many rows are done, beside the folder that is filled."""
 
 NUM_IMAGES_COPIED_AT_ONCE = 256
@@ -115,7 +115,7 @@ def _begun(files: Sequence[ImageFile], image_format: ImageFormat, folder: Path) 
     shape = (len(files), image_format.size, image_format.size, 1 if image_format.grey else 3)
     kind: type[Store] = JpegStore if image_format.stored == "jpeg" else PixelStore
     try:
-        noted = json.loads(folder.with_name(NOTE).read_text(encoding="utf-8"))
+        noted = json.loads(folder.with_name(DONE_FILE).read_text(encoding="utf-8"))
         return (
             kind.resumed(folder, shape, noted["done"]),
             noted["done"],
@@ -149,7 +149,7 @@ def _fill(
             rows = range(start, min(start + NUM_IMAGES_DECODED_AT_ONCE, len(files)))
             list(pool.map(fill, rows))
             store.settle(rows)  # what is noted as done must be on the disk
-            write_whole(folder.with_name(NOTE), json.dumps({"done": rows.stop, "bad": bad}))
+            write_whole(folder.with_name(DONE_FILE), json.dumps({"done": rows.stop, "bad": bad}))
     write_whole(folder / "bad.json", json.dumps(dict(sorted(bad.items()))))
 
 

@@ -32,7 +32,7 @@ BEGINS = {
 LATER = {(128, b"DICM"): "a picture (DICOM)", (16, b"\xde\xc0\xef\xbe"): "an LMDB database", (257, b"ustar"): "a tar"}
 """(place, bytes that stand there) -> what it is."""
 
-SUFFIXES = {".tfrecord": "TFRecords", ".tfrecords": "TFRecords"}
+KINDS_BY_SUFFIX = {".tfrecord": "TFRecords", ".tfrecords": "TFRecords"}
 """Kinds that their first bytes do not tell."""
 
 NUM_BYTES_LOOKED_AT = 300
@@ -43,4 +43,4 @@ def kind_of(begins: bytes, path: Path) -> str | None:
     if kind := next((kind for magic, kind in BEGINS.items() if begins.startswith(magic)), None):
         return kind
     later = (kind for (place, magic), kind in LATER.items() if begins[place:].startswith(magic))
-    return next(later, SUFFIXES.get(path.suffix.lower()))
+    return next(later, KINDS_BY_SUFFIX.get(path.suffix.lower()))

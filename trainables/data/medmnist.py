@@ -106,14 +106,16 @@ class MedMnist(SingleLabel):
 
     def describe(self) -> DataSummary:
         """What the file holds; no image is looked at. Raises TrainableError."""
-        found = self._labels()
-        ids = [f"{SPLITS[code]} image {row}" for row, code in enumerate(found.split)]
-        odd = class_oddities(found.classes, found.targets)
-        rows = Rows(ids, [""] * len(ids), Labels(found.classes, found.targets, None), found.split, None, odd)
-        listing, refusal = Listing([], [], [], [], ids, [], rows.files), refusal_of(found, self.validation)
-        said = summary_of(listing, rows, 0, self.validation, refusal, None)
-        of = "the middle slices of volumes" if self.slice else "pictures"
-        return replace(said, images=f"{self.path.name}: {len(ids):,} images, {of} of {self.size} x {self.size} pixels")
+        labelled = self._labels()
+        ids = [f"{SPLITS[code]} image {row}" for row, code in enumerate(labelled.split)]
+        odd = class_oddities(labelled.classes, labelled.targets)
+        rows = Rows(ids, [""] * len(ids), Labels(labelled.classes, labelled.targets, None), labelled.split, None, odd)
+        listing, refusal = Listing([], [], [], [], ids, [], rows.files), refusal_of(labelled, self.validation)
+        summary = summary_of(listing, rows, 0, self.validation, refusal, None)
+        kind = "the middle slices of volumes" if self.slice else "pictures"
+        return replace(
+            summary, images=f"{self.path.name}: {len(ids):,} images, {kind} of {self.size} x {self.size} pixels"
+        )
 
     def _labels(self) -> ImageSet:
         """The rows without their images."""

@@ -164,8 +164,8 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
 
 def _statistics(backbone: Backbone, of_model: dict[str, Any]) -> tuple[Any, Any]:
     """Mean and std of its images, from beside its weights or of the model itself."""
-    said = preprocessing(backbone) if backbone.weights else None
-    return (said.mean, said.std) if said else (of_model["mean"], of_model["std"])
+    stated = preprocessing(backbone) if backbone.weights else None
+    return (stated.mean, stated.std) if stated else (of_model["mean"], of_model["std"])
 
 
 def _check_tag(backbone: Backbone, of_hub: bool) -> None:

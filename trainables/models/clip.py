@@ -124,7 +124,7 @@ def _small(clip: Clip, image: Backbone, image_size: int) -> nn.Module:
 
 def _normalisation(module: Any, clip: Clip, normalisation: Normalisation) -> tuple[Any, Any]:
     needs_words = normalisation != "model" or clip.weights
-    if needs_words and (said := clip_preprocessing(clip, normalisation)):
-        return said.mean, said.std
+    if needs_words and (stated := clip_preprocessing(clip, normalisation)):
+        return stated.mean, stated.std
     config = module.visual.preprocess_cfg
     return config["mean"], config["std"]

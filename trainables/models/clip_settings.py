@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, said_beside
+from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, stated_beside
 from evenkeel.trainables.models.settings import Backbone, content_hash, file_words
 from evenkeel.trainables.recipe import architecture
 from evenkeel.trainables.seeds import Source
@@ -66,21 +66,21 @@ class Clip(Settings):
             raise ValueError("image: must be a timm model without warm_start; give pretraining instead")
         return self
 
-    def said(self, normalisation: Normalisation) -> Preprocessing | None:
+    def stated(self, normalisation: Normalisation) -> Preprocessing | None:
         """What a file beside the weights says of images, where the study leaves that to the model.
 
         Raises TrainableError.
         """
         if not self.weights or normalisation != "model":
             return None
-        return said_beside(self.weights_file(), "trainable.model")
+        return stated_beside(self.weights_file(), "trainable.model")
 
     def images_words(self, size: int, normalisation: Normalisation) -> str:
         """What images become, in a line. Raises TrainableError where nothing says so."""
         from evenkeel.trainables.models.published import clip_preprocessing
 
-        said = clip_preprocessing(self, normalisation)
-        return said.words(size) if said else hub_words(size)
+        stated = clip_preprocessing(self, normalisation)
+        return stated.words(size) if stated else hub_words(size)
 
     def identity(self, normalisation: Normalisation) -> dict[str, Any]:
         """The settings, with files of weights replaced by hashes of their contents, and with what is said beside them.
@@ -88,8 +88,8 @@ class Clip(Settings):
         Raises TrainableError.
         """
         files: dict[str, Any] = {"weights": content_hash(self.weights_file())} if self.weights else {}
-        if said := self.said(normalisation):
-            files |= {"mean": list(said.mean), "std": list(said.std)}
+        if stated := self.stated(normalisation):
+            files |= {"mean": list(stated.mean), "std": list(stated.std)}
         towers = {"image": self.image.identity()} if self.image else {"text": None, "embedding": None}
         return {name: value for name, value in (decisive(self) | towers | files).items() if value is not None}
 

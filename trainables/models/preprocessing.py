@@ -39,23 +39,23 @@ def hub_words(size: int) -> str:
     return f"squeezed to {size} x {size} (bilinear); mean and std as its hub says"
 
 
-def said_beside(weights: Path, key: str) -> Preprocessing | None:
+def stated_beside(weights: Path, key: str) -> Preprocessing | None:
     """What a file of weights or the files beside it say, None if nothing.
 
     Raises TrainableError where they contradict each other; `key` (`trainable.backbone`) is what has the way out.
     """
-    said = [form for name, contents in _contents(weights, key) if (form := read(contents, name))]
-    if len({(form.mean, form.std) for form in said}) > 1:
-        names = " and ".join(form.source for form in said)
+    stated = [form for name, contents in _contents(weights, key) if (form := read(contents, name))]
+    if len({(form.mean, form.std) for form in stated}) > 1:
+        names = " and ".join(form.source for form in stated)
         raise TrainableError(f"{key}.mean: {names} beside {weights.name} differ; give {key}.mean and {key}.std")
-    return said[0] if said else None
+    return stated[0] if stated else None
 
 
 def read(contents: Mapping[str, Any], source: str) -> Preprocessing | None:
     """What a configuration of timm, open_clip or transformers says. Raises ValueError, TypeError for wrong kinds."""
     for form in FORMS:
-        if said := form(contents, source):
-            return said
+        if stated := form(contents, source):
+            return stated
     return None
 
 
@@ -99,7 +99,7 @@ def _timm(contents: Mapping[str, Any], source: str) -> Preprocessing | None:
     size, crop = config.get("input_size"), config.get("crop_pct")
     sizing = [f"{size[-1]} pixels" if size else "", config.get("interpolation") or ""]
     sizing.append(f"{config.get('crop_mode') or 'center'} crop of {crop}" if crop else "")
-    return _said(config, source, sizing, contents.get("architecture") or config.get("architecture"))
+    return _stated(config, source, sizing, contents.get("architecture") or config.get("architecture"))
 
 
 def _open_clip(contents: Mapping[str, Any], source: str) -> Preprocessing | None:
@@ -107,7 +107,7 @@ def _open_clip(contents: Mapping[str, Any], source: str) -> Preprocessing | None
     if not isinstance(config, Mapping) or not config.get("mean"):
         return None
     resize = f"resized by {config['resize_mode']}" if config.get("resize_mode") else ""
-    return _said(config, source, [config.get("interpolation") or "", resize])
+    return _stated(config, source, [config.get("interpolation") or "", resize])
 
 
 def _transformers(contents: Mapping[str, Any], source: str) -> Preprocessing | None:
@@ -117,15 +117,17 @@ def _transformers(contents: Mapping[str, Any], source: str) -> Preprocessing | N
     size = next(iter(size.values()), None) if isinstance(size, Mapping) else size
     sizing = [f"{size} pixels" if size else "", RESAMPLING.get(contents.get("resample", -1), "")]
     sizing.append("center crop" if contents.get("do_center_crop") else "")
-    return _said({"mean": contents["image_mean"], "std": contents["image_std"]}, source, sizing)
+    return _stated({"mean": contents["image_mean"], "std": contents["image_std"]}, source, sizing)
 
 
 FORMS: tuple[Callable[[Mapping[str, Any], str], Preprocessing | None], ...] = (_open_clip, _transformers, _timm)
 
 
-def _said(config: Mapping[str, Any], source: str, sizing: list[str], of: str | None = None) -> Preprocessing:
+def _stated(
+    config: Mapping[str, Any], source: str, sizing: list[str], architecture: str | None = None
+) -> Preprocessing:
     mean, std = (tuple(map(float, config[name])) for name in ("mean", "std"))
-    return Preprocessing(mean, std, ", ".join(filter(None, sizing)), source, of)
+    return Preprocessing(mean, std, ", ".join(filter(None, sizing)), source, architecture)
 
 
 def _written(values: tuple[float, ...]) -> str:

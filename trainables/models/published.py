@@ -20,14 +20,14 @@ def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file
     """
     if backbone.mean and backbone.std:
         return Preprocessing(tuple(backbone.mean), tuple(backbone.std), "", f"{key}.mean and std")
-    said = _of_model(backbone, from_file or bool(backbone.weights), key, f"give {key}.mean and {key}.std")
-    return said and replace(said, mean=tuple(backbone.mean or said.mean), std=tuple(backbone.std or said.std))
+    stated = _of_model(backbone, from_file or bool(backbone.weights), key, f"give {key}.mean and {key}.std")
+    return stated and replace(stated, mean=tuple(backbone.mean or stated.mean), std=tuple(backbone.std or stated.std))
 
 
 def _of_model(backbone: Backbone, from_file: bool, key: str, ways: str) -> Preprocessing | None:
-    if said := backbone.said(key):
-        _check_architecture(backbone, said, ways)
-        return said
+    if stated := backbone.stated(key):
+        _check_architecture(backbone, stated, ways)
+        return stated
     if backbone.name.startswith(HUB):
         return None
     if backbone.library == "open_clip":
@@ -42,19 +42,19 @@ def clip_preprocessing(clip: Clip, normalisation: Normalisation) -> Preprocessin
 
         mean, std = (getattr(constants, f"{NORMALISATIONS[normalisation]}_{part}") for part in ("MEAN", "STD"))
         return Preprocessing(mean, std, "", f"trainable.normalisation: {normalisation}")
-    if said := clip.said(normalisation):
-        return said
+    if stated := clip.stated(normalisation):
+        return stated
     if clip.image:
         return preprocessing(clip.image, "trainable.model.image", bool(clip.weights))
     ways = f"give trainable.normalisation: {', '.join(NORMALISATIONS)}"
     return _of_open_clip(clip.name or "", clip.pretrained or "", bool(clip.weights), ways)
 
 
-def _check_architecture(backbone: Backbone, said: Preprocessing, ways: str) -> None:
+def _check_architecture(backbone: Backbone, stated: Preprocessing, ways: str) -> None:
     name = backbone.name.partition(".")[0]
-    if said.architecture not in (None, name):
+    if stated.architecture not in (None, name):
         raise TrainableError(
-            f"{backbone.weights_file()}: {said.source} is of {said.architecture}, not of {name}; {ways}"
+            f"{backbone.weights_file()}: {stated.source} is of {stated.architecture}, not of {name}; {ways}"
         )
 
 
@@ -70,9 +70,9 @@ def _of_timm(backbone: Backbone, from_file: bool, ways: str) -> Preprocessing:
         _refuse_several(name, tags, ways)
     config = get_pretrained_cfg(name)
     full = f"{config.architecture}.{config.tag}" if config and config.tag else name
-    said = read(resolve_data_config(pretrained_cfg=config.to_dict() if config else {}), f"timm's {full}")
-    assert said
-    return said
+    stated = read(resolve_data_config(pretrained_cfg=config.to_dict() if config else {}), f"timm's {full}")
+    assert stated
+    return stated
 
 
 def _of_open_clip(name: str, tag: str, from_file: bool, ways: str) -> Preprocessing:
@@ -81,15 +81,17 @@ def _of_open_clip(name: str, tag: str, from_file: bool, ways: str) -> Preprocess
 
     plain = vars(PreprocessCfg())
 
-    def config(of: str) -> dict[str, Any]:
-        return plain | {key: v for key, v in open_clip.get_pretrained_cfg(name, of).items() if key in plain and v}
+    def config(name_of_weights: str) -> dict[str, Any]:
+        return plain | {
+            key: v for key, v in open_clip.get_pretrained_cfg(name, name_of_weights).items() if key in plain and v
+        }
 
     if from_file:
-        tags = {one: config(one) for one in open_clip.list_pretrained_tags_by_model(name)}
+        tags = {tag_name: config(tag_name) for tag_name in open_clip.list_pretrained_tags_by_model(name)}
         _refuse_several(name, tags | {"open_clip itself": plain}, ways)
-    said = read({"preprocess_cfg": config(tag) if tag else plain}, f"open_clip's {name} {tag}".rstrip())
-    assert said
-    return said
+    stated = read({"preprocess_cfg": config(tag) if tag else plain}, f"open_clip's {name} {tag}".rstrip())
+    assert stated
+    return stated
 
 
 def _refuse_several(name: str, tags: Mapping[str, Mapping[str, Any]], ways: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, said_beside
+from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, stated_beside
 from evenkeel.trainables.settings import PathText, Settings, at_home
 
 HUB = ("hf-hub:", "hf_hub:")
@@ -51,19 +51,19 @@ class Backbone(Settings):
 
         check_name(self)
 
-    def said(self, key: str = "trainable.backbone") -> Preprocessing | None:
+    def stated(self, key: str = "trainable.backbone") -> Preprocessing | None:
         """What the file of weights, or one beside it, says of images that the study does not. Raises TrainableError."""
         if not self.weights or (self.mean and self.std):
             return None
-        return said_beside(self.weights_file(), key)
+        return stated_beside(self.weights_file(), key)
 
     def images_words(self, size: int) -> str:
         """What images become, in a line. Raises TrainableError for an unknown name, or where nothing says so."""
         from evenkeel.trainables.models.published import preprocessing
 
         self.check_name()
-        said = preprocessing(self)
-        return said.words(size) if said else hub_words(size)
+        stated = preprocessing(self)
+        return stated.words(size) if stated else hub_words(size)
 
     def identity(self) -> dict[str, Any]:
         """The settings, with a weights file replaced by the hash of its contents, and with what is said beside it.
@@ -73,8 +73,8 @@ class Backbone(Settings):
         settings = self.model_dump(mode="json", exclude=None if self.weights_part else {"weights_part"})
         if not self.weights:
             return settings
-        said = self.said()
-        values = {"mean": self.mean or list(said.mean), "std": self.std or list(said.std)} if said else {}
+        stated = self.stated()
+        values = {"mean": self.mean or list(stated.mean), "std": self.std or list(stated.std)} if stated else {}
         return settings | {"weights": content_hash(self.weights_file())} | values
 
     def origin(self) -> str:
