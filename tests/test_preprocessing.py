@@ -171,3 +171,32 @@ def test_plan_and_doctor_say_it(tmp_path):
     assert images_words(config).startswith("squeezed to 32 x 32")
     with pytest.raises(UserError, match="published ones differ"):
         images_words(load_study("demo", [*given, "trainable.backbone.name=vit_small_patch16_224"]))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            Backbone(name="resnet10t", pretrained="c3_in2k"),
+            "backbone.pretrained: timm has no weights 'c3_in2k'.*c3_in1k",
+        ),
+        (
+            Backbone(name="resnet10t.c3_in2k", pretrained=True),
+            "timm has no weights 'c3_in2k' of resnet10t.c3_in2k; one of",
+        ),
+        (
+            Backbone(library="open_clip", name="ViT-B-16", pretrained="opanai"),
+            "open_clip has no weights 'opanai'.*openai",
+        ),
+        (
+            Backbone(library="open_clip", name="ViT-B-16", pretrained=True),
+            "open_clip wants the name of weights, one of",
+        ),
+        (Clip(name="ViT-B-17"), "trainable.model.name: open_clip has no model 'ViT-B-17'; did you mean 'ViT-B-16'"),
+        (Clip(name="ViT-B-16", pretrained="opanai"), "trainable.model.pretrained: open_clip has no weights 'opanai'"),
+        (Clip(image={"name": "resnt50"}), "trainable.model.image.name: timm has no model 'resnt50'; did you mean"),
+    ],
+)
+def test_plan_refuses_models_and_weights_that_are_not_listed(model, message):
+    with pytest.raises(TrainableError, match=message):
+        model.images_words(224) if isinstance(model, Backbone) else model.images_words(224, "model")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 
 from evenkeel.trainables.data.image_set import ImageArray
 from evenkeel.trainables.data.prefetch import Reader
-from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.models.hub import look_up_in_cache_if_unreachable
-from evenkeel.trainables.models.published import preprocessing
+from evenkeel.trainables.models.published import check_name, preprocessing
 from evenkeel.trainables.models.settings import HUB, Backbone
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 from evenkeel.trainables.models.weights import load_weights
@@ -102,18 +101,6 @@ def _per_channel(values: Any, channels: int) -> Tensor:
     return torch.tensor(values * (channels // len(values)), dtype=torch.float32)
 
 
-def check_name(backbone: Backbone) -> None:
-    """Raises TrainableError for a name that its library does not list; models of a hub are not looked up."""
-    name = backbone.name.partition(".")[0] if backbone.library == "timm" else backbone.name
-    if backbone.name.startswith(HUB):
-        return
-    import_torchvision()
-    library = import_module(backbone.library)
-    if name not in library.list_models():
-        hint = nearest(name, library.list_models())
-        raise TrainableError(f"trainable.backbone.name: {backbone.library} has no model {name!r}; {hint}")
-
-
 def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     """(the model without its classifier, mean, std of its normalisation). Raises TrainableError."""
     import timm
@@ -121,7 +108,6 @@ def build_timm(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     name = f"{backbone.name}.{backbone.pretrained}" if isinstance(backbone.pretrained, str) else backbone.name
     of_hub = name.startswith(HUB)
     check_name(backbone)
-    _check_tag(backbone, of_hub)
     make = partial(timm.create_model, name, pretrained=bool(backbone.pretrained) or of_hub)
     own: dict[str, Any] = {"in_chans": channels, "num_classes": 0}
     model = _made(make, backbone, name, **own)
@@ -152,10 +138,6 @@ def _open_clip(backbone: Backbone, channels: int) -> tuple[nn.Module, Any, Any]:
     check_name(backbone)
     if channels != 3:
         raise TrainableError(f"data.grey: open_clip models take 3 channels, the images have {channels}")
-    if backbone.pretrained is True:
-        tags = open_clip.list_pretrained_tags_by_model(name)
-        choices = f"one of {', '.join(tags)}" if tags else "but there are none for this model"
-        raise TrainableError(f"trainable.backbone.pretrained: open_clip wants the name of weights, {choices}, not true")
     model = _made(partial(open_clip.create_model, name, pretrained=backbone.pretrained or None), backbone, name)
     if backbone.weights:
         load_weights(model, backbone.weights_file(), key="trainable.backbone.weights", part=backbone.weights_part)
@@ -166,19 +148,6 @@ def _statistics(backbone: Backbone, of_model: dict[str, Any]) -> tuple[Any, Any]
     """Mean and std of its images, from beside its weights or of the model itself."""
     stated = preprocessing(backbone) if backbone.weights else None
     return (stated.mean, stated.std) if stated else (of_model["mean"], of_model["std"])
-
-
-def _check_tag(backbone: Backbone, of_hub: bool) -> None:
-    """Raises TrainableError for the name of weights that timm does not list for its model."""
-    import timm
-
-    tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{backbone.name.partition('.')[0]}.*")]
-    tag = backbone.pretrained if isinstance(backbone.pretrained, str) else backbone.name.partition(".")[2]
-    if tag and not of_hub and tag not in tags:
-        choices = f"one of {', '.join(tags)}" if tags else "none is listed for this model"
-        raise TrainableError(
-            f"trainable.backbone.pretrained: timm has no weights {tag!r} of {backbone.name}; {choices}"
-        )
 
 
 def _made(make: Callable[..., Any], backbone: Backbone, name: str, **own: Any) -> Any:

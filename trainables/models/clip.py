@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from evenkeel.trainables.data.image_set import ImageArray
 from evenkeel.trainables.data.prefetch import Reader
-from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.image_batch import to_unit_range
 from evenkeel.trainables.models.build import build_timm, check_size
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
-from evenkeel.trainables.models.published import clip_preprocessing
+from evenkeel.trainables.models.published import check_clip_name, clip_preprocessing
 from evenkeel.trainables.models.settings import Backbone
 from evenkeel.trainables.models.text import TextEncoder, unit
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
@@ -79,13 +79,7 @@ def _published(clip: Clip, image_size: int) -> nn.Module:
     import open_clip
 
     name = clip.name or ""
-    if name not in open_clip.list_models():
-        hint = nearest(name, open_clip.list_models())
-        raise TrainableError(f"trainable.model.name: open_clip has no model {name!r}; {hint}")
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if clip.pretrained and clip.pretrained not in tags:
-        hint = nearest(clip.pretrained, tags)
-        raise TrainableError(f"trainable.model.pretrained: {name} has no weights {clip.pretrained!r}; {hint}")
+    check_clip_name(name, clip.pretrained)
     # The activation belongs to the weights: OpenAI's were trained with QuickGELU, which the plain name does not say.
     quick = bool(clip.pretrained and open_clip.get_pretrained_cfg(name, clip.pretrained).get("quick_gelu"))
     source = str(clip.weights_file()) if clip.weights else clip.pretrained

@@ -4,13 +4,51 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
 from evenkeel.trainables.models.preprocessing import Preprocessing, read
 from evenkeel.trainables.models.settings import HUB, Backbone
+from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
 NORMALISATIONS = {"clip": "OPENAI_DATASET", "imagenet": "IMAGENET", "inception": "INCEPTION"}
 """What open_clip calls them."""
+
+
+def check_name(backbone: Backbone, key: str = "trainable.backbone") -> None:
+    """Raises TrainableError for a model or weights that its library does not list; a hub is not asked."""
+    import_torchvision()
+    if backbone.name.startswith(HUB):
+        return
+    if backbone.library == "open_clip":
+        check_clip_name(backbone.name, backbone.pretrained, key)
+        return
+    import timm
+
+    name, _, tag = backbone.name.partition(".")
+    if name not in timm.list_models():
+        raise TrainableError(f"{key}.name: timm has no model {name!r}; {nearest(name, timm.list_models())}")
+    tag = backbone.pretrained if isinstance(backbone.pretrained, str) else tag
+    tags = [other.partition(".")[2] for other in timm.list_pretrained(f"{name}.*")]
+    if tag and tag not in tags:
+        raise TrainableError(f"{key}.pretrained: timm has no weights {tag!r} of {backbone.name}; {_choices(tags)}")
+
+
+def check_clip_name(name: str, tag: str | bool | None, key: str = "trainable.model") -> None:
+    """The same of a model of open_clip."""
+    import_torchvision()
+    import open_clip
+
+    if name not in open_clip.list_models():
+        raise TrainableError(f"{key}.name: open_clip has no model {name!r}; {nearest(name, open_clip.list_models())}")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if tag is True:
+        raise TrainableError(f"{key}.pretrained: open_clip wants the name of weights, {_choices(tags)}, not true")
+    if tag and tag not in tags:
+        raise TrainableError(f"{key}.pretrained: open_clip has no weights {tag!r} of {name}; {_choices(tags)}")
+
+
+def _choices(tags: list[str]) -> str:
+    return f"one of {', '.join(tags)}" if tags else "none is listed for this model"
 
 
 def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file: bool = False) -> Preprocessing | None:
@@ -36,7 +74,9 @@ def _of_model(backbone: Backbone, from_file: bool, key: str, ways: str) -> Prepr
 
 
 def clip_preprocessing(clip: Clip, normalisation: Normalisation) -> Preprocessing | None:
-    """The same of a CLIP model. Raises TrainableError."""
+    """The same of a CLIP model. Raises TrainableError, also for a name that is not listed."""
+    if clip.name:
+        check_clip_name(clip.name, clip.pretrained)
     if normalisation != "model":
         from open_clip import constants
 
@@ -45,6 +85,7 @@ def clip_preprocessing(clip: Clip, normalisation: Normalisation) -> Preprocessin
     if stated := clip.stated(normalisation):
         return stated
     if clip.image:
+        check_name(clip.image, "trainable.model.image")
         return preprocessing(clip.image, "trainable.model.image", bool(clip.weights))
     ways = f"give trainable.normalisation: {', '.join(NORMALISATIONS)}"
     return _of_open_clip(clip.name or "", clip.pretrained or "", bool(clip.weights), ways)

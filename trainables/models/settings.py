@@ -45,12 +45,6 @@ class Backbone(Settings):
             raise ValueError(f"std must be above 0 in each channel, got {self.std}")
         return self
 
-    def check_name(self) -> None:
-        """Raises TrainableError for a name that its library does not list."""
-        from evenkeel.trainables.models.build import check_name
-
-        check_name(self)
-
     def stated(self, key: str = "trainable.backbone") -> Preprocessing | None:
         """What the file of weights, or one beside it, says of images that the study does not. Raises TrainableError."""
         if not self.weights or (self.mean and self.std):
@@ -59,9 +53,9 @@ class Backbone(Settings):
 
     def images_words(self, size: int) -> str:
         """What images become, in a line. Raises TrainableError for an unknown name, or where nothing says so."""
-        from evenkeel.trainables.models.published import preprocessing
+        from evenkeel.trainables.models.published import check_name, preprocessing
 
-        self.check_name()
+        check_name(self)
         stated = preprocessing(self)
         return stated.words(size) if stated else hub_words(size)
 
