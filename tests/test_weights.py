@@ -197,7 +197,7 @@ def test_a_truncated_file_is_named(tmp_path, plain):
         ({"model_args": {"num_classes": 3}}, "model_args: num_classes is set by evenkeel"),
         ({"model_args": {"pretrained": True}}, "model_args: pretrained is set by evenkeel"),
         ({"library": "open_clip", "name": "ViT-B-32", "pretrained": True}, "the name of weights, one of .*openai"),
-        ({"library": "open_clip", "name": "ViT-S-32-alt", "pretrained": True}, "there are none for this model"),
+        ({"library": "open_clip", "name": "ViT-S-32-alt", "pretrained": True}, "none is listed for this model"),
     ],
 )
 def test_bad_settings_are_one_line(settings, message):
