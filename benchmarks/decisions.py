@@ -187,6 +187,11 @@ def differ_by_name(tables: list[pd.DataFrame]) -> list[bool]:
     return ["differ for" in answer]
 
 
+def says_of_pairs(words: str) -> Count:
+    """Whether the page says this of any pair of hyperparameters that moved together."""
+    return lambda table: [words in answer(table, "pair")]
+
+
 LOOKS = (6, 9, 13, 20)
 """Of `seeds: {from: 6, to: 20}`."""
 
@@ -309,6 +314,7 @@ def series() -> Iterator[Series]:
     yield from _other_sentences()
     yield from _advice()
     yield from _looks()
+    yield from _pairs()
     yield from _found()
 
 
@@ -408,6 +414,22 @@ def _looks() -> Iterator[Series]:
     mixed = Truth(losses=2, changes={(0, 0, 4): -0.5, (0, 1, 4): -0.75, (1, 0, 4): -1.5})
     given_up = Claim(given_up_too_early, "1 of 5")
     yield Series("looks", lambda rng: World(mixed, rng).table(LOOKS[-1]), {"false/given-up": given_up})
+
+
+def _pairs() -> Iterator[Series]:
+    """Two hyperparameters together, of two losses: nothing matters, both effects add up, they are a margin away."""
+    for name in ("seeds", "heavy-tails", "rows-and-images", "five-seeds"):
+        kind = replace(NOISES[name], losses=2)
+        flat, slope = replace(kind, interactions={}), {**SLOPE, (0, 1, 2): 1.0, (1, 0, 4): -2.0}
+        sure = Claim(says_of_pairs("surely"))
+        yield Series(f"pairs-flat-{name}", fresh(flat), {"false/setting-sure": sure})
+        depends = {"false/depends": Claim(says_of_pairs(": the effect of a depends"))}
+        yield Series(f"pairs-adding-up-{name}", fresh(changed(flat, slope)), depends)
+        apart = replace(kind, interactions={(4, 4): -1.0})
+        yield Series(f"pairs-at-1-{name}", fresh(apart), {"false/adds-up": Claim(says_of_pairs("add up"))})
+    strong = replace(NOISES["rows-and-images"], losses=2, interactions={(4, 4): -3.0, (4, 3): -3.0})
+    depends = {"found/depends": Claim(says_of_pairs(": the effect of a depends"), "of 2 losses any")}
+    yield Series("pairs-3-margins-rows-and-images", fresh(strong), depends)
 
 
 def _found() -> Iterator[Series]:

@@ -51,6 +51,8 @@ class Truth:
     lost_at_random: float = 0.0
     diverging: float = 0.0
     """Shares of the trials away from the default."""
+    interactions: Mapping[tuple[int, int], float] | None = None
+    """By levels of the first two hyperparameters what both do beyond their sum, for all losses; None: no pairs."""
     random_settings: int = 0
     setting_spread: float = 1.0
     whole_loss: float = 0.0
@@ -95,12 +97,17 @@ class World:
         """Scores of the sweep [L, K, num] in margins from the default; more seeds come behind those drawn before."""
         truth = self.truth
         more = (*truth.change_LK.shape, num - self.noise_LKS.shape[-1])
-        heavy = truth.noise == "heavy"
-        noise = self.rng.standard_t(3, more) / np.sqrt(3) if heavy else self.rng.normal(size=more)
-        noise = noise * truth.spread_K[:, None] + truth.default_noise * self.rng.normal(size=(truth.losses, 1, more[2]))
+        noise = self._noise(*more) * truth.spread_K[:, None] + truth.default_noise * self.rng.normal(
+            size=(truth.losses, 1, more[2])
+        )
         self.noise_LKS = np.concatenate([self.noise_LKS, noise], axis=-1)
         means = truth.change_LK + self.train_rows_LK + self.images_LKG.mean(-1)
         return means[..., None] + self.noise_LKS
+
+    def _noise(self, *shape: int) -> np.ndarray:
+        """Of standard deviation 1."""
+        heavy = self.truth.noise == "heavy"
+        return self.rng.standard_t(3, shape) / np.sqrt(3) if heavy else self.rng.normal(size=shape)
 
     def table(self, num_seeds: int | None = None, *, name: str = "synthetic", looks: int = 1) -> pd.DataFrame:
         """The trial table of a study of this world; `looks` is how often it was looked at, where facts hold that."""
@@ -108,7 +115,7 @@ class World:
         facts = facts_of_truth(self.truth, num, name)
         if looks > 1:
             facts = replace(facts, **former_seeds(looks, num))
-        rows = [row for rows in (self._sweep, self._random, self._confirmed) for row in rows(num)]
+        rows = [row for rows in (self._sweep, self._pairs, self._random, self._confirmed) for row in rows(num)]
         table = trial_table([replace(row, trial_id=f"{i:06d}") for i, row in enumerate(rows)], facts)
         cached = getattr(memo, "with_cache", None) or memo.remembering  # of the version that is measured
         return cached(table, facts)
@@ -152,6 +159,24 @@ class World:
         slope = (x @ y_E) / (x @ x)
         error = np.sqrt(((y_E - y_E.mean() - slope * x) ** 2).sum() / 6 / (x @ x))
         return {"val_rise": MARGIN * slope, "val_rise_error": MARGIN * error}
+
+    def _pairs(self, num: int) -> Iterator[TrialRow]:
+        """The first two hyperparameters together, with train rows, test images and noise of their own."""
+        truth = self.truth
+        for loss, *levels in np.ndindex(truth.losses, truth.levels, truth.levels):
+            if truth.interactions is None or not all(levels):
+                continue
+            alone = sum(truth.changes.get((loss, name, k), 0.0) for name, k in enumerate(levels))
+            mean = alone + truth.interactions.get((levels[0], levels[1]), 0.0)
+            mean += np.sqrt(truth.shared) * truth.spread * self.rng.normal()
+            images_G = truth.image_error * np.sqrt(NUM_GROUPS) * self.rng.normal(size=NUM_GROUPS)
+            groups_G = (images_G.mean() - images_G) / (NUM_GROUPS - 1)
+            setting = dict(zip(HYPERPARAMETERS, map(float, levels), strict=False))
+            for seed, noise in enumerate(self._noise(num)):
+                score = mean + images_G.mean() + truth.spread * noise
+                metrics = {f"{split}_{METRIC}": DEFAULT + MARGIN * float(score) for split in ("val", "test")}
+                images = {f"test_{METRIC}": DEFAULT + MARGIN * (score + groups_G)} if truth.image_error else {}
+                yield row(loss, "pair", seed, setting, metrics, images=images, moved="a, b")
 
     def _random(self, num: int) -> Iterator[TrialRow]:
         truth = self.truth

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-Design = Literal["sweep", "sobol", "search", "confirm"]
+Design = Literal["sweep", "pair", "sobol", "search", "confirm"]
 DESIGNS: tuple[Design, ...] = get_args(Design)
 
 NUMBERS_VERSION = 2
@@ -28,8 +28,9 @@ class Trial:
     result, no paths.
     `label` is the name under which the study shows the loss (a loss may enter twice, with other fixed fields).
     `group` is the seed group of a search (None elsewhere). `moved` is the hyperparameter that a sweep moved away from
-    its default (None at the default and in other designs). `proposal` numbers what a search proposed, from 0, in the
-    order asked (None elsewhere). `settings` are those of the trainable in which this trial departs from the study's.
+    its default, of a pair both (`a, b`; None at the default and in other designs). `proposal` numbers what a search
+    proposed, from 0, in the order asked (None elsewhere). `settings` are those of the trainable in which this trial
+    departs from the study's.
     `loss_source` is the fingerprint of a user's own loss, empty for ours.
     """
 

@@ -26,6 +26,10 @@ class Drawing:
         """A trace of points or lines; None leaves a key out."""
         self.data.append({"type": "scatter"} | {key: value for key, value in trace.items() if value is not None})
 
+    def add_heatmap(self, **trace: Any) -> None:
+        """A trace of coloured cells, x, y and z a cell each."""
+        self.data.append({"type": "heatmap"} | trace)
+
     def update_layout(self, *keys: Keys, **more: Any) -> None:
         """Sets keys of the layout and leaves the others of a mapping as they are."""
         for some in (*keys, more):

@@ -31,27 +31,35 @@ def multiples(
     num_entries: int,
     columns: int = MAX_COLUMNS,
 ) -> Drawing:
+    """Empty frames as of `frames`; the margin of a frame is its stripe, and all share the scale of y."""
+    drawn = frames(titles, views, num_entries=num_entries, columns=columns)
+    for i, margin in enumerate(margins):
+        x, y = f"x{axis_number(i)}", f"y{axis_number(i)}"
+        if i:
+            drawn.update_layout({f"yaxis{y[1:]}": {"matches": "y"}})
+        domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
+        drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
+        drawn.add_shape(type="line", y0=0, y1=0, line={"color": FAINT, "width": 1}, **domain)
+    return drawn
+
+
+def frames(titles: Sequence[str], views: dict[str, str], *, num_entries: int = 0, columns: int) -> Drawing:
     """Empty frames, one a title; frame i has the axes x{i} and y{i}. `views` maps a view to its title.
 
-    The margin of a frame is its stripe; `num_entries` of the legend need room above; `columns` at most.
+    `num_entries` of the legend need room above; `columns` at most.
     """
     drawn = figure(x_title="", y_title="")
     num, lines = len(titles), 1 + max(title.count("<br>") for title in titles)
     arrangements = {n: _arrangement(num, n, num_entries, lines) for n in range(1, columns + 1)}
     axes = {f"{axis}axis{axis_number(i)}": drawn.layout[f"{axis}axis"] for i in range(num) for axis in "xy"}
     drawn.update_layout(axes | {"meta": {"views": views, "arrangements": arrangements}})
-    for i, (title, margin) in enumerate(zip(titles, margins, strict=True)):
+    for i, title in enumerate(titles):
         x, y = f"x{axis_number(i)}", f"y{axis_number(i)}"
         drawn.update_layout({f"xaxis{x[1:]}": {"anchor": y}, f"yaxis{y[1:]}": {"anchor": x}})
-        if i:
-            drawn.update_layout({f"yaxis{y[1:]}": {"matches": "y"}})
         drawn.add_annotation(
             text=f"<b>{title}</b>", xref=f"{x} domain", yref=f"{y} domain", x=0, y=1, xanchor="left", yanchor="bottom",
             align="left", yshift=2, showarrow=False, font={"size": 12},
         )  # fmt: skip
-        domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
-        drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
-        drawn.add_shape(type="line", y0=0, y1=0, line={"color": FAINT, "width": 1}, **domain)
     drawn.update_layout(arrangements[min(num, columns)], margin_l=60, margin_r=14, margin_b=BOTTOM_MARGIN)
     text = {"text": next(iter(views.values())), "font": {"size": 13}, "x": 0, "xanchor": "left", "xref": "paper"}
     drawn.update_layout(title={**text, **{"yref": "container", "yanchor": "top", "y": 1, "pad": {"t": 4}}})

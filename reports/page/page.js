@@ -143,7 +143,8 @@ const lines = (rows) => rows.map((row) => row.map(quoted).join(",")).join("\n") 
 
 function figureRows({ data, layout }) {
   const frame = (trace) => layout.annotations?.find((a) => a.xref === `${trace.xaxis ?? "x"} domain`)?.text.replace(/<\/?b>/g, "");
-  const rows = [["frame", "view", "loss", "series", "point", "x", "y", "low", "high"]];
+  const cells = data.some((trace) => trace.z); /* of a heat map, whose value is z */
+  const rows = [["frame", "view", "loss", "series", "point", "x", "y", ...(cells ? ["z"] : []), "low", "high"]];
   for (const trace of data) {
     const across = trace.error_x?.array, bars = across ? trace.error_x : trace.error_y, middle = across ? trace.x : trace.y;
     const name = trace.name ?? trace.legendgroup ?? String(trace.hovertemplate ?? "").split(/[:<]/)[0];
@@ -152,7 +153,9 @@ function figureRows({ data, layout }) {
       if (x == null) return; // a line of the legend
       const end = (by, sign) => (by?.[i] == null || middle[i] == null ? null : +(middle[i] + sign * by[i]).toPrecision(6));
       const point = Array.isArray(trace.text) ? trace.text[i] : null;
-      rows.push([frame(trace), trace.meta?.view, loss, name, point, x, trace.y[i], end(bars?.arrayminus ?? bars?.array, -1), end(bars?.array, 1)]);
+      const start = [frame(trace), trace.meta?.view, loss, name, point, x, trace.y[i]];
+      if (trace.z) return rows.push([...start, trace.z[i], ...trace.customdata[i]]);
+      rows.push([...start, end(bars?.arrayminus ?? bars?.array, -1), end(bars?.array, 1)]);
     });
   }
   return rows;

@@ -17,6 +17,7 @@ from evenkeel.reports.sections.importance import Importance
 from evenkeel.reports.sections.labels import LabelDistribution
 from evenkeel.reports.sections.measurements import Measurements
 from evenkeel.reports.sections.overview import Overview
+from evenkeel.reports.sections.pairs import Pair
 from evenkeel.reports.sections.profile import Profile
 from evenkeel.reports.sections.ranking import Ranking
 from evenkeel.reports.sections.sensitivity import Sensitivity
@@ -33,6 +34,7 @@ SECTIONS: tuple[type[Section], ...] = (
     Verdicts,
     Defaults,
     Sensitivity,
+    Pair,
     Contrasts,
     Tolerance,
     Profile,

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.facts import ParameterFacts
+from evenkeel.reports.facts import LossFacts
 from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
 from evenkeel.reports.statistics.spending import Looks
 from evenkeel.reports.table.memo import cached_by_metric, cached_by_trials, with_cache
 from evenkeel.reports.table.seed_grid import SeedGrid, column_values, indices_of, rows_in_designs
-from evenkeel.reports.table.trial_table import DIVERGED, DONE, FAILED, SOBOL, SWEEP, facts_of
+from evenkeel.reports.table.trial_table import DIVERGED, DONE, FAILED, PAIR, SOBOL, SWEEP, facts_of
 
 ENDED = (DONE, DIVERGED)
 """Trials that ran to an end. Failed ones are missing, censored ones are left out."""
@@ -176,7 +176,7 @@ def _sweep_trials(table: pd.DataFrame, loss: str, name: str) -> _SweepTrials | N
         return None
     rows = rows[(moved == name) | pd.isna(moved)]
     values = column_values(table, f"hp.{name}")[rows].tolist()
-    levels = _ordered([facts.defaults[name], *facts.levels.get(name, ()), *values], facts.space[name])
+    levels = levels_of(facts, name, values)
     trials = SeedGrid.place(table, rows, indices_of(values, levels), len(levels))
     return _SweepTrials(levels, trials, column_values(table, "state")[trials.rows_R])
 
@@ -224,10 +224,10 @@ def trials_at_level(table: pd.DataFrame, loss: str, name: str) -> SeedGrid:
     return cut.trials.only(cut.states == DONE)
 
 
-def _ordered(levels: list[Any], parameter: ParameterFacts) -> list[Any]:
-    if parameter.options:
-        return [option for option in parameter.options if option in levels]
-    return sorted(set(levels))
+def levels_of(facts: LossFacts, name: str, values: list[Any]) -> list[Any]:
+    """The levels of a hyperparameter in order: its default, those that are planned, and those that trials have."""
+    levels, options = [facts.defaults[name], *facts.levels.get(name, ()), *values], facts.space[name].options
+    return [option for option in options if option in levels] if options else sorted(set(levels))
 
 
 @cached_by_metric
@@ -277,7 +277,7 @@ def _sobol_settings(table: pd.DataFrame, loss: str) -> _Settings | None:
 
 @cached_by_trials
 def _planned_settings(table: pd.DataFrame) -> _Settings | None:
-    rows = np.flatnonzero(table.design.isin((SWEEP, SOBOL)))
+    rows = np.flatnonzero(table.design.isin((SWEEP, PAIR, SOBOL)))
     return _by_setting(table, rows, ["loss", *(name for name in table.columns if name.startswith("hp."))])
 
 

@@ -17,7 +17,7 @@ from evenkeel.reports.facts import StudyFacts
 DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
 IMAGES, CLASSES = "images.", "classes."
 """Columns of arrays: a score without each group of test images, and that of each class."""
-SWEEP, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "sobol", "search", "confirm")
+SWEEP, PAIR, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "pair", "sobol", "search", "confirm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class TrialRow:
     None or a missing key is NaN. `images` are metrics without each of G groups of test images, `classes` metrics of
     each of C classes: columns `images.<split>_<measure>` and `classes.<split>_<measure>` (arrays [G], [C]) where any
     row has them. `loss` is the label, `loss_name` the loss behind it. `moved` is the hyperparameter that a sweep trial
-    moved, None at the default and in other designs; `proposal` numbers what a search proposed, in the order asked, None
-    elsewhere and where not recorded. `machine` is the kind of machine
-    it ran on, `shared` the hash of the features or weights that it started from; both empty where not recorded.
+    moved, of a pair both (`a, b`), None at the default and in other designs; `proposal` numbers what a search proposed,
+    in the order asked, None elsewhere and where not recorded. `machine` is the kind of machine it ran on, `shared` the
+    hash of the features or weights that it started from; both empty where not recorded.
     """
 
     trial_id: str

@@ -134,6 +134,10 @@ METHODS = (
            "(Satterthwaite 1946): could no level matter? Of this curve alone"),
     Method("area", "mean over levels other than the default of −D0(k), signed",
            "contrasted between losses by seed pairs; it is a mean change: gains make up for drops"),
+    Method("interaction", "mean over r of Fᵣ(a, b) − Fᵣ(a) − Fᵣ(b) + Fᵣ(default)",
+           "of two hyperparameters that moved together, a and b alone where one is named; sure where its interval, "
+           "corrected for all interactions of the page, leaves 0 out; both add up where all lie within the margin "
+           "(Schuirmann 1987)"),
     Method("tolerance", "share of Sobol points with mean F ≥ reference − δ",
            "the reference is cross-fitted; intervals hold the choice of settings and of "
            "seeds"),

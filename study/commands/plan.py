@@ -94,13 +94,14 @@ def _range(config: StudyConfig, planner: Planner, least: int, most: int) -> str:
 
 
 def _show_counts(planner: Planner, planned: list[Trial]) -> None:
-    rows = []
+    rows, paired = [], any(trial.design == "pair" for trial in planned)
+    designs = [design for design in DESIGNS if design != "pair" or paired]
     for loss in planner.config.entries:
         counts: Counter[str] = Counter(trial.design for trial in planned if trial.label == loss.label)
         counts.update(planner.num_search_trials(loss))
-        rows.append([loss.label, *(counts[design] for design in DESIGNS), counts.total()])
+        rows.append([loss.label, *(counts[design] for design in designs), counts.total()])
     totals = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
-    print_table(["", *DESIGNS, "all"], [*rows, ["all", *totals]], totals=True)
+    print_table(["", *designs, "all"], [*rows, ["all", *totals]], totals=True)
 
 
 def _measured(config: StudyConfig, planner: Planner, packs: list[list[Trial]], options: argparse.Namespace) -> str:

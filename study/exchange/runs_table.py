@@ -9,7 +9,17 @@ from typing import Any
 import pandas as pd
 
 from evenkeel.reports.facts import DataFacts, LossFacts, MeasureFacts, ParameterFacts, StudyFacts
-from evenkeel.reports.table.trial_table import CONFIRM, DIVERGED, DONE, SEARCH, SOBOL, SWEEP, TrialRow, trial_table
+from evenkeel.reports.table.trial_table import (
+    CONFIRM,
+    DIVERGED,
+    DONE,
+    PAIR,
+    SEARCH,
+    SOBOL,
+    SWEEP,
+    TrialRow,
+    trial_table,
+)
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
 from evenkeel.study.exchange.mapping import RunsMapping
@@ -106,7 +116,7 @@ def _rows(
             design=design,
             seed=seed,
             group=_group(row, mapping, design),
-            moved=moved[0] if design == SWEEP and moved else None,
+            moved=", ".join(moved) if design in (SWEEP, PAIR) and moved else None,
             proposal=number if design == SEARCH else None,
             state=state,
             hyperparameters=setting,

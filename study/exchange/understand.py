@@ -26,7 +26,7 @@ BOOKKEEPING = re.compile(
 LOWER = re.compile(r"loss|err|rmse|mse|mae|nll|perplexity|ppl|ece|brier|deviance|regret")
 HIGHER = re.compile(r"acc|auc|auroc|f1|map|precision|recall|score|r2|kappa|iou|dice|bleu|rouge|reward|return|ndcg|mcc")
 SPLITS = {"test": "test", "val": "validation", "valid": "validation", "validation": "validation", "eval": "test"}
-OWN_DESIGNS = {"sweep", "sobol", "search", "confirm"}
+OWN_DESIGNS = {"sweep", "pair", "sobol", "search", "confirm"}
 
 
 @dataclass

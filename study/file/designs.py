@@ -1,6 +1,6 @@
 """What a study runs: a sweep, Sobol points, a search."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -9,10 +9,13 @@ from evenkeel.trainables.settings import Settings
 
 
 class SweepDesign(Settings):
-    """One hyperparameter at a time through the default."""
+    """One hyperparameter at a time through the default; pairs of them together where the study names some."""
 
     levels: int = Field(7, ge=2, le=1001, description="how many levels a number gets, the default among them")
     hyperparameters: list[str] | None = Field(None, description="all of each loss's space when left out")
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
+        [], description="hyperparameters that also move together, as `[[clip, gamma_neg]]`: [pairs](#pairs)"
+    )
 
 
 class SobolDesign(Settings):

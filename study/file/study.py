@@ -184,6 +184,7 @@ class StudyConfig(Settings):
     def _check_size(self) -> None:
         sobol, search = self.designs.sobol, self.designs.search
         settings = sum(sum(map(len, self.sweep_levels(entry).values())) for entry in self.entries)
+        settings += sum(self._num_pair_settings(entry) for entry in self.entries)
         settings += len(self.entries) * (1 + (2**sobol.m if sobol else 0))
         proposals = search.trials * search.groups * search.seeds_per_group if search else 0
         num = settings * len(self.all_seeds) + len(self.entries) * proposals
@@ -245,11 +246,22 @@ class StudyConfig(Settings):
         sweep = self.designs.sweep
         if sweep is None:
             return {}
+        paired = {name for pair in self.pairs(loss) for name in pair}
         return {
             name: loss.levels.get(name) or parameter.levels(sweep.levels, self._other_defaults(name, parameter))
             for name, parameter in self.axes(loss).parameters.items()
-            if sweep.hyperparameters is None or name in sweep.hyperparameters or name in loss.levels
+            if sweep.hyperparameters is None or name in {*sweep.hyperparameters, *loss.levels, *paired}
         }
+
+    def pairs(self, loss: Entry) -> list[list[str]]:
+        """The pairs of hyperparameters that move together: those of which a loss has both."""
+        pairs = self.designs.sweep.pairs if self.designs.sweep else []
+        return [pair for pair in pairs if self.axes(loss).parameters.keys() >= set(pair)]
+
+    def _num_pair_settings(self, loss: Entry) -> int:
+        """How many settings leave the defaults of both hyperparameters of a pair."""
+        levels = self.sweep_levels(loss)
+        return sum((len(levels[first]) - 1) * (len(levels[second]) - 1) for first, second in self.pairs(loss))
 
     def _other_defaults(self, name: str, parameter: Parameter) -> list[Any]:
         """The defaults of all losses that have this hyperparameter over the same range."""

@@ -99,6 +99,23 @@ def check_sweep(study: "StudyConfig") -> None:
             raise ValueError(f"designs.sweep.hyperparameters: no loss has {name!r}, nor has spaces; {hint}")
 
 
+def check_pairs(study: "StudyConfig") -> None:
+    """A pair is of two hyperparameters that a loss has both of, and comes once."""
+    pairs = study.designs.sweep.pairs if study.designs.sweep else []
+    spaces = [set(study.axes(entry).parameters) for entry in study.entries]
+    valid = set().union(*spaces)
+    for number, pair in enumerate(pairs):
+        place, words = "designs.sweep.pairs:", " and ".join(pair)
+        if unknown := next((name for name in pair if name not in valid), None):
+            raise ValueError(f"{place} no loss has {unknown!r}, nor has spaces; {nearest(unknown, valid)}")
+        if pair[0] == pair[1]:
+            raise ValueError(f"{place} {words} is one hyperparameter; name two")
+        if not any(space >= set(pair) for space in spaces):
+            raise ValueError(f"{place} no loss has both {words}; leave the pair out")
+        if any(set(pair) == set(other) for other in pairs[:number]):
+            raise ValueError(f"{place} {words} come twice; leave one out")
+
+
 CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_logarithms,
     check_metric,
@@ -107,6 +124,7 @@ CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_function,
     check_spaces,
     check_sweep,
+    check_pairs,
     check_measures,
 )
 """In the order in which a study file is told of them."""

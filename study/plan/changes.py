@@ -1,8 +1,8 @@
 """A study that changed after trials were recorded: what changed, what is still usable. Pure.
 
-A trial of a sweep or of Sobol points is usable if the study plans it. Of a searched one that is not known before the
-search is replayed, so its search is compared instead: that of one loss, whatever the study calls it and whatever other
-losses it has.
+A trial of a sweep, a pair or of Sobol points is usable if the study plans it. Of a searched one that is not known
+before the search is replayed, so its search is compared instead: that of one loss, whatever the study calls it and
+whatever other losses it has.
 """
 
 import json
@@ -96,7 +96,7 @@ def find_changes(
 
     def find_label(trial_id: str, trial: RecordedTrial) -> str | None:
         """What the study calls the loss of a trial; None for a trial that is none of its own."""
-        if trial.design in ("sweep", "sobol"):
+        if trial.design in ("sweep", "pair", "sobol"):
             return planned_labels.get(trial_id)
         same = trial.identity == identity and (trial.design == "search" or _has_same_fresh_seeds(before, planner))
         return searches.get(trial.label) if same else None

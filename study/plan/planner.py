@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from evenkeel.study.errors import UserError
@@ -13,7 +14,7 @@ from evenkeel.trainables.own_code import source_fingerprint
 from evenkeel.trainables.trial import Design, versioned
 
 Setting = tuple[str | None, dict[str, Any]]
-"""Which hyperparameter moved, and what differs from the default."""
+"""Which hyperparameter moved (of a pair both, `a, b`), and what differs from the default."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,19 @@ class Planner:
         )
 
     def planned(self) -> list[Trial]:
-        """All sweep and Sobol trials, each id once; those included that only an open verdict would ask for."""
+        """All trials but those of a search, each id once; those included that only an open verdict would ask for."""
         trials: dict[str, Trial] = {}
-        seeds = {"sweep": self.config.all_seeds, "sobol": first_seeds(self.config.seeds)}
-        designs: dict[Design, Callable[[Entry], Iterator[Setting]]] = {"sweep": self._sweep, "sobol": self._sobol}
+        designs: dict[Design, Callable[[Entry], Iterator[Setting]]] = {
+            "sweep": self._sweep,
+            "pair": self._pair,
+            "sobol": self._sobol,
+        }
         for design, settings in designs.items():
+            seeds = self.config.all_seeds if design == "sweep" else first_seeds(self.config.seeds)
             for loss in self.config.entries:
                 for moved, setting in settings(loss):
-                    first = self.trial(loss, setting, seeds[design][0], design, moved=moved)
-                    for seed in seeds[design]:
+                    first = self.trial(loss, setting, seeds[0], design, moved=moved)
+                    for seed in seeds:
                         trial = replace(first, seed=seed)  # they share what is large
                         trials.setdefault(trial.id, trial)
         return list(trials.values())
@@ -80,6 +85,13 @@ class Planner:
         defaults = self.config.defaults(loss)
         for name, levels in self.config.sweep_levels(loss).items():
             yield from ((name, {name: level}) for level in levels if level != defaults[name])
+
+    def _pair(self, loss: Entry) -> Iterator[Setting]:
+        """Both of a pair away from their defaults, at each of their levels; where one is not, it is the sweep's."""
+        defaults, levels = self.config.defaults(loss), self.config.sweep_levels(loss)
+        for pair in self.config.pairs(loss):
+            away = [[level for level in levels[name] if level != defaults[name]] for name in pair]
+            yield from ((", ".join(pair), dict(zip(pair, values, strict=True))) for values in product(*away))
 
     def _sobol(self, loss: Entry) -> Iterator[Setting]:
         sobol = self.config.designs.sobol

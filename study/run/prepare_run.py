@@ -133,4 +133,5 @@ def forget_failures(ledger: Ledger, trial_ids: Collection[str] | None = None) ->
 def _count_planned(planner: Planner, planned: list[Trial], loss: Entry) -> dict[Design, int]:
     """Trials of a loss by design."""
     counts = Counter(trial.design for trial in planned if trial.label == loss.label)
-    return {"sweep": counts["sweep"], "sobol": counts["sobol"], **planner.num_search_trials(loss)}
+    pairs: dict[Design, int] = {"pair": counts["pair"]} if counts["pair"] else {}
+    return {"sweep": counts["sweep"], **pairs, "sobol": counts["sobol"], **planner.num_search_trials(loss)}

@@ -111,8 +111,9 @@ def make_metric_points(record: TrialRecord, classes: Sequence[str] = ()) -> Iter
 def make_run_name(trial: Trial) -> str:
     """What moved, and the seed: `ral, hill_lambda 3, seed 1`."""
     setting = f"{trial.design} {trial.id[:6]}"
-    if trial.design == "sweep":
-        setting = f"{trial.moved} {_short(trial.setting[trial.moved])}" if trial.moved else "default"
+    if trial.design in ("sweep", "pair"):
+        moved = trial.moved.split(", ") if trial.moved else []
+        setting = ", ".join(f"{name} {_short(trial.setting[name])}" for name in moved) or "default"
     elif trial.design == "confirm":
         setting = "confirm default" if trial.group is None else f"confirm tuned {trial.group}"
     return f"{trial.label}, {setting}, seed {trial.seed}"
