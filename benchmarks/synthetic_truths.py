@@ -169,8 +169,8 @@ class World:
             alone = sum(truth.changes.get((loss, name, k), 0.0) for name, k in enumerate(levels))
             mean = alone + truth.interactions.get((levels[0], levels[1]), 0.0)
             mean += np.sqrt(truth.shared) * truth.spread * self.rng.normal()
-            images_G = truth.image_error * np.sqrt(NUM_GROUPS) * self.rng.normal(size=NUM_GROUPS)
-            groups_G = (images_G.mean() - images_G) / (NUM_GROUPS - 1)
+            images_G = truth.image_error * np.sqrt(truth.image_groups) * self.rng.normal(size=truth.image_groups)
+            groups_G = (images_G.mean() - images_G) / (truth.image_groups - 1)
             setting = dict(zip(HYPERPARAMETERS, map(float, levels), strict=False))
             for seed, noise in enumerate(self._noise(num)):
                 score = mean + images_G.mean() + truth.spread * noise
