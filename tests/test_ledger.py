@@ -19,7 +19,8 @@ from evenkeel.study.records.folder import Folder
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.record import StudyRecord, TrialRecord
-from evenkeel.study.records.table import make_row
+from evenkeel.study.records.table import make_row, table_from_ledger
+from tests.synthetic import study
 from tests.test_probe import trial
 
 
@@ -189,16 +190,29 @@ class TestPacked:
         ):
             full.write(record(seed=seed, metrics=metrics, images=images))
         full.pack()
-        blocks = [parquet.read_block(full.folder.read(name)) for name in full.folder.names("packed", ".parquet")]
-        for block in blocks:
-            for i, head in enumerate(block.records):
-                whole = full.read_all()[head.id]
-                assert (head.trial, head.host, head.metrics) == (whole.trial, whole.host, {})
+        whole = full.read_all()
+        closed = [block for block in full.blocks() if isinstance(block, parquet.Block)]
+        assert sum(len(block.facts["id"]) for block in closed) == 12
+        for block in closed:
+            for i, trial_id in enumerate(block.facts["id"]):
+                recorded = whole[trial_id]
+                assert block.facts["seed"][i] == recorded.trial.seed and block.facts["host"][i] == recorded.host
                 for name, values in block.metrics.items():
-                    assert values[i] == pytest.approx(float(whole.metrics.get(name) or "nan"), nan_ok=True)
+                    assert values[i] == pytest.approx(float(recorded.metrics.get(name) or "nan"), nan_ok=True)
                 for name, arrays in block.arrays.items():
-                    recorded = None if arrays[i] is None else [None if v != v else v for v in arrays[i].tolist()]
-                    assert recorded == whole.images.get(name.removeprefix("images."))
+                    given = recorded.images.get(name.removeprefix("images."))
+                    held = None if arrays[i] is None else [None if v != v else v for v in arrays[i].tolist()]
+                    assert held == (given and [v and pytest.approx(v, rel=1e-7) for v in given])
+
+    def test_a_table_is_the_same_from_packed_records_and_from_loose_ones(self, full):
+        """Whatever a record says: its table knows nothing of how it was stored."""
+        words = {"note": "a\nnote", "machine": {"gpu": "H"}, "versions": {"torch": "3", "a": "1"}, "loss_path": "fused"}
+        moved = replace(trial(seed=20), design="sweep", moved="clip", settings={"lr": 0.1})
+        full.write(replace(record(images={"test_f1": [0.1, None, 0.3]}, **words), trial=moved))
+        loose = table_from_ledger(full, study())
+        full.pack()
+        assert any(isinstance(block, parquet.Block) for block in full.blocks())
+        pd.testing.assert_frame_equal(table_from_ledger(full, study()), loose)
 
     def test_packed_while_all_are_read_each_is_read_once(self, full):
         wanted, reading = full.ids(), full.records()

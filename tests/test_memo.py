@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evenkeel.reports.page.payload import columns
+from evenkeel.reports.page.payload import Columns
 from evenkeel.reports.table.designs import sobol_points_of, sweep_of, with_metric
 from tests.synthetic import table
 from tests.test_sections import sharp
@@ -41,7 +41,7 @@ def test_packed_columns_hold_five_decimals_of_every_trial(rng):
     trials = table(rng, sharp)
     trials.loc[3, ["test_f1", "test_map"]] = np.nan, 1.0
     trials["test_mauc"] = trials.test_f1 * 1e-5  # too small for a column of scores
-    packed = columns(trials)
+    packed = Columns(trials)
     order = trials.set_index("trial_id").loc[packed["trial_id"]]
     assert set(packed["trial_id"]) == set(trials.trial_id)
     for name in ("test_f1", "test_map"):
@@ -55,7 +55,7 @@ def test_packed_columns_hold_five_decimals_of_every_trial(rng):
 
 
 def test_trials_of_a_setting_are_neighbours(rng):
-    packed = columns(table(rng, sharp))
+    packed = Columns(table(rng, sharp))
     keys = list(zip(packed["loss"], packed["design"], packed["hp.clip"], packed["hp.gamma_neg"], strict=True))
     changes = sum(a != b for a, b in zip(keys, keys[1:], strict=False))
     assert changes < len(set(keys)) + 6  # of confirmed and searched settings that differ in a third hyperparameter

@@ -202,7 +202,7 @@ class TestImages:
         sweep = sweep_of(trials, "ral", "gamma_neg")
         error = np.sqrt(4 / 5 * (4 * 0.01**2 + 0.04**2))
         expected = [wider_by(5) * error if level == 12 else 0 for level in sweep.levels]
-        assert sweep.images_LSG.shape == (5, 6, 5) and sweep.image_errors_L == pytest.approx(expected, abs=1e-12)
+        assert sweep.images_LSG.shape == (5, 6, 5) and sweep.image_errors_L == pytest.approx(expected, abs=1e-7)
         verdicts = Verdicts().compute(trials, rng)
         assert verdicts.cells["ral", "gamma_neg"].judged.status == "too noisy"
         answer = Verdicts().answer(verdicts)

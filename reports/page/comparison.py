@@ -12,7 +12,7 @@ from evenkeel.reports.facts import DataFacts, StudyFacts
 from evenkeel.reports.figures.small_multiples import MAX_COLUMNS
 from evenkeel.reports.figures.style import looks
 from evenkeel.reports.sections import overview, verdicts
-from evenkeel.reports.table.designs import swept_hyperparameters, with_metric
+from evenkeel.reports.table.designs import each_with_metric, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of, with_facts
 from evenkeel.reports.text.wording import SIGNED, listed, with_interval
 from evenkeel.reports.verdict.several_studies import surely_differ
@@ -81,9 +81,9 @@ class SideBySide(overview.Overview):
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> overview.OverviewNumbers:
         every, numbers = facts_of(table), {}
-        for study, own in self.studies.items():
+        for study, own in each_with_metric(self.studies, every.metric).items():
             if swept_hyperparameters(own):
-                numbers[study] = super().compute(with_metric(own, every.metric), rng)
+                numbers[study] = super().compute(own, rng)
         order = dict.fromkeys(name for info in numbers.values() for name in info.frames)
         frames = {f"{s}: {name}": (name, i) for name in order for s, i in numbers.items() if name in i.frames}
         return overview.OverviewNumbers(
@@ -140,7 +140,7 @@ class SameVerdict:
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Cells:
         cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]] = {}
-        tables = {study: with_metric(own, facts_of(table).metric) for study, own in self.studies.items()}
+        tables = each_with_metric(self.studies, facts_of(table).metric)
         for study, own in tables.items():
             for key, cell in verdicts.Verdicts().compute(own, rng).cells.items():
                 cells.setdefault(key, {})[study] = cell

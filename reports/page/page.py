@@ -16,21 +16,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.figures.style import DARK, looks
 from evenkeel.reports.page.comparison import SameVerdict, SideBySide, Studies, by_name, together
-from evenkeel.reports.page.payload import columns, packed, packed_plotly
+from evenkeel.reports.page.payload import Columns, packed, packed_plotly
 from evenkeel.reports.sections import SECTIONS
 from evenkeel.reports.sections.answer import VERDICT_SIGNS
 from evenkeel.reports.sections.base import Section
+from evenkeel.reports.sections.joint_profile import JointProfile
+from evenkeel.reports.sections.joint_setting import JointSetting
 from evenkeel.reports.sections.joint_verdict import JointVerdict
 from evenkeel.reports.table.designs import with_metric
 from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
-from evenkeel.reports.text.methods import METHODS, covered
+from evenkeel.reports.text.methods import METHODS, METHODS_OVER_SETS, covered
 from evenkeel.reports.text.wording import SIGNED, listed, number, of_methods
 from evenkeel.reports.verdict.convergence import unfinished
 from evenkeel.reports.verdict.looks import decided_part, num_planned
 from evenkeel.reports.verdict.verdict import VERDICTS
 
+OF_SEVERAL = (JointVerdict, SideBySide, JointProfile, SameVerdict, JointSetting)
 LONG_TABLE_ROWS = 30
 MAX_UNBROKEN_CHARACTERS = 36
 """Characters of a table cell that is not broken into lines."""
@@ -63,7 +66,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
     """The whole page as text."""
     studies = by_name(decided_part(with_cache(each, facts_of(each))) for each in (table, *more_tables))
     if more_tables:
-        to_show: list[Section] = [JointVerdict(studies), SideBySide(studies=studies), SameVerdict(studies)]
+        to_show: list[Section] = [kind(studies=studies) for kind in OF_SEVERAL]
         table = together(studies)
     else:
         (table,) = studies.values()
@@ -87,13 +90,13 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
         metrics={name: study.measures[name].title for name in metrics},
         colours=colours,
         dark=DARK,
-        methods=METHODS,
+        methods=METHODS + METHODS_OVER_SETS if more_tables else METHODS,
         signs=VERDICT_SIGNS,
         covered=_covered(studies),
         parts=parts,
         settings=_script(json.dumps(settings)),
         figures=packed({p["key"]: p["figures"] for p in parts if p["figures"]}),
-        trials=packed(columns(table)),
+        trials=packed(Columns(table)),
         style=files("evenkeel.reports.page").joinpath("page.css").read_text(encoding="utf-8"),
         script=files("evenkeel.reports.page").joinpath("page.js").read_text(encoding="utf-8"),
         plotly=packed_plotly(),

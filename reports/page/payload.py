@@ -1,8 +1,9 @@
 """What the page carries compressed: figures, and all trials by column. Base64, so no text can break out."""
 
 import base64
-import gzip
 import json
+import zlib
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
+from evenkeel.reports.table.seed_grid import column_values, group_numbers
 from evenkeel.reports.table.trial_table import CLASSES, IDENTITY, IMAGES
 from evenkeel.reports.verdict.convergence import RISE
 
@@ -21,9 +23,22 @@ LEAST_COMPACT_SCORE = 0.01
 
 
 def packed(contents: Any) -> str:
-    """JSON, gzip, base64; the same contents give the same bytes."""
-    text = json.dumps(contents, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode("ascii")
+    """JSON, gzip, base64; the same contents give the same bytes. Of a mapping, one member at a time is text."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    compressed = [compressor.compress(text.encode()) for text in _texts(contents)]
+    return base64.b64encode(b"".join([*compressed, compressor.flush()])).decode("ascii")
+
+
+def _texts(contents: Any) -> Iterator[str]:
+    if not isinstance(contents, Mapping) or not contents:
+        yield _text(contents)
+        return
+    for number, (name, value) in enumerate(contents.items()):
+        yield f"{',' if number else '{'}{_text(name)}:{_text(value)}"
+    yield "}"
+
+
+_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @cache
@@ -32,30 +47,41 @@ def packed_plotly() -> str:
     return packed(get_plotlyjs())
 
 
-def columns(table: pd.DataFrame) -> dict[str, Any]:
+class Columns(Mapping[str, Any]):
     """The trial table by column, for JSON; arrays, empty metrics and what is said of training are left out.
 
     Numbers have six digits, None is nothing. A column of scores is `{"width": w, "digits": text}`, w characters a
     trial, units of 10^-SCORE_DIGITS, blanks for nothing: digits alone take three quarters of the room of numbers.
-    Trials of one setting are neighbours, so that its hyperparameters take none.
+    Trials of one setting are neighbours, so that its hyperparameters take none. A column is made when it is asked for.
     """
-    table = table.iloc[_together(table)]
-    named = [name for name in table.columns if not name.startswith((IMAGES, CLASSES, f"val_{RISE}"))]
-    return {name: _column(table[name]) for name in named if name in IDENTITY or table[name].notna().any()}
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        named = [name for name in table.columns if not name.startswith((IMAGES, CLASSES, f"val_{RISE}"))]
+        self._names = [name for name in named if name in IDENTITY or table[name].notna().any()]
+        self._table, self._order = table, _together(table)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> Any:
+        values = column_values(self._table, name)[self._order]
+        return _numbers(values) if values.dtype == np.float64 else _plain_values(values.tolist())
 
 
 def _together(table: pd.DataFrame) -> np.ndarray:
     """The order by loss, design, setting and seed."""
-    keys = ["loss", "design", *(name for name in table.columns if name.startswith("hp."))]
-    numbers = [table.groupby(keys[:n], sort=False, dropna=False).ngroup() for n in (1, 2, len(keys))]
-    return np.lexsort([table.seed, *numbers[::-1]])
+    settings = [name for name in table.columns if name.startswith("hp.")]
+    keys = [group_numbers(table, "loss"), group_numbers(table, "loss", "design")]
+    return np.lexsort([column_values(table, "seed"), group_numbers(table, "loss", "design", *settings), *keys[::-1]])
 
 
-def _column(values: pd.Series) -> Any:
-    if values.dtype == np.float64:
-        return _numbers(values.to_numpy())
+def _plain_values(values: list[Any]) -> list[Any]:
     short: dict[float, Any] = {}  # levels come many times
-    return [_plain(value, short) for value in values.tolist()]
+    plain = {id(value): _plain(value, short) for value in {id(value): value for value in values}.values()}
+    return [plain[id(value)] for value in values]
 
 
 def _numbers(values: np.ndarray) -> Any:

@@ -8,10 +8,18 @@ import numpy as np
 import pandas as pd
 
 from evenkeel.reports.statistics.intervals import Interval
-from evenkeel.reports.table.designs import with_metric
+from evenkeel.reports.table.designs import each_with_metric
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, counted, listed, with_interval
-from evenkeel.reports.verdict.joint import MIN_SETS, JointCell, JointPair, joint_cells, joint_pairs, sets_for_order
+from evenkeel.reports.verdict.joint import (
+    MIN_SETS,
+    JointCell,
+    JointPair,
+    joint_cells,
+    joint_pairs,
+    judged_sets,
+    sets_for_order,
+)
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SENSITIVE, STEADY
 
 
@@ -36,8 +44,8 @@ class JointVerdict:
         return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> JointNumbers:
-        tables = {name: with_metric(own, facts_of(table).metric) for name, own in self.studies.items()}
-        return JointNumbers(facts_of(table).turned_title, len(tables), joint_cells(tables), joint_pairs(tables))
+        sets = judged_sets(each_with_metric(self.studies, facts_of(table).metric))
+        return JointNumbers(facts_of(table).turned_title, len(self.studies), joint_cells(sets), joint_pairs(sets))
 
     def draw(self, info: JointNumbers) -> None:
         return None

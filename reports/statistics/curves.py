@@ -53,14 +53,22 @@ def chosen_by_others(val: np.ndarray) -> np.ndarray:
 
     Where no other seed has a score, on the validation of the seed itself.
     """
+    return means_of_others(val).argmax(-2)
+
+
+def means_of_others(val: np.ndarray) -> np.ndarray:
+    """For each seed the mean of each row over the other seeds, [..., H, S]; -inf where none of them has a score.
+
+    Where that is so of all rows, the seed's own score.
+    """
     finite = np.isfinite(val)
     if val.shape[-1] > 1 and finite.all():
-        return ((val.sum(-1, keepdims=True) - val) / (val.shape[-1] - 1)).argmax(-2)
+        return (val.sum(-1, keepdims=True) - val) / (val.shape[-1] - 1)
     filled = np.where(finite, val, 0)
     sums, counts = filled.sum(-1, keepdims=True) - filled, finite.sum(-1, keepdims=True) - finite
     alone = ~counts.any(-2, keepdims=True)
     sums, counts = np.where(alone, filled, sums), np.where(alone, finite, counts)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf).argmax(-2)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
 
 
 def cross_fitted_best(test: np.ndarray, val: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The trial table cut into arrays: levels by seeds for a sweep, settings by seeds for Sobol points."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
 from evenkeel.reports.statistics.spending import Looks
 from evenkeel.reports.table.memo import cached_by_metric, cached_by_trials, with_cache
-from evenkeel.reports.table.seed_grid import SeedGrid, column_values, indices_of, rows_in_designs
+from evenkeel.reports.table.seed_grid import SeedGrid, column_values, group_numbers, indices_of, rows_in_designs
 from evenkeel.reports.table.trial_table import DIVERGED, DONE, FAILED, PAIR, SOBOL, SWEEP, facts_of
 
 ENDED = (DONE, DIVERGED)
@@ -90,7 +91,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SobolPoints:
-    """The Sobol points of one loss: scores [H, S] on test and validation, and the settings, name -> [H].
+    """Settings of one loss, as a rule its Sobol points: scores [H, S] on test and validation, and name -> value [H].
 
     Scores of a metric that is better when lower are turned, so that higher is better (`StudyFacts.sign`).
     """
@@ -106,6 +107,11 @@ def with_metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The same trials, shown by another metric (winners stay chosen by the study's own); not to be changed."""
     study = facts_of(table)
     return with_cache(table, replace(study, metric=metric, chosen_by=study.chosen_by or study.metric))
+
+
+def each_with_metric(tables: Mapping[str, pd.DataFrame], metric: str) -> dict[str, pd.DataFrame]:
+    """The trials of several studies by name, all shown by one metric; not to be changed."""
+    return {name: with_metric(table, metric) for name, table in tables.items()}
 
 
 def losses_of(table: pd.DataFrame) -> list[str]:
@@ -233,7 +239,17 @@ def levels_of(facts: LossFacts, name: str, values: list[Any]) -> list[Any]:
 @cached_by_metric
 def sobol_points_of(table: pd.DataFrame, loss: str) -> SobolPoints | None:
     """The Sobol points of a loss that have at least one score, or None."""
-    cut, metric = _sobol_settings(table, loss), facts_of(table).metric
+    return _points(table, loss, SOBOL)
+
+
+@cached_by_metric
+def planned_settings_of(table: pd.DataFrame, loss: str) -> SobolPoints | None:
+    """The same of all settings that the study planned: levels of sweeps as well."""
+    return _points(table, loss, SWEEP, PAIR, SOBOL)
+
+
+def _points(table: pd.DataFrame, loss: str, *designs: str) -> SobolPoints | None:
+    cut, metric = _settings_of(table, loss, *designs), facts_of(table).metric
     if cut is None:
         return None
     sign = facts_of(table).sign
@@ -244,7 +260,7 @@ def sobol_points_of(table: pd.DataFrame, loss: str) -> SobolPoints | None:
 @cached_by_metric
 def sobol_images_of(table: pd.DataFrame, loss: str) -> np.ndarray | None:
     """Mean score over all Sobol points of a loss without each group of test images, [G]; None where not recorded."""
-    cut = _sobol_settings(table, loss)
+    cut = _settings_of(table, loss, SOBOL)
     images = None if cut is None else cut.trials.images(table, f"test_{facts_of(table).metric}")
     return None if images is None else nan_mean(images.reshape(-1, images.shape[-1]), axis=0)
 
@@ -269,10 +285,9 @@ class _Settings(NamedTuple):
 
 
 @cached_by_trials
-def _sobol_settings(table: pd.DataFrame, loss: str) -> _Settings | None:
-    return _by_setting(
-        table, rows_in_designs(table, loss, SOBOL), [f"hp.{name}" for name in facts_of(table).losses[loss].space]
-    )
+def _settings_of(table: pd.DataFrame, loss: str, *designs: str) -> _Settings | None:
+    names = [f"hp.{name}" for name in facts_of(table).losses[loss].space]
+    return _by_setting(table, rows_in_designs(table, loss, *designs), names)
 
 
 @cached_by_trials
@@ -285,8 +300,7 @@ def _by_setting(table: pd.DataFrame, rows: np.ndarray, names: list[str]) -> _Set
     rows = rows[np.isin(column_values(table, "state")[rows], ENDED)]
     if not len(rows):
         return None
-    frame = pd.DataFrame({name: column_values(table, name)[rows] for name in names}, index=rows)
-    groups = frame.groupby(names, sort=False, dropna=False).ngroup() if names else pd.Series(0, index=rows)
+    groups = pd.factorize(group_numbers(table, *names)[rows])[0]  # in the order of these rows
     numbers, first = np.unique(groups, return_index=True)
-    settings = {name.removeprefix("hp."): frame[name].to_numpy()[first] for name in names}
-    return _Settings(SeedGrid.place(table, rows, groups.to_numpy(), len(numbers)), settings)
+    settings = {name.removeprefix("hp."): column_values(table, name)[rows[first]] for name in names}
+    return _Settings(SeedGrid.place(table, rows, groups, len(numbers)), settings)

@@ -66,6 +66,18 @@ def column_values(table: pd.DataFrame, column: str) -> np.ndarray:
 
 
 @cached_by_trials
+def group_numbers(table: pd.DataFrame, *columns: str) -> np.ndarray:
+    """The number [N] of each trial's combination of values, in the order of their first trial; missing is a value."""
+    if len(columns) == 1:
+        return pd.factorize(table[columns[0]], use_na_sentinel=False)[0]
+    numbers = np.zeros(len(table), dtype=int)
+    for column in columns:
+        own = group_numbers(table, column)
+        numbers = pd.factorize(numbers * (own.max(initial=0) + 1) + own)[0]
+    return numbers
+
+
+@cached_by_trials
 def rows_in_designs(table: pd.DataFrame, loss: str, *designs: str) -> np.ndarray:
     """Numbers [R] of a loss's rows in these designs."""
     return np.flatnonzero((table.loss == loss) & table.design.isin(designs))

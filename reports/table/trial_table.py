@@ -3,11 +3,10 @@
 What holds for the study as a whole hangs on the table: `facts_of(table)`.
 """
 
-from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from operator import attrgetter
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -26,11 +25,12 @@ class TrialRow:
 
     `hyperparameters` become columns `hp.<name>` (object), `metrics` columns `<split>_<measure>[_<part>]` (float64);
     None or a missing key is NaN. `images` are metrics without each of G groups of test images, `classes` metrics of
-    each of C classes: columns `images.<split>_<measure>` and `classes.<split>_<measure>` (arrays [G], [C]) where any
-    row has them. `loss` is the label, `loss_name` the loss behind it. `moved` is the hyperparameter that a sweep trial
-    moved, of a pair both (`a, b`), None at the default and in other designs; `proposal` numbers what a search proposed,
-    in the order asked, None elsewhere and where not recorded. `machine` is the kind of machine it ran on, `shared` the
-    hash of the features or weights that it started from; both empty where not recorded.
+    each of C classes: columns `images.<split>_<measure>` (arrays [G] of float32, since they are many) and
+    `classes.<split>_<measure>` (arrays [C]) where any row has them. `loss` is the label, `loss_name` the loss behind.
+    `moved` is the hyperparameter that a sweep trial moved, of a pair both (`a, b`), None at the default and in other
+    designs; `proposal` numbers what a search proposed, in the order asked, None elsewhere and where not recorded.
+    `machine` is the kind of machine it ran on, `shared` the hash of the features or weights that it started from; both
+    empty where not recorded.
     """
 
     trial_id: str
@@ -56,6 +56,7 @@ class TrialRow:
     classes: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
+ROWS_AT_ONCE = 2000
 TYPES = {str: "str", int: "int64", float: "float64", int | None: "Int64", str | None: "object"}
 IDENTITY = {column.name: TYPES[column.type] for column in fields(TrialRow) if column.type in TYPES}  # type: ignore[index]
 """Column -> type."""
@@ -108,63 +109,24 @@ def metric_columns(study: StudyFacts) -> list[str]:
 
 
 class TrialRows(NamedTuple):
-    """R rows that come together. Their numbers by name: `metrics` [R], `arrays` (`images.NAME`, `classes.NAME`) one or
-    None a row; None where the rows hold them."""
+    """R rows by column: `identity` the columns of IDENTITY, `settings` the hyperparameters of each (rows may share one
+    dictionary), `metrics` [R] by name, `arrays` (`images.NAME`, `classes.NAME`) one or None a row."""
 
-    rows: Sequence[TrialRow]
-    metrics: Mapping[str, np.ndarray] | None = None
-    arrays: Mapping[str, Sequence[np.ndarray | None]] | None = None
+    identity: Mapping[str, Sequence[Any]]
+    settings: Sequence[dict[str, Any]]
+    metrics: Mapping[str, np.ndarray]
+    arrays: Mapping[str, Sequence[np.ndarray | None]]
 
-
-def trial_table(
-    rows: Iterable[TrialRow] | Iterable[TrialRows], study: StudyFacts, files: Files | None = None
-) -> pd.DataFrame:
-    """The table of `rows`, sorted by trial id; of a trial that comes twice, the first.
-
-    Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
-    """
-    declared = metric_columns(study)
-    gathered = _Gathered([], [], array("d"), {})
-    for part in rows:
-        _gather(gathered, part if isinstance(part, TrialRows) else TrialRows([part]), study, declared)
-    table = pd.DataFrame(_columns(gathered, study, declared))
-    table.attrs = {"study": study, "files": files or Files()}
-    return table
-
-
-class _Gathered(NamedTuple):
-    """What a table keeps of its rows, which come a few at a time: all of them together would not fit."""
-
-    identity: list[tuple[Any, ...]]
-    settings: list[dict[str, Any]]
-    metrics: "array[float]"
-    arrays: dict[str, dict[int, np.ndarray]]
-
-
-_of_row = attrgetter(*IDENTITY)
-
-
-def _gather(gathered: _Gathered, part: TrialRows, study: StudyFacts, declared: list[str]) -> None:
-    start, names = len(gathered.identity), set(declared)
-    for row in part.rows:
-        checked = _checked(row, study, names)
-        gathered.identity.append(_of_row(checked))
-        gathered.settings.append(checked.hyperparameters)
-    gathered.metrics.frombytes(_metrics(part, declared).tobytes())
-    for name, arrays in (_arrays(part.rows) if part.arrays is None else part.arrays).items():
-        recorded = gathered.arrays.setdefault(name, {})
-        recorded.update({start + i: values for i, values in enumerate(arrays) if values is not None})
-
-
-def _metrics(part: TrialRows, declared: list[str]) -> np.ndarray:
-    """Declared metrics of the rows, [R, M]; NaN where there is none."""
-    if part.metrics is None:
-        rows = [[row.metrics.get(name) for name in declared] for row in part.rows]
-        return np.array(rows, dtype=float)
-    if undeclared := sorted(part.metrics.keys() - set(declared)):
-        raise ValueError(_undeclared(part.rows[0].trial_id, undeclared))
-    nothing = np.full(len(part.rows), np.nan)
-    return np.column_stack([part.metrics.get(name, nothing) for name in declared])
+    @classmethod
+    def of(cls, rows: Sequence[TrialRow]) -> Self:
+        """The rows of some trials."""
+        names = dict.fromkeys(name for row in rows for name in row.metrics)
+        return cls(
+            {name: [getattr(row, name) for row in rows] for name in IDENTITY},
+            [row.hyperparameters for row in rows],
+            {name: np.array([row.metrics.get(name) for row in rows], dtype=float) for name in names},
+            _arrays(rows),
+        )
 
 
 def _arrays(rows: Sequence[TrialRow]) -> dict[str, list[np.ndarray | None]]:
@@ -173,34 +135,109 @@ def _arrays(rows: Sequence[TrialRow]) -> dict[str, list[np.ndarray | None]]:
         for prefix, recorded in ((IMAGES, row.images), (CLASSES, row.classes)):
             for name, values in recorded.items():
                 column = arrays.setdefault(f"{prefix}{name}", [None] * len(rows))
-                column[i] = np.asarray(values, dtype=float)
+                column[i] = np.asarray(values, dtype=np.float32 if prefix == IMAGES else float)
     return arrays
 
 
-def _columns(gathered: _Gathered, study: StudyFacts, declared: list[str]) -> dict[str, Any]:
-    first = {identity[0]: i for i, identity in reversed(list(enumerate(gathered.identity)))}  # by trial id
-    order = [first[trial_id] for trial_id in sorted(first)]
-    by_column = list(zip(*(gathered.identity[i] for i in order), strict=True)) or [()] * len(IDENTITY)
+def trial_table(rows: Iterable[TrialRow | TrialRows], study: StudyFacts, files: Files | None = None) -> pd.DataFrame:
+    """The table of `rows`, sorted by trial id; of a trial that comes twice, the first.
+
+    Raises ValueError for an unknown state, design or metric: it would silently be left out of every statistic.
+    """
+    declared = metric_columns(study)
+    gathered = _Gathered({name: [] for name in IDENTITY}, [], {name: [] for name in declared}, {})
+    for part in _parts(iter(rows)):
+        _gather(gathered, part, study)
+    table = pd.DataFrame(_columns(gathered, study))
+    table.attrs = {"study": study, "files": files or Files()}
+    return table
+
+
+def _parts(rows: Iterator[TrialRow | TrialRows]) -> Iterator[TrialRows]:
+    """Rows of single trials come together, a few at a time: all of them would not fit."""
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        single = [row for row in some if isinstance(row, TrialRow)]
+        yield from (part for part in some if isinstance(part, TrialRows))
+        if single:
+            yield TrialRows.of(single)
+
+
+class _Gathered(NamedTuple):
+    """What a table keeps of its rows, part by part."""
+
+    identity: dict[str, list[Any]]
+    settings: list[dict[str, Any]]
+    metrics: dict[str, list[np.ndarray]]
+    arrays: dict[str, list[np.ndarray | None]]
+
+
+def _gather(gathered: _Gathered, part: TrialRows, study: StudyFacts) -> None:
+    start, num = len(gathered.settings), len(part.settings)
+    _check(part, gathered.metrics)
+    for name, cells in part.identity.items():
+        gathered.identity[name] += _all_moved(part, study) if name == "moved" else cells
+    gathered.settings.extend(part.settings)
+    nothing = np.full(num, np.nan)
+    for name, values in gathered.metrics.items():
+        values.append(part.metrics.get(name, nothing))
+    for name in part.arrays:
+        gathered.arrays.setdefault(name, [None] * start)
+    for name, arrays in gathered.arrays.items():
+        arrays += part.arrays.get(name) or [None] * num
+
+
+def _columns(gathered: _Gathered, study: StudyFacts) -> dict[str, Any]:
+    """The columns, by trial id; what was gathered goes with each, since both together would not fit."""
+    identity, settings, metrics, arrays = gathered
+    _, order = np.unique(np.array(identity["trial_id"], dtype=object), return_index=True)
     columns: dict[str, Any] = {
-        name: pd.Series(cells, dtype=kind) for cells, (name, kind) in zip(by_column, IDENTITY.items(), strict=True)
+        name: pd.Series(_objects(identity.pop(name))[order], dtype=kind) for name, kind in IDENTITY.items()
     }
+    columns |= _hyperparameters(columns["loss"].tolist(), _objects(settings)[order], study)
+    columns |= {name: np.concatenate([*metrics.pop(name), []])[order] for name in list(metrics)}
+    return columns | {name: pd.Series(_objects(arrays.pop(name))[order], dtype=object) for name in sorted(arrays)}
+
+
+def _objects(cells: list[Any]) -> np.ndarray:
+    """An array of objects [N], whatever they hold."""
+    array = np.empty(len(cells), dtype=object)
+    for i, cell in enumerate(cells):
+        array[i] = cell
+    return array
+
+
+def _hyperparameters(losses: list[str], settings: np.ndarray, study: StudyFacts) -> dict[str, Any]:
+    """Columns `hp.NAME`, from the label and the setting [N] of each row; each distinct pair is looked at once."""
     defaults = {label: {name: facts.defaults[name] for name in facts.space} for label, facts in study.losses.items()}
-    settings = [(gathered.settings[i], defaults.get(loss, {})) for i, loss in zip(order, columns["loss"], strict=True)]
-    for name in sorted({name for loss in defaults.values() for name in loss}.union(*gathered.settings)):
-        columns[f"hp.{name}"] = pd.Series([own.get(name, loss.get(name)) for own, loss in settings], dtype=object)
-    metrics = np.frombuffer(gathered.metrics).reshape(len(gathered.identity), len(declared))[order]
-    columns |= {name: metrics[:, i] for i, name in enumerate(declared)}
-    for name, arrays in sorted(gathered.arrays.items()):
-        columns[name] = pd.Series([arrays.get(i) for i in order], dtype=object)
-    return columns
+    numbers: dict[tuple[str, int], int] = {}
+    keys = zip(losses, map(id, settings), strict=True)
+    numbers_N = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=int)
+    _, first = np.unique(numbers_N, return_index=True)
+    whole = [defaults.get(losses[i], {}) | settings[i] for i in first]
+    names = sorted({name for loss in defaults.values() for name in loss}.union(*whole))
+    return {f"hp.{name}": pd.Series(_objects([own.get(name) for own in whole])[numbers_N]) for name in names}
 
 
-def _checked(row: TrialRow, study: StudyFacts, declared: set[str]) -> TrialRow:
-    if row.state not in STATES or row.design not in DESIGNS:
-        raise ValueError(f"trial {row.trial_id}: unknown state {row.state!r} or design {row.design!r}")
-    if undeclared := sorted(row.metrics.keys() - declared):
-        raise ValueError(_undeclared(row.trial_id, undeclared))
-    return replace(row, moved=_moved(row, study)) if row.design == SWEEP and row.moved is None else row
+def _check(part: TrialRows, declared: Mapping[str, Any]) -> None:
+    identity = part.identity
+    for trial, state, design in zip(identity["trial_id"], identity["state"], identity["design"], strict=True):
+        if state not in STATES or design not in DESIGNS:
+            raise ValueError(f"trial {trial}: unknown state {state!r} or design {design!r}")
+    if undeclared := sorted(part.metrics.keys() - declared):
+        first = int(np.isfinite(part.metrics[undeclared[0]]).argmax())
+        raise ValueError(_undeclared(identity["trial_id"][first], undeclared))
+
+
+def _all_moved(part: TrialRows, study: StudyFacts) -> list[str | None]:
+    """What each trial moved, also where its record does not say."""
+    identity = part.identity
+    rows = zip(
+        identity["moved"], identity["design"], identity["trial_id"], identity["loss"], part.settings, strict=True
+    )
+    return [
+        _moved(trial, loss, setting, study) if design == SWEEP and moved is None else moved
+        for moved, design, trial, loss, setting in rows
+    ]
 
 
 def _undeclared(trial_id: str, names: list[str]) -> str:
@@ -210,13 +247,11 @@ def _undeclared(trial_id: str, names: list[str]) -> str:
     )
 
 
-def _moved(row: TrialRow, study: StudyFacts) -> str | None:
+def _moved(trial: str, label: str, setting: dict[str, Any], study: StudyFacts) -> str | None:
     """What a sweep trial moved, where its record does not say: it is at the default, or older than 0.3.0."""
-    loss = study.losses.get(row.loss)
-    setting = (
-        loss.defaults | row.hyperparameters if loss else {}
-    )  # a trial names the settings in which it departs alone
-    differing = [name for name in loss.space if setting[name] != loss.defaults[name]] if loss else []
+    loss = study.losses.get(label)
+    whole = loss.defaults | setting if loss else {}  # a trial names the settings in which it departs alone
+    differing = [name for name in loss.space if whole[name] != loss.defaults[name]] if loss else []
     if len(differing) > 1:
-        raise ValueError(f"trial {row.trial_id}: a sweep trial that moved {', '.join(differing)} at once")
+        raise ValueError(f"trial {trial}: a sweep trial that moved {', '.join(differing)} at once")
     return differing[0] if differing else None

@@ -162,3 +162,14 @@ METHODS = (
     Method("overtuning", "max F(leader) − F(winner), over the search's proposals that led on V when they were made",
            "Schneider, Bischl and Feurer 2025; relative: by max F(leader) − F(first); noise alone makes it positive"),
 )  # fmt: skip
+
+METHODS_OVER_SETS = (
+    Method("over data sets", "mean over sets ± t s / √D; on these sets alone: errors within the sets", "the data set "
+           "is the unit of replication; from five sets on"),
+    Method("profile over data sets", "share of runs with Fᵣ(default) − Fᵣ(k) ≤ x margins, mean over sets",
+           "Agarwal et al. 2021, as the probability of improvement"),
+    Method("sensitivity over data sets", "mean over sets of F(best of the set) − F(best over sets), normalised by "
+           "the 5% and 95% quantiles of all settings", "Adkins, Bowling and White 2024; settings "
+           "chosen on V of other seeds"),
+)  # fmt: skip
+"""Of a page of several studies."""

@@ -25,6 +25,7 @@ from evenkeel.reports.verdict.verdict import (
     SIZE_OPEN,
     STEADY,
     TOO_NOISY,
+    Judgement,
     Standard,
     deciding_interval,
     estimates_of,
@@ -33,6 +34,42 @@ from evenkeel.reports.verdict.verdict import (
 MIN_SETS = MIN_SEEDS
 """With fewer data sets no interval over sets is shown: of three or four none covers what it claims."""
 FEW_SETS = "too few data sets"
+
+
+class JudgedSets(NamedTuple):
+    """D data sets, each with its family, verdicts and margin, and what all of them swept from one default."""
+
+    families: list[Family]
+    verdicts: list[dict[Key, Judgement]]
+    margins: list[float]
+    keys: list[Key]
+
+    @property
+    def losses(self) -> list[str]:
+        """The losses that have anything in common on all sets."""
+        return list(dict.fromkeys(loss for loss, _ in self.keys))
+
+    def shared_names(self, losses: Sequence[str]) -> list[str]:
+        """The hyperparameters that all of these losses have on all sets."""
+        names = dict.fromkeys(name for _, name in self.keys)
+        return [name for name in names if all((loss, name) in self.keys for loss in losses)]
+
+    def judged_on(self, losses: Sequence[str], names: Sequence[str]) -> list[int]:
+        """Numbers of the sets on which all of these losses are judged in all of these hyperparameters."""
+        needed = [(loss, name) for loss in losses for name in names]
+        return [d for d, own in enumerate(self.verdicts) if all(own[key].status != NOT_JUDGED for key in needed)]
+
+
+def judged_sets(studies: Mapping[str, pd.DataFrame]) -> JudgedSets:
+    """The studies, all shown by one metric, each judged on its own."""
+    families = [family_of(table) for table in studies.values()]
+    keys = [key for key in families[0].sweeps if all(key in family.sweeps for family in families)]
+    return JudgedSets(
+        families,
+        [judgements(table) for table in studies.values()],
+        [facts_of(table).margin for table in studies.values()],
+        [key for key in keys if len(_level_means(families, key)[0].T)],
+    )
 
 
 class JointCell(NamedTuple):
@@ -61,17 +98,14 @@ class JointPair(NamedTuple):
     """Probability that a seed of the first loses less than one of the second, mean over sets; 0.5: alike."""
 
 
-def joint_cells(studies: Mapping[str, pd.DataFrame]) -> list[JointCell]:
-    """Every loss and hyperparameter that all studies swept from one default; verdicts share an error of ALPHA."""
-    families, keys = _shared(studies)
-    verdicts = [judgements(table) for table in studies.values()]
-    margins = {facts_of(table).margin for table in studies.values()}
-    margin = margins.pop() if len(margins) == 1 else np.nan
-    standard = Standard(steady=ALPHA / max(1, len(keys)), drop=ALPHA / 2 / max(1, len(keys)))
+def joint_cells(sets: JudgedSets) -> list[JointCell]:
+    """Every loss and hyperparameter that all sets have; verdicts share an error of ALPHA."""
+    margin = sets.margins[0] if len(set(sets.margins)) == 1 else np.nan
+    standard = Standard(steady=ALPHA / max(1, len(sets.keys)), drop=ALPHA / 2 / max(1, len(sets.keys)))
     cells = []
-    for loss, name in keys:
-        statuses = [judged[loss, name].status for judged in verdicts]
-        judged = [family for family, status in zip(families, statuses, strict=True) if status != NOT_JUDGED]
+    for loss, name in sets.keys:
+        statuses = [own[loss, name].status for own in sets.verdicts]
+        judged = [sets.families[d] for d in sets.judged_on([loss], [name])]
         if not judged:
             continue
         means_DK, errors_DK = _level_means(judged, (loss, name))
@@ -98,19 +132,12 @@ def over_data_sets(means_DK: np.ndarray) -> Estimates:
     return Estimates(means_DK.mean(0), spreads, degrees, np.zeros(num_levels), np.full(num_levels, num))
 
 
-def joint_pairs(studies: Mapping[str, pd.DataFrame]) -> list[JointPair]:
+def joint_pairs(sets: JudgedSets) -> list[JointPair]:
     """Every two losses that share a hyperparameter on all sets."""
-    families, keys = _shared(studies)
-    verdicts = [judgements(table) for table in studies.values()]
     pairs = []
-    for first, second in combinations(dict.fromkeys(loss for loss, _ in keys), 2):
-        names = [name for loss, name in keys if loss == first and (second, name) in keys]
-        needed = [(loss, name) for loss in (first, second) for name in names]
-        judged = [
-            family
-            for family, own in zip(families, verdicts, strict=True)
-            if all(own[key].status != NOT_JUDGED for key in needed)
-        ]
+    for first, second in combinations(sets.losses, 2):
+        names = sets.shared_names((first, second))
+        judged = [sets.families[d] for d in sets.judged_on((first, second), names)]
         if names and judged:
             sweeps = [[[family.sweeps[loss, n] for n in names] for loss in (first, second)] for family in judged]
             worst_D2 = np.array([[min(map(_worst, part)) for part in pair] for pair in sweeps])
@@ -126,12 +153,6 @@ def joint_pairs(studies: Mapping[str, pd.DataFrame]) -> list[JointPair]:
 def sets_for_order() -> int:
     """The fewest data sets on which "steadier on all of them" is surely more than chance, by a two-sided sign test."""
     return int(np.ceil(1 - np.log2(ALPHA)))
-
-
-def _shared(studies: Mapping[str, pd.DataFrame]) -> tuple[list[Family], list[Key]]:
-    families = [family_of(table) for table in studies.values()]
-    keys = [key for key in families[0].sweeps if all(key in family.sweeps for family in families)]
-    return families, [key for key in keys if len(_level_means(families, key)[0].T)]
 
 
 def _level_means(families: Sequence[Family], key: Key) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.records import parquet
@@ -88,11 +88,12 @@ class Ledger(StudyFolder):
         closed = {e.id: e for e in self._read_packed(lambda content: parquet.read_entries(content, scores))}
         return dict(sorted((loose | closed).items()))
 
-    def blocks(self) -> Iterator[parquet.Block]:
+    def blocks(self) -> Iterator[parquet.Block | list[TrialRecord]]:
         """All records, those of one file together; one that moved meanwhile may come twice. As with `records`."""
         self.damaged = []
-        yield from map(parquet.Block, self._loose_parts())  # first, or one that is packed meanwhile is missed
-        yield from self._read_packed(lambda content: [parquet.read_block(content)])
+        mappings: dict[str, dict[str, Any]] = {}
+        yield from self._loose_parts()  # first, or one that is packed meanwhile is missed
+        yield from self._read_packed(lambda content: [parquet.read_block(content, mappings)])
 
     def records(self) -> Iterator[TrialRecord]:
         """All records, each once and one at a time. Those that cannot be read are listed in `damaged`."""

@@ -1,8 +1,8 @@
 """Records that are closed, many to a file: Parquet, one row a trial, which pandas, DuckDB or R read without us.
 
-The column `record` holds the JSON as it stood in the trial's own file; the others answer what is asked often: `head` is
-that JSON without numbers, `metrics.NAME`, `images.NAME` and `classes.NAME` the numbers that a report needs. A file is
-named by its number and the hash of its contents, and never changes.
+The column `record` holds the JSON as it stood in the trial's own file; the others answer what is asked often: who the
+trial is (`label`, `seed`, `setting`, ...), and in `metrics.NAME`, `images.NAME` and `classes.NAME` the numbers that a
+report needs. A file is named by its number and the hash of its contents, and never changes.
 """
 
 import hashlib
@@ -24,9 +24,14 @@ UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError, Runti
 """What reading a file raises that somebody else wrote; Arrow's own errors are among them."""
 RECORDS_A_ROW_GROUP = 200
 """Records to a row group: what a damaged page of a file can cost at most."""
-NUMBERS = ("metrics", "per_class", "images", "curves", "sum")
-"""Fields that `head` is without."""
 ARRAYS = ("images.", "classes.")
+OF_TRIAL = ("loss", "seed", "group", "moved", "proposal")
+OF_RECORD = ("epochs_done", "host", "note", "loss_path", "shared")
+AS_JSON = ("setting", "versions", "machine", "files")
+"""Columns of mappings, as JSON."""
+IN_INDEX = ("id", "label", "design", "state", "wall_s")
+TRIAL_COLUMNS = (*IN_INDEX, *OF_TRIAL, *OF_RECORD, *AS_JSON)
+"""Columns that say which trial it is and how it ran."""
 
 
 def pack_records(records: Iterable[TrialRecord]) -> bytes:
@@ -34,44 +39,78 @@ def pack_records(records: Iterable[TrialRecord]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    records, rows = list(records), []
-    for record in records:
-        entry = IndexEntry.from_record(record, [name for name in record.metrics if name.startswith("val_")])
-        columns = {name: getattr(entry, name) for name in IndexEntry.__slots__} | {"scores": json.dumps(entry.scores)}
-        contents = record.to_json()
-        head = {name: value for name, value in contents.items() if name not in NUMBERS}
-        rows.append(columns | {"record": json.dumps(contents, allow_nan=False), "head": json.dumps(head)})
-    table = pa.Table.from_pylist(rows)
-    for name, column in _number_columns(records).items():
+    records = list(records)
+    table = pa.Table.from_pylist([_row(record) for record in records], _schema())
+    numbers = _number_columns(records)
+    for name, column in numbers.items():
         table = table.append_column(name, column)
+    words = [name for name in table.column_names if name not in numbers and name not in ("record", "id")]
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=RECORDS_A_ROW_GROUP)
+    pq.write_table(table, buffer, compression="zstd", row_group_size=RECORDS_A_ROW_GROUP, use_dictionary=words)
     return buffer.getvalue()
 
 
+def _schema() -> Any:
+    """The columns that are no numbers, and what is in them: text, unless said otherwise."""
+    import pyarrow as pa
+
+    numbers = {"wall_s": pa.float64()} | dict.fromkeys(("seed", "group", "proposal", "epochs_done"), pa.int64())
+    names = dict.fromkeys((*IndexEntry.__slots__, *TRIAL_COLUMNS, "record"))
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in names])
+
+
+def _row(record: TrialRecord) -> dict[str, Any]:
+    trial = record.trial
+    entry = IndexEntry.from_record(record, [name for name in record.metrics if name.startswith("val_")])
+    row = {name: getattr(entry, name) for name in IndexEntry.__slots__} | {"scores": json.dumps(entry.scores)}
+    row |= {name: getattr(trial, name) for name in OF_TRIAL} | {name: getattr(record, name) for name in OF_RECORD}
+    maps = {name: trial.setting if name == "setting" else getattr(record, name) for name in AS_JSON}
+    row |= {name: json.dumps(mapping) for name, mapping in maps.items()}
+    return row | {"record": json.dumps(record.to_json(), allow_nan=False)}
+
+
 class Block(NamedTuple):
-    """R records read together, without numbers but for those that a report needs: `metrics` [R] by name, `arrays` by
-    column (`images.NAME`, `classes.NAME`), one or None a record. Both None: the records hold their numbers."""
+    """R records by column, as a report needs them: `facts` are TRIAL_COLUMNS, `metrics` [R] stand by name, `arrays` by
+    column (`images.NAME`, `classes.NAME`), one or None a record."""
 
-    records: list[TrialRecord]
-    metrics: dict[str, np.ndarray] | None = None
-    arrays: dict[str, list[np.ndarray | None]] | None = None
+    facts: dict[str, list[Any]]
+    metrics: dict[str, np.ndarray]
+    arrays: dict[str, list[np.ndarray | None]]
 
 
-def read_block(content: bytes) -> Block:
-    """A whole file; what was written before there were columns of numbers is read from JSON."""
-    import pyarrow.parquet as pq
+def read_block(content: bytes, mappings: dict[str, dict[str, Any]]) -> Block | list[TrialRecord]:
+    """A whole file; what was written before there were these columns is read record by record.
 
-    file = pq.ParquetFile(io.BytesIO(content))
-    columns = [name for name in file.schema_arrow.names if name == "head" or name.startswith(("metrics.", *ARRAYS))]
-    if "head" not in columns:
-        return Block(list(records(content)))
-    table = file.read(columns=columns)
+    `mappings` keeps what a text of JSON says, for all files that are read: many trials have one setting.
+    """
+    file = _opened(content)
+    if not set(TRIAL_COLUMNS) <= set(file.schema_arrow.names):
+        return list(records(content))
+    numbers = [name for name in file.schema_arrow.names if name.startswith(("metrics.", *ARRAYS))]
+    table = file.read([*TRIAL_COLUMNS, *numbers], use_threads=False)
+    facts = {name: _values(table[name].combine_chunks()) for name in TRIAL_COLUMNS}
+    facts |= {name: [_mapping(text, mappings) for text in facts[name]] for name in AS_JSON}
     return Block(
-        [TrialRecord.from_json(head, checked=True) for head in _all(table["head"].to_pylist())],
-        {n.removeprefix("metrics."): table[n].to_numpy() for n in columns if n.startswith("metrics.")},
-        {n: _arrays(table[n].combine_chunks()) for n in columns if n.startswith(ARRAYS)},
+        facts,
+        {n.removeprefix("metrics."): table[n].to_numpy() for n in numbers if n.startswith("metrics.")},
+        {n: _arrays(table[n].combine_chunks()) for n in numbers if n.startswith(ARRAYS)},
     )
+
+
+def _values(column: Any) -> list[Any]:
+    """The values of an Arrow array; equal ones are one object, None is null."""
+    coded = column.dictionary_encode()
+    values = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+    return list(values[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+
+
+def _mapping(text: str, mappings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if text not in mappings:
+        mapping = parse_json(text)
+        if not isinstance(mapping, dict):
+            raise ValueError(f"{text[:40]} is no mapping")
+        mappings[text] = mapping
+    return mappings[text]
 
 
 def _number_columns(records: list[TrialRecord]) -> dict[str, Any]:
@@ -86,8 +125,15 @@ def _number_columns(records: list[TrialRecord]) -> dict[str, Any]:
     ]
     names = sorted({name for by_name in arrays for name in by_name})
     return {f"metrics.{n}": pa.array([finite(r.metrics.get(n)) for r in records], pa.float64()) for n in metrics} | {
-        name: pa.array([finite(by_name.get(name)) for by_name in arrays], pa.list_(pa.float64())) for name in names
+        name: pa.array([finite(by_name.get(name)) for by_name in arrays], pa.list_(_precision(name))) for name in names
     }
+
+
+def _precision(name: str) -> Any:
+    """What numbers of a column of arrays are held by; `record` has all their digits."""
+    import pyarrow as pa
+
+    return pa.float32() if name.startswith("images.") else pa.float64()
 
 
 def scores_of_classes(record: TrialRecord) -> dict[str, list[float | None]]:
@@ -127,14 +173,19 @@ def read_entries(content: bytes, scores: Collection[str] = ()) -> list[IndexEntr
 
 
 def _rows(content: bytes, columns: list[str]) -> list[dict[str, Any]]:
-    """These columns, row by row. Raises what is in UNREADABLE, for a file that says more than one of ours as well."""
+    """These columns, row by row. Raises what is in UNREADABLE."""
+    return _opened(content).read(columns).to_pylist()
+
+
+def _opened(content: bytes) -> Any:
+    """The file. Raises what is in UNREADABLE, for one that says more than one of ours as well."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(content))
     sizes = [file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
     if file.metadata.num_rows > RECORDS_A_FILE or sum(sizes) > MAX_UNPACKED_BYTES:
         raise ValueError(f"{file.metadata.num_rows:,} records in {sum(sizes):,} bytes; at most {RECORDS_A_FILE:,}")
-    return file.read(columns).to_pylist()
+    return file
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:

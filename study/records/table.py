@@ -7,11 +7,11 @@ import pandas as pd
 
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.machines import set_other_shared_aside
-from evenkeel.reports.table.trial_table import Files, TrialRow, TrialRows, trial_table
+from evenkeel.reports.table.trial_table import IDENTITY, Files, TrialRow, TrialRows, trial_table
 from evenkeel.study.errors import UserError
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.records.parquet import scores_of_classes
+from evenkeel.study.records.parquet import Block, scores_of_classes
 from evenkeel.study.records.record import TrialRecord
 
 
@@ -23,20 +23,50 @@ def table_from_ledger(ledger: Ledger, facts: StudyFacts | None = None) -> pd.Dat
     facts = facts or read_facts(ledger.require_study().summary, f"{ledger.storage}/study.json")
     names: dict[str, frozenset[str]] = {}
 
-    def blocks() -> Iterator[TrialRows]:
+    def parts() -> Iterator[TrialRows]:
         for block in ledger.blocks():
-            names.update({record.id: frozenset(record.files.values()) for record in block.records if record.files})
-            yield TrialRows([make_row(record.id, record) for record in block.records], block.metrics, block.arrays)
+            names.update(_file_names(block))
+            yield _rows_of(block) if isinstance(block, Block) else TrialRows.of([make_row(r.id, r) for r in block])
 
     try:
-        return set_other_shared_aside(trial_table(blocks(), facts, Files(names, ledger.read_file)))
+        return set_other_shared_aside(trial_table(parts(), facts, Files(names, ledger.read_file)))
     except ValueError as error:
         raise UserError(f"{ledger.storage}: {error}") from error
 
 
+def _file_names(block: Block | list[TrialRecord]) -> dict[str, frozenset[str]]:
+    """By trial id, of those that have files beside their record."""
+    if isinstance(block, Block):
+        pairs = list(zip(block.facts["id"], block.facts["files"], strict=True))
+    else:
+        pairs = [(record.id, record.files) for record in block]
+    return {trial_id: frozenset(files.values()) for trial_id, files in pairs if files}
+
+
+def _rows_of(block: Block) -> TrialRows:
+    """What `make_row` makes of each record, by column."""
+    facts = block.facts
+    named = {"trial_id": facts["id"], "loss": facts["label"], "loss_name": facts["loss"]}
+    worded = {
+        "versions": [_version_words(versions) for versions in facts["versions"]],
+        "machine": [_machine_words(machine) for machine in facts["machine"]],
+        "note": [note or "" for note in facts["note"]],
+    }
+    identity = {name: (named | worded).get(name) or facts[name] for name in IDENTITY}
+    return TrialRows(identity, facts["setting"], block.metrics, block.arrays)
+
+
+def _version_words(versions: dict[str, str]) -> str:
+    return intern(", ".join(f"{name} {number}" for name, number in sorted(versions.items())))
+
+
+def _machine_words(machine: dict[str, str]) -> str:
+    return intern(", ".join(value for value in machine.values() if value))
+
+
 def make_row(trial_id: str, record: TrialRecord) -> TrialRow:
     """A record as a row of the table; words that many rows share are kept once."""
-    trial, versions = record.trial, ", ".join(f"{name} {number}" for name, number in sorted(record.versions.items()))
+    trial = record.trial
     return TrialRow(
         trial_id=trial_id,
         loss=intern(trial.label),
@@ -51,9 +81,9 @@ def make_row(trial_id: str, record: TrialRecord) -> TrialRow:
         epochs_done=record.epochs_done,
         host=intern(record.host),
         note=record.note or "",
-        versions=intern(versions),
+        versions=_version_words(record.versions),
         loss_path=intern(record.loss_path),
-        machine=intern(", ".join(value for value in record.machine.values() if value)),
+        machine=_machine_words(record.machine),
         shared=intern(record.shared),
         hyperparameters=trial.setting,
         metrics=record.metrics,
