@@ -78,6 +78,10 @@ bench-joint: $(READY)  ## how often the interval over data sets holds the truth
 bench-functions: $(READY)  ## a training function of 0.1 s: evenkeel, Ray Tune's function API, Optuna with joblib
 	$(BIN)/python -m benchmarks.function_trials
 
+.PHONY: bench-search
+bench-search: $(READY)  ## a search that never waits: how busy its workers are, and how many trials it takes, against batches
+	$(BIN)/python -m benchmarks.search_idle
+
 bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 	$(BIN)/python -m benchmarks.report_scale
 

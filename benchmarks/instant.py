@@ -34,11 +34,12 @@ FACTS = SplitFacts(
 
 
 class Instant(ClassGroups):
-    """Takes `trial_s` seconds a trial, asleep."""
+    """Takes `trial_s` seconds a trial, asleep; with a `spread` up to so many times as long, drawn by the trial's id."""
 
     gives: ClassVar = ("scores", "logits")
     name: str
     trial_s: float = Field(0, ge=0, description="seconds a trial sleeps")
+    spread: float = Field(1, ge=1, description="how many times as long the longest trial takes as the shortest")
 
     def identity(self, data: DataSet) -> dict[str, Any]:
         return {"name": "instant"}
@@ -77,7 +78,7 @@ class InstantWorker:
 
     def run(self, trials: list[Trial], prepared: Cached, place: Path) -> Iterator[tuple[Trial, Result]]:
         for trial in trials:
-            time.sleep(self.settings.trial_s)
+            time.sleep(self.settings.trial_s * self.settings.spread ** (int(trial.id, 16) / 16**16))
             yield trial, self.result(trial, prepared)
 
     def result(self, trial: Trial, prepared: Cached) -> Result:

@@ -8,12 +8,13 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.changes import find_changes
 from evenkeel.study.plan.planner import make_planner
-from evenkeel.study.plan.search import StudySearches
+from evenkeel.study.plan.study_searches import StudySearches
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.table import table_from_ledger
 from evenkeel.study.run import engine, publish_run
 from evenkeel.trainables.trial import identity_of
 from tests.test_engine import run, shown
+from tests.test_pack_queue import MemoryJournal
 
 STUDY = """
 name: tiny
@@ -122,7 +123,7 @@ def test_settings_of_ones_own_decide_a_search(tmp_path):
     first = "{loss: focal, label: a, settings: {lr: 0.01}}"
     second = "{loss: focal, label: b, settings: {lr: 0.02}}"
     before = planned(first, second)
-    trials = {trial.id: trial for trial in StudySearches(before).start({})}
+    trials = {trial.id: trial for trial in StudySearches(before, MemoryJournal()).ask(8, 1, {})}
     recorded = {i: Recorded(t.label, t.design, identity_of(t.data, t.trainable)) for i, t in trials.items()}
 
     def changes(planner):

@@ -151,12 +151,13 @@ def test_a_try_says_a_mistake_in_one_line(load, changes, message):
 
 def test_a_search_looks_for_the_lowest_where_lower_is_better(load):
     from evenkeel.study.plan.outcome import Outcome
-    from evenkeel.study.plan.search import StudySearches
+    from evenkeel.study.plan.study_searches import StudySearches
+    from tests.test_pack_queue import MemoryJournal
 
     config = load(metric="cost", designs={"search": {"trials": 12, "batch": 4, "sampler": "tpe", "fresh_seeds": 1}})
-    searches, outcomes = StudySearches(make_planner(config)), {}
-    waiting = searches.start(outcomes)
-    while waiting:
+    searches, outcomes = StudySearches(make_planner(config), MemoryJournal()), {}
+    waiting = []
+    while waiting := waiting or searches.ask(4, 1, outcomes):
         trial = waiting.pop(0)
         score = float(trial.setting.get("depth", 3))
         outcomes[trial.id] = Outcome("done", {"val_cost": score})

@@ -7,7 +7,7 @@ import pytest
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.plan.search import StudySearches
+from evenkeel.study.plan.study_searches import StudySearches
 from evenkeel.study.run.pack_queue import PackQueue, make_packs
 from evenkeel.study.run.worker import PackReport
 from tests.test_probe import trial
@@ -22,6 +22,19 @@ def planner(*overrides):
 def score(member):
     """A smooth landscape, so that a search has something to find."""
     return {"val_f1": 1 - sum(v * v for v in member.hyperparameters.values() if isinstance(v, float)) / 1000}
+
+
+class MemoryJournal:
+    """Events in a list."""
+
+    def __init__(self, events=()):
+        self.events = list(events)
+
+    def read(self):
+        return list(self.events)
+
+    def append(self, events):
+        self.events += events
 
 
 class Recorder:
@@ -46,10 +59,10 @@ class Recorder:
 
 @pytest.fixture
 def make():
-    def build(plan, outcomes=None, **changes):
+    def build(plan, outcomes=None, journal=None, **changes):
         settings = {"pack_size": 7, "retries": 1, "keep_going": False} | changes
-        recorder = Recorder()
-        queue = PackQueue(plan.planned(), StudySearches(plan), recorder, outcomes=outcomes or {}, **settings)
+        recorder, searches = Recorder(), StudySearches(plan, journal or MemoryJournal())
+        queue = PackQueue(plan.planned(), searches, recorder, outcomes=outcomes or {}, **settings)
         queue.repack(2)
         return queue, recorder
 
@@ -84,12 +97,18 @@ def test_every_trial_runs_once(make):
 
 
 def test_resumes_with_what_is_missing_and_the_same_proposals(make):
+    """Nothing that an earlier run asked is asked otherwise, and nothing runs twice."""
     plan = planner()
-    whole = drive(make(plan)[0])
-    for stop in (1, 10, 30, len(whole)):
-        first = drive(make(plan)[0], stop_after=stop)
-        second = drive(make(plan, outcomes=first)[0])
-        assert not first.keys() & second.keys() and first | second == whole
+    num = len(drive(make(plan)[0]))
+    for stop in (1, 10, 30, num):
+        journal = MemoryJournal()
+        first = drive(make(plan, journal=journal)[0], stop_after=stop)
+        before = {(e["search"], e["proposal"]): e["setting"] for e in journal.events if "setting" in e}
+        second = drive(make(plan, outcomes=first, journal=journal)[0])
+        after = [e for e in journal.events if "setting" in e]
+        assert not first.keys() & second.keys() and len(first | second) == num
+        assert all(before.get((e["search"], e["proposal"]), e["setting"]) == e["setting"] for e in after)
+        assert len(after) == len({(e["search"], e["proposal"]) for e in after}) == 4 * 6
 
 
 def test_one_guilty_trial_fails_alone_after_its_retries(make):
@@ -121,40 +140,6 @@ def test_a_search_lives_with_failures(make):
     drive(queue, fails=lambda member: "clip" in member.hyperparameters and bad(member))
     assert {member.design for member, _ in recorder.failed.values()} == {"search"}
     assert recorder.added.keys() - recorder.failed.keys()
-
-
-def test_optuna_is_told_the_direction_and_every_state():
-    import optuna
-
-    plan = planner()
-    search = StudySearches(plan).members[0]
-    for number in range(2):
-        for i, member in enumerate(search.ask()):
-            search.tell("failed" if number == i == 0 else "done", score(member)["val_f1"], member.id)
-    assert search.study.direction == optuna.study.StudyDirection.MAXIMIZE
-    states = [t.state.name for t in search.study.trials]
-    assert states == ["FAIL"] + ["COMPLETE"] * 5
-    winners = search.ask()
-    assert {t.design for t in winners} == {"confirm"} and {t.seed for t in winners} == {2, 3}
-    assert search.ask() == []
-
-
-def test_a_long_search_lets_its_sampler_see_the_best_and_the_latest():
-    from evenkeel.study.plan.search import MAX_SEEN, NUM_KEPT
-
-    settings = ["designs.search.trials=700", "designs.search.batch=50", "designs.search.sampler=random"]
-    plan = planner(*settings)
-    search, results, most = StudySearches(plan).members[0], {}, 0
-    while trials := search.ask():
-        if search.confirming:
-            break
-        for member in trials:
-            results[member.id] = (score(member)["val_f1"], member.hyperparameters)
-            search.tell("done", results[member.id][0], member.id)
-        most = max(most, len(search.study.trials))
-    assert len(results) == 700 and NUM_KEPT <= most <= MAX_SEEN
-    winner = next(t for t in trials if t.group is not None)
-    assert winner.hyperparameters == max(results.values(), key=lambda result: result[0])[1]
 
 
 def test_packs_share_a_seed_and_occupy_all_workers():

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from evenkeel.study.file.locations import own_database_uri
+from evenkeel.study.records.folder import Folder
 from evenkeel.study.records.ledger import Ledger
+from evenkeel.study.records.search_journal import SearchJournal
 from evenkeel.study.records.table import table_from_ledger
 from evenkeel.study.run.ray_nodes import quiet_tune
 from evenkeel.study.tracking.mlflow_table import table_from_mlflow
@@ -64,6 +66,31 @@ def test_a_killed_driver_loses_and_doubles_nothing(study, whole, tmp_path):
     tracked = table_from_mlflow(own_database_uri(tmp_path), "tiny")
     pd.testing.assert_frame_equal(tracked, table_of(tmp_path))
     assert len(error.splitlines()) < 12, error
+
+
+def test_a_search_waits_for_no_trial_and_is_what_it_was_after_a_kill(tmp_path):
+    """Trials of lengths that differ tenfold on two workers; kill -9 in the middle, then the same command."""
+    study, storage = tmp_path / "tiny.yaml", tmp_path / "st"
+    study.write_text(
+        "name: tiny\ndata: {name: digits-mlt}\nlosses: [{loss: ral, fixed: {focusing: full}}]\nseeds: 1\n"
+        'trainable: {name: "benchmarks.instant:Instant", trial_s: 0.2, spread: 10}\n'
+        "designs: {search: {trials: 9, batch: 2, fresh_seeds: 1}}\nresources: {workers: 2, pack_size: 1}\n"
+    )
+    process = start(study, storage, "--track-later")
+    deadline = time.time() + 120
+    while len(list((storage / "trials").glob("*.json"))) < 4 and time.time() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = SearchJournal(Folder(str(storage)), print).read()
+    assert finish(start(study, storage, "--track-later"))[0] == 0
+    after = SearchJournal(Folder(str(storage)), print).read()
+    assert after[: len(before)] == before
+    asked = {e["proposal"]: e["setting"] for e in after if "setting" in e}
+    records = [r for r in Ledger(str(storage), "tiny").records() if r.trial.design == "search"]
+    assert len(records) == 9 and all(asked[r.trial.proposal].items() <= r.trial.setting.items() for r in records)
+    first, second, third = sorted(records, key=lambda r: r.trial.proposal)[:3]
+    assert min(first.ended, second.ended) <= third.started < max(first.ended, second.ended)
 
 
 def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):

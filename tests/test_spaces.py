@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import qmc
 
 from evenkeel.search_spaces import SPACES, Choice, Float, Int, Space
-from evenkeel.search_spaces.optuna_search import SAMPLERS, distributions, sampler
+from evenkeel.search_spaces.constraints import Constraint
+from evenkeel.search_spaces.optuna_search import NUM_RANDOM, SAMPLERS, Proposals
 from evenkeel.search_spaces.sobol import shared_axes, sobol_points
 
 
@@ -105,22 +106,38 @@ def test_a_space_without_hyperparameters_has_one_setting():
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_samplers_are_seeded_and_stay_inside(name):
-    import optuna
+def test_samplers_are_seeded_and_stay_inside(name, capsys):
+    """Of losses with a choice too, and without a word."""
+    space = SPACES["ral"]
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = SPACES["ral"].without({"focusing"})
+    def draw(seed):
+        proposals = Proposals(name, space, seed=seed)
+        settings = [proposals.ask(number) for number in range(2)]
+        for number in range(2, NUM_RANDOM + 2):
+            numbers = [v for v in settings[number - 2].values() if isinstance(v, float)]
+            proposals.tell(number - 2, -sum((v - 1) ** 2 for v in numbers))
+            settings.append(proposals.ask(number))
+        return settings
 
-    def proposals(seed):
-        study = optuna.create_study(direction="maximize", sampler=sampler(name, seed=seed, num_startup=2))
-        for _ in range(4):
-            trial = study.ask(distributions(space))
-            study.tell(trial, -sum((v - 1) ** 2 for v in trial.params.values()))
-        return [trial.params for trial in study.trials]
+    drawn = draw("1")
+    assert drawn == draw("1") and drawn != draw("2")
+    assert all(space.parameters[key].problem(value) is None for setting in drawn for key, value in setting.items())
+    assert len({str(setting) for setting in drawn}) == len(drawn)
+    assert "".join(capsys.readouterr()) == ""
 
-    found = proposals(1)
-    assert found == proposals(1) and found != proposals(2)
-    assert all(space.parameters[key].problem(value) is None for setting in found for key, value in setting.items())
+
+@pytest.mark.parametrize(
+    ("text", "setting", "holds"),
+    [
+        ("a >= b", {"a": 1, "b": 1.0}, True),
+        ("a>b", {"a": 1, "b": 1.0}, False),
+        ("a <= 0.5", {"a": 0.6}, False),
+        ("1e-3 < a", {"a": 0.6}, True),
+        ("a < b", {"a": 2}, True),
+    ],
+)
+def test_a_constraint_compares_numbers_and_leaves_losses_alone_that_lack_one(text, setting, holds):
+    assert Constraint.parse(text).holds(setting) is holds
 
 
 def test_levels_go_through_the_defaults_of_other_losses_too():

@@ -1,9 +1,10 @@
 """What a study runs: a sweep, Sobol points, a search."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from evenkeel.search_spaces.constraints import Constraint
 from evenkeel.study.file.seeds import MAX_SEED
 from evenkeel.trainables.settings import Settings
 
@@ -28,15 +29,31 @@ class SobolDesign(Settings):
 class SearchDesign(Settings):
     """Optuna: one study per loss and seed group, equal budgets; winners are run again on fresh seeds."""
 
-    sampler: Literal["tpe", "gp", "random", "cmaes"] = Field("tpe", description="of Optuna")
+    sampler: Literal["tpe", "gp", "random", "cmaes", "qmc", "nsga2"] = Field("tpe", description="of Optuna")
     trials: int = Field(24, ge=1, le=100_000, description="proposals per loss and seed group")
-    batch: int = Field(8, ge=1, le=10_000, description="proposals asked for at once")
+    batch: int = Field(8, ge=1, le=10_000, description="proposals that run at once; more where workers would wait")
     groups: int = Field(1, ge=1, le=1000, description="seed groups: the study's seeds are divided among them")
     seeds_per_group: int = Field(1, ge=1, le=1000, description="seeds over which a proposal is averaged")
     fresh_seeds: int = Field(
         6, ge=1, le=10_000, description="seeds of the winner's confirmation, which nothing else uses"
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="of the scramble or the sampler")
+    start: list[dict[str, Any]] = Field(
+        [], description="settings to propose first, after the published default; of losses that have these names"
+    )
+    constraints: list[str] = Field([], description="what every proposal obeys, as `gamma_neg >= gamma_pos`")
+
+    @field_validator("constraints")
+    @classmethod
+    def _parsed(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            Constraint.parse(text)
+        return texts
+
+    @property
+    def parsed_constraints(self) -> list[Constraint]:
+        """The constraints, to be asked whether a setting obeys."""
+        return [Constraint.parse(text) for text in self.constraints]
 
 
 class Designs(Settings):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.search_checks import check_constraints, check_starts
 from evenkeel.trainables import trainable
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.function.settings import Function
@@ -125,6 +126,8 @@ CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_spaces,
     check_sweep,
     check_pairs,
+    check_constraints,
+    check_starts,
     check_measures,
 )
 """In the order in which a study file is told of them."""

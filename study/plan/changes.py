@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from evenkeel.study.file.designs import SearchDesign
 from evenkeel.study.file.seeds import list_seeds
 from evenkeel.study.file.study import Entry
 from evenkeel.study.plan.planner import Planner
@@ -32,6 +33,10 @@ HARMLESS_KEYS = (
 
 EXTENDED_KEYS = ("trials", "fresh_seeds", "groups")
 """Of a search: with more of them it goes on from what is there."""
+FREE_KEYS = ("batch", "start")
+"""Of a search: they may become anything at any time; what was asked stays."""
+DEFAULTS = SearchDesign().model_dump(mode="json")
+"""What a key is that a former version did not have."""
 
 EMPTY: tuple[object, ...] = ([], {})
 """What a key that a former version did not have is where a study does not use it."""
@@ -133,7 +138,8 @@ def _is_same_search(before: dict[str, Any], new: dict[str, Any]) -> bool:
     if old is None or now is None:
         return False
     extended = all(now[key] >= old.get(key, 0) for key in EXTENDED_KEYS)
-    rules = [{key: value for key, value in search.items() if key not in EXTENDED_KEYS} for search in (old, now)]
+    free = (*EXTENDED_KEYS, *FREE_KEYS)
+    rules = [{key: value for key, value in (DEFAULTS | search).items() if key not in free} for search in (old, now)]
     num_seeds = old.get("groups", 1) * old.get("seeds_per_group", 1)
     same_seeds = list_seeds(before.get("seeds", []))[:num_seeds] == list_seeds(new["seeds"])[:num_seeds]
     same_rest = all(before.get(key) == new.get(key) for key in ("metric", "spaces"))

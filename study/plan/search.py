@@ -1,30 +1,19 @@
-"""Optuna by ask and tell: one study per loss and seed group, in batches, told every state correctly.
+"""The search of one loss on one seed group: proposals out, values in, at last the winner on fresh seeds."""
 
-Proposals depend only on the sampler's seed and on what was told, in order; so a search that was killed is replayed
-from the ledger and goes on where it stopped. Nothing of it needs to be stored. A sampler looks at all it was told
-whenever it is asked, so a long search lets it see a bounded part of that: the best and the latest.
-"""
-
-import zlib
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
-import optuna
-from optuna.trial import TrialState
-
-from evenkeel.search_spaces.optuna_search import distributions, sampler
+from evenkeel.search_spaces.constraints import obeys
+from evenkeel.search_spaces.optuna_search import Proposals, Setting
 from evenkeel.study.file.designs import SearchDesign
 from evenkeel.study.file.study import Entry
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
 from evenkeel.trainables import Trial
-from evenkeel.trainables.result import State
-
-MAX_SEEN, NUM_KEPT, NUM_BEST = 300, 150, 30
-"""A sampler that saw more than so many proposals goes on with the best of them and the latest."""
-MAX_STARTUP = 10
-"""Proposals that are drawn at random: the first batch, in which a sampler knows nothing. How many proposals a search
-will have decides nothing, so that it can be extended."""
 
 
 def search_stream(loss: Entry) -> str:
@@ -33,8 +22,24 @@ def search_stream(loss: Entry) -> str:
     return loss.loss.partition("-eq")[0]
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A setting that a search asks about, and its trials, one a seed of the group."""
+
+    number: int
+    setting: Setting
+    trials: list[Trial]
+
+    def is_complete(self, outcomes: Mapping[str, Outcome]) -> bool:
+        """Whether all its trials are recorded."""
+        return all(trial.id in outcomes for trial in self.trials)
+
+
 class LossSearch:
-    """The search of one loss on one seed group: proposals out, scores in, at last the winner on fresh seeds."""
+    """The search of a loss on a seed group; what it proposes follows from its seed and from what it was told, in order.
+
+    `values` are those of the proposals that were told, by number; None for one of which every trial failed.
+    """
 
     def __init__(self, planner: Planner, loss: Entry, group: int) -> None:
         config = planner.config
@@ -43,125 +48,131 @@ class LossSearch:
         self.planner, self.loss, self.group = planner, loss, group
         width = self.settings.seeds_per_group
         self.seeds = config.all_seeds[group * width : (group + 1) * width]
-        seed = zlib.crc32(f"{self.settings.seed} {search_stream(loss)} {group}".encode())
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        chosen = sampler(self.settings.sampler, seed=seed, num_startup=min(MAX_STARTUP, self.settings.batch))
-        self.study = optuna.create_study(direction="maximize", sampler=chosen)
-        self.num_asked = 0
-        self.batch: list[tuple[optuna.trial.Trial, list[Trial]]] = []
-        self.results: dict[str, tuple[str, float | None]] = {}
-        self.confirming = False
+        self.score, self.sign = config.searched[0], config.sign(config.metric)
+        self.space = config.axes(loss)
+        seed = f"{self.settings.seed} {search_stream(loss)} {group}"
+        self.default: Setting = {name: parameter.default for name, parameter in self.space.parameters.items()}
+        constraints, defaults = self.settings.parsed_constraints, config.defaults(loss)
+        self.sampling = Proposals(
+            self.settings.sampler, self.space, seed=seed, allowed=lambda setting: obeys(constraints, defaults | setting)
+        )
+        self.starts = [start for start in self._list_starts() if self._is_valid(start)]
+        self.proposals: dict[int, Proposal] = {}
+        self.values: dict[int, float | None] = {}
 
-    def ask(self) -> list[Trial]:
-        """The next trials to run, or none when the search and its confirmation are over."""
-        if self.confirming:
-            return []
-        num = min(self.settings.batch, self.settings.trials - self.num_asked)
-        if num <= 0:
-            self.confirming = True
-            return self._confirm()
-        space = distributions(self.planner.config.axes(self.loss))
-        self.batch = []
-        for number in range(self.num_asked, self.num_asked + num):
-            proposal = self.study.ask(space)
-            self.batch.append((proposal, [self._trial(proposal.params, seed, number) for seed in self.seeds]))
-        self.num_asked += num
-        return [trial for _, trials in self.batch for trial in trials]
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits: a hash of all that decides what is proposed, whatever the study calls the loss."""
+        trial = self.planner.trial(self.loss, {}, self.seeds[0], "search")
+        spans = {name: parameter.span for name, parameter in self.space.parameters.items()}
+        parts = [trial.id, self.seeds, self.score, self.settings.sampler, self.settings.seed, self.group]
+        parts += [spans, *self.settings.constraints]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
-    def _trial(self, setting: dict[str, object], seed: int, number: int) -> Trial:
+    @property
+    def num_running(self) -> int:
+        """How many proposals are out."""
+        return len(self.proposals) - len(self.values)
+
+    @property
+    def num_left(self) -> int:
+        """How many proposals are still to be asked for."""
+        return max(0, self.settings.trials - len(self.proposals))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all proposals were made, and told."""
+        return not self.num_left and not self.num_running
+
+    @property
+    def _next_number(self) -> int:
+        return next(number for number in range(len(self.proposals) + 1) if number not in self.proposals)
+
+    def _list_starts(self) -> list[Setting]:
+        """The published default, then those of the user's that name what this loss varies, in its types."""
+        own = [start for start in self.settings.start if start.keys() <= self.default.keys()]
+        typed = [{name: self.space.typed(name, value) for name, value in start.items()} for start in own]
+        return [self.default, *(self.default | start for start in typed)]
+
+    def _is_valid(self, setting: Setting) -> bool:
+        inside = (parameter.problem(setting[name]) is None for name, parameter in self.space.parameters.items())
+        return all(inside) and self.sampling.allowed(setting)
+
+    def ask(self) -> Proposal:
+        """The next proposal: what to start from first. Raises ValueError where constraints leave nothing."""
+        number = self._next_number
+        if not self.starts:
+            return self._note(number, self.sampling.ask(number))
+        self.sampling.add(number, self.starts[0])
+        return self._note(number, self.starts[0])
+
+    def repeat(self, number: int, setting: Setting) -> None:
+        """Take what an earlier run asked, under its number; one that is taken already stays."""
+        if number in self.proposals:
+            return
+        (self.sampling.add if setting in self.starts else self.sampling.repeat)(number, setting)
+        self._note(number, setting)
+
+    def _note(self, number: int, setting: Setting) -> Proposal:
+        trials = [self._make_trial(setting, seed, number) for seed in self.seeds]
+        self.proposals[number] = Proposal(number, setting, trials)
+        self.starts = [start for start in self.starts if start != setting]
+        return self.proposals[number]
+
+    def _make_trial(self, setting: Setting, seed: int, number: int | None = None) -> Trial:
         return self.planner.trial(self.loss, setting, seed, "search", group=self.group, proposal=number)
 
-    def tell(self, state: State, score: float | None, trial_id: str) -> bool:
-        """Take one result; True when the batch is complete and Optuna has been told of it, in the order asked."""
-        self.results[trial_id] = (state, score)
-        if any(trial.id not in self.results for _, trials in self.batch for trial in trials):
+    def adopt(self, trial: Trial) -> Proposal | None:
+        """The proposal that a recorded trial is of: one that is there, or a new one of its number. None for a trial
+        that this search cannot have asked for."""
+        setting = {name: trial.setting.get(name, value) for name, value in self.default.items()}
+        if trial.seed not in self.seeds or not self._is_valid(setting):
+            return None
+        if self._make_trial(setting, trial.seed).id != trial.id:
+            return None
+        same = (proposal.number for proposal in self.proposals.values() if proposal.setting == setting)
+        own = trial.proposal
+        free = self._next_number if own is None or own in self.proposals else own
+        self.repeat(number := next(same, free), setting)
+        return self.proposals[number]
+
+    def value_of(self, proposal: Proposal, outcomes: Mapping[str, Outcome]) -> float | None:
+        """The mean validation score over its seeds, turned where lower is better; None where none is defined."""
+        recorded = [outcomes[trial.id] for trial in proposal.trials]
+        scores = [outcome.scores.get(self.score) for outcome in recorded if outcome.state != "failed"]
+        defined = [self.sign * score for score in scores if score is not None]
+        return fmean(defined) if defined else None
+
+    def tell(self, number: int, value: float | None) -> bool:
+        """Tell the sampler what came of a proposal; False where it knows already."""
+        if number in self.values and self.values[number] == value:
             return False
-        for proposal, trials in self.batch:
-            scores = [self.results[trial.id][1] for trial in trials if self.results[trial.id][0] != "failed"]
-            defined = [score for score in scores if score is not None]
-            if defined:
-                self.study.tell(proposal, fmean(defined))
-            else:
-                self.study.tell(proposal, state=TrialState.FAIL)
-        self.batch = []
-        self._forget()
+        self.reopen(number)
+        self.sampling.tell(number, value)
+        self.values[number] = value
         return True
 
-    def _forget(self) -> None:
-        """Keep what a sampler sees bounded; nothing is asked at this moment."""
-        trials = self.study.get_trials(deepcopy=False)
-        if len(trials) <= MAX_SEEN:
-            return
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        best = sorted(complete, key=lambda trial: -_value(trial))  # a tie is the earlier one's, as in Optuna
-        kept = {trial.number: trial for trial in [*best[:NUM_BEST], *trials[NUM_BEST - NUM_KEPT :]]}
-        self.study = optuna.create_study(direction="maximize", sampler=self.study.sampler)
-        self.study.add_trials([kept[number] for number in sorted(kept)])
+    def reopen(self, number: int) -> None:
+        """Wait again for a proposal that was told: a trial of it failed, or its record was lost, and runs again."""
+        if number in self.values:
+            del self.values[number]
+            self.sampling.add(number, self.proposals[number].setting)
 
-    def _confirm(self) -> list[Trial]:
-        """The winner (chosen on validation) and the default, on seeds that nothing has seen."""
-        complete = [t for t in self.study.trials if t.state == TrialState.COMPLETE]
-        settings: list[dict[str, object]] = [{}]
-        if complete:
-            settings.append(self.study.best_params)
-        trials = [
-            self.planner.trial(self.loss, setting, seed, "confirm", group=self.group if setting else None)
-            for setting in settings
+    def confirm(self) -> list[Trial]:
+        """The winner (chosen on validation, other than the default) and the default, on seeds that nothing has seen."""
+        settings: list[tuple[dict[str, Any], int | None]] = [({}, None)]
+        if (winner := self._find_winner()) is not None:
+            settings.append((winner, self.group))
+        return [
+            self.planner.trial(self.loss, setting, seed, "confirm", group=group)
+            for setting, group in settings
             for seed in self.planner.config.fresh_seeds
         ]
-        return list({trial.id: trial for trial in trials}.values())
 
-
-def _value(trial: optuna.trial.FrozenTrial) -> float:
-    return float("-inf") if trial.value is None else trial.value
-
-
-class StudySearches:
-    """All searches of a study. Gives out trials that may run now; takes outcomes; knows when all is over."""
-
-    def __init__(self, planner: Planner) -> None:
-        search = planner.config.designs.search
-        losses = [loss for loss in planner.config.entries if planner.config.axes(loss).parameters] if search else []
-        groups = search.groups if search else 0
-        self.scores = planner.config.searched
-        self.sign = planner.config.sign(planner.config.metric) if search else 1
-        self.members = [LossSearch(planner, loss, group) for loss in losses for group in range(groups)]
-        self.waiting: dict[str, list[LossSearch]] = {}
-        self.trials: dict[str, Trial] = {}
-
-    def start(self, outcomes: Mapping[str, Outcome]) -> list[Trial]:
-        """Replay from the ledger's records; returns the trials that are missing now."""
-        missing: list[Trial] = []
-        for member in self.members:
-            missing += self._advance(member, outcomes)
-        return missing
-
-    def take_outcome(self, trial_id: str, outcomes: Mapping[str, Outcome]) -> list[Trial]:
-        """A trial is recorded; returns the trials that may run now."""
-        missing: list[Trial] = []
-        for member in self.waiting.pop(trial_id, ()):
-            if not member.confirming and self._tell(member, trial_id, outcomes[trial_id]):
-                missing += self._advance(member, outcomes)
-        return missing
-
-    def _tell(self, member: LossSearch, trial_id: str, outcome: Outcome) -> bool:
-        score = outcome.scores.get(self.scores[0])  # turned where lower is better: a search looks for the highest
-        return member.tell(outcome.state, None if score is None else self.sign * score, trial_id)
-
-    def _advance(self, member: LossSearch, outcomes: Mapping[str, Outcome]) -> list[Trial]:
-        """The trials that a search asks for next, without those that are recorded or that run for another already."""
-        while trials := list({trial.id: trial for trial in member.ask()}.values()):
-            self.trials |= {trial.id: trial for trial in trials}
-            waited = [trial for trial in trials if trial.id not in outcomes]
-            missing = [trial for trial in waited if trial.id not in self.waiting]
-            for trial in waited:
-                self.waiting.setdefault(trial.id, []).append(member)
-            if member.confirming:
-                return missing
-            complete = False
-            for trial in trials:
-                if trial.id in outcomes:
-                    complete = self._tell(member, trial.id, outcomes[trial.id])
-            if not complete:
-                return missing
-        return []
+    def _find_winner(self) -> Setting | None:
+        values = {
+            number: value
+            for number, value in sorted(self.values.items())
+            if value is not None and self.proposals[number].setting != self.default
+        }
+        return self.proposals[max(values, key=lambda number: values[number])].setting if values else None

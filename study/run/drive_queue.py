@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds
 from evenkeel.study.plan.outcome import Outcome
+from evenkeel.study.records.record import TrialRecord
+from evenkeel.study.records.search_journal import SearchJournal
 from evenkeel.study.run.due_trials import follow_ledger
 from evenkeel.study.run.host_status import read_host_status
 from evenkeel.study.run.interfaces import Display, Runner
@@ -19,7 +21,7 @@ from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import Trial
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from evenkeel.study.plan.search import StudySearches
+    from evenkeel.study.plan.study_searches import StudySearches
 
 MAX_ROUNDS = 3
 """A record that was damaged while trials ran is run again so often."""
@@ -53,7 +55,7 @@ class QueueDriver:
         config, adaptive = self.prepared.config, self._make_adaptive()
         return PackQueue(
             self._find_planned(adaptive),
-            _make_searches(self.prepared),
+            self._make_searches(),
             self.recorder,
             outcomes={entry.id: Outcome(entry.state, entry.scores) for entry in self.recorder.entries.values()},
             pack_size=config.resources.pack_size,
@@ -61,6 +63,18 @@ class QueueDriver:
             keep_going=self.prepared.options.keep_going,
             adaptive=adaptive,
         )
+
+    def _make_searches(self) -> "StudySearches | None":
+        prepared, entries = self.prepared, self.recorder.entries
+        if prepared.config.designs.search is None or prepared.own_ids is not None:
+            return None
+        from evenkeel.study.plan.study_searches import StudySearches
+
+        searches = StudySearches(prepared.planner, SearchJournal(prepared.ledger.folder, self.display.say))
+        ids = {i for i, entry in entries.items() if entry.design == "search" and i not in searches.trials}
+        records = sorted((r for r in prepared.ledger.records() if r.id in ids), key=_in_order) if ids else []
+        searches.adopt(record.trial for record in records)
+        return searches
 
     def _make_adaptive(self) -> AdaptiveSeeds | None:
         prepared = self.prepared
@@ -90,9 +104,7 @@ class QueueDriver:
             self.runner.run(queue, self.context, self.display.say, self.signals.fail)
 
 
-def _make_searches(prepared: PreparedRun) -> "StudySearches | None":
-    if prepared.config.designs.search is None or prepared.own_ids is not None:
-        return None
-    from evenkeel.study.plan.search import StudySearches
-
-    return StudySearches(prepared.planner)
+def _in_order(record: TrialRecord) -> tuple[float, float, str]:
+    """As proposed; records of before proposals were numbered, as begun."""
+    number = record.trial.proposal
+    return (float("inf") if number is None else number), record.started, record.id

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from evenkeel.study.errors import StorageError
+from evenkeel.study.plan.search_notes import note_search
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.run.data_facts import find_facts
@@ -51,6 +52,8 @@ def execute_run(
         open_tracking(prepared, tracker, read_facts(prepared.stored.summary).data)
         return ExecutedRun(prepared, prepared.entries)
     config, ledger = prepared.config, prepared.ledger
+    for line in note_search(config):
+        display.say(line)
     context = make_context(config, ledger.storage, prepared.options.python_path)
     with make_runner(ledger.storage) as runner:
         open_tracking(prepared, tracker, find_facts(config, context, runner, display))

@@ -1,6 +1,8 @@
 """What to run next: a plain state machine that every runner drives.
 
-Searched trials go first, since others wait for them; planned packs fill the workers meanwhile. A pack that failed is
+Searched trials go first: a worker that becomes free gets its share of what a search waits for, or of new proposals;
+planned packs fill the workers meanwhile. So that a proposal knows all that ended before its worker became free, no pack
+is given out ahead while a search goes on. A pack that failed is
 cut, between losses first, then in halves, until the guilty trial is alone; that one is tried again, then given up with
 its text. When nothing at all has succeeded and trials of every loss of the first failing pack have failed for one and
 the same reason, the study stops: the others would go the same way.
@@ -11,6 +13,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from evenkeel.study.errors import StorageError
 from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.records.index_entry import extract_reason
@@ -21,7 +24,7 @@ from evenkeel.trainables import Trial
 from evenkeel.trainables.result import State
 
 if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from evenkeel.study.plan.search import StudySearches
+    from evenkeel.study.plan.study_searches import StudySearches
 
 
 class Recorder(Protocol):
@@ -94,8 +97,8 @@ class PackQueue:
 
     def next_pack(self) -> Pack | None:
         """The next pack, or None when all that is left waits for packs in flight (or nothing is left: see `done`)."""
-        trials = None if self.stopping else self._next_trials()
-        if trials is None:
+        trials = None if self.stopping or self.is_full else self._next_trials()
+        if not trials or self.stopping:
             return None
         self.num_packs += 1
         pack = Pack(self.num_packs, trials)
@@ -105,6 +108,11 @@ class PackQueue:
         return pack
 
     @property
+    def is_full(self) -> bool:
+        """Whether every worker has a pack, while a search goes on."""
+        return len(self.in_flight) >= self.workers and bool(self.searches and not self.searches.is_over)
+
+    @property
     def done(self) -> bool:
         """Nothing left to give out and nothing in flight."""
         return not self.in_flight and (self.stopping or self.is_empty)
@@ -112,7 +120,11 @@ class PackQueue:
     @property
     def is_empty(self) -> bool:
         """Nothing left to give out now."""
-        return not (self.planned or self.again or any(self.urgent.values()))
+        return not (self.planned or self.again or any(self.urgent.values()) or self._num_open)
+
+    @property
+    def _num_open(self) -> int:
+        return self.searches.num_open(self.workers) if self.searches else 0
 
     def finish(self, number: int, report: PackReport) -> None:
         """Take the report of a pack; trials it does not name go back into the queue, or are given up."""
@@ -133,11 +145,28 @@ class PackQueue:
     def _next_trials(self) -> list[Trial] | None:
         if self.again:
             return self.again.popleft()
+        while not self.stopping and not any(self.urgent.values()) and self._num_open:
+            self._propose()
         for key, trials in self.urgent.items():
             if trials:
-                self.urgent[key] = trials[self.sizing.size :]
-                return trials[: self.sizing.size]
+                share = self._share(sum(map(len, self.urgent.values())))
+                self.urgent[key] = trials[share:]
+                return trials[:share]
         return self.planned.popleft() if self.planned else None
+
+    def _share(self, num: int) -> int:
+        """Of so many trials or proposals, those for one of the workers that are free."""
+        free = max(1, self.workers - len(self.in_flight))
+        return min(self.sizing.size, -(-num // free))
+
+    def _propose(self) -> None:
+        """Make a worker's share of new proposals; without a place to write them down, the run stops."""
+        assert self.searches
+        try:
+            self._add_urgent(self.searches.ask(self._share(self._num_open), self.workers, self.outcomes))
+        except StorageError as error:
+            self.storage_error = str(error)
+            self.stop()
 
     def _take(self, trial_id: str, outcome: Outcome) -> None:
         """A trial is recorded."""

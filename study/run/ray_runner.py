@@ -126,25 +126,30 @@ class RayRunner:
                 f"Ray cluster {self.address}: cannot be reached ({why}); check the address, and its token if it wants "
                 "one (--address auto finds both on a node of the cluster)"
             ) from error
-        return self.num_workers or self._count_slots()
+        return self.num_workers or self._require_slots()
+
+    def _require_slots(self) -> int:
+        if slots := self._count_slots():
+            return slots
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        have = {name: sum(node.get(name, 0) for node in nodes) for name in self._needs()}
+        raise ClusterError(
+            f"no node has room for a worker: it needs {_format_amounts(self._needs())}, the cluster has "
+            f"{_format_amounts(have)} on {len(nodes)} nodes; lower resources.cpus, gpus or custom; when nodes are "
+            "still to come, say with --workers how many there will be"
+        )
 
     def _count_slots(self) -> int:
         """How many workers the nodes have room for, each on one node."""
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
-        needed = {name: amount for name, amount in needs.items() if amount}
-        slots = sum(
-            int(min(node.get(name, 0) / amount + GPU_FRACTION_SLACK for name, amount in needed.items()))
+        return sum(
+            int(min(node.get(name, 0) / amount + GPU_FRACTION_SLACK for name, amount in self._needs().items()))
             for node in nodes
         )
-        if slots < 1:
-            have = {name: sum(node.get(name, 0) for node in nodes) for name in needed}
-            raise ClusterError(
-                f"no node has room for a worker: it needs {_format_amounts(needed)}, the cluster has "
-                f"{_format_amounts(have)} on {len(nodes)} nodes; lower resources.cpus, gpus or custom; when nodes are "
-                "still to come, say with --workers how many there will be"
-            )
-        return slots
+
+    def _needs(self) -> dict[str, float]:
+        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
+        return {name: amount for name, amount in needs.items() if amount}
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run `function` on a worker, in a process of its own that ends with it."""
@@ -168,7 +173,7 @@ class RayRunner:
 
     def _tune(self, queue: "PackQueue", context: WorkerContext, say: "Say", fail: "Fail") -> None:
         tune, packs, make_searcher, make_scheduler = make_tune_classes()
-        searcher = make_searcher(queue, replace(context, own_process=True))
+        searcher = make_searcher(queue, replace(context, own_process=True), self._count_slots)
         folder = self._tune_folder()
         bundle = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
         tuner = tune.Tuner(

@@ -30,8 +30,5 @@ class SerialRunner:
 
     def run(self, queue: PackQueue, context: WorkerContext, say: Say, fail: Fail) -> None:
         """Drive the queue until it is done."""
-        while not queue.done:
-            pack = queue.next_pack()
-            if pack is None:
-                raise RuntimeError("the queue has nothing to give out, and nothing is in flight")
+        while pack := queue.next_pack():
             queue.finish(pack.number, run_pack(pack, context))

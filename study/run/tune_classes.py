@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -51,9 +52,9 @@ def make_tune_classes() -> tuple[Any, type, type, type]:
     class PackSearcher(Searcher):
         """The queue, in the words of Tune."""
 
-        def __init__(self, queue: "PackQueue", context: WorkerContext) -> None:
+        def __init__(self, queue: "PackQueue", context: WorkerContext, count_workers: Callable[[], int]) -> None:
             super().__init__(metric="pack", mode="max")
-            self.queue, self.context = queue, context
+            self.queue, self.context, self.count_workers = queue, context, count_workers
             self.last_error = ""
             """What Ray says of the trial that is about to be completed with an error."""
             self.packs: dict[str, Pack] = {}
@@ -66,11 +67,11 @@ def make_tune_classes() -> tuple[Any, type, type, type]:
             return self
 
         def suggest(self, trial_id: str) -> Any:
-            if self.queue.done:
-                return Searcher.FINISHED
+            if self.queue.is_full:
+                self.queue.workers = max(self.queue.workers, self.count_workers())  # nodes that joined
             pack = self.queue.next_pack()
             if pack is None:
-                return None
+                return Searcher.FINISHED if self.queue.done else None
             self.packs[trial_id] = pack
             return {"pack": pack, "context": self.context}
 

@@ -1,0 +1,43 @@
+"""What the keys of a search must be to the rest of a study file; checks raise ValueError, as in study_checks.py."""
+
+from typing import TYPE_CHECKING
+
+from evenkeel.search_spaces.constraints import is_possible, obeys
+from evenkeel.trainables.errors import nearest
+
+if TYPE_CHECKING:
+    from evenkeel.study.file.study import StudyConfig
+
+
+def check_constraints(study: "StudyConfig") -> None:
+    """What a search must obey names what losses have, as numbers, and leaves them something."""
+    constraints = study.designs.search.parsed_constraints if study.designs.search else []
+    settings = {entry.label: study.defaults(entry) for entry in study.entries}
+    for constraint in constraints:
+        valid = {name for setting in settings.values() for name in setting}
+        for name in constraint.names:
+            if name not in valid:
+                raise ValueError(f"designs.search.constraints: no loss has {name!r}; {nearest(name, valid)}")
+            if any(isinstance(setting.get(name), str) for setting in settings.values()):
+                raise ValueError(f"designs.search.constraints: {name} is no number; compare numbers")
+    for entry in study.entries:
+        if constraints and not is_possible(constraints, study.axes(entry), settings[entry.label]):
+            raise ValueError(f"designs.search.constraints: leave nothing of {entry.label}'s space; loosen them")
+
+
+def check_starts(study: "StudyConfig") -> None:
+    """Each setting that a search is to start from is one of some loss, and obeys the constraints."""
+    search = study.designs.search
+    for start in search.start if search else ():
+        losses = [entry for entry in study.entries if start.keys() <= study.axes(entry).parameters.keys()]
+        if not losses or not start:
+            valid = {name for entry in study.entries for name in study.axes(entry).parameters}
+            odd = next((name for name in start if name not in valid), None)
+            hint = f"{odd!r} varies nowhere; {nearest(odd, valid)}" if odd else f"no loss varies all of {start}"
+            raise ValueError(f"designs.search.start: {hint}")
+        for entry in losses:
+            for name, value in start.items():
+                if problem := study.axes(entry).parameters[name].problem(value):
+                    raise ValueError(f"designs.search.start: {name} of {entry.label} {problem}")
+            if search and not obeys(search.parsed_constraints, study.defaults(entry) | start):
+                raise ValueError(f"designs.search.start: {start} breaks a constraint for {entry.label}; leave it out")
