@@ -93,6 +93,10 @@ bench-finetune: $(READY)  ## images a second; DATA=folder of Corel-5k; and wheth
 	$(BIN)/python -m benchmarks.finetune_speed --data $(DATA)
 	$(BIN)/python -m benchmarks.finetune_packs
 
+.PHONY: bench-gpu
+bench-gpu: $(READY)  ## what a GPU makes of packs, losses, fine-tuning and features (under ten minutes)
+	PYTHON=$(BIN)/python sh benchmarks/gpu.sh
+
 bench-decode: $(READY)  ## images a second from folder, zip, Parquet, tar and DICOM, against a plain DataLoader
 	$(BIN)/python -m benchmarks.decode
 
