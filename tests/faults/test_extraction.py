@@ -9,13 +9,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from evenkeel.trainables import TrainableError
+from evenkeel.trainables.cache import made_once
 from evenkeel.trainables.cached_rows import write_rows
 from evenkeel.trainables.data.image_set import ImageSet
 from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.loop.checkpoint import Checkpoints
 from evenkeel.trainables.study_shares import content_hash
 
 pytestmark = pytest.mark.slow
@@ -127,3 +132,34 @@ def test_rows_are_written_as_numpy_writes_them(tmp_path):
     write_rows(tmp_path / "a.npy", 7, lambda start: iter(np.split(rows, [3, 5])), tmp_path, "rows")
     np.save(tmp_path / "b.npy", rows)
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+class TestFull:
+    """A disk without room is an error of one line, and nothing is left behind."""
+
+    @pytest.fixture
+    def small(self, tmp_path):
+        """A disk of 256 KiB."""
+        if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "small", tmp_path]).returncode:
+            pytest.skip("a small disk needs leave to mount")
+        yield tmp_path
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+
+    @staticmethod
+    def rows(path):
+        batch = np.zeros((100, 100), np.float32)
+        write_rows(path, 1000, lambda start: (batch for _ in range(start, 1000, 100)), path.parent, "rows")
+
+    def test_is_said_before_the_first_row(self, small):
+        with pytest.raises(TrainableError, match="1,000 rows of 100 features take 0.00 GB, .* free some, or set EVENK"):
+            made_once(small / "a.npy", self.rows, resumes=True)
+        assert {path.name for path in small.iterdir()} <= {"a.npy.lock"}
+
+    @pytest.mark.parametrize("what", ["rows", "training"])
+    def test_or_while_it_is_written(self, what, small, monkeypatch):
+        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**9))
+        state = {"weights": torch.zeros(10**5)}
+        make = self.rows if what == "rows" else lambda path: Checkpoints(path.parent, 1.0).save(state)
+        with pytest.raises(OSError, match="No space left"):
+            made_once(small / "a.npy", make, resumes=True)
+        assert {path.name for path in small.iterdir()} <= {"a.npy.lock"}

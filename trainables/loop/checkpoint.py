@@ -34,10 +34,13 @@ class Checkpoints:
         return time.monotonic() - self.last >= 60 * self.minutes
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the last checkpoint."""
+        """Replace the last checkpoint. Raises OSError for a full disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self.folder / NAME) as temporary, temporary.open("wb") as file:
-            torch.save(state, file)  # by a path a full disk would be a RuntimeError of no file
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:  # torch's own words stand before what the file said
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         self.last = time.monotonic()
 
 
