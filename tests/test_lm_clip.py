@@ -235,7 +235,7 @@ def test_nothing_to_train_and_loose_ties_are_refused():
     ("model", "message"),
     [
         ({"name": "ViT-B-61"}, "no model 'ViT-B-61'; did you mean 'ViT-B-16'"),
-        ({"name": "RN50", "pretrained": "opnai"}, "no weights 'opnai'; did you mean 'openai'"),
+        ({"name": "RN50", "pretrained": "opnai"}, "no weights 'opnai' of RN50; one of openai"),
         ({"name": "RN50", "weights": "/nowhere/x.pt"}, "does not exist"),
     ],
 )
