@@ -57,6 +57,11 @@ def test_what_is_lost_is_what_clips_own_tokenizer_cuts():
     assert cut_captions(Captions(most_labels=len(whole)), {FINDINGS[: len(whole)]: 3}) is None
 
 
+@pytest.mark.parametrize(("most", "lost"), [(25, True), (15, False)])
+def test_captions_that_name_the_rarest_may_still_be_cut(most, lost):
+    assert (cut_captions(Captions(most_labels=most), {FINDINGS: 3}) is not None) == lost
+
+
 def test_short_captions_are_not_even_tokenised():
     def never(text):
         raise AssertionError(text)

@@ -183,7 +183,9 @@ def test_plan_counts_what_run_runs_and_starts_nothing(tiny, capsys, tmp_path, mo
     before = set(tmp_path.rglob("*"))
     assert main(["plan", str(tiny)]) == EXIT_OK
     shown = capsys.readouterr().out
-    total = shown.split("\n\n")[1].splitlines()[-1].split()
+    images, counts = shown.split("\n\n")[1:3]
+    assert images.startswith("images: squeezed to 32 x 32 (bilinear); mean 0.5 0.5 0.5")
+    total = counts.splitlines()[-1].split()
     assert total == ["all", "26", "10", "8", "8", "52"]
     assert set(tmp_path.rglob("*")) == before
 

@@ -1,10 +1,11 @@
 """What CLIP's text tower loses of captions of many labels: it reads 77 tokens."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from evenkeel.trainables.data.phrases import first_few, plural
+from evenkeel.trainables.data.phrases import first_few, plural, shortened
 from evenkeel.trainables.data.summary import Oddity
 from evenkeel.trainables.models.captions import Captions, caption
 
@@ -22,28 +23,31 @@ def cut_captions(
     `length` says of a text how many tokens it has, without marks; CLIP's own byte pairs if None. A token has at least
     one character, so that short captions are not tokenised.
     """
-    long = [labels for labels in label_sets if len(caption(labels)) > NUM_TOKENS - 2]
+    counts = Counter[str]()
+    for labels, num in label_sets.items():
+        counts.update(dict.fromkeys(labels, num))
+    captioned = Counter[tuple[str, ...]]()
+    for labels, num in label_sets.items():
+        captioned[tuple(how.kept(labels, counts))] += num
     length = length or clip_length
-    lost = {labels: _lost(labels, how, length) for labels in long}
-    lost = {labels: names for labels, names in lost.items() if names}
+    long = [labels for labels in captioned if len(caption(labels)) > NUM_TOKENS - 2]
+    lost = {labels: names for labels in long if (names := _lost(labels, length))}
     if not lost:
         return None
-    num_rows = sum(label_sets[labels] for labels in lost)
+    num_rows = sum(captioned[labels] for labels in lost)
     worst = max(lost, key=lambda labels: len(lost[labels]))
     num_tokens = max(length(caption(labels)) + 2 for labels in lost)
     return Oddity(
         f"{plural(num_rows, 'train caption')} of up to {num_tokens} tokens, cut at {NUM_TOKENS}: the longest loses "
-        f"{len(lost[worst])} of {plural(len(worst), 'label')} ({first_few(lost[worst])}); "
+        f"{len(lost[worst])} of {plural(len(worst), 'label')} ({first_few(map(shortened, lost[worst]))}); "
         "captions.most_labels names fewer",
         "captions",
         part="trainable",
     )
 
 
-def _lost(labels: tuple[str, ...], how: Captions, length: Lengths) -> list[str]:
+def _lost(labels: tuple[str, ...], length: Lengths) -> list[str]:
     """The labels of a caption that do not fit whole."""
-    if how.most_labels and len(labels) > how.most_labels:
-        return []
     return [name for n, name in enumerate(labels, 1) if length(caption(labels[:n])) + 2 > NUM_TOKENS]
 
 

@@ -1,7 +1,7 @@
 """Texts made of labels: one prompt a class, one caption an image (LM-CLIP paper, sections III.A and IV.B)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -10,6 +10,7 @@ from evenkeel.trainables.data.image_set import ImageSet
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import Settings
 
+Label = TypeVar("Label", int, str)
 TEMPLATE = "a photo of a {}"
 
 
@@ -39,13 +40,12 @@ class Captions(Settings):
         lists = [images.label_order[row] for row in rows] if self.order == "published" and images.label_order else None
         lists = lists or [np.flatnonzero(row).tolist() for row in targets]
         counts = targets.sum(0, dtype=np.int64)
-        return [caption([images.classes[c] for c in self._kept(numbers, counts)]) for numbers in lists]
+        return [caption([images.classes[c] for c in self.kept(numbers, counts)]) for numbers in lists]
 
-    def _kept(self, numbers: list[int], counts: np.ndarray) -> list[int]:
-        if self.most_labels is None or len(numbers) <= self.most_labels:
-            return numbers
-        rarest = sorted(numbers, key=lambda c: (counts[c], c))[: self.most_labels]
-        return [c for c in numbers if c in rarest]
+    def kept(self, labels: Sequence[Label], counts: Any) -> list[Label]:
+        """The labels of an image (classes by number or by name) that its caption names; `counts[label]` train rows."""
+        rarest = sorted(labels, key=lambda label: (counts[label], label))[: self.most_labels]
+        return [label for label in labels if label in rarest]
 
 
 def class_prompts(classes: list[str], template: str = TEMPLATE) -> list[str]:

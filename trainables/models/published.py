@@ -58,8 +58,13 @@ def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file
     """
     if backbone.mean and backbone.std:
         return Preprocessing(tuple(backbone.mean), tuple(backbone.std), "", f"{key}.mean and std")
-    stated = _of_model(backbone, from_file or bool(backbone.weights), key, f"give {key}.mean and {key}.std")
-    return stated and replace(stated, mean=tuple(backbone.mean or stated.mean), std=tuple(backbone.std or stated.std))
+    from_file = from_file or bool(backbone.weights)
+    stated = _of_model(backbone, from_file, key, f"give {key}.mean and {key}.std")
+    if stated is None:
+        return None
+    sizing = stated.sizing if from_file or backbone.pretrained else ""  # random weights were trained on nothing
+    mean, std = tuple(backbone.mean or stated.mean), tuple(backbone.std or stated.std)
+    return replace(stated, mean=mean, std=std, sizing=sizing)
 
 
 def _of_model(backbone: Backbone, from_file: bool, key: str, ways: str) -> Preprocessing | None:
