@@ -79,8 +79,9 @@ bench-functions: $(READY)  ## a training function of 0.1 s: evenkeel, Ray Tune's
 	$(BIN)/python -m benchmarks.function_trials
 
 .PHONY: bench-search
-bench-search: $(READY)  ## a search that never waits: how busy its workers are, and how many trials it takes, against batches
+bench-search: $(READY)  ## a search that never waits, and one that gives up early: busy workers, trials, worker-hours
 	$(BIN)/python -m benchmarks.search_idle
+	$(BIN)/python -m benchmarks.search_pruned
 
 bench-report: $(READY)  ## the report of 1e5 trials: time, size, memory
 	$(BIN)/python -m benchmarks.report_scale

@@ -27,7 +27,7 @@ from benchmarks.nodes import cluster
 from evenkeel.study.file.locations import Storage, TrackingUri
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.plan.search import LossSearch
+from evenkeel.study.plan.search import LossSearch, Reply
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.tracking.receipt import TrackingReceipt
 
@@ -171,7 +171,7 @@ def search(study: Path, folder: Path, most: int) -> None:
         searched.ask()
         each = 1000 * (time.perf_counter() - started)
         if num_told >= RUNNING:
-            searched.tell(num_told - RUNNING, rng.random())
+            searched.tell(num_told - RUNNING, Reply(rng.random()))
         for number in TOLD:
             if number <= num_told < number + MARGIN:
                 spent[number].append(each)

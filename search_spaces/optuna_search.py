@@ -98,14 +98,20 @@ class Proposals:
     def add(self, number: int, setting: Setting) -> None:
         """A setting that nobody asked for runs, or runs again."""
         self._forget()
-        running = create_trial(state=TrialState.RUNNING, params=setting, distributions=self.distributions)
-        self.study.add_trial(running)
+        self._add(number, state=TrialState.RUNNING, params=setting, distributions=self.distributions)
+
+    def _add(self, number: int, **trial: Any) -> None:
+        self.study.add_trial(create_trial(**trial))
         self.numbers[number] = len(self.study.get_trials(deepcopy=False)) - 1
 
-    def tell(self, number: int, value: float | None) -> None:
-        """What came of one that runs; None for nothing."""
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
-        self.study.tell(self.numbers[number], value, state=state)
+    def tell(self, number: int, value: float | None, epoch: int | None = None) -> None:
+        """What came of one that runs: None for nothing, and the last value of one that was stopped after an epoch."""
+        state = TrialState.FAIL if value is None or epoch else TrialState.COMPLETE
+        running = self.study.get_trials(deepcopy=False)[self.numbers[number]]
+        self.study.tell(running.number, None if epoch else value, state=state)
+        if value is not None and epoch:
+            parts = {"params": running.params, "distributions": self.distributions}
+            self._add(number, state=TrialState.PRUNED, intermediate_values={epoch: value}, **parts)
 
     def _make_sampler(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
         own = "" if self.sampler in ONE_SEQUENCE else f" {number} {attempt}"

@@ -19,7 +19,7 @@ HOMES = {
     "timm": ["trainables/models/"],
     "open_clip": ["trainables/models/"],
     "torchvision": ["trainables/models/"],
-    "optuna": ["search_spaces/optuna_search.py", "study/exchange/"],
+    "optuna": ["search_spaces/optuna_", "study/exchange/"],
     "ray": ["study/run/ray_nodes.py", "study/run/ray_runner.py", "study/run/tune_classes.py", "study/run/ray_jobs.py"],
     "mlflow": ["study/tracking/"],
     "plotly": ["reports/"],

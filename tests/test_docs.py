@@ -77,6 +77,13 @@ def test_every_data_set_is_on_the_page_on_data():
     assert not [name for name in DATA_SETS if f"| `{name}` |" not in text]
 
 
+def test_the_search_of_the_page_is_a_study(tmp_path):
+    study = next(block for block in blocks(ROOT / "docs" / "study_files.md", "yaml") if "constraints:" in block)
+    (tmp_path / "tuned.yaml").write_text(study)
+    search = load_study(str(tmp_path / "tuned.yaml")).designs.search
+    assert search.start == [{"gamma_neg": 9.8, "clip": 0.05}] and search.constraints == ["gamma_neg >= gamma_pos"]
+
+
 def test_the_study_of_the_page_on_study_files_loads(tmp_path):
     study = next(block for block in blocks(ROOT / "docs" / "study_files.md", "yaml") if "spaces:" in block)
     (tmp_path / "rates.yaml").write_text(study)

@@ -93,6 +93,28 @@ def test_a_search_waits_for_no_trial_and_is_what_it_was_after_a_kill(tmp_path):
     assert min(first.ended, second.ended) <= third.started < max(first.ended, second.ended)
 
 
+def test_workers_ask_one_judge_whether_a_trial_ends_early(tmp_path):
+    """Two workers, curves that never cross: what is stopped was worse than what others had at that epoch."""
+    (tmp_path / "train.py").write_text(
+        "import time\n\ndef train(seed, report, rate=0.5, epochs=9):\n    for epoch in range(1, epochs + 1):\n"
+        "        time.sleep(0.02)\n        report(epoch, val_accuracy=rate * epoch / 9)\n"
+        "    return {split: {'accuracy': rate} for split in ('val', 'test')}\n"
+    )
+    (tmp_path / "tiny.yaml").write_text(
+        'name: tiny\ntrainable: {name: "train.py:train"}\nspaces: {rate: {low: 0.0, high: 1.0}}\nmetric: accuracy\n'
+        "designs: {search: {trials: 12, batch: 2, fresh_seeds: 2, pruner: asha}}\nseeds: 1\nresources: {pack_size: 1}\n"
+    )
+    assert finish(start(tmp_path / "tiny.yaml", tmp_path / "st"))[0] == 0
+    records = list(Ledger(str(tmp_path / "st"), "tiny").records())
+    stopped = [r for r in records if r.state == "censored"]
+    assert stopped and {r.trial.design for r in stopped} == {"search"} and len(records) == 12 + 2 * 2
+    for record in stopped:
+        own, *rivals = map(float, re.findall(r"(?:val_accuracy|\d+:) (0\.\d+)", record.note))
+        assert own == pytest.approx(record.curves["val_accuracy"][-1], rel=1e-3) and own < max(rivals)
+    tracked = table_from_mlflow(own_database_uri(tmp_path / "st"), "tiny")
+    assert (tracked.state == "censored").sum() == len(stopped)
+
+
 def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     """A user's loss that ends its process: pack mates are done, the guilty trial is recorded with what happened."""
     (tmp_path / "deadly.py").write_text(

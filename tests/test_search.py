@@ -110,7 +110,7 @@ def test_the_published_default_comes_first_and_is_no_winner_of_itself():
     default = plan.config.axes(plan.config.losses[0]).defaults()
     assert member.proposals[0].setting == {name: default[name] for name in member.default}
     confirmed = [t for t in run.searches.trials.values() if t.design == "confirm"]
-    best = max((v, n) for n, v in member.values.items() if n > 0)[1]
+    best = max((answer.value, n) for n, answer in member.answers.items() if n > 0)[1]
     assert [(t.group, t.hyperparameters | t.settings) for t in confirmed] == [
         (None, plan.config.losses[0].setting()),
         (0, plan.config.losses[0].setting() | member.proposals[best].setting),
@@ -152,10 +152,10 @@ def test_a_proposal_of_several_seeds_is_told_their_mean_once_all_are_there():
     assert first.hyperparameters == second.hyperparameters and {first.seed, second.seed} == {0, 1}
     member = next(iter(searches.members.values()))
     for trial, value in ((first, 0.2), (second, 0.6)):
-        assert member.values == {}
+        assert member.answers == {}
         outcomes[trial.id] = Outcome("done", {"val_f1": value})
         searches.take_outcome(trial.id, outcomes)
-    assert member.values == {0: pytest.approx(fmean([0.2, 0.6]))}
+    assert member.answers == {0: (pytest.approx(fmean([0.2, 0.6])), None)}
 
 
 def test_a_trial_that_failed_is_told_and_told_again_when_it_ran_again():
@@ -166,7 +166,8 @@ def test_a_trial_that_failed_is_told_and_told_again_when_it_ran_again():
         outcomes[trial.id] = Outcome("failed", {})
         searches.take_outcome(trial.id, outcomes)
     member = next(iter(searches.members.values()))
-    assert member.values == {0: None, 1: None, 2: None} and member.is_over
+    nothing = (None, None)
+    assert member.answers == {0: nothing, 1: nothing, 2: nothing} and member.is_over
     assert [t.group for t in searches.trials.values() if t.design == "confirm"] == [None], "the default alone"
     del outcomes[trials[1].id]
     again = StudySearches(plan, journal)
@@ -174,7 +175,7 @@ def test_a_trial_that_failed_is_told_and_told_again_when_it_ran_again():
     outcomes[trials[1].id] = Outcome("done", {"val_f1": 0.5})
     winners = again.take_outcome(trials[1].id, outcomes)
     assert {t.group for t in winners} == {None, 0}
-    assert next(iter(again.members.values())).values == {0: None, 1: 0.5, 2: None}
+    assert next(iter(again.members.values())).answers == {0: nothing, 1: (0.5, None), 2: nothing}
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])
@@ -237,4 +238,4 @@ def test_a_long_search_lets_its_sampler_see_the_best_and_the_latest():
             outcomes[trial.id] = Outcome("done", score(trial))
             searches.take_outcome(trial.id, outcomes)
         most, running = max(most, len(member.sampling.study.trials)), running[25:]
-    assert NUM_KEPT <= most <= MAX_SEEN + 50 and len(member.values) + len(running) == 700
+    assert NUM_KEPT <= most <= MAX_SEEN + 50 and len(member.answers) + len(running) == 700

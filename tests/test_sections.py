@@ -390,6 +390,14 @@ class TestJoint:
         assert all(w.tuned.n == 5 and w.budget == 8 for w in info.winners)
         assert info.winners[1].gain.value < 0.01  # the default is the truth's best
 
+    def test_tuned_counts_proposals_that_were_stopped_early_and_uses_none(self, rng):
+        def stop(row):
+            return replace(row, state="censored") if row.design == "search" and row.proposal >= 6 else row
+
+        info = Tuned().compute(table(rng, sharp, change=stop), rng)
+        assert {(w.budget, w.stopped) for w in info.winners} == {(6, 2)}
+        assert set(Tuned().rows(info)["proposals"]) == {"8, 2 of them stopped early"}
+
     @pytest.mark.parametrize(
         ("by_clip", "by_gamma", "sensitivity", "dimensions"),
         [(0.0, 0.0, 0.0, "0"), (0.1, 0.0, 0.1 / 0.4, "1"), (0.1, 0.1, 0.2 / 0.5, "2 or more")],

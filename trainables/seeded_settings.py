@@ -20,6 +20,8 @@ class SeededSettings(ClassGroups):
 
     worker_class: ClassVar[str]
     """The half that computes, as `module:Class`, the module beside that of the settings (`train:ProbeWorker`)."""
+    epoch_score: ClassVar[str | None] = None
+    """The validation score that a trial reports each epoch, where it may be stopped by it."""
 
     vary: Annotated[list[Source] | None, SWITCH, AfterValidator(in_order)] = Field(
         None, description="never given here: `vary` of the study"

@@ -12,7 +12,7 @@ from evenkeel.reports.statistics.curves import cross_fitted_best
 from evenkeel.reports.statistics.error_model import error_of_look
 from evenkeel.reports.statistics.intervals import CONFIDENCE, Interval, jackknife_error, nan_mean, t_interval, turned
 from evenkeel.reports.table.designs import ENDED, has_design, losses_of, sweep_of
-from evenkeel.reports.table.trial_table import CONFIRM, DONE, IMAGES, SEARCH, facts_of
+from evenkeel.reports.table.trial_table import CENSORED, CONFIRM, DONE, IMAGES, SEARCH, facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, listed, number, with_interval
 
 ENOUGH_OF_TUNING = 0.95
@@ -46,6 +46,8 @@ class Winner(NamedTuple):
     to_tune: str
     """How many hyperparameters must be tuned for ENOUGH_OF_TUNING of what tuning reaches."""
     colour: str
+    stopped: int = 0
+    """Proposals beside those of the budget that a pruner ended early."""
 
 
 class Best(NamedTuple):
@@ -114,7 +116,7 @@ class Tuned:
         return pd.DataFrame(
             {
                 "loss": [_name(w) for w in info.winners],
-                "proposals": [w.budget for w in info.winners],
+                "proposals": [_proposals(w) for w in info.winners],
                 "validation": [number(w.searched_val) for w in info.winners],
                 "tuned": [with_interval(w.tuned) for w in info.winners],
                 "default": [with_interval(w.default) for w in info.winners],
@@ -240,7 +242,13 @@ def _winner(table: pd.DataFrame, rows: pd.DataFrame, loss: str, group: int, colo
         _overtuning(table, loss, group),
         *_adkins(table, loss, study.sign * (score.value - study.floor), gain.value),
         colour,
+        _count_stopped(table, loss, group),
     )
+
+
+def _count_stopped(table: pd.DataFrame, loss: str, group: int) -> int:
+    stopped = (table.loss == loss) & (table.design == SEARCH) & (table.group == group) & (table.state == CENSORED)
+    return int(table.proposal[stopped].nunique())
 
 
 def _overtuning(table: pd.DataFrame, loss: str, group: int) -> Overtuning:
@@ -277,6 +285,12 @@ def _gain_of_one(table: pd.DataFrame, loss: str) -> float:
         return np.nan
     test, val = (np.vstack([getattr(sweep, name) for sweep in sweeps]) for name in ("scores_LS", "val_LS"))
     return float(cross_fitted_best(test, val) - nan_mean(sweeps[0].scores_LS[sweeps[0].default]))
+
+
+def _proposals(winner: Winner) -> str:
+    if not winner.stopped:
+        return str(winner.budget)
+    return f"{winner.budget + winner.stopped}, {winner.stopped} of them stopped early"
 
 
 def _name(winner: Winner) -> str:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from evenkeel.search_spaces.constraints import Constraint
+from evenkeel.study.file.pruning import refuse_pruner
 from evenkeel.study.file.seeds import MAX_SEED
 from evenkeel.trainables.settings import Settings
 
@@ -41,6 +42,9 @@ class SearchDesign(Settings):
     start: list[dict[str, Any]] = Field(
         [], description="settings to propose first, after the published default; of losses that have these names"
     )
+    pruner: Literal["median", "hyperband", "asha"] | None = Field(
+        None, description="of Optuna: stops proposals early by their validation curves; none does if none"
+    )
     constraints: list[str] = Field([], description="what every proposal obeys, as `gamma_neg >= gamma_pos`")
 
     @field_validator("constraints")
@@ -60,3 +64,8 @@ class Designs(Settings):
     sweep: SweepDesign | None = None
     sobol: SobolDesign | None = None
     search: SearchDesign | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unpruned(cls, values: Any) -> Any:
+        return refuse_pruner(values)

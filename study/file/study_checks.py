@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evenkeel.study.file.losses import LossEntry
+from evenkeel.study.file.pruning import check_pruner
 from evenkeel.study.file.search_checks import check_constraints, check_starts
 from evenkeel.trainables import trainable
 from evenkeel.trainables.errors import TrainableError, nearest
@@ -128,6 +129,7 @@ CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_pairs,
     check_constraints,
     check_starts,
+    check_pruner,
     check_measures,
 )
 """In the order in which a study file is told of them."""

@@ -33,7 +33,7 @@ HARMLESS_KEYS = (
 
 EXTENDED_KEYS = ("trials", "fresh_seeds", "groups")
 """Of a search: with more of them it goes on from what is there."""
-FREE_KEYS = ("batch", "start")
+FREE_KEYS = ("batch", "start", "pruner")
 """Of a search: they may become anything at any time; what was asked stays."""
 DEFAULTS = SearchDesign().model_dump(mode="json")
 """What a key is that a former version did not have."""

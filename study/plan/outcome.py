@@ -6,7 +6,8 @@ from evenkeel.trainables.result import State
 
 
 class Outcome(NamedTuple):
-    """A recorded trial: its state, and its scores on validation by name."""
+    """A recorded trial: its state, its scores on validation by name; of one that was stopped, the curve by which."""
 
     state: State
     scores: dict[str, float | None]
+    curve: tuple[float | None, ...] = ()

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from evenkeel.search_spaces.constraints import obeys
 from evenkeel.search_spaces.optuna_search import Proposals, Setting
 from evenkeel.study.file.designs import SearchDesign
+from evenkeel.study.file.pruning import epoch_score, epoch_sign
 from evenkeel.study.file.study import Entry
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
@@ -35,10 +36,17 @@ class Proposal:
         return all(trial.id in outcomes for trial in self.trials)
 
 
+class Reply(NamedTuple):
+    """What came of a proposal: a value that is to be high, None for nothing; the `epoch` after which it was stopped."""
+
+    value: float | None
+    epoch: int | None = None
+
+
 class LossSearch:
     """The search of a loss on a seed group; what it proposes follows from its seed and from what it was told, in order.
 
-    `values` are those of the proposals that were told, by number; None for one of which every trial failed.
+    `answers` are those to the proposals that were told, by number.
     """
 
     def __init__(self, planner: Planner, loss: Entry, group: int) -> None:
@@ -49,6 +57,8 @@ class LossSearch:
         width = self.settings.seeds_per_group
         self.seeds = config.all_seeds[group * width : (group + 1) * width]
         self.score, self.sign = config.searched[0], config.sign(config.metric)
+        stopped_by = epoch_score(config)
+        self.epoch_sign = epoch_sign(config, stopped_by) if stopped_by else 1
         self.space = config.axes(loss)
         seed = f"{self.settings.seed} {search_stream(loss)} {group}"
         self.default: Setting = {name: parameter.default for name, parameter in self.space.parameters.items()}
@@ -58,7 +68,7 @@ class LossSearch:
         )
         self.starts = [start for start in self._list_starts() if self._is_valid(start)]
         self.proposals: dict[int, Proposal] = {}
-        self.values: dict[int, float | None] = {}
+        self.answers: dict[int, Reply] = {}
 
     @property
     def key(self) -> str:
@@ -72,7 +82,7 @@ class LossSearch:
     @property
     def num_running(self) -> int:
         """How many proposals are out."""
-        return len(self.proposals) - len(self.values)
+        return len(self.proposals) - len(self.answers)
 
     @property
     def num_left(self) -> int:
@@ -136,26 +146,34 @@ class LossSearch:
         self.repeat(number := next(same, free), setting)
         return self.proposals[number]
 
-    def value_of(self, proposal: Proposal, outcomes: Mapping[str, Outcome]) -> float | None:
-        """The mean validation score over its seeds, turned where lower is better; None where none is defined."""
+    def answer(self, proposal: Proposal, outcomes: Mapping[str, Outcome]) -> Reply:
+        """The mean validation score over its seeds, turned where lower is better; where a trial of it was stopped, its
+        last one by which it was judged."""
         recorded = [outcomes[trial.id] for trial in proposal.trials]
+        if stopped := next((outcome for outcome in recorded if outcome.state == "censored"), None):
+            return self._answer_stopped(stopped.curve, self.answers.get(proposal.number))
         scores = [outcome.scores.get(self.score) for outcome in recorded if outcome.state != "failed"]
         defined = [self.sign * score for score in scores if score is not None]
-        return fmean(defined) if defined else None
+        return Reply(fmean(defined) if defined else None)
 
-    def tell(self, number: int, value: float | None) -> bool:
+    def _answer_stopped(self, curve: Sequence[float | None], before: Reply | None) -> Reply:
+        if not curve:
+            return before or Reply(None)
+        return Reply(None if curve[-1] is None else self.epoch_sign * curve[-1], len(curve))
+
+    def tell(self, number: int, answer: Reply) -> bool:
         """Tell the sampler what came of a proposal; False where it knows already."""
-        if number in self.values and self.values[number] == value:
+        if self.answers.get(number) == answer:
             return False
         self.reopen(number)
-        self.sampling.tell(number, value)
-        self.values[number] = value
+        self.sampling.tell(number, *answer)
+        self.answers[number] = answer
         return True
 
     def reopen(self, number: int) -> None:
         """Wait again for a proposal that was told: a trial of it failed, or its record was lost, and runs again."""
-        if number in self.values:
-            del self.values[number]
+        if number in self.answers:
+            del self.answers[number]
             self.sampling.add(number, self.proposals[number].setting)
 
     def confirm(self) -> list[Trial]:
@@ -170,9 +188,10 @@ class LossSearch:
         ]
 
     def _find_winner(self) -> Setting | None:
+        """Of equals the one that was proposed first; none that was stopped."""
         values = {
-            number: value
-            for number, value in sorted(self.values.items())
-            if value is not None and self.proposals[number].setting != self.default
+            number: answer.value
+            for number, answer in sorted(self.answers.items())
+            if answer.value is not None and not answer.epoch and self.proposals[number].setting != self.default
         }
         return self.proposals[max(values, key=lambda number: values[number])].setting if values else None

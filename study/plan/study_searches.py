@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.plan.search import LossSearch, Proposal
+from evenkeel.study.plan.search import Reply, LossSearch, Proposal
 from evenkeel.trainables import Trial
 
 Event = dict[str, Any]
-"""`search`, the key of one; `proposal`, its number; and the `setting` that was asked about, or the `value` told."""
+"""`search`, the key of one; `proposal`, its number; and the `setting` that was asked about, or the `value` told, with
+the `epoch` after which it was stopped."""
 
 
 class Journal(Protocol):
@@ -52,7 +53,7 @@ class StudySearches:
             member.repeat(number, event["setting"])
             self._remember(member.proposals[number].trials)
         elif member and number in member.proposals:
-            member.tell(number, event["value"])
+            member.tell(number, Reply(event["value"], event.get("epoch")))
 
     def adopt(self, trials: Iterable[Trial]) -> None:
         """Take searched trials that are recorded and that no journal names: of before there was one, or it was lost."""
@@ -125,9 +126,10 @@ class StudySearches:
 
     def _tell(self, key: str, proposal: Proposal, outcomes: Mapping[str, Outcome]) -> None:
         member = self.members[key]
-        value = member.value_of(proposal, outcomes)
-        if member.tell(proposal.number, value):
-            self._note(key, proposal.number, value=value)
+        answer = member.answer(proposal, outcomes)
+        if member.tell(proposal.number, answer):
+            epoch = {"epoch": answer.epoch} if answer.epoch else {}
+            self._note(key, proposal.number, value=answer.value, **epoch)
 
     def _confirm(self, key: str, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         """The missing trials of the confirmation, once, when the search is over."""

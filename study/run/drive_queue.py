@@ -1,13 +1,9 @@
 """Drives queues of missing trials through a runner, for a run of the whole study and for a shard of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds
-from evenkeel.study.plan.outcome import Outcome
-from evenkeel.study.records.record import TrialRecord
-from evenkeel.study.records.search_journal import SearchJournal
 from evenkeel.study.run.due_trials import follow_ledger
 from evenkeel.study.run.host_status import read_host_status
 from evenkeel.study.run.interfaces import Display, Runner
@@ -16,12 +12,10 @@ from evenkeel.study.run.prepare_run import PreparedRun
 from evenkeel.study.run.progress_lines import ProgressLines
 from evenkeel.study.run.recorder import RunRecorder
 from evenkeel.study.run.resume import heal
+from evenkeel.study.run.searched_trials import make_judge, make_searches, read_outcomes
 from evenkeel.study.run.signals import Signals
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import Trial
-
-if TYPE_CHECKING:  # Optuna is imported only by a study that searches
-    from evenkeel.study.plan.study_searches import StudySearches
 
 MAX_ROUNDS = 3
 """A record that was damaged while trials ran is run again so often."""
@@ -52,29 +46,25 @@ class QueueDriver:
         return queue
 
     def _make_queue(self) -> PackQueue:
-        config, adaptive = self.prepared.config, self._make_adaptive()
+        prepared, config, entries = self.prepared, self.prepared.config, self.recorder.entries
+        adaptive, searches = self._make_adaptive(), None
+        if self._has_searches:
+            searches = make_searches(prepared.planner, prepared.ledger, entries, self.display.say)
         return PackQueue(
             self._find_planned(adaptive),
-            self._make_searches(),
+            searches,
             self.recorder,
-            outcomes={entry.id: Outcome(entry.state, entry.scores) for entry in self.recorder.entries.values()},
+            outcomes=read_outcomes(config, prepared.ledger, entries),
             pack_size=config.resources.pack_size,
             retries=config.resources.retries,
             keep_going=self.prepared.options.keep_going,
             adaptive=adaptive,
         )
 
-    def _make_searches(self) -> "StudySearches | None":
-        prepared, entries = self.prepared, self.recorder.entries
-        if prepared.config.designs.search is None or prepared.own_ids is not None:
-            return None
-        from evenkeel.study.plan.study_searches import StudySearches
-
-        searches = StudySearches(prepared.planner, SearchJournal(prepared.ledger.folder, self.display.say))
-        ids = {i for i, entry in entries.items() if entry.design == "search" and i not in searches.trials}
-        records = sorted((r for r in prepared.ledger.records() if r.id in ids), key=_in_order) if ids else []
-        searches.adopt(record.trial for record in records)
-        return searches
+    @property
+    def _has_searches(self) -> bool:
+        """Whether this run searches; a shard leaves that to a run of the whole study."""
+        return self.prepared.config.designs.search is not None and self.prepared.own_ids is None
 
     def _make_adaptive(self) -> AdaptiveSeeds | None:
         prepared = self.prepared
@@ -98,13 +88,9 @@ class QueueDriver:
             queue.stop()
             self.prepared.ledger.folder.write(self.context.stopping_file, b"")
 
+        prepared = self.prepared
+        judge = make_judge(prepared.config, prepared.ledger, self.recorder.entries) if self._has_searches else None
         ask = partial(self.runner.call_on_every_node, read_host_status, self.context.cache, self.context.storage)
         queue.repack(self.runner.workers)
         with self.signals.stopping(stop), ProgressLines(queue, self.display.say, self.prepared.total, ask):
-            self.runner.run(queue, self.context, self.display.say, self.signals.fail)
-
-
-def _in_order(record: TrialRecord) -> tuple[float, float, str]:
-    """As proposed; records of before proposals were numbered, as begun."""
-    number = record.trial.proposal
-    return (float("inf") if number is None else number), record.started, record.id
+            self.runner.run(queue, replace(self.context, judge=judge), self.display.say, self.signals.fail)

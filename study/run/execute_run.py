@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from evenkeel.study.errors import StorageError
+from evenkeel.study.file.pruning import epoch_score
 from evenkeel.study.plan.search_notes import note_search
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.index_entry import IndexEntry
@@ -57,7 +58,7 @@ def execute_run(
     context = make_context(config, ledger.storage, prepared.options.python_path)
     with make_runner(ledger.storage) as runner:
         open_tracking(prepared, tracker, find_facts(config, context, runner, display))
-        recorder = RunRecorder(ledger, tracker, display, prepared.entries, config.searched)
+        recorder = RunRecorder(ledger, tracker, display, prepared.entries, config.searched, epoch_score(config))
         driver = QueueDriver(prepared, recorder, runner, context, display, signals)
         renew = partial(publish_summaries, tracker, ledger)
         display.begin(prepared.total, recorder.states)

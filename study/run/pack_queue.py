@@ -132,7 +132,8 @@ class PackQueue:
         self.started_at.pop(number)
         for trial in pack.trials:
             if trial.id in report.states:
-                self._take(trial.id, Outcome(report.states[trial.id], report.scores[trial.id]))
+                curve = tuple(report.curves.get(trial.id, ()))
+                self._take(trial.id, Outcome(report.states[trial.id], report.scores[trial.id], curve))
         if report.cost and self.sizing.learn(report.cost):
             self.repack(self.workers)
         unnamed = [trial for trial in pack.trials if trial.id not in report.states]
@@ -175,7 +176,7 @@ class PackQueue:
 
     def _learn(self, trial_id: str, outcome: Outcome) -> None:
         names = self.searches.scores if self.searches else ()
-        self.outcomes[trial_id] = Outcome(outcome.state, {name: outcome.scores.get(name) for name in names})
+        self.outcomes[trial_id] = outcome._replace(scores={name: outcome.scores.get(name) for name in names})
         if outcome.state != "failed":
             self.early_failures = None
         if self.searches:

@@ -22,6 +22,7 @@ from evenkeel.study.errors import EXIT_CLUSTER, ClusterError
 from evenkeel.study.records.ledger import TUNE_FOLDER
 from evenkeel.study.run.node_monitor import NodeMonitor
 from evenkeel.study.run.ray_address import check_reachable
+from evenkeel.study.run.ray_judge import as_actor
 from evenkeel.study.run.ray_nodes import call_on_nodes, list_alive_nodes, quiet_tune, ray
 from evenkeel.study.run.supervisor import USUAL_FOLDERS, find_short_folder
 from evenkeel.study.run.tune_classes import make_tune_classes, name_pack
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # workers import this module too, and need neither Optuna nor
     from evenkeel.study.run.pack_queue import PackQueue
 
 T = TypeVar("T")
+JUDGE_NAME = "evenkeel-judge"
 START_LIMIT_S = 180.0
 LONGEST_FOLDER = 32
 """Of the 107 bytes that a socket's name may have, our temporary folder takes 11 and Ray's own 64."""
@@ -168,12 +170,13 @@ class RayRunner:
 
     def run(self, queue: "PackQueue", context: WorkerContext, say: "Say", fail: "Fail") -> None:
         """Drive the queue until it is done, with one Tune run for everything."""
-        with quiet_tune(TUNE_MAX_PENDING_TRIALS_PG=str(self.workers)):
-            self._tune(queue, context, say, fail)
+        workers = str(self.workers)
+        with quiet_tune(TUNE_MAX_PENDING_TRIALS_PG=workers), as_actor(context.judge, JUDGE_NAME) as judge:
+            self._tune(queue, replace(context, own_process=True, judge=judge), say, fail)
 
     def _tune(self, queue: "PackQueue", context: WorkerContext, say: "Say", fail: "Fail") -> None:
         tune, packs, make_searcher, make_scheduler = make_tune_classes()
-        searcher = make_searcher(queue, replace(context, own_process=True), self._count_slots)
+        searcher = make_searcher(queue, context, self._count_slots)
         folder = self._tune_folder()
         bundle = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
         tuner = tune.Tuner(

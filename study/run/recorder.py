@@ -36,6 +36,7 @@ class RunRecorder:
     """Keeps the entries of a study while its queue is driven: the only one that reads and writes records there.
 
     `entries` are those of the recorded trials by id, with the named `scores`; `num_new` counts what this run recorded.
+    `epoch_score` is that by which a search's trials are stopped, if they are.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class RunRecorder:
         display: Display,
         entries: dict[str, IndexEntry],
         scores: Collection[str],
+        epoch_score: str | None = None,
     ) -> None:
         self.ledger, self.tracker, self.display, self.scores = ledger, tracker, display, scores
-        self.num_new = 0
+        self.num_new, self.epoch_score = 0, epoch_score
         self.recorded: set[str] = set()
         self.unpacked: list[str] = []
         self.reset(entries)
@@ -69,7 +71,10 @@ class RunRecorder:
     def find_recorded(self, trials: list[Trial]) -> dict[str, Outcome]:
         """By id, those of the trials that have a record."""
         records = [record for trial in trials if (record := self.ledger.find(trial.id))]
-        return {record.id: Outcome(record.state, record.metrics) for record in records}
+        return {record.id: Outcome(record.state, record.metrics, self._stopped_curve(record)) for record in records}
+
+    def _stopped_curve(self, record: TrialRecord) -> tuple[float | None, ...]:
+        return tuple(record.curves.get(self.epoch_score or "", ())) if record.state == "censored" else ()
 
     def give_up(self, trial: Trial, error: str) -> None:
         """Record a trial as failed."""

@@ -28,6 +28,7 @@ from evenkeel.trainables import TrainableError, Trial, trainable
 from evenkeel.trainables.base import Prepared, Shares, Worker
 from evenkeel.trainables.data import data_set
 from evenkeel.trainables.data.split_facts import SplitFacts
+from evenkeel.trainables.epochs import judged_by
 from evenkeel.trainables.machine import machine_kind
 from evenkeel.trainables.own_code import use_folders
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
@@ -73,6 +74,8 @@ class PackReport:
     skipped: bool = False
     storage_error: str | None = None
     cost: PackCost | None = None
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
+    """By trial id, of trials that were stopped: what they were judged by."""
 
 
 def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
@@ -87,28 +90,30 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
         ):
             meter = _run_prepared(pack, context, report)
     except StorageError as error:
-        return PackReport(report.states, report.scores, storage_error=str(error))
+        return replace(report, storage_error=str(error))
     except OSError as error:
         if error.errno in FATAL_ERRNOS:
-            return PackReport(
-                report.states, report.scores, storage_error=str(storage_error(error, error.filename or context.cache))
-            )
-        return PackReport(report.states, report.scores, traceback.format_exc(limit=20))
+            return replace(report, storage_error=str(storage_error(error, error.filename or context.cache)))
+        return replace(report, error=traceback.format_exc(limit=20))
     except SystemExit as error:  # a user's code ends its pack, not the run; Ray's own at SIGTERM bears its words
         if vars(error):
             raise
-        return PackReport(report.states, report.scores, f"{traceback.format_exc(limit=20)}sys.exit was called")
+        return replace(report, error=f"{traceback.format_exc(limit=20)}sys.exit was called")
     except Exception:
-        return PackReport(report.states, report.scores, traceback.format_exc(limit=20))
+        return replace(report, error=traceback.format_exc(limit=20))
     return replace(report, cost=meter.cost(len(pack.trials)))
 
 
 def _run_prepared(pack: Pack, context: WorkerContext, report: PackReport) -> "CostMeter":
     """Record every trial, and note it in the report, the moment it ends."""
-    with sharing(_recorded_shares(context.storage)):
+    with sharing(_recorded_shares(context.storage)), judged_by(context.judge):
         worker, prepared = prepare_worker(context)
         meter = CostMeter(context)
         for record in _records(pack, context, worker, prepared):
+            if context.judge and record.state == "censored":
+                report.curves[record.id] = record.curves.get(context.judge.score, [])
+            elif context.judge and record.trial.design == "search" and record.state == "done":
+                context.judge.finish(record.trial)
             report.states[record.id] = record.state
             report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
     return meter
@@ -157,7 +162,9 @@ def _records(pack: Pack, context: WorkerContext, worker: Worker[Any], prepared: 
 
 
 def check_metric(context: WorkerContext, result: Result) -> None:
-    """Raises TrainableError for a trial that has no score of what the study is judged by."""
+    """Raises TrainableError for a trial that ended and has no score of what the study is judged by."""
+    if result.state == "censored":
+        return
     if missing := [name for name in (f"val_{context.metric}", f"test_{context.metric}") if name not in result.metrics]:
         scores = ", ".join(name.removeprefix("test_") for name in result.metrics if name.startswith("test_"))
         raise TrainableError(

@@ -1,11 +1,23 @@
 """What every worker of a run is told once: where things lie, what is trained and measured."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables import Trial
 from evenkeel.trainables.cache import default_cache
+from evenkeel.trainables.epochs import EpochJudge
 from evenkeel.trainables.measures import ALWAYS
+
+
+class Judge(EpochJudge, Protocol):
+    """Judges epochs, and is told which trials went through all of theirs."""
+
+    @property
+    def score(self) -> str: ...
+
+    def finish(self, trial: Trial) -> None: ...
+
 
 STOPPING_FILE = "stopping"
 """A file in the study's folder that says: begin no further pack. It reaches every node that can record."""
@@ -38,6 +50,8 @@ class WorkerContext:
     """What the study is judged by: every trial must have it."""
     own_process: bool = False
     """Whether a worker is a process that may be ended alone."""
+    judge: Judge | None = None
+    """Who says after each epoch of a search's trial whether it goes on; nobody where none ends early."""
 
 
 def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> WorkerContext:

@@ -22,6 +22,7 @@ class Finetune(Optimisation, SeededSettings):
 
     worker_class: ClassVar[str] = "train:FinetuneWorker"
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
+    epoch_score: ClassVar[str | None] = "val_f1"
     name: Literal["finetune"] = "finetune"
     backbone: Backbone = Field(description="any timm model, with a new classifier")
     image_size: int = Field(ge=8, le=10_000, description="pixels of a side")

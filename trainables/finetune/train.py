@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.sampling import batches_of
+from evenkeel.trainables.epochs import stop_reason
 from evenkeel.trainables.finetune.model import TrainedModel, build_model, try_out
 from evenkeel.trainables.finetune.seed_images import DecodedImages, SeedImages
 from evenkeel.trainables.finetune.settings import Finetune
@@ -27,7 +28,7 @@ from evenkeel.trainables.loop.step import Precision, gradients, halving, own_ran
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
 from evenkeel.trainables.measures.base import EVALUATED
-from evenkeel.trainables.measures.outcome import TrainingCurves, at_prior, results
+from evenkeel.trainables.measures.outcome import TrainingCurves, at_prior, results, stopped_result
 from evenkeel.trainables.measures.scores import UNKNOWN, f1_at
 from evenkeel.trainables.models.build import ImageModel
 from evenkeel.trainables.models.training import make_average, make_optimiser, make_schedule
@@ -79,6 +80,7 @@ class FinetuneProgress:
 class FinetuneRun:
     """The training of one trial: everything that a checkpoint holds, and what moves it on."""
 
+    trial: Trial
     seed: int
     settings: Finetune
     images: SeedImages
@@ -109,9 +111,8 @@ class FinetuneRun:
         seeds = settings.seeds(trial.seed)
         model = build_model(settings, images, seeds.init)
         progress = FinetuneProgress(micro=_whole(settings))
-        run = cls(
-            seeds.order, settings, images, loss, model, Checkpoints(folder, settings.checkpoint_minutes), progress
-        )
+        checkpoints = Checkpoints(folder, settings.checkpoint_minutes)
+        run = cls(trial, seeds.order, settings, images, loss, model, checkpoints, progress)
         if saved := run.checkpoints.read(images.device):
             run.restore(saved)
         return run
@@ -137,6 +138,8 @@ class FinetuneRun:
         while self.progress.diverged is None and self.progress.step < self.settings.epochs * self.num_epoch_steps:
             self.advance()
             self.progress.wall_s = time.perf_counter() - started
+            if reason := self._stop_reason():
+                return stopped_result(self.curves(), reason, self.progress.wall_s)
             if self.checkpoints.due:
                 self.checkpoints.save(self.state())
         prior = self.images.data.frequencies
@@ -157,6 +160,12 @@ class FinetuneRun:
         if result.state == "done" and self.progress.micro != _whole(self.settings):
             return replace(result, note=f"memory ran out: trained in micro-batches of {self.progress.micro}")
         return result
+
+    def _stop_reason(self) -> str | None:
+        epoch, step = divmod(self.progress.step, self.num_epoch_steps)
+        if step or not 0 < epoch < self.settings.epochs or self.progress.diverged:
+            return None
+        return stop_reason(self.trial, epoch, {"val_f1": self.progress.val_f1[-1]})
 
     def curves(self) -> TrainingCurves:
         """One value an epoch; NaN for the loss of the epoch that left the finite numbers."""

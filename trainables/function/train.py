@@ -16,6 +16,7 @@ from evenkeel.trainables.data.function_data import FunctionData
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.split_facts import DataSplits
+from evenkeel.trainables.epochs import TrialStopped, stop_reason
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.function.returned import Returned, returned
 from evenkeel.trainables.function.settings import Function
@@ -58,8 +59,12 @@ class FunctionWorker:
         with ExitStack() as stack:
             reported = Reported(trial, shared.cache, stack)
             arguments = self._arguments(trial, signature, shared, place / trial.id, reported)
+            reported.total = arguments.get("epochs")
             seed_generators(trial.seed, with_torch=mentions(reference, "torch"))
-            value = training_function(reference)(**arguments)
+            try:
+                value = training_function(reference)(**arguments)
+            except TrialStopped as stop:
+                return reported.stopped(str(stop), time.perf_counter() - started)
         own = [name.removeprefix(RETURNED) for name in self.measures if name.startswith(RETURNED)]
         result = returned(reference, value, columns(self.measures))
         self._check(reference, result, own, trial, shared)
@@ -129,18 +134,30 @@ class Reported:
     stack: ExitStack
     epochs: list[dict[str, float]] = field(default_factory=list)
     tell: Any = None
+    total: Any = None
+    """How many epochs there will be, where the function takes `epochs`."""
+    first: int = 1
+    """What the function calls its first epoch."""
 
     def __call__(self, epoch: int, **scores: float) -> None:
         """Scores at the end of an epoch. Raises TrainableError for a score that is no number."""
         if self.tell is None:
-            total = self.trial.setting.get("epochs")
+            self.first = epoch if epoch in (0, 1) else 1
             label = f"{self.trial.label}, seed {self.trial.seed}: epoch"
-            self.tell = self.stack.enter_context(progress(self.cache, label, total if isinstance(total, int) else 0))
+            total = self.total if isinstance(self.total, int) else 0
+            self.tell = self.stack.enter_context(progress(self.cache, label, total))
         try:
             self.epochs.append({name: float(value) for name, value in scores.items()})
         except (TypeError, ValueError) as error:
             raise TrainableError(f"report(epoch={epoch}, ...): {error}; report numbers by name") from error
         self.tell(self.num_epochs)
+        number = epoch - self.first + 1
+        if number != self.total and (reason := stop_reason(self.trial, number, self.epochs[-1])):
+            raise TrialStopped(reason)
+
+    def stopped(self, reason: str, wall_s: float) -> Result:
+        """The result of a trial that ends here."""
+        return Result("censored", curves=self.curves, epochs_done=self.num_epochs, wall_s=wall_s, note=reason)
 
     @property
     def num_epochs(self) -> int:

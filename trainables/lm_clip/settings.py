@@ -30,6 +30,7 @@ class LmClip(SeededSettings):
 
     worker_class: ClassVar[str] = "train:LmClipWorker"
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "logits", "embeddings", "model")
+    epoch_score: ClassVar[str | None] = "val_map"
     name: Literal["lm-clip"] = "lm-clip"
     model: Clip = Field(description="what is trained")
     image_size: int = Field(224, ge=8, le=10_000, description="pixels of a side")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.prefetch import Reader
+from evenkeel.trainables.epochs import stop_reason
 from evenkeel.trainables.fused import path_of
 from evenkeel.trainables.lm_clip.contrastive import LmClipLoss, similarities
 from evenkeel.trainables.lm_clip.model import TrainedClip, prepared_model
@@ -27,7 +28,7 @@ from evenkeel.trainables.loop.step import Forward, gradients_through, halving, o
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
 from evenkeel.trainables.measures.base import EVALUATED
-from evenkeel.trainables.measures.outcome import TrainingCurves, results
+from evenkeel.trainables.measures.outcome import TrainingCurves, results, stopped_result
 from evenkeel.trainables.measures.resolution import check_sizes
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
@@ -83,7 +84,7 @@ class LmClipRun:
     """One trial from the model its seed starts from to its result."""
 
     def __init__(self, trial: Trial, store: ClipStore, settings: LmClip, place: Path) -> None:
-        self.started = time.perf_counter()
+        self.started, self.trial = time.perf_counter(), trial
         self.store, self.settings, self.seed = store, settings, settings.seeds(trial.seed).order
         self.reader = Reader(store.images.images, store.device)
         self.model = prepared_model(store.model(trial.seed), settings)
@@ -104,12 +105,14 @@ class LmClipRun:
         finite = True
         while finite and self.progress.epoch < self.settings.epochs:
             finite = self._epoch()
+            if finite and (reason := self._stop_reason()):
+                return stopped_result(self._curves(), reason, time.perf_counter() - self.started)
         if self.progress.kept:
             self.model.module.load_state_dict(self.progress.kept)
         (result,) = results(
             self._evidence(predicted=finite),
             self.data.frequencies,
-            TrainingCurves(1, self.progress.curves),
+            self._curves(),
             measures,
             epochs=self.settings.epochs,
             wall_s=time.perf_counter() - self.started,
@@ -118,6 +121,15 @@ class LmClipRun:
         if result.state == "done" and self.progress.micro < self.whole:
             return replace(result, note=f"memory ran out: trained in micro-batches of {self.progress.micro}")
         return result
+
+    def _curves(self) -> TrainingCurves:
+        return TrainingCurves(1, self.progress.curves)
+
+    def _stop_reason(self) -> str | None:
+        values, epoch = self.progress.curves.get("val_map", []), self.progress.epoch
+        if not values or epoch >= self.settings.epochs or self.progress.step:
+            return None
+        return stop_reason(self.trial, epoch, {"val_map": float(values[-1])})
 
     def _evidence(self, *, predicted: bool) -> Evidence:
         evidence = self.data.evidence()
@@ -217,7 +229,7 @@ class LmClipRun:
     def _end_epoch(self) -> None:
         progress = self.progress
         val_map = self._val_map() if math.isfinite(progress.total) else math.nan
-        TrainingCurves(1, progress.curves).add(
+        self._curves().add(
             train_loss=torch.tensor([progress.total / len(self.data.targets["train"])], dtype=torch.float64),
             val_map=torch.tensor([val_map], dtype=torch.float64),
         )

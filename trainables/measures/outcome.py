@@ -67,6 +67,13 @@ def results(
     ]
 
 
+def stopped_result(curves: TrainingCurves, reason: str, wall_s: float) -> Result:
+    """The result of the one trial of `curves`, of shape [1] each, that was stopped after its last epoch there."""
+    own = curves.of_trial(0)
+    num_epochs = max(map(len, own.values()))
+    return Result("censored", curves=own, epochs_done=num_epochs, wall_s=wall_s, note=reason)
+
+
 def at_prior(evidence: Evidence, prior: Tensor) -> Evidence:
     """The constant predictor with scores `prior` [C] in place of the trials, K = 1."""
     scores = {name: prior.double().expand(1, len(rows), -1) for name, rows in evidence.targets.items()}
