@@ -171,7 +171,7 @@ def search(study: Path, folder: Path, most: int) -> None:
         searched.ask()
         each = 1000 * (time.perf_counter() - started)
         if num_told >= RUNNING:
-            searched.tell(num_told - RUNNING, Reply(rng.random()))
+            searched.tell(num_told - RUNNING, Reply((rng.random(),)))
         for number in TOLD:
             if number <= num_told < number + MARGIN:
                 spent[number].append(each)

@@ -116,7 +116,7 @@ def as_they_end(function: Callable[[list[float]], float], seed: int) -> list[flo
 def _end(running: list, proposals: Proposals, function: Callable[[list[float]], float], values: list[float]) -> float:
     clock, number, setting = heapq.heappop(running)
     values.append(function(list(setting.values())))
-    proposals.tell(number, values[-1])
+    proposals.tell(number, values[-1:])
     return clock
 
 

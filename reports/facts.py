@@ -141,6 +141,8 @@ class StudyFacts:
     """Labels of the losses that the study contrasts; the others are drawn fainter. Empty: all alike."""
     chosen_by: str | None = None
     """The metric by which winners were chosen, when the page shows another."""
+    beside: str | None = None
+    """The second metric of a search that looks for settings that are good in two."""
 
     def __deepcopy__(self, memo: object) -> Self:
         """pandas deep-copies what hangs on a frame with every operation; this never changes, so it is shared."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from evenkeel.search_spaces.space import Choice, Float, Int, Parameter, Space
@@ -21,6 +22,8 @@ NUM_RANDOM, MIN_COMPLETE = 8, 4
 """So many proposals are drawn at random, and more until so many are complete: a sampler knows too little yet."""
 MAX_SEEN, NUM_KEPT, NUM_BEST = 300, 150, 30
 """A sampler that saw more than so many proposals goes on with the best of them and the latest."""
+GENERATION = 16
+"""Proposals to a generation: Optuna's fifty are as many as most searches have."""
 MAX_ATTEMPTS = 1000
 """So many draws may break a constraint before a search gives up."""
 
@@ -35,7 +38,7 @@ SAMPLERS: dict[str, Make] = {
         seed=seed, n_startup_trials=startup, warn_independent_sampling=False
     ),
     "qmc": lambda seed, startup: optuna.samplers.QMCSampler(seed=seed, warn_independent_sampling=False),
-    "nsga2": lambda seed, startup: optuna.samplers.NSGAIISampler(seed=seed),
+    "nsga2": lambda seed, startup: optuna.samplers.NSGAIISampler(seed=seed, population_size=GENERATION),
 }
 """By name. Optuna tells tpe and gp of what runs: as a constant liar, and by the acquisition of all together."""
 SEES_ALL = ("cmaes", "qmc", "nsga2")
@@ -62,16 +65,23 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 class Proposals:
     """The proposals of one search, numbered by whoever asks; `allowed` says which settings obey its constraints.
 
-    Values are to be high.
+    Each is told so many values, which are to be high.
     """
 
     def __init__(
-        self, sampler: str, space: Space, *, seed: str, allowed: Callable[[Setting], bool] = lambda setting: True
+        self,
+        sampler: str,
+        space: Space,
+        *,
+        seed: str,
+        num_values: int = 1,
+        allowed: Callable[[Setting], bool] = lambda setting: True,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.sampler, self.seed, self.allowed = sampler, seed, allowed
         self.distributions = distributions(space)
-        self.study = optuna.create_study(direction="maximize")
+        self.directions = [StudyDirection.MAXIMIZE] * num_values
+        self.study = optuna.create_study(directions=self.directions)
         self.numbers: dict[int, int] = {}
         """Optuna's number of each that a sampler may look at."""
 
@@ -104,14 +114,14 @@ class Proposals:
         self.study.add_trial(create_trial(**trial))
         self.numbers[number] = len(self.study.get_trials(deepcopy=False)) - 1
 
-    def tell(self, number: int, value: float | None, epoch: int | None = None) -> None:
+    def tell(self, number: int, values: Sequence[float] | None, epoch: int | None = None) -> None:
         """What came of one that runs: None for nothing, and the last value of one that was stopped after an epoch."""
-        state = TrialState.FAIL if value is None or epoch else TrialState.COMPLETE
+        state = TrialState.FAIL if values is None or epoch else TrialState.COMPLETE
         running = self.study.get_trials(deepcopy=False)[self.numbers[number]]
-        self.study.tell(running.number, None if epoch else value, state=state)
-        if value is not None and epoch:
+        self.study.tell(running.number, None if epoch else values, state=state)
+        if values and epoch:
             parts = {"params": running.params, "distributions": self.distributions}
-            self._add(number, state=TrialState.PRUNED, intermediate_values={epoch: value}, **parts)
+            self._add(number, state=TrialState.PRUNED, intermediate_values={epoch: values[0]}, **parts)
 
     def _make_sampler(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
         own = "" if self.sampler in ONE_SEQUENCE else f" {number} {attempt}"
@@ -125,7 +135,7 @@ class Proposals:
         trials = self.study.get_trials(deepcopy=False)
         looked_at = {number: trials[own] for number, own in sorted(self.numbers.items())}
         kept = _select(looked_at)
-        self.study = optuna.create_study(direction="maximize")
+        self.study = optuna.create_study(directions=self.directions)
         self.study.add_trials([looked_at[number] for number in kept])
         self.numbers = {number: own for own, number in enumerate(kept)}
 
@@ -133,6 +143,6 @@ class Proposals:
 def _select(trials: dict[int, FrozenTrial]) -> Sequence[int]:
     """The numbers of the best, of the latest and of those that run, in order."""
     complete = [number for number, trial in trials.items() if trial.state == TrialState.COMPLETE]
-    best = sorted(complete, key=lambda number: -(trials[number].value or 0.0))[:NUM_BEST]
+    best = sorted(complete, key=lambda number: -trials[number].values[0])[:NUM_BEST]
     running = [number for number, trial in trials.items() if trial.state == TrialState.RUNNING]
     return sorted({*best, *running, *list(trials)[NUM_BEST - NUM_KEPT :]})

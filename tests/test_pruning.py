@@ -165,10 +165,10 @@ def test_a_killed_search_keeps_what_was_stopped_and_the_sampler_is_told(study, t
     run(study, tmp_path / "st")
     after = {r.id: (r.state, r.note) for r in records(tmp_path / "st")}
     assert before.items() <= after.items() and len(after) == 2 * 3 + 14 + 2 * 2
-    answers = [e for e in SearchJournal(Folder(str(tmp_path / "st")), print).read() if "value" in e]
+    answers = [e for e in SearchJournal(Folder(str(tmp_path / "st")), print).read() if "values" in e]
     curves = {r.trial.proposal: r.curves["val_accuracy"] for r in records(tmp_path / "st") if r.state == "censored"}
-    stopped = {e["proposal"]: (e["epoch"], e["value"]) for e in answers if "epoch" in e}
-    assert stopped == {number: (len(curves[number]), curves[number][-1]) for number in stopped}
+    stopped = {e["proposal"]: (e["epoch"], e["values"]) for e in answers if "epoch" in e}
+    assert stopped == {number: (len(curves[number]), [curves[number][-1]]) for number in stopped}
     assert set(curves) - set(stopped) <= {12, 13}, "what ended last is told when somebody asks again"
 
 

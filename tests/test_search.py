@@ -32,7 +32,7 @@ class Run:
 
     def __init__(self, plan, journal, outcomes):
         self.searches, self.outcomes = StudySearches(plan, journal), outcomes
-        self.running = self.searches.start(outcomes)
+        self.running, self.score = self.searches.start(outcomes), score
 
     def step(self):
         """A worker becomes free, is given a trial, and another ends; False when there is nothing left."""
@@ -42,7 +42,7 @@ class Run:
             return False
         first = min(self.running, key=lambda trial: zlib.crc32(trial.id.encode()))
         self.running.remove(first)
-        self.outcomes[first.id] = Outcome("done", score(first))
+        self.outcomes[first.id] = Outcome("done", self.score(first))
         self.running += self.searches.take_outcome(first.id, self.outcomes)
         return True
 
@@ -79,7 +79,7 @@ def test_the_journal_alone_says_what_optuna_knew():
 
 
 def asked_of_optuna(space, events, number):
-    values = {e["proposal"]: e["value"] for e in events if "value" in e}
+    values = {e["proposal"]: e["values"][0] for e in events if "values" in e}
     seed, startup = zlib.crc32(f"0 ral 0 {number} 0".encode()), 4 if number >= 8 else 8
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True)
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -110,7 +110,7 @@ def test_the_published_default_comes_first_and_is_no_winner_of_itself():
     default = plan.config.axes(plan.config.losses[0]).defaults()
     assert member.proposals[0].setting == {name: default[name] for name in member.default}
     confirmed = [t for t in run.searches.trials.values() if t.design == "confirm"]
-    best = max((answer.value, n) for n, answer in member.answers.items() if n > 0)[1]
+    best = max((answer.values, n) for n, answer in member.answers.items() if n > 0)[1]
     assert [(t.group, t.hyperparameters | t.settings) for t in confirmed] == [
         (None, plan.config.losses[0].setting()),
         (0, plan.config.losses[0].setting() | member.proposals[best].setting),
@@ -155,7 +155,26 @@ def test_a_proposal_of_several_seeds_is_told_their_mean_once_all_are_there():
         assert member.answers == {}
         outcomes[trial.id] = Outcome("done", {"val_f1": value})
         searches.take_outcome(trial.id, outcomes)
-    assert member.answers == {0: (pytest.approx(fmean([0.2, 0.6])), None)}
+    assert member.answers == {0: ((pytest.approx(fmean([0.2, 0.6])),), None)}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "nsga2"])
+def test_two_metrics_are_told_and_the_winner_is_the_best_by_the_studys(sampler):
+    """What is better when lower is turned; kills change nothing."""
+    plan, journal, outcomes = plan_of(sampler, beside="ece", trials=20), MemoryJournal(), {}
+    while len(outcomes) < 20:
+        run = Run(plan, journal, outcomes)
+        run.score = lambda trial: score(trial) | {"val_ece": trial.hyperparameters["clip"]}
+        for _ in range(9):
+            run.step()
+    member = next(iter(run.searches.members.values()))
+    for number, answer in member.answers.items():
+        (trial,) = member.proposals[number].trials
+        assert answer.values == (score(trial)["val_f1"], -trial.hyperparameters["clip"])
+    assert member.sampling.study.directions == [optuna.study.StudyDirection.MAXIMIZE] * 2
+    best = max((answer.values[0], -number) for number, answer in member.answers.items() if number > 0)
+    winner = next(t for t in run.searches.trials.values() if t.design == "confirm" and t.group == 0)
+    assert member.proposals[-best[1]].setting.items() <= winner.hyperparameters.items()
 
 
 def test_a_trial_that_failed_is_told_and_told_again_when_it_ran_again():
@@ -175,7 +194,7 @@ def test_a_trial_that_failed_is_told_and_told_again_when_it_ran_again():
     outcomes[trials[1].id] = Outcome("done", {"val_f1": 0.5})
     winners = again.take_outcome(trials[1].id, outcomes)
     assert {t.group for t in winners} == {None, 0}
-    assert next(iter(again.members.values())).answers == {0: nothing, 1: (0.5, None), 2: nothing}
+    assert next(iter(again.members.values())).answers == {0: nothing, 1: ((0.5,), None), 2: nothing}
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc"])

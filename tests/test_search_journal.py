@@ -8,9 +8,9 @@ from evenkeel.study.records.search_journal import SearchJournal
 
 FIRST = [
     {"search": "a1", "proposal": 0, "setting": {"clip": 0.05, "focusing": "full", "num": 3}},
-    {"search": "a1", "proposal": 0, "value": 0.1 + 0.2},
+    {"search": "a1", "proposal": 0, "values": [0.1 + 0.2]},
 ]
-SECOND = [{"search": "b2", "proposal": 0, "value": None}]
+SECOND = [{"search": "b2", "proposal": 0, "values": None}]
 
 
 @pytest.fixture(params=["folder", "memory"])

@@ -390,6 +390,20 @@ class TestJoint:
         assert all(w.tuned.n == 5 and w.budget == 8 for w in info.winners)
         assert info.winners[1].gain.value < 0.01  # the default is the truth's best
 
+    def test_tuned_says_which_proposals_none_beats_in_two_metrics(self, rng):
+        """Better in the one is worse in the other for the last five, and the first three are beaten by the fourth."""
+
+        def score(row):
+            if row.design != "search":
+                return row
+            f1 = 0.1 * min(row.proposal, 3) + 0.01 * row.proposal
+            return replace(row, metrics=row.metrics | {"val_f1": f1, "val_map": 0.9 - 0.1 * max(row.proposal, 3)})
+
+        facts = study(beside="map")
+        answer = Tuned().answer(Tuned().compute(table(rng, sharp, change=score, facts=facts), rng))
+        front = ", ".join(f"{0.3 + 0.01 * n:.3f} and {0.9 - 0.1 * n:.3f}" for n in (7, 6, 5, 4, 3))
+        assert f"apl: {front}; ral: {front}." in answer
+
     def test_tuned_counts_proposals_that_were_stopped_early_and_uses_none(self, rng):
         def stop(row):
             return replace(row, state="censored") if row.design == "search" and row.proposal >= 6 else row

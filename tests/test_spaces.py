@@ -115,7 +115,7 @@ def test_samplers_are_seeded_and_stay_inside(name, capsys):
         settings = [proposals.ask(number) for number in range(2)]
         for number in range(2, NUM_RANDOM + 2):
             numbers = [v for v in settings[number - 2].values() if isinstance(v, float)]
-            proposals.tell(number - 2, -sum((v - 1) ** 2 for v in numbers))
+            proposals.tell(number - 2, [-sum((v - 1) ** 2 for v in numbers)])
             settings.append(proposals.ask(number))
         return settings
 

@@ -16,6 +16,8 @@ from evenkeel.reports.table.trial_table import CENSORED, CONFIRM, DONE, IMAGES, 
 from evenkeel.reports.text.wording import PERCENT, SIGNED, level, listed, number, with_interval
 
 ENOUGH_OF_TUNING = 0.95
+MAX_FRONT = 6
+"""Proposals of a front that are shown."""
 
 
 class Overtuning(NamedTuple):
@@ -67,6 +69,8 @@ class TunedNumbers(NamedTuple):
     sign: int = 1
     """1 where a higher score is better, -1 where a lower one is."""
     best: Best | None = None
+    fronts: str = ""
+    """What a search in two metrics found, in words."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Tuned:
                     winners.append(winner)
         study = facts_of(table)
         chosen_by = study.measures[study.chosen_by or study.metric].title
-        return TunedNumbers(study.title, chosen_by, winners, study.sign, _best(table, winners))
+        return TunedNumbers(study.title, chosen_by, winners, study.sign, _best(table, winners), _fronts(table))
 
     def draw(self, info: TunedNumbers) -> Drawing | None:
         if not info.winners:
@@ -136,7 +140,7 @@ class Tuned:
         return (
             f"{_best_words(info)} Gain over the default: {'; '.join(gains)}. Winners were chosen by "
             f"{info.chosen_by} on validation, on the search's seeds; the gap is the winner's validation score there "
-            f"minus its test score on fresh seeds, both of {info.title}."
+            f"minus its test score on fresh seeds, both of {info.title}.{info.fronts}"
         )
 
 
@@ -285,6 +289,34 @@ def _gain_of_one(table: pd.DataFrame, loss: str) -> float:
         return np.nan
     test, val = (np.vstack([getattr(sweep, name) for sweep in sweeps]) for name in ("scores_LS", "val_LS"))
     return float(cross_fitted_best(test, val) - nan_mean(sweeps[0].scores_LS[sweeps[0].default]))
+
+
+def _fronts(table: pd.DataFrame) -> str:
+    """Of each search in two metrics the proposals that none beats in both on validation, from the first's best on."""
+    study = facts_of(table)
+    if study.beside is None:
+        return ""
+    names, rows = [study.chosen_by or study.metric, study.beside], table[(table.design == SEARCH)]
+    searches = rows[["loss", "group"]].drop_duplicates().itertuples(index=False)
+    texts = [_front(rows[(rows.loss == loss) & (rows.group == group)], names) for loss, group in searches]
+    titles = " and ".join(study.measures[name].title for name in names)
+    return f" Proposals that none beats in both {titles} on validation: {'; '.join(texts)}."
+
+
+def _front(rows: pd.DataFrame, names: list[str]) -> str:
+    signs = np.array([facts_of(rows).sign_of(name) for name in names])
+    ended = rows[rows.state == DONE].groupby("proposal")[[f"val_{name}" for name in names]].mean().dropna()
+    scores = ended.to_numpy()[~is_beaten(signs * ended.to_numpy())]
+    best = scores[np.argsort(-signs[0] * scores[:, 0])][:MAX_FRONT]
+    name = rows.loss.iloc[0] + (f" (group {rows.group.iloc[0]:.0f})" if rows.group.iloc[0] else "")
+    return f"{name}: {', '.join(f'{number(a)} and {number(b)}' for a, b in best) or 'none yet'}"
+
+
+def is_beaten(scores_P2: np.ndarray) -> np.ndarray:
+    """Whether another proposal is as good in both scores and better in one, [P]."""
+    as_good = (scores_P2[:, None] >= scores_P2[None]).all(-1)
+    better = (scores_P2[:, None] > scores_P2[None]).any(-1)
+    return np.asarray((as_good & better).any(0))
 
 
 def _proposals(winner: Winner) -> str:

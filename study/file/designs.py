@@ -42,6 +42,9 @@ class SearchDesign(Settings):
     start: list[dict[str, Any]] = Field(
         [], description="settings to propose first, after the published default; of losses that have these names"
     )
+    beside: str | None = Field(
+        None, description="a second metric in which proposals are to be good; the winner is the best by `metric`"
+    )
     pruner: Literal["median", "hyperband", "asha"] | None = Field(
         None, description="of Optuna: stops proposals early by their validation curves; none does if none"
     )

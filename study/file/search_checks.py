@@ -4,9 +4,25 @@ from typing import TYPE_CHECKING
 
 from evenkeel.search_spaces.constraints import is_possible, obeys
 from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.measures import METRICS, measure_of_metric
 
 if TYPE_CHECKING:
     from evenkeel.study.file.study import StudyConfig
+
+
+def check_beside(study: "StudyConfig") -> None:
+    """The second metric of a search is another one of the study's, and its sampler can look at two."""
+    search = study.designs.search
+    if search is None or search.beside is None:
+        return
+    if search.beside not in study.own_metrics and measure_of_metric(search.beside) is None:
+        valid = [*METRICS, *study.own_metrics]
+        raise ValueError(f"designs.search.beside: unknown metric {search.beside!r}; {nearest(search.beside, valid)}")
+    if search.beside == study.metric:
+        raise ValueError(f"designs.search.beside: {search.beside} is the study's metric; name another, or leave it out")
+    if search.sampler == "cmaes" or search.pruner:
+        unable = "cmaes" if search.sampler == "cmaes" else "a pruner"
+        raise ValueError(f"designs.search.beside: {unable} looks at one metric; leave one of the two out")
 
 
 def check_constraints(study: "StudyConfig") -> None:

@@ -203,13 +203,19 @@ class StudyConfig(Settings):
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """The scores that a search looks at; none where nothing is searched."""
-        return (f"val_{self.metric}",) if self.designs.search else ()
+        """The scores that a search looks at, the study's metric first; none where nothing is searched."""
+        return tuple(f"val_{name}" for name in self.search_metrics) if self.designs.search else ()
+
+    @property
+    def search_metrics(self) -> list[str]:
+        """The metric, and the one that a search looks at beside it."""
+        beside = self.designs.search and self.designs.search.beside
+        return [self.metric, beside] if beside else [self.metric]
 
     @property
     def all_measures(self) -> tuple[str, ...]:
         """The measures of every trial, each once."""
-        judged = [measure_of_metric(self.metric)] if self.metric not in self.own_metrics else []
+        judged = [measure_of_metric(name) for name in self.search_metrics if name not in self.own_metrics]
         named = (entry.measure_name for entry in self.measures)
         return tuple(dict.fromkeys(name for name in (*ALWAYS, *judged, *named) if name))
 

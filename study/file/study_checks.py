@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.pruning import check_pruner
-from evenkeel.study.file.search_checks import check_constraints, check_starts
+from evenkeel.study.file.search_checks import check_beside, check_constraints, check_starts
 from evenkeel.trainables import trainable
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.function.settings import Function
@@ -121,6 +121,7 @@ def check_pairs(study: "StudyConfig") -> None:
 CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_logarithms,
     check_metric,
+    check_beside,
     check_margin,
     check_vary,
     check_function,

@@ -37,9 +37,9 @@ class Proposal:
 
 
 class Reply(NamedTuple):
-    """What came of a proposal: a value that is to be high, None for nothing; the `epoch` after which it was stopped."""
+    """What came of a proposal: values that are to be high, None for nothing; the `epoch` after which it was stopped."""
 
-    value: float | None
+    values: tuple[float, ...] | None
     epoch: int | None = None
 
 
@@ -56,7 +56,7 @@ class LossSearch:
         self.planner, self.loss, self.group = planner, loss, group
         width = self.settings.seeds_per_group
         self.seeds = config.all_seeds[group * width : (group + 1) * width]
-        self.score, self.sign = config.searched[0], config.sign(config.metric)
+        self.scores = {f"val_{name}": config.sign(name) for name in config.search_metrics}
         stopped_by = epoch_score(config)
         self.epoch_sign = epoch_sign(config, stopped_by) if stopped_by else 1
         self.space = config.axes(loss)
@@ -64,7 +64,11 @@ class LossSearch:
         self.default: Setting = {name: parameter.default for name, parameter in self.space.parameters.items()}
         constraints, defaults = self.settings.parsed_constraints, config.defaults(loss)
         self.sampling = Proposals(
-            self.settings.sampler, self.space, seed=seed, allowed=lambda setting: obeys(constraints, defaults | setting)
+            self.settings.sampler,
+            self.space,
+            seed=seed,
+            num_values=len(self.scores),
+            allowed=lambda setting: obeys(constraints, defaults | setting),
         )
         self.starts = [start for start in self._list_starts() if self._is_valid(start)]
         self.proposals: dict[int, Proposal] = {}
@@ -75,7 +79,7 @@ class LossSearch:
         """16 hexadecimal digits: a hash of all that decides what is proposed, whatever the study calls the loss."""
         trial = self.planner.trial(self.loss, {}, self.seeds[0], "search")
         spans = {name: parameter.span for name, parameter in self.space.parameters.items()}
-        parts = [trial.id, self.seeds, self.score, self.settings.sampler, self.settings.seed, self.group]
+        parts = [trial.id, self.seeds, list(self.scores), self.settings.sampler, self.settings.seed, self.group]
         parts += [spans, *self.settings.constraints]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -147,19 +151,21 @@ class LossSearch:
         return self.proposals[number]
 
     def answer(self, proposal: Proposal, outcomes: Mapping[str, Outcome]) -> Reply:
-        """The mean validation score over its seeds, turned where lower is better; where a trial of it was stopped, its
-        last one by which it was judged."""
+        """Of each score on validation the mean over its seeds, turned where lower is better; where a trial of it was
+        stopped, the last one by which it was judged."""
         recorded = [outcomes[trial.id] for trial in proposal.trials]
         if stopped := next((outcome for outcome in recorded if outcome.state == "censored"), None):
             return self._answer_stopped(stopped.curve, self.answers.get(proposal.number))
-        scores = [outcome.scores.get(self.score) for outcome in recorded if outcome.state != "failed"]
-        defined = [self.sign * score for score in scores if score is not None]
-        return Reply(fmean(defined) if defined else None)
+        scores = [outcome.scores for outcome in recorded if outcome.state != "failed"]
+        defined = [[score for own in scores if (score := own.get(name)) is not None] for name in self.scores]
+        if not all(defined):
+            return Reply(None)
+        return Reply(tuple(sign * fmean(own) for sign, own in zip(self.scores.values(), defined, strict=True)))
 
     def _answer_stopped(self, curve: Sequence[float | None], before: Reply | None) -> Reply:
         if not curve:
             return before or Reply(None)
-        return Reply(None if curve[-1] is None else self.epoch_sign * curve[-1], len(curve))
+        return Reply(None if curve[-1] is None else (self.epoch_sign * curve[-1],), len(curve))
 
     def tell(self, number: int, answer: Reply) -> bool:
         """Tell the sampler what came of a proposal; False where it knows already."""
@@ -190,8 +196,8 @@ class LossSearch:
     def _find_winner(self) -> Setting | None:
         """Of equals the one that was proposed first; none that was stopped."""
         values = {
-            number: answer.value
+            number: answer.values[0]
             for number, answer in sorted(self.answers.items())
-            if answer.value is not None and not answer.epoch and self.proposals[number].setting != self.default
+            if answer.values and not answer.epoch and self.proposals[number].setting != self.default
         }
         return self.proposals[max(values, key=lambda number: values[number])].setting if values else None

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.plan.search import Reply, LossSearch, Proposal
+from evenkeel.study.plan.search import LossSearch, Proposal, Reply
 from evenkeel.trainables import Trial
 
 Event = dict[str, Any]
-"""`search`, the key of one; `proposal`, its number; and the `setting` that was asked about, or the `value` told, with
+"""`search`, the key of one; `proposal`, its number; and the `setting` that was asked about, or the `values` told, with
 the `epoch` after which it was stopped."""
 
 
@@ -53,7 +53,8 @@ class StudySearches:
             member.repeat(number, event["setting"])
             self._remember(member.proposals[number].trials)
         elif member and number in member.proposals:
-            member.tell(number, Reply(event["value"], event.get("epoch")))
+            values = event["values"]
+            member.tell(number, Reply(None if values is None else tuple(values), event.get("epoch")))
 
     def adopt(self, trials: Iterable[Trial]) -> None:
         """Take searched trials that are recorded and that no journal names: of before there was one, or it was lost."""
@@ -129,7 +130,7 @@ class StudySearches:
         answer = member.answer(proposal, outcomes)
         if member.tell(proposal.number, answer):
             epoch = {"epoch": answer.epoch} if answer.epoch else {}
-            self._note(key, proposal.number, value=answer.value, **epoch)
+            self._note(key, proposal.number, values=answer.values and list(answer.values), **epoch)
 
     def _confirm(self, key: str, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         """The missing trials of the confirmation, once, when the search is over."""

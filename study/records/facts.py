@@ -57,6 +57,7 @@ def make_study_facts(
         constant=tuple(source for source in SOURCES if source not in varied) if varied else (),
         former_margins=_former_margins(former, config.margins),
         contrast=tuple(config.contrast),
+        beside=config.designs.search.beside if config.designs.search else None,
         former_seeds=_former_seeds(former, len(config.all_seeds)),
     )
 

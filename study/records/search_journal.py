@@ -19,14 +19,14 @@ MAX_FILES = 1000
 
 
 class JournalEvent(BaseModel):
-    """`setting`: what the search of this key asked under this number. Without one, `value`: what it was told of it, and
-    `epoch`: after which the trial was stopped."""
+    """`setting`: what the search of this key asked under this number. Without one, `values`: what it was told of it,
+    and `epoch`: after which the trial was stopped."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     search: str
     proposal: int = Field(ge=0)
     setting: dict[str, Any] | None = None
-    value: float | None = None
+    values: list[float] | None = None
     epoch: int | None = Field(None, ge=1)
 
 
