@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from benchmarks.servers import free_port
 from evenkeel.study.file.locations import own_database_uri
 from evenkeel.study.records.table import make_row
-from evenkeel.study.tracking.database import make_database
+from evenkeel.study.tracking.database import client, make_database
 from evenkeel.study.tracking.message_queue import MessageQueue
 from evenkeel.study.tracking.messages import Attach, Notice, OpenExperiment, Outage, Setup, StudyDescription
 from evenkeel.study.tracking.reader import read_experiment
@@ -106,6 +106,16 @@ def test_filling_again_changes_nothing(tmp_path, records):
     before = {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]}
     filled(tmp_path, [*records, *records])
     assert {r.info.run_id: r.data.metrics for r in runs(tmp_path)[1]} == before
+
+
+def test_a_folder_whose_name_ends_an_address_has_no_other_beside_it(tmp_path):
+    names = ["a?b", "a#b c", "100%/d%41", "a%3Fb"]
+    for name in names:
+        folder = tmp_path / "studies" / name
+        folder.mkdir(parents=True)
+        make_database(folder / "mlflow.db", tmp_path / "templates")
+        client(own_database_uri(folder)).search_experiments(max_results=1)
+    assert {path.name for path in (tmp_path / "studies").iterdir()} == {name.partition("/")[0] for name in names}
 
 
 def test_the_log_of_a_removed_database_is_not_played_into_the_new_one(tmp_path):

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import psutil
 
@@ -38,7 +39,22 @@ def client(uri: str) -> "MlflowClient":
     tune_connections()
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return MlflowClient(tracking_uri=uri)
+    connected = MlflowClient(tracking_uri=uri)
+    if uri.startswith(SQLITE):
+        _remove_folder_as_written(uri.removeprefix(SQLITE))
+    return connected
+
+
+def _remove_folder_as_written(address: str) -> None:
+    """Remove the empty folder that MLflow makes of an address as it is written, `a%3Fb` beside `a?b`.
+
+    Source: `_make_parent_dirs_if_sqlite` of MLflow 3.17, which takes no address for quoted.
+    """
+    as_written, real = Path(address).parent, Path(unquote(address)).parent
+    while as_written != real:
+        with suppress(OSError):
+            as_written.rmdir()
+        as_written, real = as_written.parent, real.parent
 
 
 def make_database(database: Path, templates: Path) -> None:

@@ -60,11 +60,7 @@ def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file
         return Preprocessing(tuple(backbone.mean), tuple(backbone.std), "", f"{key}.mean and std")
     from_file = from_file or bool(backbone.weights)
     stated = _of_model(backbone, from_file, key, f"give {key}.mean and {key}.std")
-    if stated is None:
-        return None
-    sizing = stated.sizing if from_file or backbone.pretrained else ""  # random weights were trained on nothing
-    mean, std = tuple(backbone.mean or stated.mean), tuple(backbone.std or stated.std)
-    return replace(stated, mean=mean, std=std, sizing=sizing)
+    return stated and replace(stated, mean=tuple(backbone.mean or stated.mean), std=tuple(backbone.std or stated.std))
 
 
 def _of_model(backbone: Backbone, from_file: bool, key: str, ways: str) -> Preprocessing | None:
@@ -118,7 +114,7 @@ def _of_timm(backbone: Backbone, from_file: bool, ways: str) -> Preprocessing:
     full = f"{config.architecture}.{config.tag}" if config and config.tag else name
     stated = read(resolve_data_config(pretrained_cfg=config.to_dict() if config else {}), f"timm's {full}")
     assert stated
-    return stated
+    return stated if backbone.pretrained else replace(stated, sizing="")  # of a file, or of random weights, unknown
 
 
 def _of_open_clip(name: str, tag: str, from_file: bool, ways: str) -> Preprocessing:
@@ -137,7 +133,7 @@ def _of_open_clip(name: str, tag: str, from_file: bool, ways: str) -> Preprocess
         _refuse_several(name, tags | {"open_clip itself": plain}, ways)
     stated = read({"preprocess_cfg": config(tag) if tag else plain}, f"open_clip's {name} {tag}".rstrip())
     assert stated
-    return stated
+    return stated if tag else replace(stated, sizing="")
 
 
 def _refuse_several(name: str, tags: Mapping[str, Mapping[str, Any]], ways: str) -> None:
