@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=160)
     parser.add_argument("--searches", type=int, default=60, help="searches of each function")
     options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     busy(options.trials)
     same_best(options.searches)
 

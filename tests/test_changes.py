@@ -1,5 +1,6 @@
 """A study with a search that changed: its labels, their order and number retire nothing of another loss."""
 
+import shutil
 from typing import NamedTuple
 
 import pytest
@@ -167,3 +168,23 @@ def test_a_search_in_two_groups_runs_each_trial_once(study, tmp_path, untracked)
     """The default is confirmed for all groups together; a proposal that comes twice runs once."""
     outcome, display = run(study, tmp_path / "st", "designs.search.groups=2", "seeds=2", "designs.search.trials=6")
     assert outcome.num_new == display.total == len(ids(tmp_path / "st")) == 2 * 6 + 3 * 2
+
+
+def test_a_search_goes_on_from_records_alone_and_how_it_runs_may_change(study, tmp_path, untracked):
+    """As one does that an earlier version began, which kept no journal."""
+    run(study, tmp_path / "st")
+    before = ids(tmp_path / "st")
+    shutil.rmtree(tmp_path / "st" / "searches")
+    changes = ["designs.search.batch=3", "designs.search.start=[{clip: 0.1}]", "designs.search.trials=6"]
+    outcome, _ = run(study, tmp_path / "st", *changes)
+    searched = [r for r in Ledger(str(tmp_path / "st"), "tiny").records() if r.trial.design == "search"]
+    assert before & {r.id for r in searched} == {r.id for r in searched if r.trial.proposal < 4} and len(searched) == 6
+    assert [r.trial.hyperparameters["clip"] for r in searched if r.trial.proposal == 4] == [0.1]
+
+
+def test_what_cmaes_leaves_to_chance_is_said_once(study, tmp_path, untracked):
+    chance = ["losses=[ral]", "designs.search.sampler=cmaes", "designs.search.trials=12"]
+    _, display = run(study, tmp_path / "st", *chance)
+    assert [text for text in display.said if "cmaes" in text] == [
+        "search: cmaes moves two numbers or more together; drawn at random: focusing"
+    ]

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from evenkeel.study.errors import StorageError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
@@ -59,11 +60,11 @@ class Recorder:
 
 @pytest.fixture
 def make():
-    def build(plan, outcomes=None, journal=None, **changes):
+    def build(plan, outcomes=None, journal=None, workers=2, **changes):
         settings = {"pack_size": 7, "retries": 1, "keep_going": False} | changes
         recorder, searches = Recorder(), StudySearches(plan, journal or MemoryJournal())
         queue = PackQueue(plan.planned(), searches, recorder, outcomes=outcomes or {}, **settings)
-        queue.repack(2)
+        queue.repack(workers)
         return queue, recorder
 
     return build
@@ -140,6 +141,28 @@ def test_a_search_lives_with_failures(make):
     drive(queue, fails=lambda member: "clip" in member.hyperparameters and bad(member))
     assert {member.design for member, _ in recorder.failed.values()} == {"search"}
     assert recorder.added.keys() - recorder.failed.keys()
+
+
+def test_a_free_worker_gets_its_share_of_a_search_and_no_pack_waits_ahead(make):
+    """Four losses of three proposals at once on three workers: four to a pack, the fourth pack when one has ended."""
+    plan = planner("designs.sweep=null", "designs.search.batch=3")
+    queue, _ = make(plan, pack_size=16, workers=3)
+    packs = [queue.next_pack() for _ in range(3)]
+    assert [len(pack.trials) for pack in packs] == [4, 4, 4] and queue.next_pack() is None and not queue.done
+    assert all({trial.label for trial in pack.trials} == {loss.label for loss in plan.config.losses} - {"bce"}
+               for pack in packs)  # fmt: skip
+    scores = {member.id: score(member) for member in packs[1].trials}
+    queue.finish(packs[1].number, PackReport(dict.fromkeys(scores, "done"), scores))
+    assert {trial.proposal for trial in queue.next_pack().trials} == {3} and queue.next_pack() is None
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run_before_anything_unwritten_runs(make):
+    class Full(MemoryJournal):
+        def append(self, events):
+            raise StorageError("no room")
+
+    queue, recorder = make(planner("designs.sweep=null"), journal=Full())
+    assert queue.next_pack() is None and queue.done and queue.storage_error == "no room" and recorder.packs == []
 
 
 def test_packs_share_a_seed_and_occupy_all_workers():

@@ -93,6 +93,10 @@ class LossSearch:
         """How many proposals are still to be asked for."""
         return max(0, self.settings.trials - len(self.proposals))
 
+    def room(self, limit: int) -> int:
+        """How many proposals may be made now, when so many may be out."""
+        return min(self.num_left, max(0, limit - self.num_running))
+
     @property
     def is_over(self) -> bool:
         """Whether all proposals were made, and told."""

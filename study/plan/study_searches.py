@@ -94,17 +94,20 @@ class StudySearches:
 
     def num_open(self, workers: int) -> int:
         """How many proposals may be made now, that so many workers have something to do."""
-        return sum(self._room(member, workers) for member in self.members.values())
+        limit = self._limit(workers)
+        return sum(member.room(limit) for member in self.members.values())
 
-    def _room(self, member: LossSearch, workers: int) -> int:
-        share = -(-workers // sum(not other.is_over for other in self.members.values())) if not member.is_over else 0
-        return min(member.num_left, max(0, max(self.batch, share) - member.num_running))
+    def _limit(self, workers: int) -> int:
+        """How many proposals of one search may be out: a batch, or more where workers would be left without work."""
+        num_going_on = sum(not member.is_over for member in self.members.values())
+        return max(self.batch, -(-workers // max(1, num_going_on)))
 
     def ask(self, num: int, workers: int, outcomes: Mapping[str, Outcome]) -> list[Trial]:
         """Make up to so many new proposals; returns their missing trials: none for settings that ran before."""
         missing: list[Trial] = []
         for _ in range(num):
-            keys = [key for key, member in self.members.items() if self._room(member, workers)]
+            limit = self._limit(workers)
+            keys = [key for key, member in self.members.items() if member.room(limit)]
             if not keys:
                 break
             key = min(keys, key=lambda key: (self.members[key].num_running, len(self.members[key].proposals)))

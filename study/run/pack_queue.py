@@ -146,13 +146,14 @@ class PackQueue:
     def _next_trials(self) -> list[Trial] | None:
         if self.again:
             return self.again.popleft()
+        size = self._share(sum(map(len, self.urgent.values())))
         while not self.stopping and not any(self.urgent.values()) and self._num_open:
+            size = self.sizing.size  # they are this worker's share already
             self._propose()
         for key, trials in self.urgent.items():
             if trials:
-                share = self._share(sum(map(len, self.urgent.values())))
-                self.urgent[key] = trials[share:]
-                return trials[:share]
+                self.urgent[key] = trials[size:]
+                return trials[:size]
         return self.planned.popleft() if self.planned else None
 
     def _share(self, num: int) -> int:
