@@ -39,7 +39,7 @@ class SeedData:
     def of(
         cls, splits: DataSplits, seed: int, *, dtype: torch.dtype, device: str, corrupt: Corruption | None = None
     ) -> "SeedData":
-        """The data of `seed`; `corrupt` changes its train rows. Raises TrainableError without validation rows."""
+        """The data of `seed`; `corrupt` changes its train rows. Raises TrainableError as `DataSplits.rows` does."""
         rows = splits.rows(seed)
         targets = {split: splits.targets[numbers] for split, numbers in rows.items()}
         label_mask = splits.label_mask
@@ -55,6 +55,11 @@ class SeedData:
             image_groups=splits.image_groups(),
             classes=tuple(splits.classes),
         )
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """The splits that are scored; val only where there are validation rows."""
+        return tuple(split for split in EVALUATED if len(self.rows[split]))
 
     @property
     def loss_facts(self) -> dict[str, Any]:
@@ -111,9 +116,9 @@ class SeedData:
         """What scores are compared with; the scores are still to come."""
         return Evidence(
             scores={},
-            targets={split: self.targets[split] for split in EVALUATED},
+            targets={split: self.targets[split] for split in self.evaluated},
             groups=self.groups,
-            label_mask={split: mask for split, mask in self.label_mask.items() if split in EVALUATED},
+            label_mask={split: mask for split, mask in self.label_mask.items() if split in self.evaluated},
             classes=self.classes,
             image_groups=self.image_groups,
         )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from evenkeel.trainables.base import Worker
 from evenkeel.trainables.data.image_set import DataSet
-from evenkeel.trainables.data.settings import ClassGroups
+from evenkeel.trainables.data.settings import ClassGroups, without_validation
 from evenkeel.trainables.measures import ALWAYS
 from evenkeel.trainables.recipe import Recipe
 from evenkeel.trainables.seeds import SOURCES, USUAL, Seeds, Source, in_order, part_of_parts
@@ -38,6 +38,8 @@ class SeededSettings(ClassGroups):
         """The sources that no seed can vary on `data`, each with the reason and the way out."""
         if data.validation is None:
             return {"split": f"{data.name} has a fixed validation split"}
+        if without_validation(data.validation):
+            return {"split": "data.validation is none, so that all rows train"}
         if not data.validation.per_seed:
             return {"split": "data.validation.per_seed is false; switch it on"}
         return {}

@@ -23,7 +23,7 @@ from evenkeel.reports.sections.base import Section
 from evenkeel.reports.sections.joint_profile import JointProfile
 from evenkeel.reports.sections.joint_setting import JointSetting
 from evenkeel.reports.sections.joint_verdict import JointVerdict
-from evenkeel.reports.table.designs import with_metric
+from evenkeel.reports.table.designs import is_validated, with_metric
 from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
@@ -39,6 +39,10 @@ MAX_UNBROKEN_CHARACTERS = 36
 """Characters of a table cell that is not broken into lines."""
 MAX_SENTENCES = 5
 """A longer answer is folded away from its second paragraph on, or from here."""
+NOT_VALIDATED = (
+    "There are no validation scores, so that there are no tuned thresholds, no best settings and no tolerance, which "
+    "are chosen by them, and it is not known whether training had ended"
+)
 FEW_POSITIVES = 10
 """Validation positives below which a threshold chosen on them costs several points of F1."""
 
@@ -197,16 +201,23 @@ def _notes(studies: Studies) -> dict[str, Any]:
     """What is odd in the data and in training, and what was held fixed; of which study where there are several."""
     undefined: dict[str, Sequence[str]] = {}
     fixed: dict[str, dict[str, Any]] = {}
-    rare, rose = [], []
+    rare, rose, unvalidated = [], [], []
     for name, table in studies.items():
         study, prefix = facts_of(table), f"{name}: " if len(studies) > 1 else ""
         undefined |= {f"{prefix}{split}": classes for split, classes in study.data.undefined.items() if classes}
         positives = zip(study.data.classes, study.data.positives.get("val", ()), strict=False)
         rare += [f"{prefix}{label}" for label, num in positives if 0 < num < FEW_POSITIVES]
+        unvalidated += [] if is_validated(table) else [f"{prefix}{NOT_VALIDATED}"]
         rose += [f"{prefix}{loss} {number(rise, SIGNED)}" for loss, rise in unfinished(table)]
         fixed |= {f"{prefix}{label}": facts.fixed for label, facts in study.losses.items() if facts.fixed}
     machines = machine_notes((f"{name}: " if len(studies) > 1 else "", table) for name, table in studies.items())
-    return {"undefined": undefined, "rare": rare, "unfinished": listed(rose), "fixed": fixed, "machines": machines}
+    return {
+        "undefined": undefined,
+        "rare": rare,
+        "unfinished": listed(rose),
+        "fixed": fixed,
+        "notes": [*unvalidated, *machines],
+    }
 
 
 def _script(text: str) -> str:

@@ -10,7 +10,7 @@ from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import bars, figure, looks, plain
 from evenkeel.reports.statistics.intervals import Interval, turned
 from evenkeel.reports.statistics.random_settings import best_of_budgets, budget_intervals
-from evenkeel.reports.table.designs import has_design, losses_of, sobol_points_of
+from evenkeel.reports.table.designs import has_design, is_validated, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import few_settings_warning, number, with_interval
 
@@ -45,7 +45,7 @@ class Budget:
 
     @classmethod
     def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls()] if has_design(table, SOBOL) else []
+        return [cls()] if has_design(table, SOBOL) and is_validated(table) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> BudgetNumbers:
         look, curves, sign = looks(facts_of(table).losses), [], facts_of(table).sign

@@ -15,7 +15,7 @@ from evenkeel.reports.statistics.random_settings import (
     seeds_with_scores,
     share_interval,
 )
-from evenkeel.reports.table.designs import SobolPoints, has_design, losses_of, sobol_points_of
+from evenkeel.reports.table.designs import SobolPoints, has_design, is_validated, losses_of, sobol_points_of
 from evenkeel.reports.table.trial_table import SOBOL, facts_of
 from evenkeel.reports.text.wording import PERCENT, few_settings_warning, number, with_interval
 
@@ -57,7 +57,7 @@ class Tolerance:
 
     @classmethod
     def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        return [cls()] if has_design(table, SOBOL) else []
+        return [cls()] if has_design(table, SOBOL) and is_validated(table) else []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> ToleranceNumbers:
         study = facts_of(table)

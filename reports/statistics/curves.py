@@ -44,8 +44,7 @@ def cross_fitted_curve(test_LS: np.ndarray, val_LS: np.ndarray) -> np.ndarray:
 
     Unlike the naive curve it does not fall by its own noise alone. NaN where a score is missing.
     """
-    chosen = chosen_by_others(val_LS)
-    return test_LS - test_LS[chosen, np.arange(test_LS.shape[1])]
+    return test_LS - of_chosen(test_LS, val_LS)
 
 
 def chosen_by_others(val: np.ndarray) -> np.ndarray:
@@ -71,13 +70,22 @@ def means_of_others(val: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, sums / np.maximum(counts, 1), -np.inf)
 
 
+def of_chosen(test: np.ndarray, val: np.ndarray) -> np.ndarray:
+    """For each seed the test score of the row that `chosen_by_others` takes, [..., H, S] to [..., S].
+
+    NaN where no row has a validation score: then nothing can be chosen.
+    """
+    means = means_of_others(val)
+    chosen = np.take_along_axis(test, means.argmax(-2)[..., None, :], axis=-2)[..., 0, :]
+    return np.where(np.isfinite(means).any(-2), chosen, np.nan)
+
+
 def cross_fitted_best(test: np.ndarray, val: np.ndarray) -> np.ndarray:
     """Mean over seeds of the test score of the setting that is best on validation over the other seeds.
 
     Unlike the highest mean it is not lifted by noise. [..., H, S] to [...]; NaN without any score.
     """
-    chosen = chosen_by_others(val)[..., None, :]
-    return nan_mean(np.take_along_axis(test, chosen, axis=-2)[..., 0, :])
+    return nan_mean(of_chosen(test, val))
 
 
 def flat_null(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from evenkeel.reports.statistics.curves import chosen_by_others, means_of_others
+from evenkeel.reports.statistics.curves import means_of_others, of_chosen
 from evenkeel.reports.statistics.intervals import (
     CONFIDENCE,
     MIN_SEEDS,
@@ -96,11 +96,5 @@ def one_setting(test: Sequence[np.ndarray], val: Sequence[np.ndarray]) -> OneSet
     means_DH = np.nan_to_num([nan_mean(own) for own in val], nan=-np.inf)
     elsewhere = [np.delete(means_DH, d, axis=0).sum(0)[:, None] for d in range(len(val))]
     shared = [(means_of_others(own) + sums).argmax(0) for own, sums in zip(val, elsewhere, strict=True)]
-    return OneSetting(
-        [_of_chosen(scores, chosen) for scores, chosen in zip(test, shared, strict=True)],
-        [_of_chosen(scores, chosen_by_others(own)) for scores, own in zip(test, val, strict=True)],
-    )
-
-
-def _of_chosen(test_HS: np.ndarray, chosen_S: np.ndarray) -> np.ndarray:
-    return test_HS[chosen_S, np.arange(test_HS.shape[1])]
+    everywhere = [scores[chosen, np.arange(scores.shape[1])] for scores, chosen in zip(test, shared, strict=True)]
+    return OneSetting(everywhere, [of_chosen(scores, own) for scores, own in zip(test, val, strict=True)])

@@ -135,6 +135,17 @@ def has_design(table: pd.DataFrame, design: str) -> bool:
     return any(counts.get(design) for counts in planned) or bool((table.design == design).any())
 
 
+@cached_by_trials
+def is_validated(table: pd.DataFrame) -> bool:
+    """Whether there are scores on validation; also where there are no scores at all yet."""
+    scored = {split: table[_columns_of(table, split)].notna().any(axis=None) for split in ("val", "test")}
+    return bool(scored["val"] or not scored["test"])
+
+
+def _columns_of(table: pd.DataFrame, split: str) -> list[str]:
+    return [column for name in facts_of(table).headlines if (column := f"{split}_{name}") in table]
+
+
 @cached_by_metric
 def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
     """The sweep of a hyperparameter, or None when no trial moved it."""

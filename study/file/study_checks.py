@@ -7,9 +7,11 @@ from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.pruning import check_pruner
 from evenkeel.study.file.search_checks import check_beside, check_constraints, check_starts
 from evenkeel.trainables import trainable
+from evenkeel.trainables.data.settings import without_validation
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.function.settings import Function
 from evenkeel.trainables.measures import METRICS, RETURNED, UNBOUNDED, measure, measure_of_metric
+from evenkeel.trainables.measures.headline import TUNED
 from evenkeel.trainables.seeded_settings import SeededSettings
 
 if TYPE_CHECKING:
@@ -57,6 +59,24 @@ def check_vary(study: "StudyConfig") -> None:
     for source in study.vary or ():
         if source in fixed:
             raise ValueError(f"vary: {source} is the same for every seed ({fixed[source]}); leave {source} out")
+
+
+def check_validation(study: "StudyConfig") -> None:
+    """Without validation rows nothing is chosen on them: no threshold, setting, epoch or learning rate."""
+    if not without_validation(study.data.validation):
+        return
+    choices = {
+        "designs.search": study.designs.search is not None,
+        f"metric {study.metric!r}": TUNED in study.metric,
+        "trainable.keep 'best'": getattr(study.trainable, "keep", None) == "best",
+        "trainable.schedule 'plateau'": getattr(study.trainable, "schedule", None) == "plateau",
+        f"trainable {study.trainable.name!r}": isinstance(study.trainable, Function),
+    }
+    if name := next((name for name, chosen in choices.items() if chosen), None):
+        raise ValueError(
+            f"data.validation: none leaves no rows that {name} needs; leave that out or choose another, or carve some: "
+            "{fraction: 0.2}"
+        )
 
 
 def check_logarithms(study: "StudyConfig") -> None:
@@ -125,6 +145,7 @@ CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_margin,
     check_vary,
     check_function,
+    check_validation,
     check_spaces,
     check_sweep,
     check_pairs,

@@ -30,6 +30,7 @@ from evenkeel.trainables.data import data_set
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.epochs import judged_by
 from evenkeel.trainables.machine import machine_kind
+from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.own_code import use_folders
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result, State
@@ -165,7 +166,8 @@ def check_metric(context: WorkerContext, result: Result) -> None:
     """Raises TrainableError for a trial that ended and has no score of what the study is judged by."""
     if result.state == "censored":
         return
-    if missing := [name for name in (f"val_{context.metric}", f"test_{context.metric}") if name not in result.metrics]:
+    splits = EVALUATED if context.validated else ("test",)
+    if missing := [name for split in splits if (name := f"{split}_{context.metric}") not in result.metrics]:
         scores = ", ".join(name.removeprefix("test_") for name in result.metrics if name.startswith("test_"))
         raise TrainableError(
             f"metric: {context.metric!r} is not among what {context.trainable['name']} gives ({missing[0]} is missing; "

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.trainables import Trial
 from evenkeel.trainables.cache import default_cache
+from evenkeel.trainables.data.settings import without_validation
 from evenkeel.trainables.epochs import EpochJudge
 from evenkeel.trainables.measures import ALWAYS
 
@@ -48,6 +49,8 @@ class WorkerContext:
     stopping_file: str = STOPPING_FILE
     metric: str = ""
     """What the study is judged by: every trial must have it."""
+    validated: bool = True
+    """Whether there are validation rows, so that it must have it on those too."""
     own_process: bool = False
     """Whether a worker is a process that may be ended alone."""
     judge: Judge | None = None
@@ -70,4 +73,5 @@ def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...]
         measures=config.all_measures,
         scores=config.searched,
         metric=config.metric,
+        validated=not without_validation(config.data.validation),
     )

@@ -20,7 +20,7 @@ from evenkeel.trainables.data.image_set import SPLITS, ImageSet, no_images
 from evenkeel.trainables.data.load import refusal_of
 from evenkeel.trainables.data.medmnist_classes import CLASSES, SEVERAL_LABELS, VOLUMES
 from evenkeel.trainables.data.published import SingleLabel
-from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.settings import ALL_ROWS, Validation
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.settings import SWITCH, PathText, at_home
@@ -43,7 +43,9 @@ class MedMnist(SingleLabel):
         None, description="what is taken of a volume: its middle slice along the first axis"
     )
     root: PathText = Field("~/.medmnist", description="folder of the .npz files")
-    validation: Validation | None = Field(None, description="carved from train and val; the official split if none")
+    validation: Validation | None = Field(
+        None, description=f"carved from train and val; null: the official split; {ALL_ROWS}"
+    )
 
     @field_validator("dataset", mode="before")
     @classmethod

@@ -24,7 +24,7 @@ from evenkeel.trainables.data.image_files import ImageFileSettings
 from evenkeel.trainables.data.image_lookup import ImageFile, ImageSource
 from evenkeel.trainables.data.image_set import SPLITS, ImageArray, ImageSet, no_images
 from evenkeel.trainables.data.phrases import first_few
-from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.settings import ALL_ROWS, Validation
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import PathText, at_home
@@ -42,7 +42,9 @@ class Mlt(ImageFileSettings):
 
     root: PathText = Field(description="the folder of the images, as the lists name them")
     lists: PathText | None = Field(None, description="the folder of the lists; root if none")
-    validation: Validation | None = Field(Validation(), description="carved from train; there is no official one")
+    validation: Validation | None = Field(
+        Validation(), description=f"carved from train; there is no official one; {ALL_ROWS}"
+    )
 
     def fingerprint(self) -> str:
         """Hash of the lists and of the images they name."""

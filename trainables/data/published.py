@@ -12,7 +12,7 @@ from pydantic import Field
 from evenkeel.trainables.data.csv.data_set import CsvTable
 from evenkeel.trainables.data.image_files import ImageFileSettings
 from evenkeel.trainables.data.image_set import ImageSet
-from evenkeel.trainables.data.settings import DataSettings, Validation
+from evenkeel.trainables.data.settings import ALL_ROWS, DataSettings, Validation
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.settings import PathText
@@ -51,7 +51,9 @@ class Published(ImageFileSettings):
 
     name: str
     root: PathText = Field(description="the folder into which the data was unpacked")
-    validation: Validation | None = Field(Validation(), description="carved from train; null: the official split")
+    validation: Validation | None = Field(
+        Validation(), description=f"carved from train; null: the official split; {ALL_ROWS}"
+    )
 
     @abstractmethod
     def layout(self) -> dict[str, Any]:

@@ -3,17 +3,41 @@
 from abc import abstractmethod
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.settings import Settings, decisive
+
+NO_VALIDATION = "none"
+ALL_ROWS = "`none`: all rows that are not test train, and nothing can be chosen"
+"""What a field says of `validation: none`."""
+WAYS_OUT = "data.validation: {fraction: 0.2}, or validation: none, which trains on all rows that are not test"
+"""Where there are no validation rows."""
 
 
 class Validation(Settings):
     """Validation rows carved from train, class by class; with `per_seed` each seed draws its own."""
 
-    fraction: float = Field(0.2, gt=0, lt=0.9, description="share of the rows")
+    fraction: float = Field(0.2, ge=0, lt=0.9, description="share of the rows; 0: none")
     per_seed: bool = Field(True, description="whether each seed carves its own")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """Without validation rows nothing differs from seed to seed."""
+        none = value == NO_VALIDATION or (isinstance(value, dict) and value.get("fraction") == 0)
+        return {"fraction": 0, "per_seed": False} if none else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(core_schema), {"const": NO_VALIDATION}]}
+
+
+def without_validation(validation: Validation | None) -> bool:
+    """Whether a study says that it has no validation rows; None is the official split."""
+    return validation is not None and not validation.fraction
 
 
 class Sampling(Settings):

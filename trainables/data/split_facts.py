@@ -6,7 +6,7 @@ import numpy as np
 
 from evenkeel.trainables.data.image_set import SPLITS, ImageSet
 from evenkeel.trainables.data.phrases import first_few, plural
-from evenkeel.trainables.data.settings import ClassGroups, Validation
+from evenkeel.trainables.data.settings import WAYS_OUT, ClassGroups, Validation, without_validation
 from evenkeel.trainables.data.stratify import class_groups, rows_of
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.random_streams import stream
@@ -80,14 +80,12 @@ class DataSplits:
     def rows(self, seed: int) -> dict[str, np.ndarray]:
         """Row numbers [M] of train, val and test; train rows may come several times, where they are a bootstrap.
 
-        Raises TrainableError when there are no validation rows.
+        Raises TrainableError when there are no validation rows, unless the study says so (`validation: none`).
         """
         seeds = Seeds.of(self.vary, seed)
         rows = rows_of(self.split, self.targets, self.group, self.validation, seeds.split)
-        if not len(rows["val"]):
-            raise TrainableError(
-                "data: there are no validation images; give a split, or data.validation: {fraction: 0.2}"
-            )
+        if not len(rows["val"]) and not without_validation(self.validation):
+            raise TrainableError(f"data: there are no validation images; give a split, or {WAYS_OUT}")
         if self.train_part:
             rows["train"] = rows_of_part(rows["train"], self.targets, self.group, self.train_part)
         if seeds.train_rows is not None:
@@ -134,7 +132,11 @@ class DataSplits:
             rows={name: len(numbers) for name, numbers in rows.items()},
             positives={name: tuple(counts) for name, counts in positives.items()},
             labels_per_image=tuple(sorted(set(self.targets.sum(1).astype(int).tolist()))),
-            undefined={name: _without_positives(positives[name], self.classes) for name in rows if name != "train"},
+            undefined={
+                name: _without_positives(positives[name], self.classes)
+                for name in rows
+                if name != "train" and rows[name].size
+            },
             skipped=self._skipped_words(),
         )
 

@@ -27,7 +27,6 @@ from evenkeel.trainables.loop.padding_taps import zero_unseen
 from evenkeel.trainables.loop.step import Precision, gradients, halving, own_randomness
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
-from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.measures.outcome import TrainingCurves, at_prior, results, stopped_result
 from evenkeel.trainables.measures.scores import UNKNOWN, f1_at
 from evenkeel.trainables.models.build import ImageModel
@@ -243,6 +242,8 @@ class FinetuneRun:
         return TrainedModel(self.model, module, self.images, self.loss, self.settings.batch, self.checkpoints.folder)
 
     def _val_f1(self) -> float:
+        if "val" not in self.images.data.evaluated:
+            return float("nan")
         log_odds = self.loss.log_odds(self.trained.predict("val")[0])
         log_odds = self.images.data.masked(log_odds, "val", UNKNOWN)
         return float(f1_at(log_odds, self.images.data.targets["val"], 0.0).nanmean())
@@ -252,7 +253,7 @@ class FinetuneRun:
         if self.progress.diverged is not None:
             return at_prior(self.images.data.evidence(), prior)
         trained = self.trained
-        predicted = {split: trained.predict(split) for split in EVALUATED}
+        predicted = {split: trained.predict(split) for split in self.images.data.evaluated}
         return replace(
             self.images.data.evidence(),
             scores={split: trained.scores(logits)[None] for split, (logits, _) in predicted.items()},

@@ -27,7 +27,6 @@ from evenkeel.trainables.loop.schedule import cosine_share
 from evenkeel.trainables.loop.step import Forward, gradients_through, halving, own_randomness
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
-from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.measures.outcome import TrainingCurves, results, stopped_result
 from evenkeel.trainables.measures.resolution import check_sizes
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
@@ -135,7 +134,7 @@ class LmClipRun:
         evidence = self.data.evidence()
         if not predicted:
             return evidence
-        embeddings = {split: self._embeddings(split) for split in EVALUATED}
+        embeddings = {split: self._embeddings(split) for split in self.data.evaluated}
         logits = {split: self._logits(values) for split, values in embeddings.items()}
         folder, stored = self.checkpoint.folder, self.store.images.images
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +227,8 @@ class LmClipRun:
 
     def _end_epoch(self) -> None:
         progress = self.progress
-        val_map = self._val_map() if math.isfinite(progress.total) else math.nan
+        scored = "val" in self.data.evaluated and math.isfinite(progress.total)
+        val_map = self._val_map() if scored else math.nan
         self._curves().add(
             train_loss=torch.tensor([progress.total / len(self.data.targets["train"])], dtype=torch.float64),
             val_map=torch.tensor([val_map], dtype=torch.float64),

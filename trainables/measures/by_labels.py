@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evenkeel.trainables.data.stratify import GROUPS
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs, by_group
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, by_group
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ByLabels:
         from evenkeel.trainables.measures.scores import average_precision, for_ranking
 
         per_class = {}
-        for split in EVALUATED:
+        for split in evidence.targets:
             scores, targets = for_ranking(evidence, split), evidence.targets[split]
             labels = targets.sum(-1)
             for name, rows in (("single", labels == 1), ("multi", labels > 1)):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class Calibration:
 
     def compute(self, evidence: Evidence) -> Measured:
         totals, images = {}, {}
-        for split in EVALUATED:
+        for split in evidence.targets:
             groups = evidence.image_groups if split == "test" else None
             for name, (whole_K, without_KG) in _errors(evidence, split, groups).items():
                 totals[f"{split}_{name}"] = whole_K

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class OneLabelScores:
         from torch import nan
 
         totals, images = {}, {}
-        for split in EVALUATED:
+        for split in evidence.targets:
             one_label = bool((evidence.targets[split].sum(-1) == 1).all())
             groups = evidence.image_groups if split == "test" else None
             for name, (whole_K, without_KG) in _scores(evidence, split, groups).items():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 import numpy as np
 
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 from evenkeel.trainables.own_code import own_object
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class OwnMeasure:
         import torch
 
         totals, images = {}, {}
-        for split in EVALUATED:
+        for split in evidence.targets:
             targets_NC, scores_KNC = _labelled(evidence, split), evidence.scores[split].nan_to_num(0.0).cpu().numpy()
             targets_NC.flags.writeable = scores_KNC.flags.writeable = False
             totals[f"{split}_{self.name}"] = torch.tensor([self._number(s, targets_NC) for s in scores_KNC])

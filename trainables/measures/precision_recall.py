@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evenkeel.trainables.data.stratify import GROUPS
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs, by_group
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs, by_group
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PrecisionRecall:
         from evenkeel.trainables.measures.scores import for_ranking
 
         per_class = {}
-        for split in EVALUATED:
+        for split in evidence.targets:
             predicted, positive = for_ranking(evidence, split) >= 0.5, evidence.targets[split] > 0.5
             hits, defined = (predicted & positive).sum(-2).double(), positive.any(0)
             per_class[f"{split}_precision"] = torch.where(defined, hits / predicted.sum(-2).clamp_min(1), torch.nan)

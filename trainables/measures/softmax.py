@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SoftmaxScores:
         from evenkeel.trainables.measures.scores import average_precision, for_ranking, roc_auc
 
         totals = {}
-        for split in EVALUATED:
+        for split in evidence.targets:
             logits, targets = evidence.logits[split].double(), evidence.targets[split]
             for kind, values in (("softmax", torch.softmax(logits, -1)), ("sigmoid", torch.sigmoid(logits))):
                 scores = for_ranking(evidence, split, values)

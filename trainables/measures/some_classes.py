@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from evenkeel.trainables.data.stratify import GROUPS
 from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.measures.base import EVALUATED, Column, Evidence, Measured, Needs
+from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 from evenkeel.trainables.measures.headline import Headline
 
 OF_CLASSES = {"f1": "F1 at 0.5", "f1_tuned": "F1 at a validation-chosen threshold", "ap": "AP", "auc": "ROC-AUC"}
@@ -53,10 +53,11 @@ class SomeClasses:
         if not numbers:
             return Measured()
         part = Headline().compute(_restricted(evidence, numbers))
-        images = {f"test_{self.name}": part.images[f"test_{macro}"]} if part.images else {}
+        images = {f"test_{self.name}": part.images[f"test_{macro}"]} if f"test_{macro}" in part.images else {}
         if self.classes in GROUPS:
             return Measured(images=images)
-        totals = {f"{split}_{self.name}": part.totals[f"{split}_{macro}"] for split in EVALUATED}
+        scored = {split: part.totals.get(f"{split}_{macro}") for split in evidence.targets}
+        totals = {f"{split}_{self.name}": column for split, column in scored.items() if column is not None}
         return Measured(totals, images=images)
 
     def members(self, classes: Sequence[str], groups: Mapping[str, Sequence[int]]) -> list[int]:

@@ -20,7 +20,6 @@ from evenkeel.trainables.fused import means, path_of
 from evenkeel.trainables.loop.schedule import cosine_share
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
-from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import f1_at
 from evenkeel.trainables.packing import signature, stack_losses, train_isolated
@@ -140,7 +139,9 @@ def _train(
 
 @torch.inference_mode()
 def _val_f1(head: Head, losses: list[tuple[Loss, int]], data: SeedData, features: Tensor) -> Tensor:
-    """Macro F1 at 0.5 on validation, [K]."""
+    """Macro F1 at 0.5 on validation, [K]; NaN without validation rows."""
+    if "val" not in data.evaluated:
+        return torch.full((sum(size for _, size in losses),), torch.nan)
     log_odds = data.masked(_log_odds(losses, head.logits(features)), "val", -torch.inf)
     return f1_at(log_odds, data.targets["val"], 0.0).nanmean(-1)
 
@@ -148,7 +149,7 @@ def _val_f1(head: Head, losses: list[tuple[Loss, int]], data: SeedData, features
 @torch.inference_mode()
 def _evidence(head: Head, losses: list[tuple[Loss, int]], data: SeedData, features: dict[str, Tensor]) -> Evidence:
     """What the heads predict on val and test."""
-    logits = {split: head.logits(features[split]).double() for split in EVALUATED}
+    logits = {split: head.logits(features[split]).double() for split in data.evaluated}
     scores = {split: torch.sigmoid(_log_odds(losses, values)) for split, values in logits.items()}
     return replace(data.evidence(), scores=scores, logits=logits)
 

@@ -17,7 +17,6 @@ from evenkeel.trainables.fused import means, path_of
 from evenkeel.trainables.loop.schedule import cosine_share
 from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS
-from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
@@ -108,7 +107,7 @@ def _train_pack(trials: list[Trial], store: ClipStore, settings: Prompt, measure
     curves = _train(contexts, losses, shared, settings, seeds.order)
     with torch.inference_mode():
         texts = shared.prompts.encode(torch.stack(contexts))
-        scores = {name: _scores(losses, shared.logits(name, slice(None), texts), settings) for name in EVALUATED}
+        scores = {name: _scores(losses, shared.logits(name, slice(None), texts), settings) for name in data.evaluated}
         return results(
             replace(data.evidence(), scores=scores),
             data.frequencies,
@@ -171,6 +170,8 @@ def _schedule(optimiser: torch.optim.Optimizer, settings: Prompt) -> torch.optim
 def _val_map(
     contexts: list[Tensor], losses: list[tuple[Loss, int]], shared: _SeedEmbeddings, settings: Prompt
 ) -> Tensor:
+    if "val" not in shared.data.evaluated:
+        return torch.full((len(contexts),), torch.nan)
     logits = shared.logits("val", slice(None), shared.prompts.encode(torch.stack(contexts)))
     scores = _scores(losses, logits, settings).nan_to_num(0.0)
     scores = shared.data.masked(scores, "val", UNKNOWN)

@@ -12,7 +12,7 @@ from evenkeel.trainables.data.image_lookup import ImageFile
 from evenkeel.trainables.data.image_set import SPLITS, ImageSet
 from evenkeel.trainables.data.load import refusal_of
 from evenkeel.trainables.data.phrases import first_few, plural
-from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.settings import WAYS_OUT, Validation, without_validation
 from evenkeel.trainables.data.stratify import rows_of
 from evenkeel.trainables.data.summary import ClassCount, DataSummary, Oddity
 from evenkeel.trainables.data.value_range import ValueRange, look_at
@@ -28,7 +28,7 @@ def describe_rows(
     absent = {row: file for row, file in enumerate(rows.files) if isinstance(file, str)}
     refusal = data.refusal(rows.ids, absent)
     if not validation and not (rows.split == SPLITS.index("val")).any():
-        refusal = refusal or "data: there are no validation images; give data.validation: {fraction: 0.2}"
+        refusal = refusal or f"data: there are no validation images; give {WAYS_OUT}"
     refusal = refusal or refusal_of(targets, validation)
     values, unusable = look_at([file for file in rows.files if isinstance(file, ImageFile)], data.intensity)
     rows = replace(rows, odd=[*rows.odd, unusable]) if unusable else rows
@@ -94,10 +94,10 @@ def _split_oddities(rows: Rows, counts: dict[str, np.ndarray], validation: Valid
     classes = rows.labels.classes
     official_splits = [name for name in ("val", "test") if (rows.split == SPLITS.index(name)).any()]
     odd = [_unscored(classes, counts[name], name, "min_positives") for name in official_splits]
-    if validation:
-        official = int((rows.split == 1).sum())
-        if official:
-            odd.append(Oddity(f"the {official:,} val rows of the tables join train, val is carved anew", "validation"))
+    if validation and (official := int((rows.split == SPLITS.index("val")).sum())):
+        anew = "there is no val" if without_validation(validation) else "val is carved anew"
+        odd.append(Oddity(f"the {official:,} val rows of the tables join train, {anew}", "validation"))
+    if validation and not without_validation(validation):
         carved = rows_of(rows.split, rows.labels.targets, rows.group, validation, 0)["val"]
         num_wanted = round(validation.fraction * int((rows.split != 2).sum()))
         if abs(len(carved) - num_wanted) > max(1, 0.25 * num_wanted):

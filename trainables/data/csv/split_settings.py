@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from evenkeel.trainables.data.csv.columns import GroupTable, SplitTable
-from evenkeel.trainables.data.settings import Validation
+from evenkeel.trainables.data.settings import ALL_ROWS, Validation
 from evenkeel.trainables.settings import SWITCH, Settings
 
 SplitName = Literal["train", "val", "test"]
@@ -19,7 +19,9 @@ class SplitSettings(Settings):
     test_fraction: float | None = Field(
         None, gt=0, lt=0.9, description="share of the rows carved as test where no split is given"
     )
-    validation: Validation | None = None
+    validation: Validation | None = Field(
+        None, description=f"carved from train; null: the split that the tables give; {ALL_ROWS}"
+    )
     min_positives: dict[SplitName, int] = Field(
         {}, description="split -> positives that a class must have there to be kept"
     )
