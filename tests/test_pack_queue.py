@@ -9,8 +9,9 @@ from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.plan.study_searches import StudySearches
-from evenkeel.study.run.pack_queue import PackQueue, make_packs
-from evenkeel.study.run.worker import PackReport
+from evenkeel.study.run.pack import PackReport
+from evenkeel.study.run.pack_cutting import make_packs
+from evenkeel.study.run.pack_queue import PackQueue
 from tests.test_probe import trial
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from evenkeel.study.run.pack import PackReport
 from evenkeel.study.run.pack_sizing import FIRST_PACK_TRIALS, MAX_PACK_TRIALS, PACK_TARGET_S, PackCost, PackSizing
-from evenkeel.study.run.worker import PackReport
 from evenkeel.trainables.resources import MemoryUse
 from tests.test_pack_queue import make, planner, score  # noqa: F401
 

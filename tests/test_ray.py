@@ -153,8 +153,8 @@ def test_an_unreachable_cluster_is_one_message(study, tmp_path):
 
 
 def test_a_pack_is_called_by_its_losses_and_seed():
+    from evenkeel.study.run.pack import Pack
     from evenkeel.study.run.tune_classes import name_pack
-    from evenkeel.study.run.worker import Pack
     from evenkeel.trainables import Trial
 
     same = {"loss": "ral", "hyperparameters": {}, "data": {}, "trainable": {}, "design": "sweep", "seed": 3}

@@ -18,10 +18,9 @@ from evenkeel.study.plan.adaptive_seeds import first_due
 from evenkeel.study.plan.own_code import check_own_code, check_own_measures
 from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.run.data_facts import images_words, summarise_data
-from evenkeel.study.run.pack_queue import make_packs
-from evenkeel.study.run.pack_sizing import FIRST_PACK_TRIALS
+from evenkeel.study.run.pack_sizing import make_sizing
 from evenkeel.study.run.worker import prepare_worker
-from evenkeel.study.run.worker_context import WorkerContext, make_context
+from evenkeel.study.run.worker_context import WorkerContext, make_context, runs_one_by_one
 from evenkeel.study.terminal import print_table
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.trial import DESIGNS
@@ -51,7 +50,8 @@ def execute(options: argparse.Namespace) -> int:
     if config.looks:
         write(_range(config, planner, len(planned), len(possible)))
     pack_size = config.resources.pack_size
-    packs = make_packs(planned, pack_size or FIRST_PACK_TRIALS, config.resources.workers or 1)
+    sizing = make_sizing(pack_size, one_by_one=runs_one_by_one(config.trainable))
+    packs = sizing.cut(planned, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
     cut = (
         f"{len(packs)} packs of at most {largest} trials"
@@ -62,6 +62,7 @@ def execute(options: argparse.Namespace) -> int:
     for trial in planned[:3]:
         settings = ", ".join(f"{key} {value}" for key, value in trial.setting.items())
         write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")
+    write("".join(f"\n{line}\n" for line in _list_seedless(config)))
     if options.tried is not None:
         write(try_trials(config, planner, options.tried, options.storage))
     if options.measure or options.price is not None:
@@ -77,6 +78,18 @@ def _show_data(config: StudyConfig) -> None:
         if summary.refusal:
             raise UserError(summary.refusal)
     check_own_measures(config, len(summary.classes) if summary else None)
+
+
+def _list_seedless(config: StudyConfig) -> list[str]:
+    """A line a training function that takes no seed: its intervals may have no width for no good reason."""
+    named = [
+        getattr(entry, "signature", None) or getattr(config.trainable, "signature", None) for entry in config.entries
+    ]
+    return [
+        f"{reference} takes no seed: its trials differ from seed to seed only where it draws from the generators of "
+        "Python, numpy or torch"
+        for reference in dict.fromkeys(s.reference for s in named if s is not None and "seed" not in s.supplied)
+    ]
 
 
 def _seeds(config: StudyConfig) -> str:

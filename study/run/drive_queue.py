@@ -59,6 +59,7 @@ class QueueDriver:
             retries=config.resources.retries,
             keep_going=self.prepared.options.keep_going,
             adaptive=adaptive,
+            one_by_one=self.context.one_by_one,
         )
 
     @property

@@ -18,8 +18,8 @@ from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds
 from evenkeel.study.plan.outcome import Outcome
 from evenkeel.study.records.index_entry import extract_reason
 from evenkeel.study.run.failure_reasons import reason_pattern
-from evenkeel.study.run.pack_sizing import PackSizing
-from evenkeel.study.run.worker import Pack, PackReport
+from evenkeel.study.run.pack import Pack, PackReport
+from evenkeel.study.run.pack_sizing import make_sizing
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import State
 
@@ -52,7 +52,8 @@ class PackQueue:
 
     `outcomes` are the recorded trials by id, those that come in included. `pack_size` is the largest number of trials
     to a pack (None: as measured), `retries` how often a trial that failed alone is tried again. `adaptive` says which
-    trials of a sweep are planned further when those that are planned are recorded.
+    trials of a sweep are planned further when those that are planned are recorded, `one_by_one` that trials of a pack
+    run one after the other.
     """
 
     def __init__(
@@ -66,10 +67,12 @@ class PackQueue:
         retries: int,
         keep_going: bool,
         adaptive: AdaptiveSeeds | None = None,
+        one_by_one: bool = False,
     ) -> None:
         self.recorder, self.searches, self.outcomes = recorder, searches, dict(outcomes)
         self.adaptive = adaptive
-        self.sizing, self.retries, self.workers = PackSizing(pack_size), retries, 1
+        self.sizing = make_sizing(pack_size, one_by_one=one_by_one)
+        self.retries, self.workers = retries, 1
         missing = [trial for trial in planned if trial.id not in outcomes]
         self.planned = deque([missing] if missing else [])
         self.urgent: dict[str, list[Trial]] = defaultdict(list)
@@ -89,7 +92,7 @@ class PackQueue:
         """Cut what is still to be given out into packs for so many workers."""
         self.workers = workers
         trials = [trial for pack in self.planned for trial in pack]
-        self.planned = deque(make_packs(trials, self.sizing.size, workers))
+        self.planned = deque(self.sizing.cut(trials, workers))
 
     def stop(self) -> None:
         """Give out nothing more; `done` when what is in flight has landed."""
@@ -136,12 +139,15 @@ class PackQueue:
                 self._take(trial.id, Outcome(report.states[trial.id], report.scores[trial.id], curve))
         if report.cost and self.sizing.learn(report.cost):
             self.repack(self.workers)
-        unnamed = [trial for trial in pack.trials if trial.id not in report.states]
+        unnamed = [trial for trial in pack.trials if trial.id not in report.states.keys() | report.errors.keys()]
         if report.storage_error:
             self.storage_error = report.storage_error
             self.stop()
+        elif report.is_cut_short:
+            self.planned.appendleft(unnamed)
         elif unnamed and not report.skipped:
             self._retry(unnamed, report.error or "the pack ended without a result")
+        self._retry_failed([trial for trial in pack.trials if trial.id in report.errors], report.errors)
 
     def _next_trials(self) -> list[Trial] | None:
         if self.again:
@@ -183,7 +189,7 @@ class PackQueue:
         if self.searches:
             self._add_urgent(self.searches.take_outcome(trial_id, self.outcomes))
         if self.adaptive and (trials := self.adaptive.take(trial_id, self.outcomes)):
-            self.planned += make_packs(trials, self.sizing.size, self.workers)
+            self.planned += self.sizing.cut(trials, self.workers)
 
     def _retry(self, trials: list[Trial], error: str) -> None:
         """Run trials again whose pack ended without them: in parts, and the one that is alone some more times."""
@@ -194,12 +200,19 @@ class PackQueue:
         if self.early_failures:
             self.early_failures.note_pack(missing)
         if len(missing) > 1:
-            first, *later = _cut_failed_pack(missing)
+            first, *later = self.sizing.cut_failed(missing)
             self.again.appendleft(first)
             self.again += later
             return
         for trial in missing:
             self._retry_alone(trial, error)
+
+    def _retry_failed(self, trials: list[Trial], errors: Mapping[str, str]) -> None:
+        """Each of these has failed by itself, while others of its pack went on."""
+        if self.early_failures and trials:
+            self.early_failures.note_pack(trials)
+        for trial in trials:
+            self._retry_alone(trial, errors[trial.id])
 
     def _retry_alone(self, trial: Trial, error: str) -> None:
         self.attempts[trial.id] += 1
@@ -214,7 +227,7 @@ class PackQueue:
 
     def _add_urgent(self, trials: list[Trial]) -> None:
         for trial in trials:
-            self.urgent[_pack_key(trial)].append(trial)
+            self.urgent[self.sizing.key(trial)].append(trial)
 
 
 MIN_LONE_FAILURES = 3
@@ -238,34 +251,3 @@ class EarlyFailures:
         self.failed.append(trial.label)
         self.patterns.add(reason_pattern(extract_reason(error)))
         return len(self.patterns) == 1 and len(self.failed) >= MIN_LONE_FAILURES and self.labels <= set(self.failed)
-
-
-def _cut_failed_pack(trials: list[Trial]) -> list[list[Trial]]:
-    """A failed pack in parts: one a loss, since mostly one loss is to blame; trials of one loss in halves."""
-    by_label: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        by_label[trial.label].append(trial)
-    half = len(trials) // 2
-    return list(by_label.values()) if len(by_label) > 1 else [trials[:half], trials[half:]]
-
-
-def make_packs(trials: list[Trial], pack_size: int, workers: int) -> list[list[Trial]]:
-    """Packs of about equal size, at most `pack_size` trials, enough of them to occupy all workers.
-
-    The trials of a pack share seed and settings.
-    """
-    alike: dict[str, list[Trial]] = defaultdict(list)
-    for trial in trials:
-        alike[_pack_key(trial)].append(trial)
-    packs = []
-    for members in alike.values():
-        members.sort(key=lambda t: (t.loss, t.label, t.id))
-        num_packs = max(-(-len(members) // pack_size), -(-workers // len(alike)))
-        size = -(-len(members) // num_packs)
-        packs += [members[start : start + size] for start in range(0, len(members), size)]
-    return packs
-
-
-def _pack_key(trial: Trial) -> str:
-    """What trials of one pack have in common."""
-    return f"{trial.seed} {sorted(trial.settings.items())}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from evenkeel.study.errors import ClusterError, UserError
 from evenkeel.study.records.folder import Folder
 from evenkeel.study.run.lease import WHOLE_STUDY, Holder, Lease, read_holder, wait_until_free
+from evenkeel.study.run.pack_cutting import make_packs
 from evenkeel.study.run.pack_sizing import FIRST_PACK_TRIALS
 from evenkeel.study.run.signals import Signals
 from evenkeel.trainables import Trial
@@ -42,8 +43,6 @@ class Shard:
 
     def select(self, planned: list[Trial]) -> list[Trial]:
         """Its trials of all that are planned: every `num_shards`-th pack of one fixed size."""
-        from evenkeel.study.run.pack_queue import make_packs
-
         packs = make_packs(planned, FIRST_PACK_TRIALS, self.num_shards)
         return [trial for pack in packs[self.number - 1 :: self.num_shards] for trial in pack]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evenkeel.study.run.death_note import read_death_note
+from evenkeel.study.run.pack import Pack, PackReport
 from evenkeel.study.run.ray_nodes import call_on_nodes, list_alive_nodes
-from evenkeel.study.run.worker import Pack, PackReport, run_pack
+from evenkeel.study.run.worker import run_pack
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.study.run.worker_death import describe_death
 from evenkeel.trainables.result import STATES

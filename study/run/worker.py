@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,8 @@ from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.records.shares import RecordedShares
 from evenkeel.study.run.death_note import leave_death_note
 from evenkeel.study.run.host_status import mark_pack_running
-from evenkeel.study.run.pack_sizing import MAX_PACK_TRIALS, PackCost
+from evenkeel.study.run.pack import Pack, PackReport
+from evenkeel.study.run.pack_sizing import MAX_PACK_TRIALS, ROW_LIMIT_S, PackCost
 from evenkeel.study.run.time_limit import limit_time
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import TrainableError, Trial, trainable
@@ -33,50 +34,13 @@ from evenkeel.trainables.machine import machine_kind
 from evenkeel.trainables.measures.base import EVALUATED
 from evenkeel.trainables.own_code import use_folders
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
-from evenkeel.trainables.result import Result, State
+from evenkeel.trainables.result import Result
 from evenkeel.trainables.result_contract import checked_results
 from evenkeel.trainables.study_shares import sharing
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
 MAX_NOTE_CHARS = 4000
-
-Scores = dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Pack:
-    """Trials that share data, trainable settings and seed."""
-
-    number: int
-    trials: list[Trial]
-
-    def __str__(self) -> str:
-        return f"pack{self.number}"
-
-    __repr__ = __str__
-
-    def __deepcopy__(self, memo: object) -> "Pack":
-        """Itself: Tune copies configurations."""
-        return self
-
-
-@dataclass(frozen=True)
-class PackReport:
-    """What the driver hears of a pack: state and the scores of the context by trial id, or the error that ended it.
-
-    `skipped` means that the run was stopping before the pack began; `storage_error` is the one line of a place that
-    cannot be written: no other pack would fare better.
-    """
-
-    states: dict[str, State] = field(default_factory=dict)
-    scores: dict[str, Scores] = field(default_factory=dict)
-    error: str | None = None
-    skipped: bool = False
-    storage_error: str | None = None
-    cost: PackCost | None = None
-    curves: dict[str, list[float | None]] = field(default_factory=dict)
-    """By trial id, of trials that were stopped: what they were judged by."""
 
 
 def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
@@ -89,35 +53,63 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
             leave_death_note(Path(context.cache), context.own_process),
             mark_pack_running(Path(context.cache), context.storage, pack.number),
         ):
-            meter = _run_prepared(pack, context, report)
+            return _run_prepared(pack, context, report)
     except StorageError as error:
         return replace(report, storage_error=str(error))
-    except OSError as error:
-        if error.errno in FATAL_ERRNOS:
-            return replace(report, storage_error=str(storage_error(error, error.filename or context.cache)))
-        return replace(report, error=traceback.format_exc(limit=20))
-    except SystemExit as error:  # a user's code ends its pack, not the run; Ray's own at SIGTERM bears its words
-        if vars(error):
-            raise
-        return replace(report, error=f"{traceback.format_exc(limit=20)}sys.exit was called")
-    except Exception:
-        return replace(report, error=traceback.format_exc(limit=20))
-    return replace(report, cost=meter.cost(len(pack.trials)))
+    except (Exception, SystemExit) as error:
+        try:
+            return replace(report, error=describe_error(error, context.cache))
+        except StorageError as fatal:
+            return replace(report, storage_error=str(fatal))
 
 
-def _run_prepared(pack: Pack, context: WorkerContext, report: PackReport) -> "CostMeter":
+def describe_error(error: Exception | SystemExit, cache: str) -> str:
+    """The text of what trials raised, while it is handled: what a user's code raises never ends the run.
+
+    Raises StorageError for a place that cannot be written, and what Ray raises at SIGTERM: its SystemExit bears words.
+    """
+    if isinstance(error, OSError) and error.errno in FATAL_ERRNOS:
+        raise storage_error(error, error.filename or cache) from error
+    if isinstance(error, StorageError) or (isinstance(error, SystemExit) and vars(error)):
+        raise error
+    text = traceback.format_exc(limit=20)
+    return f"{text}sys.exit was called" if isinstance(error, SystemExit) else text
+
+
+def _run_prepared(pack: Pack, context: WorkerContext, report: PackReport) -> PackReport:
     """Record every trial, and note it in the report, the moment it ends."""
     with sharing(_recorded_shares(context.storage)), judged_by(context.judge):
         worker, prepared = prepare_worker(context)
         meter = CostMeter(context)
-        for record in _records(pack, context, worker, prepared):
-            if context.judge and record.state == "censored":
-                report.curves[record.id] = record.curves.get(context.judge.score, [])
-            elif context.judge and record.trial.design == "search" and record.state == "done":
-                context.judge.finish(record.trial)
-            report.states[record.id] = record.state
-            report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
-    return meter
+        if context.one_by_one:
+            _run_row(pack, context, worker, prepared, report)
+        else:
+            _note(_records(pack, context, worker, prepared), context, report)
+    left = len(pack.trials) - report.num_trials
+    return replace(report, cost=meter.cost(report.num_trials), is_cut_short=left > 0)
+
+
+def _note(records: Iterator[TrialRecord], context: WorkerContext, report: PackReport) -> None:
+    """Note trials in the report as they are recorded."""
+    for record in records:
+        if context.judge and record.state == "censored":
+            report.curves[record.id] = record.curves.get(context.judge.score, [])
+        elif context.judge and record.trial.design == "search" and record.state == "done":
+            context.judge.finish(record.trial)
+        report.states[record.id] = record.state
+        report.scores[record.id] = {name: record.metrics.get(name) for name in context.scores}
+
+
+def _run_row(pack: Pack, context: WorkerContext, worker: Worker[Any], prepared: Prepared, report: PackReport) -> None:
+    """One trial after the other, until they have taken too long for a pack: the driver gives the others out again."""
+    deadline = time.monotonic() + ROW_LIMIT_S
+    for trial in pack.trials:
+        if report.num_trials and time.monotonic() > deadline:
+            return
+        try:
+            _note(_records(replace(pack, trials=[trial]), context, worker, prepared), context, report)
+        except (Exception, SystemExit) as error:
+            report.errors[trial.id] = describe_error(error, context.cache)
 
 
 @lru_cache(maxsize=1)
@@ -228,7 +220,7 @@ def _train(
 
 def _fitting(num_trials: int, bytes_each: int, context: WorkerContext) -> int:
     """The largest pack, by halving, that fits into the memory a worker may use."""
-    allowed = _allowed(context)
+    allowed = _allowed(context) if num_trials > 1 and bytes_each else 0.0  # the system is asked in milliseconds
     while num_trials > 1 and num_trials * bytes_each > allowed:
         num_trials = -(-num_trials // 2)
     return num_trials

@@ -51,10 +51,17 @@ class WorkerContext:
     """What the study is judged by: every trial must have it."""
     validated: bool = True
     """Whether there are validation rows, so that it must have it on those too."""
+    one_by_one: bool = False
+    """Whether trials of a pack run one after the other: what one raises then ends no other."""
     own_process: bool = False
     """Whether a worker is a process that may be ended alone."""
     judge: Judge | None = None
     """Who says after each epoch of a search's trial whether it goes on; nobody where none ends early."""
+
+
+def runs_one_by_one(trainable: object) -> bool:
+    """Whether a trainable says `one_by_one = True`: it gains nothing from trials that share seed and settings."""
+    return bool(getattr(trainable, "one_by_one", False))
 
 
 def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...] = ()) -> WorkerContext:
@@ -74,4 +81,5 @@ def make_context(config: StudyConfig, storage: str, python_path: tuple[str, ...]
         scores=config.searched,
         metric=config.metric,
         validated=not without_validation(config.data.validation),
+        one_by_one=runs_one_by_one(config.trainable),
     )

@@ -12,7 +12,7 @@ from evenkeel.trainables.data.settings import ClassGroups
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.function.signature import Signature, signature_of
 from evenkeel.trainables.measures import ALWAYS, Needs
-from evenkeel.trainables.own_code import source_fingerprint
+from evenkeel.trainables.own_sources import source_fingerprint
 from evenkeel.trainables.settings import SWITCH, decisive
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Function(ClassGroups):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     gives: ClassVar[tuple[Needs, ...]] = ("scores", "returned")
+    one_by_one: ClassVar[bool] = True
     name: str = Field(pattern=":", description="`file.py:function` beside the study file, or `module:function`")
     image_size: Annotated[int, SWITCH] = Field(224, ge=1, description="side of the images of a data set of ours")
 
