@@ -111,7 +111,25 @@ def test_an_mlflow_experiment_that_is_not_ours(trials, tmp_path):
         client.log_batch(run, metrics=scores, params=[Param(name, str(value)) for name, value in named.items()])
         client.set_terminated(run)
     assert judged("mlflow:theirs", uri) == VERDICTS
+    _nest(client)
+    read = read_runs("mlflow:nested", uri)
+    assert len(read.frame) == 4 and "only hold others together: parents of nested runs (1)" in read.notes[0]
+    assert understand(read).mapping["hyperparameters"] == {"lr": 0.1}, "a folder of its own for each run is no setting"
     with pytest.raises(UserError, match="no such experiment; it has: .*theirs"):
         read_runs("mlflow:other", uri)
     with pytest.raises(UserError, match="give --tracking-uri"):
         read_runs("mlflow:theirs", None)
+
+
+def _nest(client) -> None:
+    """A run that holds four others together, as MLflow's own searches do; every parameter is a text there."""
+    experiment = client.create_experiment("nested")
+    parent = client.create_run(experiment).info.run_id
+    for number, (lr, seed) in enumerate([("0.1", "0"), ("0.1", "1"), ("0.2", "0"), ("0.2", "1")]):
+        run = client.create_run(experiment, tags={"mlflow.parentRunId": parent}).info.run_id
+        for name, value in {"lr": lr, "seed": seed, "output_dir": f"runs/{number}"}.items():
+            client.log_param(run, name, value)
+        client.log_metric(run, "val/acc", 0.5)
+        client.log_metric(run, "test/acc", 0.5 + number / 10)
+        client.set_terminated(run)
+    client.set_terminated(parent)

@@ -6,40 +6,73 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import pandas as pd
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from evenkeel.study.errors import UserError
-from evenkeel.study.exchange.foreign_runs import ForeignRuns
+from evenkeel.study.exchange.foreign_runs import ForeignRuns, make_frame
 
 STATE_OF_OPTUNA = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed"}
 """All others did not end: `censored`."""
 JOURNALS = (".log", ".journal")
+UNNAMED = "no-name-"
 
 
-def read_optuna(path: Path) -> ForeignRuns:
-    """All studies of a storage; the study's name is the method, parameters are settings, values and numeric user
-    attributes are scores. Raises UserError for a file that is no storage, or has several objectives."""
-    storage = _open(path)
-    rows: list[dict[str, Any]] = []
-    settings: dict[str, None] = {}
-    better: dict[str, str] = {}
-    for study in optuna.get_all_study_names(storage):
-        loaded = optuna.load_study(study_name=study, storage=storage)
-        if len(loaded.directions) > 1:
-            raise UserError(f"--runs {path}: {study!r} has {len(loaded.directions)} objectives; one can be judged")
-        value = str(loaded.user_attrs.get("value", "value"))
-        better[value] = "lower" if loaded.directions[0].name == "MINIMIZE" else "higher"
-        for trial in loaded.get_trials(deepcopy=False):
-            rows.append(_row(trial, study, value))
-            settings |= dict.fromkeys(trial.params)
-    if not rows:
+def read_optuna(path: Path, only: str | None = None) -> ForeignRuns:
+    """The studies of a storage, or `only` one; the study's name is the method, parameters are settings, values and
+    numeric user attributes are scores. Trials that are enqueued and never ran are left out.
+
+    Raises UserError for a file that is no storage, a study that is not there or has several objectives, and for studies
+    that cannot be judged by one: with other objectives or directions.
+    """
+    studies = _studies(path, _open(path), only)
+    trials = [(study, trial) for study in studies for trial in study.get_trials(deepcopy=False)]
+    ran = [(study, trial) for study, trial in trials if trial.state != TrialState.WAITING]
+    if not ran:
         raise UserError(f"--runs {path}: the storage holds no trials")
+    value, better = _objective(path, studies)
+    rows = [_row(trial, _name(study, path), value) for study, trial in ran]
+    settings = dict.fromkeys(name for _, trial in ran for name in trial.params)
     states = [row.pop("state") for row in rows]
-    if len(better) > 1:
-        raise UserError(f"--runs {path}: its studies have other objectives ({', '.join(better)}); give one by one")
-    return ForeignRuns(path.stem, pd.DataFrame(rows), states, tuple(settings), tuple(better), better)
+    left = len(trials) - len(ran)
+    notes = (f"{left:,} trials are enqueued and were never run: left out",) if left else ()
+    frame = make_frame(rows, settings)
+    return ForeignRuns(path.stem, frame, states, tuple(settings), (value,), {value: better}, notes=notes)
+
+
+def _studies(path: Path, storage: Any, only: str | None) -> list[optuna.Study]:
+    names = optuna.get_all_study_names(storage)
+    if only is not None and only not in names:
+        raise UserError(f"--runs {path}:{only}: no such study; there are {', '.join(names)}")
+    return [optuna.load_study(study_name=name, storage=storage) for name in names if only in (None, name)]
+
+
+def _objective(path: Path, studies: list[optuna.Study]) -> tuple[str, str]:
+    """What all of them judge by, and which direction is better."""
+    for study in studies:
+        if len(study.directions) > 1:
+            raise UserError(
+                f"--runs {path}: {study.study_name!r} has {len(study.directions)} objectives, and one can be judged"
+                f"{_way_out(path, studies)}"
+            )
+    objectives = {
+        study.study_name: (str(study.user_attrs.get("value", "value")), study.directions[0].name.lower())
+        for study in studies
+    }
+    if len(set(objectives.values())) > 1:
+        words = ", ".join(f"{name} {direction}s {value}" for name, (value, direction) in objectives.items())
+        raise UserError(f"--runs {path}: its studies have other objectives: {words}{_way_out(path, studies)}")
+    value, direction = next(iter(objectives.values()))
+    return value, "lower" if direction == "minimize" else "higher"
+
+
+def _way_out(path: Path, studies: list[optuna.Study]) -> str:
+    return f"; name one study: {path}:{studies[0].study_name}" if len(studies) > 1 else ""
+
+
+def _name(study: optuna.Study, path: Path) -> str:
+    """What a method is called: Optuna makes names up for studies without one."""
+    return path.stem if study.study_name.startswith(UNNAMED) else str(study.study_name)
 
 
 def _open(path: Path) -> Any:
@@ -72,7 +105,7 @@ def _row(trial: optuna.trial.FrozenTrial, study: str, objective: str) -> dict[st
     diverged = (
         attributes.get("state") == "diverged"
     )  # as evenkeel's own export says of a trial that Optuna calls failed
-    row = {"study": study, "number": trial.number, **attributes}
+    row = {**attributes, "study": study, "number": trial.number}
     row["state"] = "diverged" if diverged else STATE_OF_OPTUNA.get(trial.state, "censored")
     if trial.state == TrialState.COMPLETE:
         row[objective] = trial.value

@@ -14,17 +14,20 @@ import pandas as pd
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.exchange.cv_results import folds_of_search
-from evenkeel.study.exchange.foreign_runs import ForeignRuns, state_of
+from evenkeel.study.exchange.foreign_runs import ForeignRuns, flatten, make_frame, state_of
+from evenkeel.study.exchange.plain_columns import plain_columns
 from evenkeel.study.exchange.wandb_history import runs_of_history
 
 MAX_RESULT_BYTES, MAX_TABLE_BYTES = 2**28, 2**32
 STATUS_COLUMNS = ("state", "status")
 NUM_LINES_SNIFFED = 20
+OPTUNA_SUFFIXES = (".db", ".sqlite", ".sqlite3", ".log", ".journal")
 MLFLOW = "mlflow:"
 """`mlflow:EXPERIMENT` names an experiment on the server or database of --tracking-uri."""
+RAY_ITERATION = "training_iteration"
 RAY_BOOKKEEPING = {
     *("timestamp", "date", "pid", "hostname", "node_ip", "trial_id", "experiment_tag", "done", "checkpoint_dir_name"),
-    *("time_this_iter_s", "time_total_s", "time_since_restore", "iterations_since_restore", "training_iteration"),
+    *("time_this_iter_s", "time_total_s", "time_since_restore", "iterations_since_restore"),
     *("should_checkpoint", "num_checkpoints", "episodes_total", "timesteps_total"),
 }
 
@@ -33,16 +36,23 @@ def read_runs(source: str, tracking_uri: str | None) -> ForeignRuns:
     """The runs of `source`, by what it is. Raises UserError for what is not there or of no known form."""
     if source.startswith(MLFLOW):
         return read_mlflow(source.removeprefix(MLFLOW), tracking_uri)
-    path = Path(source.removeprefix("sqlite:///")).expanduser()
+    path, study = _of_storage(Path(source.removeprefix("sqlite:///")).expanduser())
     if not path.exists():
         raise UserError(f"--runs {source}: no such file or folder; an MLflow experiment is written as {MLFLOW}NAME")
     if path.is_dir():
         return _read_folder(path)
-    if path.suffix in (".db", ".sqlite", ".sqlite3", ".log", ".journal"):
+    if path.suffix in OPTUNA_SUFFIXES:
         from evenkeel.study.exchange.optuna_runs import read_optuna
 
-        return read_optuna(path)
+        return read_optuna(path, study)
     return read_table(path)
+
+
+def _of_storage(path: Path) -> tuple[Path, str | None]:
+    """`study.db:NAME` as the storage and the name of a study in it; any other path as it is."""
+    name, colon, study = path.name.partition(":")
+    storage = path.with_name(name) if name else path
+    return (storage, study) if colon and not path.exists() and storage.suffix in OPTUNA_SUFFIXES else (path, None)
 
 
 def _read_folder(folder: Path) -> ForeignRuns:
@@ -68,11 +78,11 @@ def read_table(path: Path) -> ForeignRuns:
         raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
     if frame.empty:
         raise UserError(f"--runs {path}: the table has no rows")
-    longer = folds_of_search(frame) or runs_of_history(frame)
-    frame, *notes = longer or (frame,)
+    frame = plain_columns(frame)
+    frame, notes, chosen = folds_of_search(frame) or runs_of_history(frame) or (frame, [], "")
     status = next((column for column in frame.columns if str(column).lower() in STATUS_COLUMNS), None)
     states = ["done"] * len(frame) if status is None else [_own_or_foreign(word) for word in frame[status]]
-    return ForeignRuns(path.stem, frame, states, notes=tuple(notes))
+    return ForeignRuns(path.stem, frame, states, chosen=chosen, notes=tuple(notes))
 
 
 def _table_content(path: Path) -> bytes:
@@ -104,11 +114,11 @@ def read_mlflow(name: str, tracking_uri: str | None) -> ForeignRuns:
     """An experiment on an MLflow server or database; a parameter whose values are all numbers is one."""
     from evenkeel.study.tracking.foreign_experiment import read_foreign_experiment
 
-    frame, settings, metrics = read_foreign_experiment(name, tracking_uri)
+    frame, settings, metrics, notes = read_foreign_experiment(name, tracking_uri)
     numbers = {column: pd.to_numeric(frame[column], errors="coerce") for column in settings}
     whole = {name: values for name, values in numbers.items() if values.count() == frame[name].count()}
     states = [_own_or_foreign(word) for word in frame["status"]]
-    return ForeignRuns(name, frame.assign(**whole), states, tuple(settings), tuple(metrics))
+    return ForeignRuns(name, frame.assign(**whole), states, tuple(settings), tuple(metrics), notes=tuple(notes))
 
 
 def read_ray_results(folder: Path) -> ForeignRuns:
@@ -117,20 +127,35 @@ def read_ray_results(folder: Path) -> ForeignRuns:
     if not rows:
         raise UserError(f"--runs {folder}: no results of Ray Tune here (no folder with params.json and result.json)")
     settings = dict.fromkeys(name for params, _, _ in rows for name in params)
-    metrics = dict.fromkeys(name for _, scores, _ in rows for name in scores if name not in settings)
-    frame = pd.DataFrame([{**scores, **params} for params, scores, _ in rows])
-    return ForeignRuns(folder.name, frame, [state for *_, state in rows], tuple(settings), tuple(metrics))
+    metrics = dict.fromkeys(
+        name for _, scores, _ in rows for name in scores if name not in settings and name != RAY_ITERATION
+    )
+    frame = make_frame([{**scores, **params} for params, scores, _ in rows], settings)
+    states = [state for *_, state in rows]
+    return ForeignRuns(folder.name, frame, states, tuple(settings), tuple(metrics), chosen=_stopped(frame, states))
+
+
+def _stopped(frame: pd.DataFrame, states: list[str]) -> str:
+    """A sentence where finished trials trained for several numbers of iterations, as schedulers stop them."""
+    done = frame[[state == "done" for state in states]]
+    lengths = done.get(RAY_ITERATION, pd.Series(dtype=float)).dropna()
+    if lengths.nunique() < 2:
+        return ""
+    return (
+        f"adaptive, since trials ended after {lengths.min():g} to {lengths.max():g} iterations: a scheduler stops the "
+        "worse ones, and its scores cannot be compared; write sweep, grid or random if it was not a scheduler"
+    )
 
 
 def _ray_rows(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, float], str]]:
     for params_file in sorted(folder.rglob("params.json")):
         trial = params_file.parent
-        params = _flat(_json(_plain_text(params_file), params_file))
+        params = flatten(_json(_plain_text(params_file), params_file))
         results = trial / "result.json"
         lines = _plain_text(results).splitlines() if results.exists() else []
         last = _json(lines[-1], results) if lines else {}
         last.pop("config", None)
-        scores = {name: float(value) for name, value in _flat(last).items() if _is_score(name, value)}
+        scores = {name: float(value) for name, value in flatten(last).items() if _is_score(name, value)}
         yield params, scores, "failed" if (trial / "error.txt").exists() or not lines else "done"
 
 
@@ -146,17 +171,6 @@ def _json(text: str, path: Path) -> dict[str, Any]:
         return dict(json.loads(text))
     except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"--runs {path}: not the JSON that Ray Tune writes ({error})") from error
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, keys joined by a slash; lists as text."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}/")
-        else:
-            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
-    return flat
 
 
 def _is_score(name: str, value: object) -> bool:

@@ -44,11 +44,13 @@ def runs_table(runs: ForeignRuns, mapping: RunsMapping) -> tuple[pd.DataFrame, l
     _check_columns(runs.frame, mapping)
     methods = _methods(runs.frame, mapping)
     settings = [_setting(row) for row in runs.frame[list(mapping.hyperparameters)].to_dict("records")]
+    filled = _fill_defaults(settings, methods, mapping)
     seeds, notes = _seeds(runs.frame, mapping, methods, settings)
+    notes = [*filled, *notes]
     rows = list(_rows(runs, mapping, methods, settings, seeds))
     rows, repeated = _once(rows)
     if repeated:
-        notes.append(f"{repeated:,} runs repeat a method, setting and seed; of each the first counts")
+        notes.append(f"{repeated:,} runs repeat a method, setting and seed; of each the first that finished counts")
     return trial_table(rows, _facts(runs, mapping, rows, notes)), notes
 
 
@@ -75,6 +77,23 @@ def _setting(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {name.removeprefix("hp."): plain_value(value) for name, value in row.items() if not _is_missing(value)}
 
 
+def _fill_defaults(settings: list[dict[str, Any]], methods: list[str], mapping: RunsMapping) -> list[str]:
+    """In a sweep or grid, a hyperparameter that a run does not set is at the default of its method, as some tools keep
+    only what departs. Returns a line for each. A method that never sets it does not have it."""
+    notes = []
+    for column in mapping.hyperparameters if mapping.design in ("sweep", "grid") else ():
+        name = column.removeprefix("hp.")
+        owners = {method for method, setting in zip(methods, settings, strict=True) if name in setting}
+        filled = 0
+        for method, setting in zip(methods, settings, strict=True):
+            default = mapping.default(column, method)
+            if method in owners and default is not None and name not in setting:
+                setting[name] = default
+                filled += 1
+        notes += [f"{filled:,} runs do not set {name} and count as runs at its default"] if filled else []
+    return notes
+
+
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
@@ -92,7 +111,10 @@ def _seeds(
         return seeds, ["no column of seeds: runs of one setting are numbered, so that pairs of them share nothing"]
     values = frame[mapping.seed]
     if values.isna().any():
-        raise UserError(f"runs.yaml: seed: {values.isna().sum()} runs have no {mapping.seed}")
+        raise UserError(
+            f"runs.yaml: seed: {values.isna().sum()} runs have no {mapping.seed}; fill them in, or write seed: null to "
+            "number the runs of each setting"
+        )
     if pd.api.types.is_integer_dtype(values) or (pd.api.types.is_float_dtype(values) and (values % 1 == 0).all()):
         return [int(value) for value in values], []
     return pd.factorize(values)[0].tolist(), [f"seeds are numbered: {mapping.seed} holds no whole numbers"]
@@ -166,9 +188,11 @@ def _identity(method: str, setting: dict[str, Any], seed: int, design: str, numb
 
 
 def _once(rows: list[TrialRow]) -> tuple[list[TrialRow], int]:
+    """One row a trial: the first that finished, for what failed may have been started again."""
     first: dict[str, TrialRow] = {}
     for row in rows:
-        first.setdefault(row.trial_id, row)
+        if first.setdefault(row.trial_id, row).state not in (DONE, DIVERGED) and row.state in (DONE, DIVERGED):
+            first[row.trial_id] = row
     return list(first.values()), len(rows) - len(first)
 
 

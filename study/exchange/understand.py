@@ -4,28 +4,33 @@ A guess is printed before a page is made; one that could change a verdict (which
 default, the margin) and is not sure becomes a question, and no page is made until runs.yaml answers it.
 """
 
-import re
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from evenkeel.study.exchange.columns import (
+    SPLITS,
+    is_bookkeeping,
+    is_configured,
+    is_counter,
+    is_measured,
+    is_of_train,
+    is_score,
+    last_part,
+    score_words,
+    split_of,
+)
+from evenkeel.study.exchange.columns import better as better_by_name
 from evenkeel.study.exchange.foreign_runs import ForeignRuns
-from evenkeel.study.exchange.tidy import plain_value
+from evenkeel.study.exchange.guess_design import DESIGN_WORDS, guess_default, guess_design
 from evenkeel.study.file.header import DEFAULT_MARGIN
 
 METHOD_NAMES = ("loss", "method", "study", "algorithm", "model", "estimator", "optimizer")
 SEED_NAMES = ("seed", "random_seed", "random_state", "rng_seed", "replicate", "repeat", "fold")
-BOOKKEEPING = re.compile(
-    r"^(_.*|(run_|trial_|experiment_)?(id|name|number)|unnamed.*|index|run|trial|state|status|created|created_at|updated|"
-    r"start_time|end_time|runtime|duration|time.*|wall_s|host(name)?|user|notes?|tags?|sweep|group|moved|proposal|"
-    r"versions|loss_name|loss_path|epochs?_done|epoch|steps?|pid|date|description|github|gpu.*|commit|value)$"
-)
-LOWER = re.compile(r"loss|err|rmse|mse|mae|nll|perplexity|ppl|ece|brier|deviance|regret")
-HIGHER = re.compile(r"acc|auc|auroc|f1|map|precision|recall|score|r2|kappa|iou|dice|bleu|rouge|reward|return|ndcg|mcc")
-SPLITS = {"test": "test", "val": "validation", "valid": "validation", "validation": "validation", "eval": "test"}
+MAX_WORDS = 3
+"""Words that are others in every run are names of runs, unless there are so few."""
 OWN_DESIGNS = {"sweep", "pair", "sobol", "search", "confirm"}
 
 
@@ -51,19 +56,29 @@ def understand(runs: ForeignRuns) -> Understanding:
     seed = _named(frame, SEED_NAMES, textual=False, excluded=runs.metrics)
     result.mapping |= {"method": method, "seed": seed}
     result.lines.append(f"method: {_methods(frame, method)}")
-    result.lines.append(f"seed: the column {seed}" if seed else "seed: no column; runs of one setting are numbered")
+    _understand_seed(result, frame, seed)
     metrics = _metrics(runs, {method, seed})
     settings = _settings(runs, {method, seed, *(column for columns in metrics.values() for column in columns.values())})
     _understand_metrics(result, runs, metrics)
-    defaults = {name: _default(result, frame, name, method) for name in settings}
+    conditional = _is_conditional(runs, settings, method)
+    once = frame.drop_duplicates([seed, *settings, *([method] if method else [])]) if seed else frame
+    defaults = {name: _default(result, once, name, method, conditional=conditional) for name in settings}
     result.mapping["hyperparameters"] = defaults
-    _understand_design(result, runs, settings, method, seed)
+    _understand_design(result, runs, once, settings, method)
     _drop_idle_questions(result)
     used = {method, seed, *settings, result.mapping.get("design_column")}
     used |= {column for columns in metrics.values() for column in columns.values()}
     if left := [str(column) for column in frame.columns if column not in used]:
         result.lines.append(f"left out: {', '.join(left)}")
     return result
+
+
+def _is_conditional(runs: ForeignRuns, settings: list[str], method: str | None) -> bool:
+    """Whether finished runs of one method set other hyperparameters than others of it."""
+    done = runs.frame[[state == "done" for state in runs.states]]
+    is_set = done[settings].notna()
+    groups = [is_set] if method is None else [rows for _, rows in is_set.groupby(done[method])]
+    return any(((rows.sum() > 0) & ~rows.all()).any() for rows in groups)
 
 
 def _drop_idle_questions(result: Understanding) -> None:
@@ -75,7 +90,7 @@ def _drop_idle_questions(result: Understanding) -> None:
 
 def _named(frame: pd.DataFrame, names: tuple[str, ...], *, textual: bool, excluded: tuple[str, ...]) -> str | None:
     """The column of one of the names, in their order; a textual one holds words."""
-    by_name = {_bare(column): column for column in reversed(list(frame.columns)) if column not in excluded}
+    by_name = {last_part(column): column for column in reversed(list(frame.columns)) if column not in excluded}
     for name in names:
         column = by_name.get(name)
         if column is not None and (not textual or not pd.api.types.is_numeric_dtype(frame[column])):
@@ -83,9 +98,12 @@ def _named(frame: pd.DataFrame, names: tuple[str, ...], *, textual: bool, exclud
     return None
 
 
-def _bare(column: Hashable) -> str:
-    """A column's name without what tools put before it (`config/`, `params.`, `hp.`), in lower case."""
-    return re.split(r"[./]", str(column).lower())[-1].strip().replace(" ", "_")
+def _understand_seed(result: Understanding, frame: pd.DataFrame, seed: str | None) -> None:
+    result.lines.append(f"seed: the column {seed}" if seed else "seed: no column; runs of one setting are numbered")
+    if seed and (missing := int(frame[seed].isna().sum())):
+        result.questions.append(
+            f"seed: {missing} runs have no {seed}; fill them in, or write seed: null to number the runs of each setting"
+        )
 
 
 def _methods(frame: pd.DataFrame, method: str | None) -> str:
@@ -102,23 +120,32 @@ def _metrics(runs: ForeignRuns, taken: set[str | None]) -> dict[str, dict[str, s
     constant = {column for column in numeric if len(frame) > 1 and frame[column].nunique(dropna=False) == 1}
     constant = set() if set(runs.metrics) <= constant else constant
     for column in dict.fromkeys([*runs.metrics, *numeric]):
-        words = [word for word in re.split(r"[^a-z0-9]+", _bare(column)) if word]
-        split = next((SPLITS[word] for word in words if word in SPLITS), "")
-        named = LOWER.search(_bare(column)) or HIGHER.search(_bare(column))
-        if column not in frame or column in runs.settings or words[:1] == ["train"] or column in constant:
+        if column not in frame or column in (*runs.settings, *constant) or is_configured(column):
             continue
-        if column in runs.metrics or (split if own else named and not BOOKKEEPING.match(_bare(column))):
-            name = "_".join(word for word in words if word not in SPLITS) or "score"
+        if is_of_train(column) or (is_counter(column) and column not in runs.better):
+            continue
+        split = split_of(column)
+        if column in runs.metrics or (split if own else is_score(column) and not is_bookkeeping(column)):
+            name = "_".join(word for word in score_words(column) if word not in SPLITS) or "score"
             by_name.setdefault(name, {}).setdefault(split, column)
     return by_name
 
 
 def _settings(runs: ForeignRuns, taken: set[Any]) -> list[str]:
-    """Columns that vary and are no score, seed, method or bookkeeping."""
+    """Columns that vary and are no score, seed, method, bookkeeping or name of a run."""
     frame = runs.frame
     own = [c for c in frame.columns if str(c).startswith("hp.")]
-    columns = runs.settings or own or [c for c in frame.columns if not BOOKKEEPING.match(_bare(c)) and c != "design"]
-    return [c for c in columns if c not in taken and frame[c].astype(str).nunique() > 1]
+    configured = [c for c in frame.columns if is_configured(c) and not is_bookkeeping(c)]
+    plain = [c for c in frame.columns if not is_bookkeeping(c) and not is_measured(frame[c]) and c != "design"]
+    columns = own or runs.settings or configured or plain
+    return [c for c in columns if c not in taken and _varies(frame[c])]
+
+
+def _varies(values: pd.Series) -> bool:
+    """Whether it has several values, and is no word or date that is another in every run."""
+    num_values = values.nunique()
+    each_its_own = num_values == len(values) and not pd.api.types.is_numeric_dtype(values)
+    return num_values > 1 and not (each_its_own and len(values) > MAX_WORDS)
 
 
 def _understand_metrics(result: Understanding, runs: ForeignRuns, metrics: dict[str, dict[str, str]]) -> None:
@@ -126,7 +153,7 @@ def _understand_metrics(result: Understanding, runs: ForeignRuns, metrics: dict[
     for name, columns in metrics.items():
         column = columns.get("test") or columns.get("") or columns["validation"]
         validation = columns.get("validation") if columns.get("validation") != column else None
-        better = runs.better.get(column) or _direction(name)
+        better = runs.better.get(column) or better_by_name(name)
         result.mapping["metrics"][name] = {"column": column, "validation": validation, "better": better or "higher"}
         if better is None:
             result.questions.append(f"metrics.{name}.better: higher or lower?")
@@ -147,70 +174,63 @@ def _understand_metrics(result: Understanding, runs: ForeignRuns, metrics: dict[
         result.lines.append(f"margin: {DEFAULT_MARGIN}, since {column} lies between 0 and 1 and nothing else is said")
 
 
-def _direction(name: str) -> str | None:
-    """By the metric's name, None where it says nothing or both."""
-    lower, higher = bool(LOWER.search(name)), bool(HIGHER.search(name))
-    return None if lower == higher else "lower" if lower else "higher"
-
-
-def _default(result: Understanding, frame: pd.DataFrame, name: str, method: str | None) -> Any:
-    """The value that most runs have, by method where methods differ: in a sweep of one hyperparameter at a time it is
-    the default. A tie is a question where settings were repeated at all."""
+def _default(result: Understanding, frame: pd.DataFrame, name: str, method: str | None, *, conditional: bool) -> Any:
+    """The default by method where methods differ. Levels that are about as frequent are a question, and so is any where
+    some runs set other hyperparameters than others: then the frequent ones need not be defaults."""
     groups = [("", frame)] if method is None else [(str(m), r) for m, r in frame.groupby(method, sort=False)]
     defaults = {}
     for label, rows in groups:
-        counts = rows[name].dropna().value_counts()
-        if counts.empty:
+        default, rivals = guess_default(rows[name])
+        if default is None:
             continue
-        top = counts[counts == counts.iloc[0]]
-        defaults[label] = plain_value(top.index[0])
-        if len(top) > 1 and counts.iloc[0] > 1:
-            of_method = f" of {label}" if label else ""
-            values = ", ".join(str(plain_value(value)) for value in top.index[:5])
+        defaults[label] = default
+        of_method = f" of {label}" if label else ""
+        if rivals:
+            values = ", ".join(map(str, [default, *rivals[:4]]))
             result.questions.append(f"hyperparameters.{name}: is the default{of_method} one of {values}?")
+        elif conditional and rows[name].nunique() > 1:
+            why = "some runs set other hyperparameters than others"
+            result.questions.append(f"hyperparameters.{name}: is the default{of_method} {default}? {why}")
     if len(set(map(repr, defaults.values()))) == 1:
         return next(iter(defaults.values()))
     return defaults
 
 
 def _understand_design(
-    result: Understanding, runs: ForeignRuns, settings: list[str], method: str | None, seed: str | None
+    result: Understanding, runs: ForeignRuns, frame: pd.DataFrame, settings: list[str], method: str | None
 ) -> None:
-    frame = runs.frame
+    """`frame` has each setting once a seed, however often it was started."""
     if "design" in frame and set(frame["design"].dropna()) <= OWN_DESIGNS:
         result.mapping |= {"design": None, "design_column": "design"}
         result.lines.append("design: the column design")
         return
-    groups = [frame] if method is None else [rows for _, rows in frame.groupby(method, sort=False)]
-    designs = {_design(rows, settings, result.mapping["hyperparameters"], method) for rows in groups}
-    design = designs.pop() if len(designs) == 1 else "adaptive"
+    design = "adaptive" if runs.chosen else _common_design(frame, settings, result.mapping["hyperparameters"], method)
     result.mapping["design"] = design
-    result.lines.append(f"design: {DESIGN_WORDS[design]}")
+    result.lines.append(f"design: {runs.chosen or DESIGN_WORDS[design]}")
+    if not runs.settings:
+        _ask_for_outcomes(result, frame, settings, method)
 
 
-DESIGN_WORDS = {
-    "sweep": "sweep, every run departs from the defaults in one hyperparameter at most",
-    "grid": "grid, all combinations of the levels are there",
-    "adaptive": "adaptive, since nothing says that settings were not chosen by earlier scores; write random if they "
-    "were drawn at random. Curves, tolerance and shares need settings that were not chosen by their outcome",
-}
+def _common_design(frame: pd.DataFrame, settings: list[str], defaults: dict[str, Any], method: str | None) -> str:
+    """The design that the runs of every method have."""
+    groups = [("", frame)] if method is None else [(str(m), rows) for m, rows in frame.groupby(method, sort=False)]
+    designs = {
+        guess_design(rows, settings, {name: _default_of(default, label) for name, default in defaults.items()})
+        for label, rows in groups
+    }
+    return designs.pop() if len(designs) == 1 else "adaptive"
 
 
-def _design(rows: pd.DataFrame, settings: list[str], defaults: dict[str, Any], method: str | None) -> str:
-    own = [name for name in settings if rows[name].notna().any()]
-    label = "" if method is None else str(rows[method].iloc[0])
-    moved = pd.DataFrame({name: _differs(rows[name], _default_of(defaults[name], label)) for name in own})
-    if (moved.sum(axis=1) <= 1).all():
-        return "sweep"
-    num_levels = 1
-    for name in own:
-        num_levels *= rows[name].nunique()
-    distinct = len(rows[own].drop_duplicates())
-    return "grid" if distinct == num_levels else "adaptive"
-
-
-def _differs(values: pd.Series, default: Any) -> pd.Series:
-    return (values.notna() & (values != default)).astype(int)
+def _ask_for_outcomes(result: Understanding, frame: pd.DataFrame, settings: list[str], method: str | None) -> None:
+    """Numbers that are others in every run hide a sweep: they may be outcomes with an unusual name."""
+    defaults = result.mapping["hyperparameters"]
+    odd = [c for c in settings if pd.api.types.is_numeric_dtype(frame[c]) and frame[c].nunique() == len(frame)]
+    settled = [c for c in settings if c not in odd]
+    if odd and settled and _common_design(frame, settled, defaults, method) != "adaptive":
+        names = ", ".join(map(str, odd))
+        result.questions.append(
+            f"hyperparameters: are {names} outcomes? take them out, and set design; without them the runs are a sweep"
+        )
 
 
 def _default_of(default: Any, label: str) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.trial_table import facts_of, metric_columns
 from evenkeel.study.errors import UserError
-from evenkeel.study.exchange.foreign_runs import ForeignRuns
+from evenkeel.study.exchange.foreign_runs import ForeignRuns, flatten, make_frame
 from evenkeel.study.exchange.tidy import TRIAL_WORDS, plain_value
 
 FILES = "offline-run-*/run-*.wandb"
@@ -75,13 +75,15 @@ def _files(folder: Path) -> Iterator[Path]:
 def read_wandb(folder: Path) -> ForeignRuns:
     """The offline runs of a folder: their configuration, summary and exit. Raises UserError without the package."""
     _package()
-    rows = [_read_run(path) for path in _files(folder)]
-    states = [row.pop("exit") for row in rows]
-    states = ["diverged" if row.get("state") == "diverged" else state for row, state in zip(rows, states, strict=True)]
-    return ForeignRuns(folder.name, pd.DataFrame(rows), states)
+    runs = [_read_run(path) for path in _files(folder)]
+    settings = dict.fromkeys(name for config, _, _ in runs for name in config if name not in TRIAL_WORDS)
+    states = ["diverged" if config.get("state") == "diverged" else state for config, _, state in runs]
+    frame = make_frame([summary | config for config, summary, _ in runs], settings)
+    return ForeignRuns(folder.name, frame, states, tuple(settings))
 
 
-def _read_run(path: Path) -> dict[str, Any]:
+def _read_run(path: Path) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Configuration, summary and state."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     config: dict[str, Any] = {}
@@ -97,12 +99,10 @@ def _read_run(path: Path) -> dict[str, Any]:
         }
         if record.WhichOneof("record_type") == "exit":
             state = {0: "done", 130: "censored"}.get(record.exit.exit_code, "failed")
-    kept = {name: value for name, value in (summary | config).items() if not name.startswith("_")}
-    return {"id": path.stem.partition("-")[2], "exit": state, **kept}
-
-
-def _values(items: Iterable[Any]) -> dict[str, Any]:
-    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+    settings, scores = (
+        {n: x for n, x in flatten(values).items() if not n.startswith("_")} for values in (config, summary)
+    )
+    return settings, {"id": path.stem.partition("-")[2], **scores}, state
 
 
 def _records(path: Path) -> Iterator[bytes]:

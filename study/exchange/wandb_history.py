@@ -14,7 +14,7 @@ SETTING = re.compile(r"([A-Za-z][\w.]*)=([^\s,;=]+?)(?=[\s,;_-]*(?:[A-Za-z][\w.]
 """`lr=0.1` in a run's name."""
 
 
-def runs_of_history(frame: pd.DataFrame) -> tuple[pd.DataFrame, str] | None:
+def runs_of_history(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], str] | None:
     """A row a run, and how that was understood; None for a table that is no history.
 
     Raises UserError for the export of a chart whose runs do not say their settings: no verdict could come of it.
@@ -35,13 +35,13 @@ def _are_steps(frame: pd.DataFrame, run: str, step: str) -> bool:
     return bool(once and ("seed" not in frame or (frame.groupby(run)["seed"].nunique() <= 1).all()))
 
 
-def _of_steps(frame: pd.DataFrame, step: str, run: str) -> tuple[pd.DataFrame, str]:
+def _of_steps(frame: pd.DataFrame, step: str, run: str) -> tuple[pd.DataFrame, list[str], str]:
     last = frame.sort_values(step, kind="stable").groupby(run, sort=False).last().reset_index()
     note = f"history: {len(frame):,} steps of {len(last):,} runs (column {run}); the last value of each score counts"
-    return last.drop(columns=step), note
+    return last.drop(columns=step), [note], ""
 
 
-def _of_chart(frame: pd.DataFrame, columns: dict[str, re.Match[str]]) -> tuple[pd.DataFrame, str]:
+def _of_chart(frame: pd.DataFrame, columns: dict[str, re.Match[str]]) -> tuple[pd.DataFrame, list[str], str]:
     rows: dict[str, dict[str, object]] = {}
     for column, match in columns.items():
         values = frame[column].dropna()
@@ -55,7 +55,7 @@ def _of_chart(frame: pd.DataFrame, columns: dict[str, re.Match[str]]) -> tuple[p
             "of runs (Runs, then Export, CSV), or name runs as lr=0.1-seed=3"
         )
     note = f"history: a chart of {len(rows):,} runs; settings by their names, the last value of each score counts"
-    return pd.DataFrame(rows.values()), note
+    return pd.DataFrame(rows.values()), [note], ""
 
 
 def _number(text: str) -> float | int | str:
