@@ -8,7 +8,7 @@ import pytest
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import make_planner
-from evenkeel.trainables.own_code import source_fingerprint
+from evenkeel.trainables.own_sources import source_fingerprint
 from tests.test_engine import run
 
 LOSS = '''

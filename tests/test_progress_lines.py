@@ -7,9 +7,11 @@ from benchmarks.servers import wait_for
 from evenkeel.study.run.display import Progress
 from evenkeel.study.run.host_status import HostStatus, mark_pack_running, read_host_status
 from evenkeel.study.run.node_monitor import NodeMonitor
+from evenkeel.study.run.pack import Pack, PackReport
 from evenkeel.study.run.progress_lines import ProgressLines, describe_packs
-from evenkeel.study.run.worker import Pack, PackReport, run_pack
+from evenkeel.study.run.worker import run_pack
 from evenkeel.study.run.worker_context import WorkerContext
+from evenkeel.trainables.progress import progress
 from tests.test_pack_queue import make, planner, score  # noqa: F401
 from tests.test_probe import trial
 
@@ -109,3 +111,16 @@ def test_only_silence_is_spoken_of(make):  # noqa: F811
     assert (
         1 <= len(spoken) <= 3 and said[0].startswith("1 pack at work: ") and "seed" in said[0] and "left" not in said[0]
     )
+
+
+def test_a_trial_that_reports_its_epochs_is_told_of(tmp_path):
+    with mark_pack_running(tmp_path, "here", 3), progress(tmp_path, "mine, seed 3, epoch", 40) as done:
+        done(12)
+        assert read_host_status(str(tmp_path), "here").trials == ["mine, seed 3, epoch: 12 of 40"]
+        assert read_host_status(str(tmp_path), "elsewhere").trials == []
+    assert read_host_status(str(tmp_path), "here").trials == [] and not list(tmp_path.iterdir())
+
+
+def test_a_pack_of_several_seeds_counts_them():
+    trials = [replace(trial(), label="mine", seed=number) for number in (1, 2, 2)]
+    assert describe_packs({1: Pack(1, trials)}, {1: 0.0}, 60.0, []) == "1 pack at work: 3 mine, 2 seeds, for 0:01:00"

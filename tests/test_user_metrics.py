@@ -156,7 +156,7 @@ def test_a_users_own_measure_is_called_for_each_trial_and_without_each_group(bes
     [
         ("def score(scores, targets):\n    return 'good'\n", "must return one number, got 'good'"),
         ("score = 3\n", "must be a function of scores and targets"),
-        ("def other(): ...\n", "has no attribute 'score'.; check the module path"),
+        ("def other(): ...\n", "has no 'score'; valid: other"),
         ("import nowhere_at_all\n", "No module named 'nowhere_at_all'"),
         ("def score(s, t): return 0\nscore.better = 'up'\n", "better must be 'higher' or 'lower', got 'up'"),
     ],

@@ -1,23 +1,15 @@
-"""A user's own functions: found by `file.py:name` or `module:name`, and known by their source.
+"""A user's own functions, found by `file.py:name` or `module:name`: a file in the folder of the study file first."""
 
-A file is looked for in the folder of the study file first. What a module of the
-user's imports from its own folder belongs to it: a changed helper is a changed function.
-"""
-
-import ast
-import hashlib
 import importlib
 import importlib.util
-import io
 import sys
-import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.own_path import add_own_folders
 
 FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
@@ -25,10 +17,6 @@ FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
 USERS_OF_TORCHVISION = ("timm", "open_clip", "torchvision")
 OWN_PREFIX = "evenkeel_own_"
 """Before the name of a user's file whose own name another module bears already."""
-INSTALLED = frozenset(("site-packages", "dist-packages"))
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-OURS = "evenkeel"
-"""What a user's code imports of evenkeel decides by its version, not by its source."""
 
 
 FOLDERS: list[str] = []
@@ -47,36 +35,33 @@ def own_object(kind: str, reference: str) -> Any:
     Raises ValueError for a reference that leads nowhere, and for a module that cannot be imported.
     """
     module, _, attribute = reference.partition(":")
+    loaded = _load(kind, reference, module)
+    if not hasattr(loaded, attribute):
+        own = [name for name, value in vars(loaded).items() if getattr(value, "__module__", "") == loaded.__name__]
+        raise ValueError(
+            f"cannot load the {kind} {reference!r}: {module} has no {attribute!r}; {_hint(attribute, own)}"
+        )
+    return getattr(loaded, attribute)
+
+
+def _load(kind: str, reference: str, module: str) -> ModuleType:
     try:
-        return getattr(own_module(module), attribute)
+        return own_module(module)
     except FileNotFoundError as error:
         raise ValueError(f"cannot load the {kind} {reference!r}: there is no {module} beside the study file") from error
     except TrainableError:
         raise
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot load the {kind} {reference!r} ({error}); check the module path") from error
+    except ImportError as error:
+        is_itself = error.name in (None, module, module.partition(".")[0])
+        way = "check the module path" if is_itself else f"{module} imports it: install it, or correct the import"
+        raise ValueError(f"cannot load the {kind} {reference!r} ({error}); {way}") from error
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
         raise ValueError(f"cannot load the {kind} {reference!r}: it raises {problem}; correct it") from error
 
 
-def source_fingerprint(reference: str) -> str:
-    """16 hexadecimal digits of the source of the module that `reference` names and of its neighbours that it imports.
-
-    Comments, docstrings, blank lines and trailing blanks do not count. A module without a Python source counts by its
-    name.
-    """
-    module = own_module(reference.partition(":")[0])
-    hashed = hashlib.sha256()
-    for path in _sources(module):
-        hashed.update(f"{path.name}\n{_normalised(path.read_text(encoding='utf-8'))}\n".encode())
-    return hashed.hexdigest()[:16]
-
-
-def mentions(reference: str, word: str) -> bool:
-    """Whether the sources that `source_fingerprint` reads hold a word."""
-    module = own_module(reference.partition(":")[0])
-    return any(word in path.read_text(encoding="utf-8") for path in _sources(module))
+def _hint(name: str, valid: list[str]) -> str:
+    return nearest(name, valid) if valid else "write it there"
 
 
 def own_module(name: str) -> ModuleType:
@@ -157,104 +142,3 @@ def _is_first(path: Path) -> bool:
         return False
     spec = importlib.util.find_spec(path.stem)
     return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path
-
-
-def _sources(module: ModuleType) -> list[Path]:
-    """The module's file, and those of its folder or package that it imports, directly or not, in order of names."""
-    path = Path(module.__file__ or "")
-    if path.suffix != ".py":
-        return []
-    base = path.parents[module.__name__.count(".") + (path.name == "__init__.py")]
-    sources, waiting = {path}, [path]
-    while waiting:
-        for neighbour in _imported(waiting.pop(), base):
-            if neighbour not in sources:
-                sources.add(neighbour)
-                waiting.append(neighbour)
-    return sorted(sources)
-
-
-def _imported(path: Path, base: Path) -> Iterator[Path]:
-    """Files that a file imports from its folder or package, and the packages in which it lies.
-
-    `base` is where the dotted name of the user's module begins: a folder may be a package without `__init__.py`. What
-    is installed beside a file does not belong to it.
-    """
-    root = _root(path)
-    yield from _files(root, ".".join(path.relative_to(root).parts[:-1]))
-    own_package = path.relative_to(root).parts[0] if INSTALLED & set(root.parts) else None
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        for folder, name in _names(node, path, root):
-            first = name.partition(".")[0]
-            if first != OURS and (own_package is None or folder != root or first == own_package):
-                yield from _files(folder, name)
-                if folder == root and own_package is None:
-                    yield from _files(base, name)
-
-
-def _root(path: Path) -> Path:
-    """The folder in which Python looks for a file: the one beside its topmost package."""
-    folder = path.parent
-    while (folder / "__init__.py").is_file():
-        folder = folder.parent
-    return folder
-
-
-def _names(node: ast.AST, path: Path, root: Path) -> Iterator[tuple[Path, str]]:
-    """The dotted names that an import asks for, each with the folder in which it is looked for."""
-    if isinstance(node, ast.Import):
-        yield from ((root, alias.name) for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        folder = path.parents[node.level - 1] if node.level else root
-        module = node.module or ""
-        yield from ((folder, f"{module}.{alias.name}".lstrip(".")) for alias in node.names)
-        yield folder, module
-    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
-        match node.args[0]:
-            case ast.Constant(value=str(name)):
-                level = len(name) - len(name.lstrip("."))
-                yield path.parents[level - 1] if level else root, name[level:]
-
-
-def _files(folder: Path, name: str) -> Iterator[Path]:
-    """The files of a dotted name: its module, and the packages on the way to it."""
-    for part in filter(None, name.split(".")):
-        folder = folder / part
-        for path in (folder.with_name(f"{part}.py"), folder / "__init__.py"):
-            if path.is_file():
-                yield path
-
-
-def _normalised(text: str) -> str:
-    """Source without comments, docstrings, blank lines and trailing blanks; the same under every version of Python."""
-    lines = text.splitlines()
-    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    in_strings = _rows_in_strings(tokens)
-    for token in tokens:
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            docstring = node.body[0]
-            if not lines[docstring.lineno - 1][: docstring.col_offset].strip():
-                lines[docstring.lineno - 1 : _end(docstring)] = [""] * (_end(docstring) - docstring.lineno + 1)
-                in_strings -= {*range(docstring.lineno, _end(docstring))}
-    kept = (line if row in in_strings else line.rstrip() for row, line in enumerate(lines, start=1))
-    return "\n".join(line for row, line in enumerate(kept, start=1) if line or row in in_strings)
-
-
-def _rows_in_strings(tokens: list[tokenize.TokenInfo]) -> set[int]:
-    """The rows, from 1, whose line break is part of a string; Python 3.12 has several tokens for one f-string."""
-    rows, opened = set[int](), list[int]()
-    for token in tokens:
-        kind = tokenize.tok_name[token.type]
-        if kind.endswith("STRING_START"):
-            opened.append(token.start[0])
-        elif kind == "STRING" or kind.endswith("STRING_END"):
-            rows |= {*range(token.start[0] if kind == "STRING" else opened.pop(), token.end[0])}
-    return rows
-
-
-def _end(node: ast.stmt) -> int:
-    return node.end_lineno or node.lineno

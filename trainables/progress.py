@@ -13,16 +13,16 @@ STALE_S = 120.0
 
 @contextmanager
 def progress(cache: Path, task: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many of `total` are done; what it says is gone at the end.
+    """A function to call with how many of `total` (0: nobody knows) are done; what it says is gone at the end.
 
     It is said again every ten seconds, so that what is slow is not taken for a killed process's.
     """
-    file = cache / f"progress-{os.getpid()}.txt"
+    file, end = _file(cache, os.getpid()), f" of {total:,}" if total else ""
     _forget_killed(cache)
 
     def done(num: int) -> None:
         with suppress(OSError):
-            file.write_text(f"{task}: {num:,} of {total:,}", encoding="utf-8")
+            file.write_text(f"{task}: {num:,}{end}", encoding="utf-8")
 
     def say_again() -> None:
         with suppress(OSError):
@@ -41,6 +41,18 @@ def _forget_killed(cache: Path) -> None:
         with suppress(OSError):
             if time.time() - file.stat().st_mtime > STALE_S:
                 file.unlink()
+
+
+def said_by(cache: Path, pid: int) -> str:
+    """What a process of this machine says now; empty where it says nothing."""
+    try:
+        return _file(cache, pid).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _file(cache: Path, pid: int) -> Path:
+    return cache / f"progress-{pid}.txt"
 
 
 def being_made(cache: Path) -> list[str]:

@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 from evenkeel.study.commands.study_location import locate_study
 from evenkeel.study.errors import EXIT_FAILED_TRIALS, EXIT_OK
+from evenkeel.study.file.locations import Storage
 from evenkeel.study.plain_text import visible
 from evenkeel.study.records.facts import read_facts
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.run.failure_reasons import list_reasons
+from evenkeel.study.run.host_status import read_host_status
 from evenkeel.study.run.lease import LEASE_STALE_S, Holder
 from evenkeel.study.run.shards import Shard, read_shards
+from evenkeel.trainables.cache import default_cache
 from evenkeel.trainables.result import STATES
 
 
@@ -42,10 +45,15 @@ def execute(options: argparse.Namespace) -> int:
         _show_rows([*rows.items(), ("all", total)])
         if shards:
             _show_shards(shards)
-        sys.stdout.write("".join(f"{visible(line)}\n" for line in (looks.lines if looks else ())))
+        sys.stdout.writelines(f"{visible(line)}\n" for line in [*(looks.lines if looks else ()), *_at_work(storage)])
     for line in [*list_reasons(entries), *_damaged(ledger)]:
         sys.stderr.write(f"  {visible(line)}\n")
     return EXIT_FAILED_TRIALS if total["failed"] else EXIT_OK
+
+
+def _at_work(storage: Storage) -> list[str]:
+    """What trials say that run on this machine now, as training functions do that report their epochs."""
+    return [f"at work here: {text}" for text in read_host_status(default_cache(), str(storage)).trials]
 
 
 class _LooksTold(NamedTuple):

@@ -10,7 +10,7 @@ from evenkeel.study.file.own_settings import settings_of
 from evenkeel.study.file.seeds import first_seeds
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.trainables import TrainableError, Trial
-from evenkeel.trainables.own_code import source_fingerprint
+from evenkeel.trainables.own_sources import source_fingerprint
 from evenkeel.trainables.trial import Design, versioned
 
 Setting = tuple[str | None, dict[str, Any]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from evenkeel.trainables.progress import being_made
+from evenkeel.trainables.progress import being_made, said_by
 
 GPU_LIMIT_S = 5
 GPUS = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"]
@@ -19,12 +19,16 @@ MIB_PER_GIB = 1024
 
 @dataclass(frozen=True)
 class HostStatus:
-    """Its name, the numbers of the packs that run there, a few words on each GPU and on what is being made."""
+    """Its name, the numbers of the packs that run there, a few words on each GPU and on what is being made.
+
+    `trials` are what the trials of these packs say of themselves.
+    """
 
     name: str
     packs: list[int] = field(default_factory=list)
     gpus: list[str] = field(default_factory=list)
     making: list[str] = field(default_factory=list)
+    trials: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -42,15 +46,18 @@ def mark_pack_running(cache: Path, storage: str, pack: int) -> Iterator[None]:
 
 def read_host_status(cache: str, storage: str) -> HostStatus:
     """This host, with the packs of one study."""
-    name, packs = socket.gethostname(), []
+    name, packs, trials = socket.gethostname(), [], []
     for file in sorted(Path(cache).glob(f"pack-{name}-*.txt")):
         with suppress(OSError, ValueError):
-            if not psutil.pid_exists(int(file.stem.rpartition("-")[2])):
+            pid = int(file.stem.rpartition("-")[2])
+            if not psutil.pid_exists(pid):
                 file.unlink()
                 continue
             location, number = file.read_text(encoding="utf-8").split("\n")
-            packs += [int(number)] if location == storage else []
-    return HostStatus(name, packs, _gpus(), being_made(Path(cache)))
+            if location == storage:
+                packs.append(int(number))
+                trials.append(said_by(Path(cache), pid))
+    return HostStatus(name, packs, _gpus(), being_made(Path(cache)), list(filter(None, trials)))
 
 
 def _gpus() -> list[str]:

@@ -8,12 +8,12 @@ from datetime import timedelta
 from evenkeel.study.background import Background
 from evenkeel.study.run.display import Progress
 from evenkeel.study.run.host_status import HostStatus
+from evenkeel.study.run.pack import Pack
 from evenkeel.study.run.pack_queue import PackQueue
-from evenkeel.study.run.worker import Pack
 
 SILENCE_S = 60.0
 MAX_LINES = 8
-"""Packs that a line shows, and lines of hosts."""
+"""Packs that a line shows, lines of hosts, and trials of each."""
 
 
 class ProgressLines(Background):
@@ -70,8 +70,9 @@ def describe_packs(
 
 
 def _describe_pack(pack: Pack) -> str:
-    counts = Counter(trial.label for trial in pack.trials)
-    return f"{', '.join(f'{num} {label}' for label, num in counts.items())}, seed {pack.trials[0].seed}"
+    counts, seeds = Counter(trial.label for trial in pack.trials), {trial.seed for trial in pack.trials}
+    words = ", ".join(f"{num} {label}" for label, num in counts.items())
+    return f"{words}, seed {min(seeds)}" if len(seeds) == 1 else f"{words}, {len(seeds)} seeds"
 
 
 def _span(seconds: float) -> str:

@@ -23,6 +23,9 @@ import yaml
 import evenkeel
 from evenkeel.study.errors import EXIT_INTERRUPTED, ClusterError, UserError
 from evenkeel.study.file.study import StudyConfig
+from evenkeel.trainables.own_code import own_module
+from evenkeel.trainables.own_path import path_of_installed
+from evenkeel.trainables.own_sources import source_files
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails
@@ -64,6 +67,7 @@ class RayJobs:
             folder = Path(name)
             (folder / f"{self.study}.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
             _copy_code(beside, folder)
+            _copy_named(config.own_code, folder)
             return self.client.submit_job(
                 entrypoint=shlex.join(["evenkeel", "run", f"{self.study}.yaml", "--address", "auto", *flags]),
                 submission_id=f"evenkeel-{self.study}-{uuid.uuid4().hex[:8]}",
@@ -139,12 +143,18 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["does not answer"])[0]
 
 
+def _is_installed(module: str, beside: Path) -> bool:
+    """Whether a module of that name is found without a user's own folders."""
+    installed = [folder for folder in path_of_installed() if folder != str(beside)]
+    return module in BUILT_IN or PathFinder.find_spec(module, installed) is not None
+
+
 def _copy_code(beside: Path | None, target: Path) -> None:
     """A user's own modules: the Python files and packages in the study file's folder. What bears the name of something
     that is installed stays, and so does evenkeel's own source: Ray puts a job's folder in front, where it would shadow
     what is installed there."""
     for path in sorted(beside.iterdir()) if beside else ():
-        if PathFinder.find_spec(path.stem, [p for p in sys.path if p != str(beside)]) or path.stem in BUILT_IN:
+        if _is_installed(path.stem, path.parent):
             continue
         if path.resolve() in OWN_SOURCE:
             continue
@@ -152,3 +162,23 @@ def _copy_code(beside: Path | None, target: Path) -> None:
             shutil.copy(path, target)
         elif (path / "__init__.py").is_file():
             shutil.copytree(path, target / path.name, ignore=NO_CODE)
+
+
+def _copy_named(references: list[str], target: Path) -> None:
+    """The files that the study names, and all that belongs to them, in the folders in which they lie here.
+
+    Raises UserError for one that cannot go along: it would lie outside the job's folder, or shadow what is installed.
+    """
+    for reference in references:
+        name = reference.partition(":")[0]
+        if not name.endswith(".py"):
+            continue
+        folder = Path(own_module(name).__file__ or "").parents[len(Path(name).parts) - 1]
+        if _is_installed(name.removesuffix(".py"), folder):
+            raise UserError(f"{name}: is called as an installed module, and would hide it on the cluster; rename it")
+        for path in source_files(reference):
+            if ".." in Path(name).parts or folder not in path.parents:
+                raise UserError(f"{path}: a job brings what lies in the study file's folder; move it there")
+            copy = target / path.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)

@@ -23,7 +23,7 @@ from evenkeel.trainables.function.settings import Function
 from evenkeel.trainables.function.shared import Shared
 from evenkeel.trainables.function.signature import Signature, is_function, signature_of, training_function
 from evenkeel.trainables.measures import ALWAYS, RETURNED, columns
-from evenkeel.trainables.own_code import mentions
+from evenkeel.trainables.own_sources import mentions
 from evenkeel.trainables.progress import progress
 from evenkeel.trainables.result import Result
 from evenkeel.trainables.trial import Trial
@@ -143,7 +143,7 @@ class Reported:
         """Scores at the end of an epoch. Raises TrainableError for a score that is no number."""
         if self.tell is None:
             self.first = epoch if epoch in (0, 1) else 1
-            label = f"{self.trial.label}, seed {self.trial.seed}: epoch"
+            label = f"{self.trial.label}, seed {self.trial.seed}, epoch"
             total = self.total if isinstance(self.total, int) else 0
             self.tell = self.stack.enter_context(progress(self.cache, label, total))
         try:
