@@ -8,7 +8,7 @@ import pytest
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import make_planner
-from evenkeel.trainables.own_sources import source_fingerprint
+from evenkeel.trainables.own_sources import MAX_COMPANION_BYTES, source_files, source_fingerprint
 from tests.test_engine import run
 
 LOSS = '''
@@ -168,3 +168,19 @@ def test_a_run_says_whose_code_changed_and_what_would_run_again(own):
     outcome, _ = run(folder / "own.yaml", folder / "storage", accept_changes=True)
     assert outcome.num_new == 2 and outcome.states == {"done": 4}
     assert len(list((folder / "storage" / "retired").glob("*.json"))) == 2
+
+
+def test_a_script_that_a_source_names_belongs_to_it(tmp_path, monkeypatch):
+    """A program that the function starts; data of that size, and a script that nobody names, do not."""
+    name = f"starts_{next(names)}_of_a_user"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / f"{name}.py").write_text('def train(): return ["own.sh", "large.bin", "no such file.sh", "."]\n')
+    before = source_fingerprint(f"{name}:train")
+    (tmp_path / "large.bin").write_bytes(bytes(MAX_COMPANION_BYTES + 1))
+    (tmp_path / "other.sh").write_text("echo 1")
+    assert source_fingerprint(f"{name}:train") == before
+    (tmp_path / "own.sh").write_text("echo 1")
+    first = source_fingerprint(f"{name}:train")
+    (tmp_path / "own.sh").write_text("echo 2")
+    assert len({before, first, source_fingerprint(f"{name}:train")}) == 3
+    assert [path.name for path in source_files(f"{name}:train")] == [f"{name}.py", "own.sh"]

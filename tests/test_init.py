@@ -72,8 +72,20 @@ def test_the_file_for_a_training_function_passes_plan(example, tmp_path, monkeyp
         write(tmp_path, {path.name: path.read_bytes()})
     monkeypatch.chdir(tmp_path)
     assert main(["init", "."]) == 0 and main(["plan", "study.yaml"]) == 0, capsys.readouterr().err
+    assert "takes no seed" not in capsys.readouterr().out
     study = load_study("study.yaml")
     assert study.trainable.name == "train.py:train" and study.spaces
+
+
+def test_plan_says_of_a_function_without_a_seed_what_differs_then(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(own_code, "FOLDERS", [str(tmp_path)])
+    study = "name: s\ntrainable: {name: 'seedless_here.py:train'}\nspaces: {rate: {low: 0, high: 1}}\nmetric: f1\n"
+    write(
+        tmp_path,
+        {"seedless_here.py": "def train(rate=0.5): ...\n", "s.yaml": f"{study}designs: {{sweep: {{}}}}\nseeds: 2\n"},
+    )
+    assert main(["plan", str(tmp_path / "s.yaml")]) == 0
+    assert "seedless_here.py:train takes no seed: its trials differ from seed to seed only" in capsys.readouterr().out
 
 
 def test_a_function_is_read_and_not_run(tmp_path):

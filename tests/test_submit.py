@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.servers import free_port, wait_for
-from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK
+from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_CLUSTER, EXIT_INTERRUPTED, EXIT_OK, UserError
 from evenkeel.study.file.read import PRESETS, load_study
 from evenkeel.study.plan.planner import make_planner
 from evenkeel.study.records.ledger import Ledger
-from evenkeel.study.run.ray_jobs import _copy_code
+from evenkeel.study.run.ray_jobs import _copy_code, _copy_named
+from evenkeel.trainables import own_code
 
 pytestmark = pytest.mark.slow
 LIMIT_S = 120
@@ -120,6 +121,24 @@ def test_what_travels_beside_a_study_shadows_nothing(tmp_path):
         (there / name).touch()
     _copy_code(there, to)
     assert {str(path.relative_to(to)) for path in to.rglob("*.*")} == {"mine.py", "helpers/__init__.py"}
+
+
+def test_a_function_that_a_study_names_by_its_file_travels_with_its_script(tmp_path, monkeypatch):
+    there, to = tmp_path / "there", tmp_path / "to"
+    for folder in (there / "code", to):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(own_code, "FOLDERS", [str(there)])
+    (there / "code" / "trained_here.py").write_text("def train(seed): return 'trained_here.sh'\n")
+    for name in ("code/trained_here.sh", "code/other.sh", "json.py"):
+        (there / name).write_text("def train(seed): ...\n")
+    _copy_named(["code/trained_here.py:train", "module:Class"], to)
+    assert {str(path.relative_to(to)) for path in to.rglob("*.*")} == {"code/trained_here.py", "code/trained_here.sh"}
+    with pytest.raises(UserError, match="json.py: is called as an installed module, and would hide it"):
+        _copy_named(["json.py:train"], to)
+    monkeypatch.setattr(own_code, "FOLDERS", [str(there / "code")])
+    (there / "elsewhere_here.py").write_text("def train(seed): ...\n")
+    with pytest.raises(UserError, match="elsewhere_here.py: a job brings what lies in the study file's folder"):
+        _copy_named(["../elsewhere_here.py:train"], to)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.yaml")))

@@ -42,5 +42,5 @@ def _of_objects(values: pd.Series) -> pd.Series:
 
 
 def _text_of_several(value: Any) -> Any:
-    several = value.tolist() if hasattr(value, "tolist") and getattr(value, "ndim", 0) else value
+    several = value.tolist() if hasattr(value, "tolist") else value
     return json.dumps(several, default=str) if isinstance(several, list | dict | tuple) else value
