@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from evenkeel.reports.text.wording import some_of
 from evenkeel.study.commands.try_trials import try_trials
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
@@ -193,3 +194,9 @@ def test_floors_are_what_a_constant_predictor_scores():
     assert found["log_loss"] == pytest.approx(np.mean([reference.log_loss(*pair) for pair in binary]))
     assert found["brier"] == pytest.approx(np.mean([reference.brier_score_loss(*pair) for pair in binary]))
     assert found["auc_of_b"] == 0.5 and "accuracy" not in floors([60, 60], 100, metric="f1", classes=[], groups={})
+
+
+def test_of_many_names_the_first_are_said_and_the_others_counted():
+    assert [some_of(list(names), 2) for names in ("", "a", "ab", "abc", "abcde")] == [
+        "", "a", "a and b", "a, b and 1 more", "a, b and 3 more"
+    ]  # fmt: skip

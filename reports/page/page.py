@@ -28,7 +28,7 @@ from evenkeel.reports.table.machines import machine_notes
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import DESIGNS, IMAGES, STATES, facts_of
 from evenkeel.reports.text.methods import METHODS, METHODS_OVER_SETS, covered
-from evenkeel.reports.text.wording import SIGNED, listed, number, of_methods
+from evenkeel.reports.text.wording import SIGNED, listed, number, of_methods, some_of
 from evenkeel.reports.verdict.convergence import unfinished
 from evenkeel.reports.verdict.looks import decided_part, num_planned
 from evenkeel.reports.verdict.verdict import VERDICTS
@@ -37,6 +37,7 @@ OF_SEVERAL = (JointVerdict, SideBySide, JointProfile, SameVerdict, JointSetting)
 LONG_TABLE_ROWS = 30
 MAX_UNBROKEN_CHARACTERS = 36
 """Characters of a table cell that is not broken into lines."""
+MAX_CLASSES_NAMED = 8
 MAX_SENTENCES = 5
 """A longer answer is folded away from its second paragraph on, or from here."""
 NOT_VALIDATED = (
@@ -79,6 +80,7 @@ def render(table: pd.DataFrame, *more_tables: pd.DataFrame, seed: int = 0, runs:
         loader=PackageLoader("evenkeel.reports.page", ""), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     environment.filters["cell"] = _cell
+    environment.filters["some"] = partial(some_of, most=MAX_CLASSES_NAMED)
     environment.globals["few"] = FEW_POSITIVES
     study = facts_of(table)
     environment.filters["worded"] = partial(of_methods, names=study.names) if study.of_methods else str

@@ -14,7 +14,7 @@ from evenkeel.reports.statistics.intervals import Interval, t_interval
 from evenkeel.reports.table.designs import losses_of, trials_at_default, trials_at_level
 from evenkeel.reports.table.seed_grid import SeedGrid, column_values
 from evenkeel.reports.table.trial_table import CLASSES, facts_of
-from evenkeel.reports.text.wording import SIGNED, counted, level, listed, with_interval
+from evenkeel.reports.text.wording import SIGNED, counted, level, some_of, with_interval
 from evenkeel.reports.verdict.family import family_of
 
 MAX_NAMED = 3
@@ -170,7 +170,7 @@ class DroppingClasses:
 
 def _named(info: ClassDropsNumbers, move: ClassDrops) -> str:
     names = [info.names[c] for c in move.lost]
-    return listed(names) if len(names) <= MAX_NAMED else f"{', '.join(names[:MAX_NAMED])}, …"
+    return some_of(names, MAX_NAMED)
 
 
 def class_scores(table: pd.DataFrame, trials: SeedGrid, name: str, item: int = 0) -> np.ndarray:

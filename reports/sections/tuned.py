@@ -308,8 +308,8 @@ def _front(rows: pd.DataFrame, names: list[str]) -> str:
     ended = rows[rows.state == DONE].groupby("proposal")[[f"val_{name}" for name in names]].mean().dropna()
     scores = ended.to_numpy()[~is_beaten(signs * ended.to_numpy())]
     best = scores[np.argsort(-signs[0] * scores[:, 0])][:MAX_FRONT]
-    name = rows.loss.iloc[0] + (f" (group {rows.group.iloc[0]:.0f})" if rows.group.iloc[0] else "")
-    return f"{name}: {', '.join(f'{number(a)} and {number(b)}' for a, b in best) or 'none yet'}"
+    pairs = [f"{number(a)} and {number(b)}" for a, b in best]
+    return f"{_search_name(rows.loss.iloc[0], int(rows.group.iloc[0]))}: {', '.join(pairs) or 'none yet'}"
 
 
 def is_beaten(scores_P2: np.ndarray) -> np.ndarray:
@@ -326,12 +326,18 @@ def _proposals(winner: Winner) -> str:
 
 
 def _name(winner: Winner) -> str:
-    return winner.loss if winner.group == 0 else f"{winner.loss} (group {winner.group})"
+    return _search_name(winner.loss, winner.group)
+
+
+def _search_name(loss: str, group: int) -> str:
+    """Of a loss that is searched several times, each on seeds of its own, the second search and later have a number."""
+    return loss if group == 0 else f"{loss}, search {group + 1}"
 
 
 def _overtuned(overtuning: Overtuning) -> str:
-    share = f" ({number(overtuning.share, PERCENT)})" if np.isfinite(overtuning.share) else ""
-    return f"{number(overtuning.lost)}{share}"
+    lost = number(overtuning.lost)
+    has_share = np.isfinite(overtuning.share) and float(lost) > 0  # a share of what rounds to 0 says nothing
+    return f"{lost} ({number(overtuning.share, PERCENT)})" if has_share else lost
 
 
 def _short(value: object) -> Any:

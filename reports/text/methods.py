@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from evenkeel.reports.facts import SHARED_ALONE, StudyFacts
-from evenkeel.reports.text.wording import listed
+from evenkeel.reports.text.wording import listed, some_of
 
 SOURCES = {
     "init": "initial weights",
@@ -44,8 +44,8 @@ def _few_positives(study: StudyFacts) -> str:
         return ""
     return (
         f" The error that test images add is too small for average precision of a single class with fewer than "
-        f"{FEW_TEST_POSITIVES} test positives (by three quarters at five): {listed(rare[:MAX_NAMED])}"
-        f"{' and more' if len(rare) > MAX_NAMED else ''}; a mean over many classes is not affected."
+        f"{FEW_TEST_POSITIVES} test positives (by three quarters at five): {some_of(rare, MAX_NAMED)}; "
+        "a mean over many classes is not affected."
     )
 
 

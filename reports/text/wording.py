@@ -55,6 +55,11 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def some_of(names: Sequence[str], most: int) -> str:
+    """As `listed`, but of many the first: `a, b and 3 more`."""
+    return listed(names if len(names) <= most else [*names[:most], f"{len(names) - most} more"])
+
+
 def counted(num: int, noun: str) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{num:,} {noun}{'' if num == 1 else 's'}"
