@@ -22,6 +22,7 @@ from evenkeel.study.tracking.message_queue import MessageQueue
 from evenkeel.study.tracking.messages import Attach, Notice, OpenExperiment, Outage, Setup, StudyDescription
 from evenkeel.study.tracking.reader import read_experiment
 from evenkeel.study.tracking.run_writer import FIRST_PAUSE_S, RunWriter
+from evenkeel.study.tracking.study_runs import StudyRuns
 from evenkeel.study.tracking.tags import make_trial_tags, read_record, split_into_tags
 from evenkeel.study.tracking.tracker import Tracker
 from tests.test_ledger import record
@@ -174,15 +175,15 @@ def test_retired_trials_leave(tmp_path, records):
 
 def test_an_outage_is_said_once_and_caught_up(tmp_path, records, monkeypatch):
     filler, said = connect(RunWriter, tmp_path)
-    working = RunWriter._log
+    working = StudyRuns.log
     broken = {"down": True}
 
     def log(self, item, files):
         if broken["down"]:
             raise ConnectionError("no route")
-        working(self, item, files)
+        return working(self, item, files)
 
-    monkeypatch.setattr(RunWriter, "_log", log)
+    monkeypatch.setattr(StudyRuns, "log", log)
     filler.start(START)
     for item in records:
         filler.fill(item)
@@ -343,7 +344,7 @@ def test_a_filled_database_can_be_copied_alone(tmp_path, records):
 
 def test_sqlite_knows_how_its_rows_are_spread(tmp_path, records, monkeypatch):
     """Then it finds the best of many runs by an index; it guesses wrong otherwise."""
-    monkeypatch.setattr("evenkeel.study.tracking.run_writer.MANY_RUNS", 2)
+    monkeypatch.setattr("evenkeel.study.tracking.study_runs.MANY_RUNS", 2)
     filler, _ = connect(RunWriter, tmp_path)
     filler.start(START)
     for number, item in enumerate(records):
