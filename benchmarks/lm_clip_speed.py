@@ -31,7 +31,7 @@ class Published:
     """A step as the published code takes it, on the same start and the same rows."""
 
     def __init__(self, run: LmClipRun) -> None:
-        self.store, self.rows = run.store, run.rows["train"]
+        self.store, self.rows = run.store, run.data.rows["train"]
         self.model = self.store.model(0)
         images = self.store.images
         self.captions = self.model.text.tokens(captions(images.targets[self.rows], images.classes))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from evenkeel.trainables.lm_clip.optimiser import learning_rate
 from evenkeel.trainables.lm_clip.settings import LmClip
-from evenkeel.trainables.lm_clip.train import learning_rate
 from evenkeel.trainables.loop.schedule import cosine_share
 from evenkeel.trainables.models.torchvision_pair import import_torchvision
 

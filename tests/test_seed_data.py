@@ -100,11 +100,14 @@ class Carved(Squares):
     validation: Validation = Validation()
 
 
+DRAWING = "seed_data probe.heads prompt.context finetune.model finetune.train lm_clip.train lm_clip.step"
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_seed_draws_the_same_whatever_the_loss(name, tmp_path, monkeypatch):
     """Order of rows, rows and initial weights: all that a trainable draws from named streams is paired by seed."""
     drawn = []
-    for module in ("seed_data", "probe.heads", "prompt.context", "finetune.model", "finetune.train", "lm_clip.train"):
+    for module in DRAWING.split():
         record_streams(monkeypatch, f"evenkeel.trainables.{module}", drawn)
     worker = TRAINABLES[name].model_validate({"name": name, **SETTINGS[name]}).worker()
     prepared = worker.prepare(Carved(), tmp_path, "cpu")

@@ -7,29 +7,29 @@ its checkpoint with the numbers of an undisturbed one.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.prefetch import Reader
 from evenkeel.trainables.epochs import stop_reason
 from evenkeel.trainables.fused import path_of
-from evenkeel.trainables.lm_clip.contrastive import LmClipLoss, similarities
-from evenkeel.trainables.lm_clip.model import TrainedClip, prepared_model
+from evenkeel.trainables.lm_clip.model import prepared_model
+from evenkeel.trainables.lm_clip.optimiser import learning_rate, make_optimiser
+from evenkeel.trainables.lm_clip.predictions import ClipPredictions
 from evenkeel.trainables.lm_clip.settings import LmClip
+from evenkeel.trainables.lm_clip.step import ClipGradients, LmClipProgress
 from evenkeel.trainables.lm_clip.texts import Texts
 from evenkeel.trainables.loop.checkpoint import Checkpoints
 from evenkeel.trainables.loop.modes import set_training_mode
-from evenkeel.trainables.loop.schedule import cosine_share
-from evenkeel.trainables.loop.step import Forward, gradients_through, halving, own_randomness
+from evenkeel.trainables.loop.step import own_randomness
 from evenkeel.trainables.losses import Loss
-from evenkeel.trainables.measures import ALWAYS, Evidence
+from evenkeel.trainables.measures import ALWAYS
 from evenkeel.trainables.measures.outcome import TrainingCurves, results, stopped_result
 from evenkeel.trainables.measures.resolution import check_sizes
-from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
 from evenkeel.trainables.packing import stack_losses
 from evenkeel.trainables.random_streams import stream_seed
@@ -65,20 +65,6 @@ class LmClipWorker:
                 yield trial, LmClipRun(trial, prepared, settings, place / trial.id).result(self.measures)
 
 
-@dataclass
-class LmClipProgress:
-    """Where a trial stands: epochs and steps done, the loss summed over this epoch's rows, curves, the best epoch."""
-
-    micro: int
-    epoch: int = 0
-    step: int = 0
-    total: float = 0.0
-    curves: dict[str, list[Tensor]] = field(default_factory=dict)
-    best: float = -math.inf
-    kept: dict[str, Tensor] = field(default_factory=dict)
-    prompts: Tensor | None = None
-
-
 class LmClipRun:
     """One trial from the model its seed starts from to its result."""
 
@@ -94,10 +80,12 @@ class LmClipRun:
         self.texts = Texts.of(self.model.text, texts, store.images.classes, self.model.device)
         self.weights = self._row_weights(trial)
         parameters = [p for p in self.model.module.parameters() if p.requires_grad]
-        self.optimiser = _optimiser(parameters, settings)
+        self.optimiser = make_optimiser(parameters, settings)
         self.checkpoint = Checkpoints(place, settings.checkpoint_minutes)
         self.whole = settings.micro_batch or settings.batch
         self.progress = self._resumed() or LmClipProgress(self.whole)
+        self.gradients = ClipGradients(self.model, self.texts, self.data, settings, self.seed, self.progress)
+        self.predictions = ClipPredictions(self.model, self.texts, store.images.images, self.data, self.loss, settings)
 
     def result(self, measures: tuple[str, ...]) -> Result:
         """Train what is missing, then measure."""
@@ -109,7 +97,7 @@ class LmClipRun:
         if self.progress.kept:
             self.model.module.load_state_dict(self.progress.kept)
         (result,) = results(
-            self._evidence(predicted=finite),
+            self.predictions.evidence(self.checkpoint.folder) if finite else self.data.evidence(),
             self.data.frequencies,
             self._curves(),
             measures,
@@ -129,22 +117,6 @@ class LmClipRun:
         if not values or epoch >= self.settings.epochs or self.progress.step:
             return None
         return stop_reason(self.trial, epoch, {"val_map": float(values[-1])})
-
-    def _evidence(self, *, predicted: bool) -> Evidence:
-        evidence = self.data.evidence()
-        if not predicted:
-            return evidence
-        embeddings = {split: self._embeddings(split) for split in self.data.evaluated}
-        logits = {split: self._logits(values) for split, values in embeddings.items()}
-        folder, stored = self.checkpoint.folder, self.store.images.images
-        folder.mkdir(parents=True, exist_ok=True)
-        return replace(
-            evidence,
-            scores={split: self._scores(values)[None] for split, values in logits.items()},
-            logits={split: values[None] for split, values in logits.items()},
-            embeddings={split: values[None] for split, values in embeddings.items()},
-            trained=TrainedClip(self.model, self.texts, stored, self.data, self.loss, self._scores, folder),
-        )
 
     def _epoch(self) -> bool:
         """One epoch, or the rest of one; False when its loss left the finite numbers."""
@@ -184,51 +156,17 @@ class LmClipRun:
         pixels = self.reader(train[rows.numpy()], None if next_rows is None else train[next_rows.numpy()])
         pixels = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels)
         self.optimiser.zero_grad()
-        positions, model = rows.to(self.model.device), self.model.module
-        value, self.progress.micro = halving(
-            self.progress.micro, lambda micro: self._gradients(loss, pixels, positions, step, micro), model
-        )
+        value = self.gradients.add(loss, pixels, rows.to(self.model.device), step)
         self.optimiser.step()
         if self.settings.temperature_cap:
             with torch.no_grad():
-                model.logit_scale.clamp_(max=math.log(self.settings.temperature_cap))
+                self.model.module.logit_scale.clamp_(max=math.log(self.settings.temperature_cap))
         return float(value) * len(rows)
-
-    def _gradients(self, loss: Loss, pixels: Tensor, rows: Tensor, step: int, micro: int) -> Tensor:
-        """Add the gradients of a batch to those of the parameters; returns its loss."""
-        settings, texts, model = self.settings, self.texts, self.model
-        torch.manual_seed(seed := stream_seed(self.seed, "step", self.progress.epoch, step))
-        total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
-        targets, mask = self.data.targets["train"][rows], self.data.label_mask.get("train")
-        labelled = None if mask is None else mask[rows]
-        tokens, caption_of = texts.captions_of(rows)
-        encoders: dict[str, tuple[Forward, Tensor]] = {"images": (model.encode_images, pixels)}
-        if settings.contrastive_weight:
-            encoders["captions"] = texts.encoder.encode, tokens
-        if settings.bal_weight and settings.prompts_every == 1:
-            encoders["prompts"] = texts.encoder.encode, texts.prompts
-        kept = self._kept_prompts(step) if settings.bal_weight and settings.prompts_every > 1 else None
-
-        def value(encoded: dict[str, Tensor]) -> Tensor:
-            images = encoded["images"]
-            captions = encoded["captions"][caption_of] if "captions" in encoded else images
-            prompts = encoded.get("prompts", images if kept is None else kept)
-            return total(images, captions, prompts, targets, model.logit_scale, labelled)
-
-        return gradients_through(encoders, value, micro=micro, seed=seed, cast=self._autocast)
-
-    def _kept_prompts(self, step: int) -> Tensor:
-        """Class prompts of the last n-th step, without gradient."""
-        progress = self.progress
-        if progress.prompts is None or step % self.settings.prompts_every == 0:
-            with torch.no_grad(), self._autocast():
-                progress.prompts = self.texts.encode_prompts()
-        return progress.prompts
 
     def _end_epoch(self) -> None:
         progress = self.progress
         scored = "val" in self.data.evaluated and math.isfinite(progress.total)
-        val_map = self._val_map() if scored else math.nan
+        val_map = self.predictions.val_map() if scored else math.nan
         self._curves().add(
             train_loss=torch.tensor([progress.total / len(self.data.targets["train"])], dtype=torch.float64),
             val_map=torch.tensor([val_map], dtype=torch.float64),
@@ -250,29 +188,6 @@ class LmClipRun:
             sampling = sampling.with_changes({"s": trial.hyperparameters.get("s", sampling.s)})
         return self.data.sampling_weights(sampling)
 
-    def _embeddings(self, split: str) -> Tensor:
-        """Of the images of a split, [N, D]; the model is in evaluation mode afterwards."""
-        return torch.cat(list(self.model.embeddings(self.store.images.images, self.data.rows[split])))
-
-    @torch.inference_mode()
-    def _logits(self, embeddings: Tensor) -> Tensor:
-        """k times the cosines of images and class prompts, [N, C]."""
-        return similarities(embeddings, self.texts.encode_prompts(), self.model.logit_scale)
-
-    def _scores(self, logits: Tensor) -> Tensor:
-        if self.settings.scores == "softmax":
-            return logits.double().softmax(-1)
-        return torch.sigmoid(self.loss.log_odds(logits.double()))
-
-    def _val_map(self) -> float:
-        scores = self._scores(self._logits(self._embeddings("val"))).nan_to_num(0.0)
-        scores = self.data.masked(scores, "val", UNKNOWN)
-        return float(average_precision(scores[None], self.data.targets["val"]).nanmean())
-
-    def _autocast(self) -> torch.autocast:
-        half = self.settings.precision == "bfloat16"
-        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=half)
-
     def _save(self) -> None:
         model, optimiser = self.model.module.state_dict(), self.optimiser.state_dict()
         self.checkpoint.save({"model": model, "optimiser": optimiser, "progress": vars(self.progress)})
@@ -284,18 +199,3 @@ class LmClipRun:
         self.model.module.load_state_dict(saved["model"])
         self.optimiser.load_state_dict(saved["optimiser"])
         return LmClipProgress(**{"micro": self.whole} | saved["progress"])
-
-
-def _optimiser(parameters: list[nn.Parameter], settings: LmClip) -> torch.optim.AdamW:
-    betas = (settings.beta1, settings.beta2)
-    idle = [torch.zeros((), requires_grad=True)]  # torch refuses an optimiser without parameters
-    return torch.optim.AdamW(
-        parameters or idle, settings.lr, betas, settings.epsilon, settings.weight_decay, fused=True
-    )
-
-
-def learning_rate(settings: LmClip, epoch: int) -> float:
-    """The learning rate of an epoch, from 0."""
-    if settings.schedule == "constant":
-        return settings.lr
-    return settings.lr * cosine_share(epoch / (settings.schedule_epochs or settings.epochs))
