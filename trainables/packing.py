@@ -117,18 +117,19 @@ def isolated_groups(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 
 def train_isolated(
-    trials: Sequence[Trial], seed: int, train: Callable[[list[Trial]], Iterator[tuple[Trial, Result]]]
+    trials: Sequence[Trial], seed: int, train: Callable[[list[Trial]], list[Result]]
 ) -> Iterator[tuple[Trial, Result]]:
-    """Results of `train` by isolated groups, each with torch's generator at the seed's stream for losses.
+    """Results of `train`, which gets trials sorted by `signature`, one isolated group after the other.
 
-    What one group raises is raised when all others are done.
+    Each has torch's generator at the seed's stream for losses. What one group raises is raised when all others are
+    done.
     """
     first_error: Exception | None = None
-    for group in isolated_groups(trials):
+    for group in isolated_groups(sorted(trials, key=signature)):
         try:
             with own_randomness(deterministic=False):
                 torch.manual_seed(stream_seed(seed, "loss"))
-                yield from train(group)
+                yield from zip(group, train(group), strict=True)
         except Exception as error:
             first_error = first_error or error
     if first_error:

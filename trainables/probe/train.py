@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from evenkeel.trainables.losses import Loss
 from evenkeel.trainables.measures import ALWAYS, Evidence
 from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import f1_at
-from evenkeel.trainables.packing import signature, stack_losses, train_isolated
+from evenkeel.trainables.packing import stack_losses, train_isolated
 from evenkeel.trainables.probe.adamw import AdamW
 from evenkeel.trainables.probe.features import FeatureStore, standardised
 from evenkeel.trainables.probe.heads import Head, make_head
@@ -61,11 +61,7 @@ class ProbeWorker:
         Raises ValueError for trials that may not share a pack.
         """
         settings = self.settings.with_changes(shared_settings(trials))
-
-        def train(group: list[Trial]) -> Iterator[tuple[Trial, Result]]:
-            ordered = sorted(group, key=signature)
-            yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
-
+        train = partial(_train_pack, store=prepared, settings=settings, measures=self.measures)
         yield from train_isolated(trials, settings.seeds(trials[0].seed).order, train)
 
 

@@ -7,6 +7,7 @@ pass through the text tower encodes the K x C prompts of a step; nothing mixes t
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from evenkeel.trainables.measures import ALWAYS
 from evenkeel.trainables.measures.outcome import TrainingCurves, results
 from evenkeel.trainables.measures.scores import UNKNOWN, average_precision
 from evenkeel.trainables.models.clip_store import ClipStore
-from evenkeel.trainables.packing import signature, stack_losses, train_isolated
+from evenkeel.trainables.packing import stack_losses, train_isolated
 from evenkeel.trainables.prompt.context import Prompts, starting_context
 from evenkeel.trainables.prompt.settings import Prompt
 from evenkeel.trainables.result import Result
@@ -57,11 +58,7 @@ class PromptWorker:
         Raises ValueError for trials that may not share a pack.
         """
         settings = self.settings.with_changes(shared_settings(trials))
-
-        def train(group: list[Trial]) -> Iterator[tuple[Trial, Result]]:
-            ordered = sorted(group, key=signature)
-            yield from zip(ordered, _train_pack(ordered, prepared, settings, self.measures), strict=True)
-
+        train = partial(_train_pack, store=prepared, settings=settings, measures=self.measures)
         yield from train_isolated(trials, settings.seeds(trials[0].seed).order, train)
 
 
