@@ -348,6 +348,16 @@ def server_stopped(bench: Bench) -> None:
         bench.finish()
 
 
+def may_mount(folder: Path) -> bool:
+    """Whether this user may mount a disk below `folder`: root may, but in some containers."""
+    (place := folder / "may-mount").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "evenkeel-faults", str(place)]
+    if mounted := not subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+    place.rmdir()
+    return mounted
+
+
 @contextmanager
 def own_disk(bench: Bench) -> Iterator[None]:
     """The study's folder on a file system of its own, which can be filled and made read-only."""
