@@ -109,3 +109,51 @@ def test_a_run_that_is_stopped_while_ray_starts_was_interrupted():
     run.send_signal(signal.SIGTERM)
     _, words = run.communicate(timeout=60)
     assert run.returncode == EXIT_INTERRUPTED and "stopped; nothing is lost" in words
+
+
+ENDED_BY_RAY = """
+import os, sys
+from evenkeel.study.run.native_errors import divert_native_errors
+from evenkeel.study.run.supervisor import NATIVE_ERRORS_FILE, run_supervised, supervised_folder
+
+def work():
+    divert_native_errors(supervised_folder() / NATIVE_ERRORS_FILE)
+    sys.stderr.write("of Python's own\\n")
+    os.write(2, sys.argv[1].encode())
+    os._exit(1)
+
+sys.exit(run_supervised(work))
+"""
+OF_RAY = """[2026-11-30 21:16:38,001 I 16944 16944] logging.cc:303: Set ray log level. To 3
+[2026-11-30 21:16:39,827 E 16944 17650] rpc_client.h:204: Failed to connect to GCS within 60 seconds. GCS may have been
+killed. It's either GCS is terminated by `ray stop` or is killed unexpectedly. The program will terminate.
+"""
+"""What Ray 2.60 writes from C++."""
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"), [(OF_RAY, "Failed to connect to GCS within 60 seconds"), ("torn off", "exit code 1")]
+)
+def test_lines_of_rays_core_become_one(text, cause):
+    run = subprocess.run([sys.executable, "-c", ENDED_BY_RAY, text], capture_output=True, text=True)
+    python, ours = run.stderr.splitlines()
+    assert run.returncode == EXIT_CLUSTER and python == "of Python's own"
+    assert ours.startswith(f"evenkeel: Ray's core or another library ended the driver ({cause}); a node")
+
+
+UNFINISHED = """
+import sys, threading, time
+from evenkeel.study.run.supervisor import run_supervised
+
+def work():
+    threading.Thread(target=time.sleep, args=[600]).start()
+    print("said", end="")
+    return 2
+
+sys.exit(run_supervised(work))
+"""
+
+
+def test_what_still_starts_when_a_run_is_over_is_not_waited_for():
+    run = subprocess.run([sys.executable, "-c", UNFINISHED], capture_output=True, text=True, timeout=100)
+    assert (run.returncode, run.stdout, run.stderr) == (2, "said", "")

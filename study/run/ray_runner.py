@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from evenkeel.study.errors import EXIT_CLUSTER, ClusterError
 from evenkeel.study.records.ledger import TUNE_FOLDER
+from evenkeel.study.run.native_errors import divert_native_errors
 from evenkeel.study.run.node_monitor import NodeMonitor
 from evenkeel.study.run.ray_address import check_reachable
 from evenkeel.study.run.ray_judge import as_actor
 from evenkeel.study.run.ray_nodes import call_on_nodes, list_alive_nodes, quiet_tune, ray
-from evenkeel.study.run.supervisor import USUAL_FOLDERS, find_short_folder
+from evenkeel.study.run.supervisor import NATIVE_ERRORS_FILE, USUAL_FOLDERS, find_short_folder, supervised_folder
 from evenkeel.study.run.tune_classes import make_tune_classes, name_pack
 from evenkeel.study.run.watchdog import Watchdog, exit_with_message
 from evenkeel.study.run.worker_context import WorkerContext
@@ -74,6 +75,8 @@ class RayRunner:
     def __enter__(self) -> "RayRunner":
         nowhere = self.quiet.enter_context(open(os.devnull, "w"))  # for Ray's thirty lines on a node that died
         self.quiet.enter_context(redirect_stdout(nowhere))
+        if folder := supervised_folder():
+            divert_native_errors(folder / NATIVE_ERRORS_FILE)
         self.started: Future[int] = self.starter.submit(self._start)
         return self
 
@@ -81,11 +84,13 @@ class RayRunner:
         self.close()
 
     def close(self) -> None:
-        """Give the workers back; a local Ray ends."""
-        self.starter.shutdown(wait=True)
-        ray.shutdown()
+        """Give the workers back; a local Ray ends. One that still starts ends with the process, where that ends now."""
+        if self.started.done() or not supervised_folder():
+            wait([self.started])
+            ray.shutdown()
+            self.starter.shutdown()  # not before: the kernel ends Ray's processes with the thread that started them
+            self.temporary.cleanup()
         self.quiet.close()
-        self.temporary.cleanup()
 
     @property
     def workers(self) -> int:

@@ -17,9 +17,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from evenkeel.study.errors import EXIT_CLUSTER, EXIT_FAULT, EXIT_INTERRUPTED
 from evenkeel.study.run.death_note import describe_fault
+from evenkeel.study.run.native_errors import read_last_words
 from evenkeel.trainables.cgroup import num_memory_kills
 
 FOLDER_PREFIX = "ek-"
@@ -28,9 +30,11 @@ LONGEST_PARENT = 12
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP")
 FAULT_FILE = "fault"
+NATIVE_ERRORS_FILE = "native-errors"
 KEPT = "what was recorded is kept, but the same command may meet it again"
 SESSION_END_S = 3.0
 SHOW_CURSOR = "\x1b[?25h"
+_child_folder: Path | None = None
 
 
 def run_supervised(work: Callable[[], int], *, notes_faults: bool = False) -> int:
@@ -54,12 +58,27 @@ def run_supervised(work: Callable[[], int], *, notes_faults: bool = False) -> in
         os.setsid()  # the terminal's signals reach the parent alone, which passes each on once
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         threading.Thread(target=_end_with_parent, args=[alive], name="parent", daemon=True).start()
+        global _child_folder
+        _child_folder = folder
         code = work()
         os.write(code_write, bytes([code]))
-        return code
+        _end_at_once(code)
     os.close(alive)
     os.close(code_write)
     return _wait(child, code_read, folder, memory_kills)
+
+
+def supervised_folder() -> Path | None:
+    """The temporary folder of a child of `run_supervised`, which may end in the midst of anything; None elsewhere."""
+    return _child_folder
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """Without waiting for threads: a start of Ray that nobody needs any more may take minutes."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def find_short_folder(longest: int) -> str | None:
@@ -86,7 +105,7 @@ def _wait(child: int, code_read: int, folder: Path, memory_kills: int) -> int:
         signal.signal(getattr(signal, name), forward)
     _, status = os.waitpid(child, 0)
     _end_session(child)
-    code, fault = _read_code(code_read), _read_fault(folder)
+    code, fault, last_words = _read_code(code_read), _read_fault(folder), read_last_words(folder / NATIVE_ERRORS_FILE)
     shutil.rmtree(folder, ignore_errors=True)
     if code is None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_CLUSTER:  # our own, with its words said
         return EXIT_CLUSTER
@@ -99,7 +118,7 @@ def _wait(child: int, code_read: int, folder: Path, memory_kills: int) -> int:
             sys.stderr.write(f"{cursor}evenkeel: a fault in a library ended the run: {fault}; {KEPT}\n")
             return EXIT_FAULT
         words = "the kernel ended the run to free memory: out of memory"
-        words = words if num_memory_kills() > memory_kills else _describe_end(status)
+        words = words if num_memory_kills() > memory_kills else _describe_end(status, last_words)
         sys.stderr.write(f"{cursor}evenkeel: {words}; nothing is lost: the same command goes on\n")
         return EXIT_CLUSTER
     return code
@@ -123,11 +142,11 @@ def _read_code(code_read: int) -> int | None:
     return code[0] if code else None
 
 
-def _describe_end(status: int) -> str:
+def _describe_end(status: int, last_words: str) -> str:
     if os.WIFSIGNALED(status):
         return f"the driver was ended by {signal.Signals(os.WTERMSIG(status)).name}"
-    code = os.WEXITSTATUS(status)
-    return f"Ray's core or another library ended the driver (exit code {code}); a node or Ray's head may have died"
+    cause = last_words or f"exit code {os.WEXITSTATUS(status)}"
+    return f"Ray's core or another library ended the driver ({cause}); a node or Ray's head may have died"
 
 
 def _send(process: int, number: int) -> None:
