@@ -1,5 +1,7 @@
 """Which runner a run gets: one process for debugging, or Ray. Ray is imported only where it runs."""
 
+import os
+
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.run.interfaces import Runner
@@ -24,9 +26,7 @@ def runner_of(
 ) -> Runner:
     """The serial runner, or Ray here or at `address` with the resources that the study names."""
     if serial:
-        from evenkeel.study.run.serial_runner import SerialRunner
-
-        return SerialRunner()
+        return make_serial_runner(config)
     from evenkeel.study.run.ray_runner import RayRunner
 
     return RayRunner(
@@ -38,3 +38,14 @@ def runner_of(
         custom=config.resources.custom,
         keep_tune=keep_tune,
     )
+
+
+def make_serial_runner(config: StudyConfig) -> Runner:
+    """Packs in this process; with a limit to a trial's time in one beside it, which can be ended whatever it does."""
+    if config.resources.trial_limit is None or os.name != "posix":
+        from evenkeel.study.run.serial_runner import SerialRunner
+
+        return SerialRunner()
+    from evenkeel.study.run.pack_process import PackProcessRunner
+
+    return PackProcessRunner()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from evenkeel.study.run.interfaces import Fail, Say, T
 from evenkeel.study.run.pack_queue import PackQueue
-from evenkeel.study.run.worker import run_pack
+from evenkeel.study.run.worker import Pack, PackReport, run_pack
 from evenkeel.study.run.worker_context import WorkerContext
 
 
@@ -31,4 +31,8 @@ class SerialRunner:
     def run(self, queue: PackQueue, context: WorkerContext, say: Say, fail: Fail) -> None:
         """Drive the queue until it is done."""
         while pack := queue.next_pack():
-            queue.finish(pack.number, run_pack(pack, context))
+            queue.finish(pack.number, self.run_pack(pack, context))
+
+    def run_pack(self, pack: Pack, context: WorkerContext) -> PackReport:
+        """Train a pack and record its trials."""
+        return run_pack(pack, context)

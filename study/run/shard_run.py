@@ -25,6 +25,7 @@ from evenkeel.study.run.open_tracking import write_study
 from evenkeel.study.run.prepare_run import PreparedRun, forget_failures, prepare_run
 from evenkeel.study.run.recorder import RunRecorder
 from evenkeel.study.run.resume import is_complete
+from evenkeel.study.run.runners import make_serial_runner
 from evenkeel.study.run.serial_runner import SerialRunner
 from evenkeel.study.run.shards import Shard, hold_shard
 from evenkeel.study.run.signals import Signals
@@ -76,7 +77,7 @@ def _execute(whole: PreparedRun, own: PreparedRun, stopping_file: str, display: 
     if len(own.entries) < len(own.planned):
         context = replace(make_context(config, ledger.storage, own.options.python_path), stopping_file=stopping_file)
         ledger.folder.remove(stopping_file)
-        with SerialRunner() as runner:
+        with make_serial_runner(config) as runner:
             write_study(whole, find_facts(config, context, runner, display))
             display.begin(own.total, recorder.states)
             try:

@@ -24,11 +24,11 @@ def limit_time(results: Iterator[T], seconds: float | None, trial_limit: float |
     Raises TrainableError, naming the `trial_limit` of which these seconds were made. Work that never returns to
     Python is not interrupted: where the process has nothing else to do (death_note), it is ended.
     """
-    left = seconds
+    left, grace = seconds, min(GRACE_S, max(1.0, trial_limit or 0))
     while True:
         started = time.monotonic()
         try:
-            with _interrupted_after(left):
+            with _interrupted_after(left, grace):
                 result = next(results, END)
         except _Expired:
             raise TrainableError(
@@ -42,12 +42,12 @@ def limit_time(results: Iterator[T], seconds: float | None, trial_limit: float |
 
 
 @contextmanager
-def _interrupted_after(seconds: float | None) -> Iterator[None]:
+def _interrupted_after(seconds: float | None, grace: float) -> Iterator[None]:
     """Raise `_Expired` in this thread when the block takes longer; not once it has been left."""
     if seconds is None:
         yield
         return
-    with killed_after(max(0.0, seconds) + GRACE_S), _raised_after(seconds):
+    with killed_after(max(0.0, seconds) + grace), _raised_after(seconds):
         yield
 
 
