@@ -1,8 +1,8 @@
 """What a report knows of a study besides its trials. Frozen, from and to JSON; written by `study`, read by sections."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 SHARED = 0.5
 """Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
@@ -235,19 +235,8 @@ class StudyFacts:
         """Plain JSON values."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, contents: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote. Raises ValueError for anything else."""
-        try:
-            facts = _read(cls, contents)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not the facts of a study ({error})") from error
-        if unfit := next(facts._contradictions(), None):
-            raise ValueError(f"not the facts of a study ({unfit})")
-        return facts
-
-    def _contradictions(self) -> Iterator[str]:
-        """What names something that the facts do not have; sections look nothing of it up in vain."""
+    def contradictions(self) -> Iterator[str]:
+        """What names something that the facts do not have; without any, sections look nothing up in vain."""
         chosen = [self.chosen_by] if self.chosen_by else []
         repeated = [measure.repeats for measure in self.measures.values() if measure.repeats]
         for name in (self.metric, *chosen, *repeated):
@@ -264,20 +253,3 @@ class StudyFacts:
         for label, loss in self.losses.items():
             if unknown := sorted({*loss.space, *loss.levels} - loss.defaults.keys()):
                 yield f"{label!r} has no default of {', '.join(unknown)}"
-
-
-def _read(kind: Any, value: Any) -> Any:
-    """`value` of JSON as `kind`: dataclasses field by field, mappings member by member, lists as tuples."""
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{name: _read(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
-    if get_origin(kind) is dict:
-        return {key: _read(get_args(kind)[1], item) for key, item in value.items()}
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"{value!r} is no list")
-        return tuple(_read(get_args(kind)[0], item) for item in value)
-    number = isinstance(value, int) and kind is not Any and isinstance(0.0, kind)
-    if kind is not Any and not number and not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {getattr(kind, '__name__', kind)}")
-    return value

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenkeel.reports.facts import MeasureFacts, StudyFacts
+from evenkeel.reports.facts import MeasureFacts
 from evenkeel.reports.page.page import render
 from evenkeel.reports.sections.measurements import Measurements
 from evenkeel.reports.table.designs import sweep_of, with_metric
@@ -37,13 +37,13 @@ FORMER = {
 
 def test_facts_go_to_json_and_back():
     facts = study()
-    assert StudyFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    assert read_facts(json.loads(json.dumps(facts.to_json()))) == facts
 
 
 @pytest.mark.parametrize("broken", [{}, {"name": "x"}, {"measures": 3}, study().to_json() | {"colour": "blue"}])
 def test_what_are_no_facts_is_refused(broken):
-    with pytest.raises(ValueError, match="not the facts of a study"):
-        StudyFacts.from_json(broken)
+    with pytest.raises(UserError, match="study.json: .*; was it written by a newer evenkeel"):
+        read_facts(broken)
 
 
 def test_facts_of_a_study_file_survive_storing():

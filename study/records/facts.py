@@ -10,6 +10,7 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.own_settings import settings_of, trainable_of
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.study.records.floors import floors
+from evenkeel.study.records.typed_json import read_as
 from evenkeel.trainables.data.settings import DataSettings
 from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.measures import ALWAYS, HEADLINES, columns
@@ -78,9 +79,12 @@ def _former_seeds(former: StudyFacts | None, num_seeds: int) -> tuple[int, ...]:
 def read_facts(contents: dict[str, Any], source: str = "study.json") -> StudyFacts:
     """What was stored of a study by this version or an earlier one. Raises UserError, with `source`, for all else."""
     try:
-        return StudyFacts.from_json(contents if "measures" in contents else _upgraded(contents))
+        facts = read_as(StudyFacts, contents if "measures" in contents else _upgraded(contents))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{source}: {error}; was it written by a newer evenkeel?") from error
+    if unfit := next(facts.contradictions(), None):
+        raise UserError(f"{source}: not the facts of a study ({unfit}); was it written by a newer evenkeel?")
+    return facts
 
 
 def _upgraded(summary: dict[str, Any]) -> dict[str, Any]:

@@ -144,11 +144,17 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Write a file; whoever reads sees all of it or nothing. What fails leaves nothing behind."""
         # An object store shows an object when it is whole; a renamed one would be copied.
-        with (
-            self.writing(),
-            replacing(Path(self.path_of(name))) if self.is_local else nullcontext(self.path_of(name)) as target,
-        ):
-            self.fs.pipe_file(str(target), content)
+        try:
+            with (
+                self.writing(),
+                replacing(Path(self.path_of(name))) if self.is_local else nullcontext(self.path_of(name)) as target,
+            ):
+                self.fs.pipe_file(str(target), content)
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{self.location}: somebody removed it, or a folder in it, while {name} was to be written; bring it "
+                "back, or start anew"
+            ) from error
 
     def put(self, file: Path, name: str) -> None:
         """Bring a file of this machine here; whoever reads sees all of it or nothing. On one disk it is a link."""

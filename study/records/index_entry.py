@@ -1,5 +1,6 @@
 """The little of a record that planning, searching and counting need: a study of a million trials fits into memory."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from sys import intern
@@ -8,6 +9,9 @@ from typing import cast
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.trainables.result import State
 from evenkeel.trainables.trial import Design
+
+GROUP, GROUP_END = re.compile(r"\| \w*ExceptionGroup: "), re.compile(r"\+-+")
+"""Lines of Python's traceback of an exception group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class IndexEntry:
 
 
 def extract_reason(note: str) -> str:
-    """The last line that says anything: of a traceback, the error itself."""
+    """The last line that says anything: of a traceback, the error itself; of one of a group, what holds the others."""
     lines = [line.strip() for line in note.splitlines() if line.strip()]
+    if lines and GROUP_END.fullmatch(lines[-1]):
+        lines = [line.removeprefix("| ") for line in lines if GROUP.match(line)][:1] or lines
     return lines[-1][:300] if lines else "no reason was given"

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from evenkeel.study.errors import UserError
 from evenkeel.study.records import parquet
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import TrialRecord, parse_json
+from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.records.study_folder import StudyFolder
+from evenkeel.study.records.typed_json import parse_json
 from evenkeel.trainables.result import State
 
 T = TypeVar("T")
@@ -248,7 +249,7 @@ class Ledger(StudyFolder):
         """Move the files of a record beside it, where they bear these names."""
         folder = self.folder
         for path in record.files.values():
-            (place / path).stat()
+            _check_inside(place, path)
         # Whole before it bears its name: whoever finds a record's files finds all of them.
         temporary = f"trials/.{record.id}.files.{id(record)}"
         with folder.writing():
@@ -258,6 +259,13 @@ class Ledger(StudyFolder):
             folder.move(temporary, _files(record.id))
         for path in record.files.values():
             (place / path).unlink()
+
+
+def _check_inside(place: Path, path: str) -> None:
+    """Raises FileNotFoundError, and ValueError for what a record must not take away from elsewhere."""
+    (place / path).stat()
+    if not (place / path).resolve().is_relative_to(place.resolve()) or not (place / path).is_file():
+        raise ValueError(f"the file {path!r} of a result is no file below its place, {place}")
 
 
 def _name(trial_id: str, folder: str = "trials") -> str:

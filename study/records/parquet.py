@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import TrialRecord, finite, parse_json
+from evenkeel.study.records.record import TrialRecord, finite
+from evenkeel.study.records.typed_json import parse_json
 
 RECORDS_A_FILE = 2000
 """Records to a file: what a damaged file can cost at most."""

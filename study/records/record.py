@@ -3,13 +3,11 @@
 import hashlib
 import json
 import math
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
-from typing import Any, get_type_hints
-
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from dataclasses import dataclass, field
+from typing import Any
 
 from evenkeel.study.plain_text import visible
+from evenkeel.study.records.typed_json import in_unicode, read_as
 from evenkeel.trainables import Trial
 from evenkeel.trainables.result import Result
 
@@ -72,12 +70,11 @@ class TrialRecord(Result):
             raise ValueError("its contents are not those that were written")
         if unknown := sorted(kept.keys() - cls.__dataclass_fields__.keys()):
             raise ValueError(f"unknown keys {visible(', '.join(unknown))}")
-        if not checked:
-            check(cls, kept | {"trial": None})
-            check(Trial, kept.get("trial"))
-        record = cls(**kept | {"trial": Trial(**kept["trial"])})
         if checked:
+            record = cls(**kept | {"trial": Trial(**kept["trial"])})
             vars(record.trial)["id"] = contents["id"]
+        else:
+            record = read_as(cls, kept)
         if not all(name and "/" not in name and not name.startswith(".") for name in record.files.values()):
             raise ValueError("a file of the record lies elsewhere")
         if record.id != contents.get("id"):
@@ -104,33 +101,6 @@ class StudyRecord:
         return str(self.config.get("name"))
 
 
-def parse_json(content: bytes | str) -> Any:
-    """What JSON says. Raises ValueError for anything else, also for what is nested deeper than Python follows."""
-    try:
-        return json.loads(content)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def check(cls: type, contents: Any) -> None:
-    """Raises ValueError for values of other types than the fields of a dataclass have."""
-    try:
-        _shape(cls).model_validate(contents)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = visible(".".join(map(str, first["loc"])) or cls.__name__)
-        raise ValueError(f"not what was recorded ({place}: {first['msg']})") from error
-
-
-@cache
-def _shape(cls: type) -> type[BaseModel]:
-    hints = get_type_hints(cls) | {"trial": None}
-    kinds: dict[str, Any] = {
-        f.name: (hints[f.name], ... if f.default is f.default_factory is MISSING else None) for f in fields(cls)
-    }
-    return create_model(cls.__name__, __config__=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False), **kinds)
-
-
 def _is_whole(contents: dict[str, Any]) -> bool:
     written = {key: value for key, value in contents.items() if key != "sum"}
     return _sum(written) == contents.get("sum")
@@ -141,9 +111,11 @@ def _sum(contents: dict[str, Any]) -> str:
 
 
 def finite(value: object) -> Any:
-    """A value of JSON with None in place of floats that are not finite."""
+    """A value of JSON with None in place of floats that are not finite, and `?` in place of what is no Unicode."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return in_unicode(value)
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {in_unicode(key): finite(item) for key, item in value.items()}
     return [finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records.folder import Folder, ForeignFileError
-from evenkeel.study.records.record import StudyRecord, check, parse_json
+from evenkeel.study.records.record import StudyRecord
+from evenkeel.study.records.typed_json import parse_json, read_as
 
 IDENTITY_READS, IDENTITY_PAUSE_S = 10, 0.1
 """The file of an identity is empty for a moment while it is made, and for good where a full disk emptied it."""
@@ -25,9 +26,7 @@ class StudyFolder:
         Raises StorageError for a place that does not answer or lets nobody in.
         """
         try:
-            contents = parse_json(self.folder.read("study.json"))
-            check(StudyRecord, contents)
-            study = StudyRecord(**contents)
+            study = read_as(StudyRecord, parse_json(self.folder.read("study.json")))
             return study if study.name else None
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from evenkeel.study.errors import StorageError, UserError
 from evenkeel.study.records.folder import Folder
-from evenkeel.study.records.record import parse_json
+from evenkeel.study.records.typed_json import parse_json
 
 LEASE_BEAT_S = 5.0
 LEASE_STALE_S = 30.0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from evenkeel.study.file.locations import TrackingUri
 from evenkeel.study.records.folder import Folder
 from evenkeel.study.records.index_entry import IndexEntry
-from evenkeel.study.records.record import parse_json
+from evenkeel.study.records.typed_json import parse_json
 
 RECEIPT_FILE = "tracked.json"
 
