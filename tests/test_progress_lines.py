@@ -1,5 +1,6 @@
 """A long silence is explained: which packs are at work, for how long, and what is left."""
 
+import os
 import time
 from dataclasses import replace
 
@@ -83,6 +84,20 @@ def test_gpus_are_shown_as_their_driver_says(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert read_host_status(str(tmp_path), "").gpus == ["GPU 0 97 %, 12.0 of 80 GiB", "GPU 1 0 %, 0.5 of 80 GiB"]
+
+
+def test_what_a_killed_process_was_making_is_forgotten(tmp_path):
+    with progress(tmp_path, "features", 90) as show:
+        show(8)
+        host = read_host_status(str(tmp_path), "").name
+        killed = tmp_path / f"progress-{host}-{2**22 + 1}.txt"
+        elsewhere = tmp_path / f"progress-another-{2**22 + 1}.txt"
+        for file in (killed, elsewhere):
+            file.write_text("features: 5 of 90")
+        assert sorted(read_host_status(str(tmp_path), "").making) == ["features: 5 of 90", "features: 8 of 90"]
+        os.utime(elsewhere, (0, 0))
+        assert read_host_status(str(tmp_path), "").making == ["features: 8 of 90"] and not killed.exists()
+    assert not list(tmp_path.glob("progress-*"))
 
 
 def test_time_left_knows_hours_and_slow_trials():

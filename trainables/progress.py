@@ -1,6 +1,7 @@
 """How far something long has come, said where other processes of the machine can read it."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,6 @@ def progress(cache: Path, task: str, total: int) -> Iterator[Callable[[int], Non
     It is said again every ten seconds, so that what is slow is not taken for a killed process's.
     """
     file, end = _file(cache, os.getpid()), f" of {total:,}" if total else ""
-    _forget_killed(cache)
 
     def done(num: int) -> None:
         with suppress(OSError):
@@ -36,13 +36,6 @@ def progress(cache: Path, task: str, total: int) -> Iterator[Callable[[int], Non
         file.unlink(missing_ok=True)
 
 
-def _forget_killed(cache: Path) -> None:
-    for file in cache.glob("progress-*.txt"):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime > STALE_S:
-                file.unlink()
-
-
 def said_by(cache: Path, pid: int) -> str:
     """What a process of this machine says now; empty where it says nothing."""
     try:
@@ -52,17 +45,28 @@ def said_by(cache: Path, pid: int) -> str:
 
 
 def _file(cache: Path, pid: int) -> Path:
-    return cache / f"progress-{pid}.txt"
+    return cache / f"progress-{socket.gethostname()}-{pid}.txt"
 
 
 def being_made(cache: Path) -> list[str]:
-    """What is said now; what was not said again for STALE_S is a killed process's."""
+    """What is said now; what a killed process said is forgotten."""
     texts = []
     for file in sorted(cache.glob("progress-*.txt")):
-        with suppress(OSError):
-            if time.time() - file.stat().st_mtime < STALE_S:
+        with suppress(OSError, ValueError):
+            if _is_of_the_killed(file):
+                file.unlink()
+            else:
                 texts.append(file.read_text(encoding="utf-8"))
     return [text for text in texts if text]
+
+
+def _is_of_the_killed(file: Path) -> bool:
+    """Whether its process is gone, here, or has not said it again for STALE_S, on another host or in a container."""
+    import psutil
+
+    host, _, number = file.stem.removeprefix("progress-").rpartition("-")
+    gone = host == socket.gethostname() and not psutil.pid_exists(int(number))
+    return gone or time.time() - file.stat().st_mtime > STALE_S
 
 
 @contextmanager

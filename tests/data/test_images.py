@@ -367,6 +367,45 @@ def test_what_was_skipped_is_said(tmp_path):
     assert re.match("2 images left out: image 'im1': .*im1.png cannot be decoded.*'im2': .*im2.png is empty", said)
 
 
+class Unseekable(io.RawIOBase):
+    """A stream to which a zip is written with sizes behind its members."""
+
+    def __init__(self):
+        self.content = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, part):
+        self.content += part
+        return len(part)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("stream", [io.BytesIO, Unseekable])
+def test_members_of_a_zip_are_as_zipfile_reads_them(method, stream, tmp_path):
+    contents = {f"d/im{i}.png": shade(i) * i for i in range(3)}
+    target = stream()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    write(tmp_path, {"b.zip": b"before" + bytes(getattr(target, "content", b"") or target.getvalue())})
+    archive = image_source(tmp_path / "b.zip", "images").archive
+    assert {name: archive.read(name) for name in archive.names} == contents
+
+
+def test_a_member_that_unpacks_to_more_than_it_says_is_damaged(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("im0.png", b"\0" * 10_000)
+    content = bytearray(buffer.getvalue())
+    for place in (content.index(b"PK\x01\x02") + 24, 22):
+        content[place : place + 4] = (100).to_bytes(4, "little")
+    write(tmp_path, {"b.zip": bytes(content)})
+    with pytest.raises(zipfile.BadZipFile, match="CRC"):
+        image_source(tmp_path / "b.zip", "images").archive.read("im0.png")
+
+
 def test_zip_members_of_a_foreign_method_are_listed(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from evenkeel.trainables import TrainableError
+from evenkeel.trainables.data.dicom import dicom_pixels, dicom_values
 from evenkeel.trainables.data.load import load
 from tests.data.makers import csv_table, encoded, six, write
 
@@ -119,13 +120,13 @@ def dicom(values, **tags):
     """A DICOM file as a scanner writes it: 12 bits stored in 16."""
     file = pydicom.Dataset()
     file.file_meta = pydicom.dataset.FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    file.file_meta.TransferSyntaxUID = tags.pop("syntax", pydicom.uid.ExplicitVRLittleEndian)
     file.file_meta.MediaStorageSOPClassUID = pydicom.uid.DigitalXRayImageStorageForPresentation
     file.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
     file.Rows, file.Columns = values.shape[-2:]
     file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
     file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 12, 11, 0
-    file.PixelData = values.astype(np.uint16).tobytes()
+    file.PixelData = (values if values.dtype.itemsize < 3 else values.astype(np.uint16)).tobytes()
     for name, value in tags.items():
         setattr(file, name, value)
     buffer = io.BytesIO()
@@ -151,6 +152,30 @@ def test_dicom_is_rescaled_windowed_and_inverted(name, tmp_path):
     image, _ = loaded(tmp_path, dicom(RAMP, **tags), "im0.dcm", intensity=intensity)
     values = RAMP if low < high else 4095 - RAMP.astype(int)
     assert np.abs(image - stretched(values, min(low, high), max(low, high))).max() <= 1
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])
+@pytest.mark.parametrize(("kind", "bits"), [("<u2", 16), ("<u2", 12), ("<u2", 10), ("<i2", 16), ("<i2", 12), ("u1", 8)])
+def test_values_are_those_of_pydicom(kind, bits, syntax):
+    """Also where something else stands in the bits that are not stored."""
+    info = np.iinfo(kind)
+    values = np.random.default_rng(0).integers(info.min, info.max, (6, 8)).astype(kind)
+    tags = {"BitsAllocated": values.itemsize * 8, "BitsStored": bits, "HighBit": bits - 1}
+    content = dicom(values, PixelRepresentation=int(kind == "<i2"), syntax=syntax, **tags)
+    expected = pydicom.dcmread(io.BytesIO(content)).pixel_array
+    found, _ = dicom_values(content)
+    assert found.dtype == expected.dtype and np.array_equal(found, expected)
+
+
+def test_a_palette_is_applied(tmp_path):
+    """Index 2 is red, 3 green, by tables of 16 bits."""
+    tables = {"Red": [0, 0, 65535, 0], "Green": [0, 0, 0, 65535], "Blue": [0, 0, 0, 0]}
+    tags = {f"{name}PaletteColorLookupTableDescriptor": [4, 0, 16] for name in tables}
+    tags |= {f"{name}PaletteColorLookupTableData": np.array(t, "<u2").tobytes() for name, t in tables.items()}
+    values = np.array([[2, 3], [0, 1]], np.uint8)
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    content = dicom(values, PhotometricInterpretation="PALETTE COLOR", **bits, **tags)
+    assert dicom_pixels(content, "full").tolist() == [[[255, 0, 0], [0, 255, 0]], [[0, 0, 0], [0, 0, 0]]]
 
 
 def test_frames_of_a_film_are_refused(tmp_path):

@@ -66,13 +66,32 @@ def _read(content: bytes) -> tuple[Any, np.ndarray]:
     if (pixels := int(file.get("Rows") or 0) * int(file.get("Columns") or 0)) > MAX_PIXELS:
         raise ValueError(f"{pixels:,} pixels; at most {MAX_PIXELS:,}")
     try:
-        values = file.pixel_array
+        values = _plain_values(file)
+        values = file.pixel_array if values is None else values
     except (AttributeError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"a DICOM file whose pixels cannot be decoded: {error}".replace("\n", " ")) from error
     if file.PhotometricInterpretation == "PALETTE COLOR":
         colours = apply_color_lut(values, file)
         return file, colours if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)
     return file, values if values.ndim == 3 else apply_modality_lut(values, file)
+
+
+def _plain_values(file: Any) -> np.ndarray | None:
+    """The values [H, W] of a grey file that is not compressed, as pydicom gives them; None of another.
+
+    Threads that decode wait for each other while pydicom looks at every attribute.
+    """
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    bits, allocated, content = int(file.BitsStored), int(file.BitsAllocated), file.get("PixelData", b"")
+    shape, signed = (int(file.Rows), int(file.Columns)), int(file.PixelRepresentation)
+    grey = file.SamplesPerPixel == 1 and allocated in (8, 16) and file.HighBit == bits - 1
+    plain = file.file_meta.TransferSyntaxUID in (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+    num_bytes = shape[0] * shape[1] * allocated // 8
+    if not (grey and plain) or (signed and bits < allocated) or not 0 < num_bytes <= len(content):
+        return None
+    values = np.frombuffer(content[:num_bytes], f"<{'i' if signed else 'u'}{allocated // 8}").reshape(shape)
+    return values if bits == allocated else values & (2**bits - 1)  # what lies in the other bits is no value
 
 
 def _check_deflated(content: bytes) -> None:

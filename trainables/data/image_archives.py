@@ -1,9 +1,11 @@
 """Files that hold images: zips, tars, and Parquet files with pictures in a column. Each reads one image by its name."""
 
 import os
+import struct
 import tarfile
 import threading
 import zipfile
+import zlib
 from bisect import bisect_right
 from collections import OrderedDict
 from pathlib import Path
@@ -14,6 +16,11 @@ from evenkeel.trainables.errors import TrainableError
 
 NUM_ROW_GROUPS_KEPT = 4
 """So many row groups of a Parquet file stay in memory: rows are mostly decoded in their order."""
+
+LOCAL_HEADER = struct.Struct("<26sHH")
+"""What stands before a member's bytes in a zip: its last two numbers are the lengths of name and extra field."""
+
+ZIP_MAGIC = b"PK\x03\x04"
 
 MAX_IMAGE_BYTES = 2**30
 """Of one image file, unpacked: a few bytes can say that they are more than memory holds."""
@@ -30,17 +37,44 @@ class Archive(Protocol):
         ...
 
 
-class ZipArchive:
-    """A zip, whose own index holds a checksum for each member."""
+class FileBytes:
+    """Parts of a file, which threads and forked processes read side by side."""
 
     def __init__(self, path: Path) -> None:
-        self._file = zipfile.ZipFile(path)
+        self._path = path
+        self._descriptors: dict[int, int] = {}  # of each process, a forked one has its own
+
+    def read(self, num: int, offset: int) -> bytes:
+        """So many bytes from there on, fewer at the end of the file."""
+        descriptor = self._descriptors.get(os.getpid())
+        if descriptor is None:
+            descriptor = self._descriptors[os.getpid()] = os.open(self._path, os.O_RDONLY)
+        return os.pread(descriptor, num, offset)
+
+
+class ZipArchive:
+    """A zip, whose own index holds a checksum for each member; threads read it side by side."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._bytes = zipfile.ZipFile(path), FileBytes(path)
         self.infos = {info.filename: info for info in self._file.infolist()}
         self.names = [name for name, info in self.infos.items() if not info.is_dir()]
 
     def read(self, name: str) -> bytes:
-        check_image_size(self.infos[name].file_size)
-        return self._file.read(name)
+        info = self.infos[name]
+        check_image_size(info.file_size)
+        head = self._bytes.read(LOCAL_HEADER.size, info.header_offset)
+        packed = info.compress_type == zipfile.ZIP_DEFLATED
+        usual = (packed or info.compress_type == zipfile.ZIP_STORED) and not info.flag_bits & 1  # 1: encrypted
+        if not usual or len(head) < LOCAL_HEADER.size or not head.startswith(ZIP_MAGIC):
+            return self._file.read(name)  # or says what is wrong
+        offset = info.header_offset + len(head) + sum(LOCAL_HEADER.unpack(head)[1:])
+        content = self._bytes.read(info.compress_size, offset)
+        if packed:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, info.file_size + 1)
+        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+            raise zipfile.BadZipFile(f"Bad CRC-32 for file {name!r}")
+        return content
 
 
 class TarArchive:
@@ -50,16 +84,12 @@ class TarArchive:
         with tarfile.open(path, "r:") as tar:
             self._members = {m.name: (m.offset_data, m.size) for m in tar if m.isreg()}
         self.names = list(self._members)
-        self._path = path
-        self._descriptors: dict[int, int] = {}  # of each process, a forked one has its own
+        self._bytes = FileBytes(path)
 
     def read(self, name: str) -> bytes:
         offset, size = self._members[name]
         check_image_size(size)
-        descriptor = self._descriptors.get(os.getpid())
-        if descriptor is None:
-            descriptor = self._descriptors[os.getpid()] = os.open(self._path, os.O_RDONLY)
-        return os.pread(descriptor, size, offset)
+        return self._bytes.read(size, offset)
 
 
 class ParquetPictures:
