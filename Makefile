@@ -114,6 +114,18 @@ bench-losses: $(READY)  ## forward and backward of each loss, against torch and 
 docs: $(READY)  ## tables of keys in docs/study_files.md, made from the models
 	$(BIN)/python -m evenkeel.study.file.keys
 
+.PHONY: site
+site: $(READY)  ## the documents as a site that needs no network, in build/site; a dead link ends it
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -b html . build/site
+
+.PHONY: gallery
+gallery: $(READY)  ## the pictures of docs/gallery.md, of the pages that were made as it says; needs a Chromium
+	for name in demo steadiness-corel5k table; do \
+	  page=studies/$$name/report.html; picture=docs/gallery_$${name#steadiness-}.png; \
+	  if [ -e $$page ]; then $(BIN)/python -m benchmarks.screenshots $$page $$picture; else echo "no $$page"; fi; \
+	done
+
 house: $(READY)  ## words, lengths, imports between rooms; AGAINST=COMMIT shows that commit beside them
 	$(BIN)/python benchmarks/house.py $(if $(AGAINST),--against $(AGAINST))
 

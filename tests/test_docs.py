@@ -1,5 +1,6 @@
 """What the documents show is true: commands parse, study files load, links lead somewhere, the example loss runs."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -46,6 +47,25 @@ def test_every_command_is_shown():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def slug(heading: str) -> str:
+    """What GitHub and MyST call a heading in a link."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_to_a_heading_lead_to_one(page):
+    for name, anchor in re.findall(r"\]\(([\w/.]*\.md|)#([^)]+)\)", page.read_text()):
+        headings = re.findall(r"^#+ (.+)$", (page.parent / name if name else page).read_text(), flags=re.M)
+        assert anchor in map(slug, headings), f"{name}#{anchor}"
+
+
+def test_every_page_has_a_place_in_the_site():
+    tree = ast.parse((ROOT / "docs" / "conf.py").read_text())
+    assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    listed = [name for names in ast.literal_eval(assigned["CONTENTS"]).values() for name in names]
+    assert sorted(listed) == sorted(page.stem for page in (ROOT / "docs").glob("*.md"))
 
 
 def test_make_targets_exist():
