@@ -4,7 +4,8 @@ The same function, settings and seeds, the same number of worker processes; each
 exit, in one run of this script, in turn:
 (a) `evenkeel run`: ledger and MLflow included;
 (b) a Ray Tune script after Ray's documentation: function API, one configuration a trial;
-(c) an Optuna script: joblib's processes on one study in a sqlite file, the settings enqueued before.
+(c) an Optuna script: joblib's processes on one study in an sqlite file, and in a journal file.
+Nobody can do more than ten trials a second and worker: the printed ceiling.
 The function waits 0.1 s, as one does that waits for a GPU or another machine, or counts for 0.1 s of processor time
 (`--busy`). Run: python -m benchmarks.function_trials  (a few minutes)
 """
@@ -52,10 +53,12 @@ print(len(tune.Tuner(tune.with_resources(trial, {"cpu": 1}), param_space=space, 
 OPTUNA = """
 import optuna
 from joblib import Parallel, delayed
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from train import train
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-STORAGE = "sqlite:///optuna.db"
+STORAGE = %s
 
 
 def objective(trial):
@@ -73,7 +76,10 @@ optuna.create_study(study_name="waiting", storage=STORAGE, direction="maximize")
 Parallel(n_jobs=%d)(delayed(work)(%d) for _ in range(%d))
 print(len(optuna.load_study(study_name="waiting", storage=STORAGE).trials))
 """
+STORAGES = {"sqlite": '"sqlite:///optuna.db"', "journal": 'JournalStorage(JournalFileBackend("optuna.log"))'}
+"""Where Optuna's processes meet: its usual database, and the file that its documentation names for many of them."""
 NUM_SEEDS = 8
+TRIAL_S = 0.1
 
 
 def main() -> None:
@@ -84,19 +90,23 @@ def main() -> None:
     parser.add_argument("--busy", action="store_true", help="count for 0.1 s of processor time in place of waiting")
     options = parser.parse_args()
     workers, num, few = options.workers, NUM_SEEDS * 2**options.points, NUM_SEEDS * 2**options.ray_points
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         clock, wait = ("time.process_time", "pass") if options.busy else ("time.monotonic", "time.sleep(0.01)")
         (folder / "train.py").write_text(FUNCTION.format(clock=clock, wait=wait))
         (folder / "study.yaml").write_text(STUDY % (options.points, NUM_SEEDS))
         (folder / "ray_tune.py").write_text(RAY_TUNE % (NUM_SEEDS, few, workers))
-        (folder / "optuna_joblib.py").write_text(OPTUNA % (NUM_SEEDS - 1, workers, num // workers, workers))
+        for name, storage in STORAGES.items():
+            script = OPTUNA % (storage, NUM_SEEDS - 1, workers, num // workers, workers)
+            (folder / f"optuna_{name}.py").write_text(script)
         ours = _per_minute(folder, num, "-m", "evenkeel", "run", "study.yaml", "--workers", str(workers))
         ray = _per_minute(folder, few, "ray_tune.py")
-        optuna = _per_minute(folder, num, "optuna_joblib.py")
-    print(f"trials/min evenkeel {ours:.0f}, Ray Tune {ray:.0f}, Optuna {optuna:.0f} ({workers} workers, {num} trials)")
-    print(f"ratio function-trials/ray-tune {ours / ray:.1f}")
-    print(f"ratio function-trials/optuna {ours / optuna:.1f}")
+        optuna = {name: _per_minute(folder, num, f"optuna_{name}.py") for name in STORAGES}
+    rivals = {"ray-tune": ray} | {f"optuna-{name}": rate for name, rate in optuna.items()}
+    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in {"evenkeel": ours, **rivals}.items())
+    print(f"trials/min {rates} ({workers} workers, {num} trials; ceiling {60 * workers / TRIAL_S:.0f})")
+    for name, rate in rivals.items():
+        print(f"ratio function-trials/{name} {ours / rate:.1f}")
 
 
 def _per_minute(folder: Path, num_trials: int, *command: str) -> float:

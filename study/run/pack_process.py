@@ -9,9 +9,10 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from evenkeel.study.run.death_note import read_death_note
+from evenkeel.study.run.pack import Pack, PackReport
 from evenkeel.study.run.serial_runner import SerialRunner
 from evenkeel.study.run.signals import CAUGHT_SIGNALS
-from evenkeel.study.run.worker import Pack, PackReport, run_pack
+from evenkeel.study.run.worker import run_pack
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.study.run.worker_death import DIED
 from evenkeel.trainables.own_path import path_of_installed
