@@ -266,9 +266,9 @@ def _backbone(epochs: int) -> dict[str, torch.Tensor]:
     """Weights warm-started on the train rows of the unseen composition."""
     images = DigitsMlt(composition=UNSEEN).load(32, Path())
     train = images.split == 0
-    with seeded(0):
+    with seeded(0), tempfile.TemporaryDirectory() as notes:
         model = build(Backbone(name="test_resnet"), 1, "cpu")
-        warm_start(model, images.images, images.targets, np.flatnonzero(train), WarmStart(epochs=epochs))
+        warm_start(model, images.images, images.targets, np.flatnonzero(train), WarmStart(epochs=epochs), Path(notes))
     return model.module.state_dict()
 
 

@@ -26,7 +26,7 @@ TRUTHS = {
     STEADY: Truth(losses=1, hyperparameters=1, spread=0.3, changes={(0, 0, 4): -0.3}),
     SENSITIVE: Truth(losses=1, hyperparameters=1, changes={(0, 0, 3): -1.5, (0, 0, 4): -4}),
     SIZE_OPEN: Truth(losses=1, hyperparameters=1, spread=0.5, changes={(0, 0, 3): -0.6, (0, 0, 4): -1.3}),
-    TOO_NOISY: Truth(losses=1, hyperparameters=1, spread=1.8, changes={(0, 0, 4): -0.6}),
+    TOO_NOISY: Truth(losses=1, hyperparameters=1, spread=2.4, changes={(0, 0, 4): -0.6}),
     FEW_SEEDS: Truth(losses=1, hyperparameters=1, seeds=4, changes={(0, 0, 4): -1}),
     NOT_JUDGED: Truth(losses=1, hyperparameters=1, spread=1, above_floor=0.5),
 }

@@ -348,7 +348,7 @@ class TestFiles:
         assert not (place / "deep" / "some.npz").exists() and ledger.ids() == {kept.id}
 
     def test_are_removed_with_it(self, ledger, place):
-        ledger.write(record("failed", files={"predictions": str(place / "deep" / "some.npz")}))
+        ledger.write(record("failed", files={"predictions": "deep/some.npz"}), place)
         ledger.remove(record().id)
         assert self.names(ledger) == set()
 

@@ -294,7 +294,7 @@ def _gain_of_one(table: pd.DataFrame, loss: str) -> float:
 def _fronts(table: pd.DataFrame) -> str:
     """Of each search in two metrics the proposals that none beats in both on validation, from the first's best on."""
     study = facts_of(table)
-    if study.beside is None:
+    if study.beside not in study.measures or study.metric not in study.measures:
         return ""
     names, rows = [study.chosen_by or study.metric, study.beside], table[(table.design == SEARCH)]
     searches = rows[["loss", "group"]].drop_duplicates().itertuples(index=False)
