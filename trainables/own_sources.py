@@ -19,6 +19,8 @@ from evenkeel.trainables.own_code import own_module
 FILE_NAME = re.compile(r"[\w-][\w.-]{0,99}\.\w{1,12}")
 MAX_COMPANION_BYTES = 2**20
 """What is larger is data: it is named under `data`, or decides nothing."""
+SCRIPTS = frozenset((".py", ".sh", ".bash", ".r", ".jl", ".pl", ".rb", ".js", ".lua", ".m", ".yaml", ".yml", ".toml"))
+"""A neighbour of another kind may be what the code writes, a log say, which would be a change at every run."""
 INSTALLED = frozenset(("site-packages", "dist-packages"))
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 OURS = "evenkeel"
@@ -71,7 +73,8 @@ def _sources(module: ModuleType) -> list[Path]:
 def _companions(sources: Iterable[Path]) -> list[Path]:
     """Small files beside sources that hold their names as a text: `Path(__file__).parent / "train.sh"` names one."""
     named = {path.parent / text for path in sources for text in _texts(path)}
-    return sorted(path for path in named - {*sources} if path.is_file() and path.stat().st_size <= MAX_COMPANION_BYTES)
+    scripts = (path for path in named - {*sources} if path.suffix.lower() in SCRIPTS and path.is_file())
+    return sorted(path for path in scripts if path.stat().st_size <= MAX_COMPANION_BYTES)
 
 
 def _texts(path: Path) -> set[str]:
