@@ -5,12 +5,13 @@ GPU, numpy on a tensor of the GPU. Not here: streams, memory, kernels. Import it
 """
 
 from collections.abc import Iterator
-from contextlib import ContextDecorator, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._contextlib import _DecoratorContextManager
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -140,13 +141,13 @@ class Places(TorchFunctionMode):
         return tensor.to(*types, **wanted) if types or wanted else tensor
 
 
-class _NoGradient(ContextDecorator):
-    """In place of inference mode, which such tensors do not know."""
+class _NoGradient(_DecoratorContextManager):
+    """In place of inference mode, which such tensors do not know; as there, it holds in each step of a generator."""
 
     def __init__(self, mode: bool = True) -> None:
         self.mode = mode
 
-    def _recreate_cm(self) -> "_NoGradient":
+    def clone(self) -> "_NoGradient":
         return _NoGradient(self.mode)
 
     def __enter__(self) -> None:
