@@ -1,6 +1,8 @@
 """What a file of weights says about its images, alone or by files that lie beside it, is used or asked for."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -200,3 +202,18 @@ def test_plan_and_doctor_say_it(tmp_path):
 def test_plan_refuses_models_and_weights_that_are_not_listed(model, message):
     with pytest.raises(TrainableError, match=message):
         model.images_words(224) if isinstance(model, Backbone) else model.images_words(224, "model")
+
+
+def test_what_libraries_say_of_a_model_is_asked_once_a_machine(tmp_path, monkeypatch):
+    """Asking imports torch: seconds of CPU for each `plan`."""
+    monkeypatch.setenv("EVENKEEL_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match="has no model 'test_resnett'"):
+        images_words(load_study("demo", ["trainable.backbone.name=test_resnett"]))
+    assert not list(tmp_path.iterdir())
+    words = images_words(load_study("demo"))
+    code = (
+        "import sys; from evenkeel.study.cli import main; main(['plan', 'demo'])\n"
+        "assert not {'torch', 'timm', 'open_clip'} & set(sys.modules)"
+    )
+    planned = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert f"images: {words}\n" in planned.stdout

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, stated_beside
+from evenkeel.trainables.models.remembered import remembered
 from evenkeel.trainables.models.settings import Backbone, content_hash, file_words
 from evenkeel.trainables.recipe import architecture
 from evenkeel.trainables.seeds import Source
@@ -77,6 +78,12 @@ class Clip(Settings):
 
     def images_words(self, size: int, normalisation: Normalisation) -> str:
         """What images become, in a line. Raises TrainableError where nothing says so."""
+        if self.weights or (self.image and self.image.weights):
+            return self._asked_words(size, normalisation)
+        question = [self.model_dump(mode="json"), size, normalisation]
+        return remembered(question, lambda: self._asked_words(size, normalisation))
+
+    def _asked_words(self, size: int, normalisation: Normalisation) -> str:
         from evenkeel.trainables.models.published import clip_preprocessing
 
         stated = clip_preprocessing(self, normalisation)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.models.preprocessing import Preprocessing, hub_words, stated_beside
+from evenkeel.trainables.models.remembered import remembered
 from evenkeel.trainables.settings import PathText, Settings, at_home
 
 HUB = ("hf-hub:", "hf_hub:")
@@ -53,6 +54,11 @@ class Backbone(Settings):
 
     def images_words(self, size: int) -> str:
         """What images become, in a line. Raises TrainableError for an unknown name, or where nothing says so."""
+        if self.weights:
+            return self._asked_words(size)
+        return remembered([self.model_dump(mode="json"), size], lambda: self._asked_words(size))
+
+    def _asked_words(self, size: int) -> str:
         from evenkeel.trainables.models.published import check_name, preprocessing
 
         check_name(self)
