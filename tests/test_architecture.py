@@ -100,7 +100,7 @@ ROOMS = {
     "study.background": set(),
     "study.plain_text": set(),
     "study.terminal": {"study.plain_text"},
-    "study.file": {"study.errors"},
+    "study.file": {"study.errors", "study.plain_text"},
     "study.plan": {"study.errors", "study.file"},
     "study.records": {"study.errors", "study.plain_text", "study.file"},
     "study.tracking": {"study.errors", "study.background", "study.file", "study.records"},

@@ -2,7 +2,9 @@
 
 import pytest
 
+from evenkeel.study.errors import UserError
 from evenkeel.study.file.designs import SearchDesign, SobolDesign
+from evenkeel.study.file.read import MAX_FILE_BYTES, load_study
 from evenkeel.study.file.text import MAX_NODES, read_yaml
 from evenkeel.trainables import TRAINABLES
 from evenkeel.trainables.models.clip_settings import TextTower
@@ -58,3 +60,39 @@ def test_sizes_of_a_text_tower_and_seeds_of_a_search_have_a_bound():
     for design in (SearchDesign, SobolDesign):
         seed = design.model_json_schema()["properties"]["seed"]
         assert (seed["minimum"], seed["maximum"]) == (0, 2**32 - 1)
+
+
+ODD_VALUES = {
+    "a label of two lines": (
+        'losses: [{loss: bce, label: "a\\nb"}]',
+        r"losses.0.label: must be one line of visible text",
+    ),
+    "an escape in a label": (
+        'losses: [{loss: bce, label: "\\e[31mred"}]',
+        r"must be one line of visible .*x1b\[31mred",
+    ),
+    "an empty label": ('losses: [{loss: bce, label: ""}]', "losses.0.label: must be one line of visible text, got ''"),
+    "half a letter in a label": ('losses: [{loss: bce, label: "\\ud800"}]', "losses.0.label: Input should be a valid"),
+    "a long label": (f"losses: [{{loss: bce, label: {5000 * 'x'}}}]", r"at most 100 characters, got 'x{95,97}\.\.\.$"),
+    "201 losses": (f"losses: [{', '.join(f'{{loss: bce, label: l{i}}}' for i in range(201))}]", "at most 200 items"),
+    "a resource without a name": ("resources: {custom: {'': 1}}", "resources.custom"),
+    "less than nothing": ("resources: {custom: {a: -1}}", "resources.custom.a: Input should be greater than or equal"),
+    "a storage of nothing": ("storage: ''", "storage: must be a path, got ''"),
+    "a storage with a NUL": ('storage: "a\\0b"', r"storage: must be a path, got 'a\\x00b'"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_VALUES)
+def test_an_odd_value_is_named_in_a_short_line(case, tmp_path):
+    line, rule = ODD_VALUES[case]
+    (tmp_path / "odd.yaml").write_text(f"extends: demo\n{line}\n")
+    with pytest.raises(UserError, match=rule) as refusal:
+        load_study(str(tmp_path / "odd.yaml"))
+    _, problem = str(refusal.value).splitlines()
+    assert len(problem) < 200
+
+
+def test_a_file_that_is_long_to_read_is_not_read(tmp_path):
+    (tmp_path / "odd.yaml").write_text("extends: demo\n" + MAX_FILE_BYTES * "#")
+    with pytest.raises(UserError, match=r"odd.yaml: a study file of 500,014 bytes; at most 500,000"):
+        load_study(str(tmp_path / "odd.yaml"))

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from evenkeel.search_spaces import Parameter, Space
+from evenkeel.study.file.labels import Label
 from evenkeel.study.file.spaces import find_space
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.settings import Settings
@@ -14,7 +15,7 @@ class LossEntry(Settings):
     """One loss as the study shows it. Fixed hyperparameters leave its space."""
 
     loss: str = Field(description="a name of `evenkeel losses`, or `module:Class`")
-    label: str = Field(description="how the study shows it; the loss's name if none")
+    label: Label = Field(description="how the study shows it; the loss's name if none")
     fixed: dict[str, Any] = Field({}, description="hyperparameters that do not vary")
     levels: dict[str, list[Any]] = Field({}, description="sweep levels of a hyperparameter, in place of placed ones")
 

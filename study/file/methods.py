@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from evenkeel.search_spaces import Space
+from evenkeel.study.file.labels import Label
 from evenkeel.study.file.spaces import SettingRange
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.function.signature import Signature, signature_of
@@ -14,7 +15,7 @@ from evenkeel.trainables.settings import Settings
 class MethodEntry(Settings):
     """One method as the study shows it: a training function, what is fixed of its parameters and what varies."""
 
-    name: str = Field(description="how the study shows it")
+    name: Label = Field(description="how the study shows it")
     function: str = Field(description="`file.py:function` or `module:function`; the trainable's if none")
     fixed: dict[str, Any] = Field({}, description="values of parameters that do not vary")
     spaces: dict[str, SettingRange] = Field({}, description="parameters that vary for this method alone")

@@ -29,6 +29,11 @@ PLAIN = {
 ENTRY_KEYS = {*LossEntry.model_fields, *MethodEntry.model_fields}
 """What `--set losses.asl.KEY=` may name besides a hyperparameter, which it fixes."""
 
+MAX_FILE_BYTES = 500_000
+"""Of a study file: what a person writes is a hundredth, and YAML is read slowly."""
+MAX_SHOWN = 100
+"""Characters of a value that a message shows."""
+
 PRESETS = Path(__file__).parent.parent / "presets"
 
 
@@ -98,6 +103,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if path in above:
         raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in above)}")
     try:
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            raise UserError(f"{path}: a study file of {size:,} bytes; at most {MAX_FILE_BYTES:,}")
         values = read_yaml(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
@@ -189,8 +196,13 @@ def _lines(error: ValidationError, prefix: tuple[int | str, ...] = ()) -> Iterat
         message, value = problem["msg"].removeprefix("Value error, "), problem.get("input")
         message = PLAIN.get(problem["type"], message)
         if problem["type"] == "string_type":
-            yield f"{'.'.join(map(str, location))}: must be a text, got {value!r}; put it in quotes"
+            yield f"{'.'.join(map(str, location))}: must be a text, got {_shown(value)}; put it in quotes"
             continue
         plain = isinstance(value, dict | list) or problem["type"] == "value_error"
-        text = message if plain else f"{message}, got {value!r}"
+        text = message if plain else f"{message}, got {_shown(value)}"
         yield f"{'.'.join(map(str, location))}: {text}" if location else text
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

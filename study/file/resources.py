@@ -1,6 +1,6 @@
 """What one worker gets."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,9 @@ class Resources(Settings):
     )
     cpus: float = Field(1, gt=0, le=10_000, description="cores a worker")
     gpus: float = Field(0, ge=0, le=1000, description="GPUs a worker; a fraction shares one")
-    custom: dict[str, float] = Field({}, description="custom resources of the cluster's nodes, for example {a100: 1}")
+    custom: dict[Annotated[str, Field(min_length=1)], Annotated[float, Field(ge=0, le=1_000_000)]] = Field(
+        {}, description="custom resources of the cluster's nodes, for example {a100: 1}"
+    )
     device: Literal["cpu", "cuda"] | None = Field(None, description="where to compute; by gpus when left out")
     pack_size: int | None = Field(
         None,

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, field_validator, mo
 from evenkeel.search_spaces import Parameter, Space
 from evenkeel.study.file.designs import Designs
 from evenkeel.study.file.header import DEFAULT_MARGIN, Name, Tracking, fill_margins
+from evenkeel.study.file.labels import MAX_ENTRIES
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.measures import MeasureEntry
 from evenkeel.study.file.methods import MethodEntry
@@ -48,8 +49,10 @@ class StudyConfig(Settings):
     reproduces: str = Field("", description="what of a paper it repeats, for `evenkeel presets`")
     data: Annotated[DataSet, PlainValidator(data_set, json_schema_input_type=AnyData)]
     trainable: Annotated[Trainable, PlainValidator(trainable, json_schema_input_type=AnyTrainable)]
-    losses: list[LossEntry] = Field([], description="the losses that are compared")
-    methods: list[MethodEntry] = Field([], description="training functions that are compared, beside losses or without")
+    losses: list[LossEntry] = Field([], max_length=MAX_ENTRIES, description="the losses that are compared")
+    methods: list[MethodEntry] = Field(
+        [], max_length=MAX_ENTRIES, description="training functions that are compared, beside losses or without"
+    )
     designs: Designs = Field(description="what is run: at least one of the three")
     spaces: Annotated[
         dict[str, SettingRange],

@@ -1,8 +1,11 @@
 """The first step of a run: what is planned, what is recorded already, what is missing."""
 
+import errno
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.locations import URI_VARIABLE, Storage, TrackingUri, config_without_secrets
@@ -87,6 +90,7 @@ def prepare_run(
     uri = TrackingUri.resolve(config, storage, options.tracking_uri)
     if uri.key == URI_VARIABLE:
         say(f"MLflow at {uri}, as {URI_VARIABLE} says")
+    _refuse_closed_database(uri, options)
     _refuse_damaged_database(uri, options, say)
     receipt = TrackingReceipt(ledger.folder, uri)
     return PreparedRun(
@@ -103,6 +107,22 @@ def prepare_run(
         is_complete=is_complete(planner, planned, entries),
         is_tracked=not options.track_again and receipt.holds(list_recorded(entries.values(), ledger.retired_ids())),
     )
+
+
+def _refuse_closed_database(uri: TrackingUri, options: RunOptions) -> None:
+    """Raises UserError where a database that was named cannot be made or written: MLflow would try for a minute."""
+    if uri.database is None or not uri.key or options.track_later:
+        return
+    try:
+        uri.database.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=uri.database.parent):
+            if uri.database.exists() and not os.access(uri.database, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UserError(
+            f"{uri.blamed}: cannot be written ({why}); name another place, or give --track-later"
+        ) from error
 
 
 def _refuse_damaged_database(uri: TrackingUri, options: RunOptions, say: Say) -> None:
