@@ -1,9 +1,12 @@
 """What a report knows of a study besides its trials. Frozen, from and to JSON; written by `study`, read by sections."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+MAX_MARGIN = 1e100
+"""As of scores: what is larger cannot be squared."""
 SHARED = 0.5
 """Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
 that could as well be otherwise (Bühlmann and Yu 2002), as F1, AP and AUC are means of indicators of images or of pairs;
@@ -24,6 +27,13 @@ class ParameterFacts:
     high: float | None = None
     log: bool = False
     options: tuple[Any, ...] = ()
+
+    @property
+    def is_range(self) -> bool:
+        """Whether a number has two ends in order, above zero where its logarithm is taken; always of a choice."""
+        if self.kind == "choice":
+            return True
+        return self.low is not None and self.high is not None and (0 if self.log else -math.inf) < self.low <= self.high
 
 
 @dataclass(frozen=True)
@@ -237,7 +247,7 @@ class StudyFacts:
 
     def contradictions(self) -> Iterator[str]:
         """What names something that the facts do not have; without any, sections look nothing up in vain."""
-        chosen = [self.chosen_by] if self.chosen_by else []
+        chosen = [name for name in (self.chosen_by, self.beside) if name is not None]
         repeated = [measure.repeats for measure in self.measures.values() if measure.repeats]
         for name in (self.metric, *chosen, *repeated):
             if name not in self.measures:
@@ -245,6 +255,11 @@ class StudyFacts:
         for name in (self.metric, *self.headlines):
             if name not in self.margins:
                 yield f"{name!r} has no margin"
+        for name, margin in self.margins.items():
+            if not 0 <= margin <= MAX_MARGIN:
+                yield f"{name!r} has the margin {margin}"
+        if list(self.looks) != sorted({look for look in self.looks if look > 0}):
+            yield f"the looks are at {', '.join(map(str, self.looks))} seeds"
         for name, measure in self.measures.items():
             if measure.better not in ("higher", "lower"):
                 yield f"of {name!r}, {measure.better!r} is better"
@@ -253,3 +268,6 @@ class StudyFacts:
         for label, loss in self.losses.items():
             if unknown := sorted({*loss.space, *loss.levels} - loss.defaults.keys()):
                 yield f"{label!r} has no default of {', '.join(unknown)}"
+            for name, parameter in loss.space.items():
+                if not parameter.is_range:
+                    yield f"{label!r} has {name} from {parameter.low} to {parameter.high}"

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from evenkeel.study.plain_text import visible_lines
 
+MAX_CELL = 1000
+"""Characters of a cell: a label of somebody else's may be a book."""
 UNLIMITED_COLUMNS = 10_000
 """Columns of what is no terminal: nothing is folded or cut."""
 
@@ -49,7 +51,7 @@ def make_table(
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(headers))
     for number, header in enumerate(headers):
         table.add_column(header, justify="left" if number < num_words else "right", overflow="fold")
-    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell)[:MAX_CELL] for cell in row] for row in rows]
     for number, row in enumerate(cells):
         table.add_row(*row, style="bold" if totals and number == len(cells) - 1 else None)
     return table

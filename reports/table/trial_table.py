@@ -3,6 +3,7 @@
 What holds for the study as a whole hangs on the table: `facts_of(table)`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -15,6 +16,9 @@ from evenkeel.reports.facts import StudyFacts
 
 DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
 IMAGES, CLASSES = "images.", "classes."
+MOST_NAMED = 5
+MAX_NUMBER = 1e100
+"""What is larger cannot be squared and summed: it counts as not known."""
 """Columns of arrays: a score without each group of test images, and that of each class."""
 SWEEP, PAIR, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "pair", "sobol", "search", "confirm")
 
@@ -135,7 +139,8 @@ def _arrays(rows: Sequence[TrialRow]) -> dict[str, list[np.ndarray | None]]:
         for prefix, recorded in ((IMAGES, row.images), (CLASSES, row.classes)):
             for name, values in recorded.items():
                 column = arrays.setdefault(f"{prefix}{name}", [None] * len(rows))
-                column[i] = np.asarray(values, dtype=np.float32 if prefix == IMAGES else float)
+                with np.errstate(over="ignore"):  # infinite, and so not known
+                    column[i] = np.asarray(values, dtype=np.float32 if prefix == IMAGES else float)
     return arrays
 
 
@@ -179,11 +184,31 @@ def _gather(gathered: _Gathered, part: TrialRows, study: StudyFacts) -> None:
     gathered.settings.extend(part.settings)
     nothing = np.full(num, np.nan)
     for name, values in gathered.metrics.items():
-        values.append(part.metrics.get(name, nothing))
+        values.append(_bounded(part.metrics.get(name, nothing)))
     for name in part.arrays:
         gathered.arrays.setdefault(name, [None] * start)
     for name, arrays in gathered.arrays.items():
-        arrays += part.arrays.get(name) or [None] * num
+        arrays += _fitting(name, part.arrays.get(name) or [None] * num, len(study.data.classes))
+
+
+def _fitting(name: str, arrays: Sequence[np.ndarray | None], num_classes: int) -> Sequence[np.ndarray | None]:
+    """The arrays [G] or [C] without those that are not of this study's classes, and without numbers out of bounds."""
+    if name.startswith(CLASSES):
+        arrays = [values if values is None or len(values) == num_classes else None for values in arrays]
+    present = [values for values in arrays if values is not None and len(values)]
+    if not present or not _are_large(np.concatenate(present)).any():
+        return arrays
+    return [None if values is None else _bounded(values) for values in arrays]
+
+
+def _are_large(values_N: np.ndarray) -> np.ndarray:
+    """Which numbers [N] no statistic can square, [N]; those in single precision are infinite then."""
+    return np.abs(values_N) > min(MAX_NUMBER, float(np.finfo(values_N.dtype).max))
+
+
+def _bounded(values_N: np.ndarray) -> np.ndarray:
+    """Numbers [N] with NaN for those that are large."""
+    return np.where(_are_large(values_N), np.nan, values_N).astype(values_N.dtype)
 
 
 def _columns(gathered: _Gathered, study: StudyFacts) -> dict[str, Any]:
@@ -195,7 +220,18 @@ def _columns(gathered: _Gathered, study: StudyFacts) -> dict[str, Any]:
     }
     columns |= _hyperparameters(columns["loss"].tolist(), _objects(settings)[order], study)
     columns |= {name: np.concatenate([*metrics.pop(name), []])[order] for name in list(metrics)}
-    return columns | {name: pd.Series(_objects(arrays.pop(name))[order], dtype=object) for name in sorted(arrays)}
+    return columns | {
+        name: pd.Series(_objects(_of_one_length(arrays.pop(name)))[order], dtype=object) for name in sorted(arrays)
+    }
+
+
+def _of_one_length(arrays: list[np.ndarray | None]) -> list[np.ndarray | None]:
+    """The arrays [G] of the length that most have: what is compared is of the same images, or of the same classes."""
+    lengths = Counter(len(values) for values in arrays if values is not None)
+    if len(lengths) < 2:
+        return arrays
+    ((usual, _),) = lengths.most_common(1)
+    return [values if values is not None and len(values) == usual else None for values in arrays]
 
 
 def _objects(cells: list[Any]) -> np.ndarray:
@@ -214,6 +250,11 @@ def _hyperparameters(losses: list[str], settings: np.ndarray, study: StudyFacts)
     numbers_N = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=int)
     _, first = np.unique(numbers_N, return_index=True)
     whole = [defaults.get(losses[i], {}) | settings[i] for i in first]
+    for own in whole:
+        if nested := next((name for name, value in own.items() if isinstance(value, list | dict)), None):
+            raise ValueError(
+                f"hyperparameter {nested} of a trial is {own[nested]!r:.60}, not a number, a text or a truth"
+            )
     names = sorted({name for loss in defaults.values() for name in loss}.union(*whole))
     return {f"hp.{name}": pd.Series(_objects([own.get(name) for own in whole])[numbers_N]) for name in names}
 
@@ -241,9 +282,10 @@ def _all_moved(part: TrialRows, study: StudyFacts) -> list[str | None]:
 
 
 def _undeclared(trial_id: str, names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     return (
-        f"trial {trial_id}: undeclared metric {', '.join(names)}; a measure declares its columns, and "
-        "the study's facts list every measure"
+        f"trial {trial_id}: undeclared metric {', '.join(names[:MOST_NAMED])}{more}; a measure declares its columns, "
+        "and the study's facts list every measure"
     )
 
 

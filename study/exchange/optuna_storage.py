@@ -87,7 +87,7 @@ def _distribution(parameter: ParameterFacts, values: pd.Series) -> BaseDistribut
     """The range that the space declares, widened to the values that the study itself named."""
     if parameter.kind == "choice":
         return CategoricalDistribution(parameter.options)
-    low, high = min(parameter.low, *values), max(parameter.high, *values)
+    low, high = min([parameter.low, *values]), max([parameter.high, *values])
     if parameter.kind == "int":
         return IntDistribution(int(low), int(high))
     return FloatDistribution(low, high, log=parameter.log)

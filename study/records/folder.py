@@ -71,14 +71,18 @@ class Folder:
 
     def create(self, *folders: str) -> None:
         """Make the folders, and see that they can be written."""
-        with self.writing():
-            try:
+        try:
+            with self.writing():
                 for name in folders:
                     self.fs.makedirs(self.path_of(name), exist_ok=True)
-            except FileNotFoundError as error:  # a parent that nobody can make: /proc, a share that went away
-                raise storage_error(error, self.location) from error
-        self.write(trial := f".write-{secrets.token_hex(4)}", PROBE_BYTES)
-        self.remove(trial)
+            self.write(trial := f".write-{secrets.token_hex(4)}", PROBE_BYTES)
+            self.remove(trial)
+        except StorageError:
+            raise
+        except FileNotFoundError as error:  # a parent that nobody can make: /proc, a share that went away
+            raise storage_error(error, self.location) from error
+        except Exception as error:  # each of fsspec's file systems has errors of its own
+            raise StorageError(f"{self.location}: cannot be written ({error}); give another --storage") from error
 
     def exists(self, name: str) -> bool:
         self.fs.invalidate_cache(self.fs._parent(self.path_of(name)))

@@ -30,7 +30,7 @@ def table_from_ledger(ledger: Ledger, facts: StudyFacts | None = None) -> pd.Dat
 
     try:
         return set_other_shared_aside(trial_table(parts(), facts, Files(names, ledger.read_file)))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{ledger.storage}: {error}") from error
 
 

@@ -7,12 +7,23 @@ from functools import cache, partial
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from evenkeel.study.plain_text import visible
 
 T = TypeVar("T")
 SURROGATES: dict[type, re.Pattern[Any]] = {bytes: re.compile(rb"\\u[dD]"), str: re.compile(r"\\u[dD]")}
+MAX_INT = 2**53
+"""What is larger is no number of another program: floats skip some."""
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -58,6 +69,8 @@ def _in_json(hint: Any) -> Any:
     """A type as JSON has it, turned back: an object for a dataclass, a list for a tuple."""
     if is_dataclass(hint):
         return Annotated[_model(hint), AfterValidator(partial(_make, hint))]
+    if hint is int:
+        return Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)]
     parts, kind = tuple(map(_in_json, get_args(hint))), get_origin(hint)
     if kind is tuple:
         return Annotated[list[parts[0]], BeforeValidator(_listed), AfterValidator(tuple)]  # type: ignore[valid-type]
