@@ -26,8 +26,9 @@ from evenkeel.study.cli import main as evenkeel
 from evenkeel.study.errors import EXIT_BAD_INPUT, EXIT_FAILED_TRIALS, EXIT_OK, EXIT_STORAGE
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.tracking.mlflow_table import table_from_mlflow
-from evenkeel.trainables.contract import check_data_set, check_losses, check_measures, check_trainable
+from evenkeel.trainables.contract import check_data_set, check_measures, check_trainable
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.loss_contract import check_losses
 from tests import test_loss_contract, test_measure_contract, test_result_contract, test_untrusted_study_files
 from tests.test_own_path import OPTIONAL, write_study_of_own
 from tests.test_untrusted_folders import ESCAPE, ODD_JSON, SYNC_LITTER, recorded_study, trial_record
@@ -81,6 +82,8 @@ def loss_refused(name: str, folder: Path) -> str:
         return refused(lambda: check_losses([test_loss_contract.own("Weighed"), test_loss_contract.own(name)]))
     finally:
         torch.set_default_dtype(torch.float32)
+        torch.set_default_device("cpu")
+        torch.set_float32_matmul_precision("highest")
 
 
 def measure_refused(expression: str, folder: Path) -> str:

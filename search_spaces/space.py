@@ -3,7 +3,15 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
+
+
+class DefaultError(ValueError):
+    """A default that its range does not hold; `problem` says why."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"default {problem}")
+        self.problem = problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +31,11 @@ class Float:
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise ValueError(f"low must be < high, got {self.low} and {self.high}")
+        if not all(map(_is_finite, (self.low, self.high))) or not self.low < self.high:
+            raise ValueError(f"low must be < high, two finite numbers, got {self.low!r} and {self.high!r}")
         if self.log and self.low <= 0:
             raise ValueError(f"a log range needs low > 0, got {self.low}")
+        _check_default(self)
 
     @property
     def span(self) -> tuple[object, ...]:
@@ -35,7 +44,7 @@ class Float:
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_finite(value):
             return f"must be a finite number, got {value!r}"
         if not self.low <= value <= self.high:
             return f"must lie in [{self.low:g}, {self.high:g}], got {value:g}"
@@ -67,6 +76,11 @@ class Int:
     default: int
     symbol: str
     source: str
+
+    def __post_init__(self) -> None:
+        if not (type(self.low) is type(self.high) is int and self.low < self.high):
+            raise ValueError(f"low must be < high, two whole numbers, got {self.low!r} and {self.high!r}")
+        _check_default(self)
 
     @property
     def span(self) -> tuple[object, ...]:
@@ -110,6 +124,11 @@ class Choice:
     symbol: str
     source: str
 
+    def __post_init__(self) -> None:
+        if odd := next((o for o in self.options if not isinstance(o, str | int | float | None)), None):
+            raise ValueError(f"options must be numbers, texts, truths or None, got {odd!r}")
+        _check_default(self)
+
     @property
     def span(self) -> tuple[object, ...]:
         """What two losses must agree in to be swept over the same levels."""
@@ -137,6 +156,16 @@ class Choice:
 
 
 Parameter = Float | Int | Choice
+
+
+def _check_default(parameter: Parameter) -> None:
+    """Raises DefaultError for a default that the range does not hold."""
+    if problem := parameter.problem(parameter.default):
+        raise DefaultError(problem)
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _through(placed: list, defaults: set, scale: Callable[[float], float] = float) -> list:

@@ -99,6 +99,15 @@ def _execute(options: argparse.Namespace) -> int:
         if error.filename is None or error.errno not in PATH_ERRNOS:
             raise
         return _complain(f"{error.filename}: {error.strerror}; give leave there, or name another place", EXIT_BAD_INPUT)
+    except SystemExit as error:
+        if options.command not in RUNNING_CODE:
+            raise
+        from evenkeel.trainables.own_code import own_place
+
+        return _complain(
+            f"sys.exit({error.code!r}) was called{own_place(error)}; take it out of the code that the study names",
+            EXIT_BAD_INPUT,
+        )
     except KeyboardInterrupt:
         return _complain("stopped; nothing is lost: the same command goes on", EXIT_INTERRUPTED)
 

@@ -108,3 +108,74 @@ class Shifting(Weighed):
         value = super().__call__(logits, targets)
         logits.data.add_(1)
         return value
+
+
+class Sparse(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets).to_sparse()
+
+
+class Elsewhere(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets).to("meta")
+
+
+class Narrow(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets).to(torch.float8_e4m3fn)
+
+
+class Slope(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(context, slope):
+        raise ArithmeticError("no slope here")
+
+
+class Backward(Weighed):
+    def __call__(self, logits, targets):
+        return super().__call__(Slope.apply(logits), targets)
+
+
+class Stepping(Weighed):
+    def __call__(self, logits, targets):
+        value = super().__call__(logits, targets)
+        value.sum().backward(retain_graph=True)
+        return value
+
+
+class Placing(Weighed):
+    def __call__(self, logits, targets):
+        torch.set_default_device("meta")
+        return super().__call__(logits, targets)
+
+
+class Rounding(Weighed):
+    def __call__(self, logits, targets):
+        torch.set_float32_matmul_precision("medium")
+        return super().__call__(logits, targets)
+
+
+class Ending(Weighed):
+    def at(self, progress):
+        return self if progress < 0.9 else None
+
+
+class Averaging(Weighed):
+    def log_odds(self, logits):
+        return logits.mean(-1)
+
+
+class Unsure(Weighed):
+    def log_odds(self, logits):
+        return logits.log()
+
+
+class OfFourteen(Weighed):
+    """Weights for the classes of the data that it was written for."""
+
+    def __call__(self, logits, targets):
+        return super().__call__(logits, targets) * torch.linspace(1, 2, 14)

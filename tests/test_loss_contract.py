@@ -8,8 +8,8 @@ import torch
 
 from evenkeel.search_spaces import SPACES
 from evenkeel.trainables import TRAINABLES
-from evenkeel.trainables.contract import LOSS_PAGE, OwnLoss, check_losses
 from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.loss_contract import LOSS_PAGE, OwnLoss, check_losses
 from evenkeel.trainables.losses import LOSSES
 from evenkeel.trainables.packing import isolated_groups
 from tests.test_trainables import SETTINGS, Squares, trial
@@ -51,16 +51,28 @@ BROKEN = {
     "Leaving": (1, "raises SystemExit: 4"),
     "Seeding": (8, "changes torch's random generator"),
     "Widening": (8, "changes torch's default dtype"),
+    "Sparse": (1, "must give a tensor of the shape of its logits, got a nested or sparse one"),
+    "Elsewhere": (2, "must give floating-point numbers, got torch.float32 on meta"),
+    "Narrow": (2, "must give floating-point numbers, got torch.float8_e4m3fn"),
+    "Backward": (1, "raises ArithmeticError: no slope here"),
+    "Stepping": (7, r"calls backward\(\) itself"),
+    "Placing": (8, "changes torch's default device"),
+    "Rounding": (8, "changes torch's precision of products"),
+    "Ending": (9, "raises TypeError: 'NoneType' object is not callable"),
+    "Averaging": (9, r"has log_odds that must give one value an entry, \[1, 8, 4\], got \[1, 8\]"),
+    "Unsure": (3, r"is not finite with {'w': 1.0}: log-odds nan at logit -"),
 }
 
 
 @pytest.fixture
-def float32():
+def torch_as_before():
     yield
     torch.set_default_dtype(torch.float32)
+    torch.set_default_device("cpu")
+    torch.set_float32_matmul_precision("highest")
 
 
-@pytest.mark.usefixtures("float32")
+@pytest.mark.usefixtures("torch_as_before")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_loss_that_breaks_a_rule_is_refused_in_a_line(name):
     rule, words = BROKEN[name]
@@ -69,6 +81,21 @@ def test_a_loss_that_breaks_a_rule_is_refused_in_a_line(name):
     text = str(refusal.value)
     assert text.startswith(f"losses: {name.lower()} (tests.own_contract:{name}) ") and "\n" not in text
     assert text.endswith(f"(rule {rule} of {LOSS_PAGE})")
+
+
+def test_a_loss_of_one_number_of_classes_is_tried_when_it_is_known():
+    fourteen = own("OfFourteen")
+    check_losses([fourteen], None)
+    check_losses([fourteen], 14)
+    with pytest.raises(TrainableError, match=r"size of tensor .* tried with 9 classes \(rule 1 of"):
+        check_losses([fourteen], 9)
+    with pytest.raises(TrainableError, match="raises KeyError"):
+        check_losses([fourteen, own("Raising")], None)
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 30])
+def test_the_batch_has_any_number_of_classes(num_classes):
+    check_losses([own("Weighed"), own("OfRows")], num_classes)
 
 
 def test_every_rule_that_is_named_stands_in_the_docs():

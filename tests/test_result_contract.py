@@ -9,6 +9,7 @@ from evenkeel.study.run.time_limit import limit_time
 from evenkeel.trainables.contract import check_data_set, check_trainable
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.measures import ALWAYS
+from evenkeel.trainables.own_identity import own_identity
 from evenkeel.trainables.result import Result
 from evenkeel.trainables.result_contract import checked_results, declared_metrics
 from tests.test_trainables import SETTINGS, TRAINABLES, Squares, trial
@@ -44,8 +45,18 @@ BROKEN = {
     "no pair": ([GOOD], "must yield (Trial, Result), got Result"),
     "state": ([(TRIALS[2], replace(GOOD, state="fine"))], "gave the state 'fine', not one of done, "),
     "undeclared": ([(TRIALS[2], replace(GOOD, metrics={"val_ff1": 1.0}))], "'val_ff1', which no measure declares; did"),
-    "text": ([(TRIALS[2], replace(GOOD, metrics={"val_f1": "0.5"}))], "gave val_f1 = '0.5', not a number or None"),
+    "text": ([(TRIALS[2], replace(GOOD, metrics={"val_f1": "0.5"}))], "gave val_f1 = '0.5', not a number up to"),
     "curve": ([(TRIALS[2], replace(GOOD, curves={"train_loss": 1.0}))], "gave curves['train_loss'] that is no list"),
+    "metrics in a list": ([(TRIALS[2], replace(GOOD, metrics=[0.5]))], "gave metrics = [0.5], not numbers by name"),
+    "no metrics": ([(TRIALS[2], replace(GOOD, metrics=None))], "gave metrics = None, not numbers by name (rule 5)"),
+    "a numbered metric": ([(TRIALS[2], replace(GOOD, metrics={3: 0.5}))], "gave metrics = {3: 0.5}, not numbers by"),
+    "past squaring": ([(TRIALS[2], replace(GOOD, metrics={"val_f1": 1e200}))], "gave val_f1 = 1e+200, not a number up"),
+    "past floats": ([(TRIALS[2], replace(GOOD, metrics={"val_f1": 10**400}))], "gave val_f1 = 1000000"),
+    "half an epoch": ([(TRIALS[2], replace(GOOD, epochs_done=1.5))], "gave epochs_done = 1.5, not a whole number"),
+    "seconds in words": ([(TRIALS[2], replace(GOOD, wall_s="1 s"))], "gave wall_s = '1 s', not a number of seconds"),
+    "a note in bytes": ([(TRIALS[2], replace(GOOD, note=b"x"))], "gave note = b'x', not a text or None (rule 5)"),
+    "a file elsewhere": ([(TRIALS[2], replace(GOOD, files={"a": "/home/a"}))], "the file '/home/a', not a path below"),
+    "a file above": ([(TRIALS[2], replace(GOOD, files={"a": "b/../../c"}))], "the file 'b/../../c', not a path below"),
 }
 
 
@@ -55,6 +66,16 @@ def test_a_bad_result_costs_its_own_trial_and_is_named_in_a_line(case):
     ids, complaint = received(*OTHERS, *pairs)
     assert set(ids) >= {TRIALS[0].id, TRIALS[1].id} and len(ids) == len(set(ids))
     assert complaint.startswith("Worker.run ") and words in complaint and "\n" not in complaint
+
+
+def test_a_trial_is_recorded_as_it_was_given_whatever_its_worker_made_of_it():
+    pairs = ((replace(t, label="another"), GOOD) for t in TRIALS)
+    assert [member for member, _ in checked_results(Worker(), TRIALS, pairs, ALWAYS)] == TRIALS
+
+
+def test_numbers_that_are_not_finite_are_left_to_the_record():
+    odd = replace(GOOD, metrics={"val_f1": float("nan"), "test_f1": float("-inf")}, curves={"train_loss": [1, None]})
+    assert received(*((t, odd) for t in TRIALS)) == ([t.id for t in TRIALS], "")
 
 
 def test_every_metric_of_ours_is_declared(tmp_path):
@@ -68,6 +89,37 @@ class Changing(Squares):
 
     def fingerprint(self):
         return str(time.perf_counter())
+
+
+class Uncounted(Squares):
+    name: str = "own:Uncounted"
+    gives: object = None
+
+    def fingerprint(self):
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        (float("nan"), "fingerprint() must give numbers, texts, lists and None only (ValueError: Out of range"),
+        (b"x", "fingerprint() must give numbers, texts, lists and None only (TypeError: Object of type bytes"),
+        (KeyError("weights"), "fingerprint() must give numbers, texts, lists and None only (KeyError: 'weights')"),
+    ],
+)
+def test_a_fingerprint_that_json_does_not_have_is_refused(gives, words):
+    with pytest.raises(TrainableError) as refused:
+        check_data_set(Uncounted(gives=gives))
+    assert str(refused.value).startswith(f"data: own:Uncounted: {words}")
+
+
+@pytest.mark.parametrize("gives", [["a"], None, "text"])
+def test_an_identity_that_has_no_names_is_refused(gives):
+    with pytest.raises(TrainableError, match=r"trainable: own:T: identity\(\) must give values by name, got "):
+        own_identity("trainable: own:T", lambda: gives)
+    assert own_identity("trainable: own:T", lambda: {"a": 1}) == {"a": 1}
 
 
 class Odd(TRAINABLES["probe"]):

@@ -4,7 +4,7 @@ import pytest
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.designs import SearchDesign, SobolDesign
-from evenkeel.study.file.read import MAX_FILE_BYTES, load_study
+from evenkeel.study.file.read import MAX_STUDY_BYTES, load_study
 from evenkeel.study.file.text import MAX_NODES, read_yaml
 from evenkeel.trainables import TRAINABLES
 from evenkeel.trainables.models.clip_settings import TextTower
@@ -93,6 +93,6 @@ def test_an_odd_value_is_named_in_a_short_line(case, tmp_path):
 
 
 def test_a_file_that_is_long_to_read_is_not_read(tmp_path):
-    (tmp_path / "odd.yaml").write_text("extends: demo\n" + MAX_FILE_BYTES * "#")
+    (tmp_path / "odd.yaml").write_text("extends: demo\n" + MAX_STUDY_BYTES * "#")
     with pytest.raises(UserError, match=r"odd.yaml: a study file of 500,014 bytes; at most 500,000"):
         load_study(str(tmp_path / "odd.yaml"))

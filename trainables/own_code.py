@@ -3,7 +3,9 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,10 @@ OWN_PREFIX = "evenkeel_own_"
 
 FOLDERS: list[str] = []
 """Where a user's files are looked for first: that of the study file, then the working folder."""
+
+
+class ModuleRaised(ValueError):
+    """A user's module raised something when it was imported: what, and where."""
 
 
 def use_folders(folders: Iterable[str]) -> None:
@@ -51,13 +57,12 @@ def _load(kind: str, reference: str, module: str) -> ModuleType:
         raise ValueError(f"cannot load the {kind} {reference!r}: there is no {module} beside the study file") from error
     except TrainableError:
         raise
+    except ModuleRaised as error:
+        raise ValueError(f"cannot load the {kind} {reference!r}: {error}; correct it") from error
     except ImportError as error:
         is_itself = error.name in (None, module, module.partition(".")[0])
         way = "check the module path" if is_itself else f"{module} imports it: install it, or correct the import"
         raise ValueError(f"cannot load the {kind} {reference!r} ({error}); {way}") from error
-    except Exception as error:
-        problem = f"{type(error).__name__}: {error}"
-        raise ValueError(f"cannot load the {kind} {reference!r}: it raises {problem}; correct it") from error
 
 
 def _hint(name: str, valid: list[str]) -> str:
@@ -68,15 +73,37 @@ def own_module(name: str) -> ModuleType:
     """A user's module by its dotted name, or a file (`train.py`) of one of FOLDERS or of a folder that is on the path.
 
     Raises ImportError for one that is not there or is no name of a module, FileNotFoundError for a file that is not
-    there, TrainableError for a module that imports ours by the names of 0.2.0, and whatever the module itself raises.
+    there, TrainableError for a module that imports ours by the names of 0.2.0, ModuleRaised for what it raises itself.
     """
     if not name.endswith(".py"):
-        return _by_dotted_name(name)
+        with _raising():
+            return _by_dotted_name(name)
     folders = (Path(folder or ".") for folder in (*FOLDERS, *sys.path))
     path = next((path for folder in folders if (path := folder / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(name)
-    return _loaded(path.resolve())
+    with _raising():
+        return _loaded(path.resolve())
+
+
+@contextmanager
+def _raising() -> Iterator[None]:
+    """A user's module may raise anything, and call sys.exit: then that is what happened, and where."""
+    try:
+        yield
+    except (ImportError, TrainableError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModuleRaised(f"it raises {words}{'' if isinstance(error, SyntaxError) else own_place(error)}") from error
+
+
+def own_place(error: BaseException) -> str:
+    """`, in file.py:12`: the innermost line of the user's, or of anybody's where none is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if any(Path(folder) in Path(f.filename).parents for folder in FOLDERS)]
+    frame = (own or frames)[-1]
+    return f", in {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _by_dotted_name(name: str) -> ModuleType:
@@ -129,8 +156,8 @@ def _loaded(path: Path) -> ModuleType:
 
 def _pair_torchvision(path: Path) -> None:
     """A torchvision that does not fit torch is mended before a file imports it, as it is for modules of ours."""
-    text = path.read_text(encoding="utf-8")
-    if any(library in text for library in USERS_OF_TORCHVISION):
+    text = path.read_bytes()
+    if any(library.encode() in text for library in USERS_OF_TORCHVISION):
         from evenkeel.trainables.models.torchvision_pair import import_torchvision
 
         import_torchvision()

@@ -36,7 +36,7 @@ def source_fingerprint(reference: str) -> str:
     sources = _sources(own_module(reference.partition(":")[0]))
     hashed = hashlib.sha256()
     for path in sources:
-        hashed.update(f"{path.name}\n{_normalised(path.read_text(encoding='utf-8'))}\n".encode())
+        hashed.update(f"{path.name}\n{_normalised(path)}\n".encode())
     for path in _companions(sources):
         hashed.update(f"{path.name}\n".encode() + path.read_bytes())
     return hashed.hexdigest()[:16]
@@ -52,7 +52,24 @@ def source_files(reference: str) -> list[Path]:
 def mentions(reference: str, word: str) -> bool:
     """Whether the sources that `source_fingerprint` reads hold a word; they are read once, as the module is."""
     module = own_module(reference.partition(":")[0])
-    return any(word in path.read_text(encoding="utf-8") for path in _sources(module))
+    return any(word in _text(path) for path in _sources(module))
+
+
+def _text(path: Path) -> str:
+    """The source as Python reads it. Raises ValueError for what is not in the encoding that it says it has."""
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); save it as UTF-8") from error
+
+
+def _tree(path: Path) -> ast.Module:
+    """Raises ValueError for what is no Python: a helper that is imported late may be so."""
+    try:
+        return ast.parse(_text(path))
+    except (SyntaxError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}; correct it") from error
 
 
 def _sources(module: ModuleType) -> list[Path]:
@@ -79,9 +96,7 @@ def _companions(sources: Iterable[Path]) -> list[Path]:
 
 def _texts(path: Path) -> set[str]:
     """The texts of a source that may be names of files in its folder."""
-    constants = (
-        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)
-    )
+    constants = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant))
     return {node.value for node in constants if isinstance(node.value, str) and FILE_NAME.fullmatch(node.value)}
 
 
@@ -94,7 +109,7 @@ def _imported(path: Path, base: Path) -> Iterator[Path]:
     root = _root(path)
     yield from _files(root, ".".join(path.relative_to(root).parts[:-1]))
     own_package = path.relative_to(root).parts[0] if INSTALLED & set(root.parts) else None
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         for folder, name in _names(node, path, root):
             first = name.partition(".")[0]
             if first != OURS and (own_package is None or folder != root or first == own_package):
@@ -136,8 +151,9 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
                 yield path
 
 
-def _normalised(text: str) -> str:
+def _normalised(path: Path) -> str:
     """Source without comments, docstrings, blank lines and trailing blanks; the same under every version of Python."""
+    text = _text(path)
     lines = text.splitlines()
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     in_strings = _rows_in_strings(tokens)
@@ -145,7 +161,7 @@ def _normalised(text: str) -> str:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             docstring = node.body[0]
             if not lines[docstring.lineno - 1][: docstring.col_offset].strip():

@@ -10,6 +10,10 @@ something was raised, or its worker died; censored: it was cut off on purpose, a
 STATES: tuple[State, ...] = get_args(State)
 
 
+MAX_NUMBER = 1e100
+"""What is larger cannot be squared and summed by statistics: it counts as not finite."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What one trial gave.

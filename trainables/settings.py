@@ -60,6 +60,8 @@ def at_home(text: str) -> Path:
 
 
 def _absolute(value: Any) -> Any:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        raise ValueError(f"must be a path, got {value!r}; leave the key out where there is none")
     if isinstance(value, Written) and "://" not in value:
         return str(value.folder / at_home(value))
     return value
@@ -129,4 +131,7 @@ def make_settings(kind: str, settings: Any, registry: Mapping[str, Any]) -> Any:
         return settings
     if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
         raise ValueError(f"give a name, one of {', '.join(registry)}, or a module:Class of your own")
-    return look_up(kind, settings["name"], registry).model_validate(settings)
+    model = look_up(kind, settings["name"], registry)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise ValueError(f"{settings['name']!r} must be a class of settings, a pydantic model, to be a {kind}")
+    return model.model_validate(settings)

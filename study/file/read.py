@@ -29,7 +29,7 @@ PLAIN = {
 ENTRY_KEYS = {*LossEntry.model_fields, *MethodEntry.model_fields}
 """What `--set losses.asl.KEY=` may name besides a hyperparameter, which it fixes."""
 
-MAX_FILE_BYTES = 500_000
+MAX_STUDY_BYTES = 500_000
 """Of a study file: what a person writes is a hundredth, and YAML is read slowly."""
 MAX_SHOWN = 100
 """Characters of a value that a message shows."""
@@ -103,8 +103,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if path in above:
         raise UserError(f"{path}: extends itself by way of {' -> '.join(p.name for p in above)}")
     try:
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            raise UserError(f"{path}: a study file of {size:,} bytes; at most {MAX_FILE_BYTES:,}")
+        if (size := path.stat().st_size) > MAX_STUDY_BYTES:
+            raise UserError(f"{path}: a study file of {size:,} bytes; at most {MAX_STUDY_BYTES:,}")
         values = read_yaml(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from evenkeel.search_spaces import SPACES, Choice, Float, Int, Parameter, Space
-from evenkeel.trainables.own_code import own_module
+from evenkeel.search_spaces.space import DefaultError
+from evenkeel.trainables.own_code import ModuleRaised, own_module
 from evenkeel.trainables.settings import Settings, look_up
 
 
@@ -14,13 +15,15 @@ def find_space(loss: str) -> Space:
     if ":" in loss:
         module = loss.partition(":")[0]
         try:
-            return own_module(module).SPACE
-        except ImportError as error:
+            space = getattr(own_module(module), "SPACE", None)
+        except (ImportError, FileNotFoundError) as error:
             raise ValueError(f"cannot import {module!r} ({error}); check the module path") from error
-        except AttributeError as error:
-            raise ValueError(
-                f"{module!r} has no SPACE; put a search_spaces.Space of that name beside the loss"
-            ) from error
+        except ModuleRaised as error:
+            raise ValueError(f"cannot import {module!r}: {error}; correct it") from error
+        if not isinstance(space, Space):
+            problem = "no SPACE" if space is None else f"a SPACE that is a {type(space).__name__}"
+            raise ValueError(f"{module!r} has {problem}; put a search_spaces.Space of that name beside the loss")
+        return space
     return look_up("loss", loss, SPACES)
 
 
@@ -53,14 +56,12 @@ class SettingRange(Settings):
     def parameter(self, name: str, default: Any) -> Parameter:
         """As a space declares it. Raises ValueError for a default outside."""
         words = {"symbol": self.symbol or name, "source": "the study file"}
-        if self.options is not None:
-            parameter: Parameter = Choice(options=tuple(self.options), default=default, **words)
-        elif isinstance(default, int):
-            parameter = Int(low=int(self.low or 0), high=int(self.high or 0), default=default, **words)
-        else:
-            parameter = Float(
-                low=float(self.low or 0), high=float(self.high or 0), default=default, log=self.log, **words
-            )
-        if problem := parameter.problem(default):
-            raise ValueError(f"the study's own value of {name} {problem}")
-        return parameter
+        low, high = self.low or 0, self.high or 0
+        try:
+            if self.options is not None:
+                return Choice(options=tuple(self.options), default=default, **words)
+            if isinstance(default, int):
+                return Int(low=int(low), high=int(high), default=default, **words)
+            return Float(low=float(low), high=float(high), default=default, log=self.log, **words)
+        except DefaultError as error:
+            raise ValueError(f"the study's own value of {name} {error.problem}") from error

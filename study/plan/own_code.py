@@ -14,17 +14,30 @@ MOVED_SHARES = (0.25, 0.75)
 
 def check_own_code(config: StudyConfig) -> None:
     """Raises UserError, one line, for code that does not keep to its contract; without such code imports nothing."""
-    losses = [loss for loss in config.losses if ":" in loss.loss]
-    if not losses and ":" not in f"{config.data.name}{config.trainable.name}":
+    check_own_losses(config, None)
+    if ":" not in f"{config.data.name}{config.trainable.name}":
         return
-    from evenkeel.trainables.contract import OwnLoss, check_data_set, check_losses, check_trainable
+    from evenkeel.trainables.contract import check_data_set, check_trainable
 
     try:
-        check_losses([OwnLoss(e.label, e.loss, _settings(e), one_label=e.space().one_label) for e in losses])
         if ":" in config.data.name:
             check_data_set(config.data)
         if ":" in config.trainable.name:
             check_trainable(config.trainable, config.data)
+    except TrainableError as error:
+        raise UserError(str(error)) from error
+
+
+def check_own_losses(config: StudyConfig, num_classes: int | None) -> None:
+    """The same for losses, with so many classes as the data have (None: not known). Raises UserError."""
+    losses = [loss for loss in config.losses if ":" in loss.loss]
+    if not losses:
+        return
+    from evenkeel.trainables.loss_contract import OwnLoss, check_losses
+
+    own = [OwnLoss(entry.label, entry.loss, _settings(entry), one_label=entry.space().one_label) for entry in losses]
+    try:
+        check_losses(own, num_classes)
     except TrainableError as error:
         raise UserError(str(error)) from error
 

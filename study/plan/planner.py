@@ -10,6 +10,8 @@ from evenkeel.study.file.own_settings import settings_of
 from evenkeel.study.file.seeds import first_seeds
 from evenkeel.study.file.study import Entry, StudyConfig
 from evenkeel.trainables import TrainableError, Trial
+from evenkeel.trainables.data.identity import data_identity
+from evenkeel.trainables.own_identity import own_identity
 from evenkeel.trainables.own_sources import source_fingerprint
 from evenkeel.trainables.trial import Design, versioned
 
@@ -119,17 +121,23 @@ def make_planner(config: StudyConfig) -> Planner:
     Raises UserError for files that are missing.
     """
     try:
-        data, trainable = config.data.identity(), versioned(config.trainable.identity(config.data))
+        data, trainable = data_identity(config.data), versioned(_trainable_identity(config))
         sources = {name: source_fingerprint(name) for name in config.own_code}
     except (TrainableError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
     measures = {name: sources[name] for name in config.all_measures if name in sources}
     return Planner(
         config,
-        data | _only("source", sources.get(config.data.name)),
+        data,
         trainable | _only("source", sources.get(config.trainable.name)) | _only("measures", measures),
         sources,
     )
+
+
+def _trainable_identity(config: StudyConfig) -> dict[str, Any]:
+    if ":" not in config.trainable.name:
+        return config.trainable.identity(config.data)
+    return own_identity(f"trainable: {config.trainable.name}", lambda: config.trainable.identity(config.data))
 
 
 def _only(key: str, value: object) -> dict[str, Any]:

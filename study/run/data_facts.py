@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.study import StudyConfig
-from evenkeel.study.plan.own_code import check_own_measures
+from evenkeel.study.plan.own_code import check_own_losses, check_own_measures
 from evenkeel.study.records.folder import storage_error
 from evenkeel.study.run.interfaces import Display, Runner
 from evenkeel.study.run.worker import describe_data
@@ -17,6 +17,7 @@ from evenkeel.trainables.data.summary import DataSummary
 from evenkeel.trainables.measures import HEADLINES, METRICS, ONE_LABEL
 from evenkeel.trainables.measures.some_classes import some_classes
 from evenkeel.trainables.progress import telling
+from evenkeel.trainables.worker_contract import read_description
 
 
 def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, display: Display) -> SplitFacts:
@@ -31,6 +32,7 @@ def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, disp
         display.say(f"data: {facts.skipped}")
     refuse_several_labels(config, facts.labels_per_image)
     refuse_metric(config, facts)
+    check_own_losses(config, len(facts.classes) or None)
     check_own_measures(config, len(facts.classes))
     return facts
 
@@ -71,7 +73,7 @@ def _describe(config: StudyConfig, context: WorkerContext, runner: Runner, displ
     try:
         prepared = config.trainable.prepared(config.data, Path(context.cache))
         if prepared and context.device == "cpu":  # a GPU is looked for where trials run
-            return prepared.describe(seeds)
+            return read_description(config.trainable.name, prepared, seeds)
         with telling(Path(context.cache), display.say):
             return runner.call(describe_data, context, seeds)
     except TrainableError as error:

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -37,6 +37,7 @@ from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result
 from evenkeel.trainables.result_contract import checked_results
 from evenkeel.trainables.study_shares import sharing
+from evenkeel.trainables.worker_contract import check_worker, read_description
 
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "ray", "optuna", "mlflow")
 GIB = 1024**3
@@ -56,14 +57,16 @@ def run_pack(pack: Pack, context: WorkerContext) -> PackReport:
             return _run_prepared(pack, context, report)
     except StorageError as error:
         return replace(report, storage_error=str(error))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's code may raise anything
         try:
             return replace(report, error=describe_error(error, context.cache))
         except StorageError as fatal:
             return replace(report, storage_error=str(fatal))
 
 
-def describe_error(error: Exception | SystemExit, cache: str) -> str:
+def describe_error(error: BaseException, cache: str) -> str:
     """The text of what trials raised, while it is handled: what a user's code raises never ends the run.
 
     Raises StorageError for a place that cannot be written, and what Ray raises at SIGTERM: its SystemExit bears words.
@@ -185,6 +188,7 @@ def _prepare_worker(
         if 0 < gpus < 1:
             share_gpu(gpus)
     worker = trainable(json.loads(settings)).worker(measures)
+    check_worker(json.loads(settings)["name"], worker)
     return worker, worker.prepare(data_set(json.loads(data)), Path(cache), device)
 
 
@@ -202,7 +206,9 @@ def _train(
     missing = {trial.id: trial for trial in trials}
     try:
         seconds = context.trial_limit and context.trial_limit * len(trials)
-        results = limit_time(iter(worker.run(trials, prepared, _place(context))), seconds, context.trial_limit)
+        outcome: Any = worker.run(trials, prepared, _place(context))
+        pairs = iter(outcome if isinstance(outcome, Iterable) else [outcome])
+        results = limit_time(pairs, seconds, context.trial_limit)
         for trial, result in checked_results(worker, trials, results, context.measures):
             del missing[trial.id]
             yield trial, result
@@ -259,4 +265,4 @@ def describe_data(context: WorkerContext, seeds: list[int]) -> SplitFacts:
     Raises TrainableError. Returns the facts of the data set, among them the classes without positives in a split.
     """
     with sharing(_recorded_shares(context.storage)):
-        return prepare_worker(context)[1].describe(seeds)
+        return read_description(context.trainable["name"], prepare_worker(context)[1], seeds)

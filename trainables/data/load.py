@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evenkeel.trainables.data.identity import is_own_data
 from evenkeel.trainables.data.image_set import SPLITS, DataSet, ImageSet
+from evenkeel.trainables.data.own_contents import check_own_contents
 from evenkeel.trainables.data.settings import Validation
 from evenkeel.trainables.data.stratify import rows_of
 from evenkeel.trainables.errors import TrainableError
@@ -13,9 +15,12 @@ from evenkeel.trainables.errors import TrainableError
 def load(data: DataSet, image_size: int, cache: Path) -> ImageSet:
     """The images of `data`, checked: groups within one split, every class with a positive in train.
 
-    Raises TrainableError naming what is wrong and the way out.
+    Those of a user's own class are also held to the form and the steadiness of a data set. Raises TrainableError naming
+    what is wrong and the way out.
     """
     loaded = data.load(image_size, cache)
+    if is_own_data(data):
+        loaded = check_own_contents(data, loaded, image_size, cache)
     check(loaded, data.validation)
     return loaded
 

@@ -1,6 +1,5 @@
 """What a training function returned, checked once: scores by split, or predictions by split."""
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.measures import METRICS
+from evenkeel.trainables.result import MAX_NUMBER
 
 RETURNED_SPLITS = ("val", "test")
 SHAPE = "{'val': {'accuracy': 0.9}, 'test': {'accuracy': 0.9}}"
@@ -42,7 +42,7 @@ class Returned:
             f"{split} {name}"
             for split, own in self.scores.items()
             for name, value in own.items()
-            if not math.isfinite(value)
+            if not abs(value) <= MAX_NUMBER
         ]
         broken = (split for split, part in self.predictions.items() if not np.isfinite(part.scores).all())
         return lost + [f"{split} scores" for split in broken]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from evenkeel.trainables.data.identity import data_identity
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.models.cache_key import cache_key, fitted_seed
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
@@ -35,7 +36,7 @@ class ClipFiles:
         pretraining = self.clip.pretraining
         on_train_rows = pretraining is not None and pretraining.pairs == "train"
         return cache_key(
-            self.data.identity(),
+            data_identity(self.data),
             self.vary,
             fitted_seed(self.data, self.vary, seed, on_train_rows=on_train_rows),
             version=MODELS_VERSION,

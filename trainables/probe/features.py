@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from evenkeel.trainables.data.identity import data_identity
 from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.split_facts import DataSplits, SplitFacts
@@ -123,7 +124,7 @@ class FeatureStore:
     @cached_property
     def _identity(self) -> dict[str, Any]:
         """Contents are hashed once a store, not once a pack."""
-        return self.data.identity()
+        return data_identity(self.data)
 
     @cached_property
     def _backbone(self) -> dict[str, Any]:
