@@ -66,9 +66,10 @@ bench-decisions: $(READY)  ## how often each kind of sentence of the page is fal
 	$(BIN)/python -m benchmarks.decisions
 
 .PHONY: bench-verdicts
-bench-verdicts: $(READY)  ## what a verdict costs: seeds where they decide against 20 for all, AdaStop, other early stops
+bench-verdicts: $(READY)  ## what a verdict costs: seeds and levels where they decide against all of them, AdaStop, other early stops
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks.verdict_cost
+	$(BIN)/python -m benchmarks.finer_levels
 
 .PHONY: bench-joint
 bench-joint: $(READY)  ## how often the interval over data sets holds the truth

@@ -179,6 +179,19 @@ def steady_though_diverged(table: pd.DataFrame) -> list[bool]:
     return [any(value == "steady" for key, value in verdicts(table).items() if key in cells)]
 
 
+def steady_over(levels: tuple[int, ...]) -> Count:
+    """Whether a cell is called steady in which one of these levels ran."""
+
+    def count(table: pd.DataFrame) -> list[bool]:
+        ran = set()
+        for (loss, name), trials in table.groupby(["loss", "moved"]):
+            if trials[f"hp.{name}"].isin(levels).any():
+                ran.add((loss, name))
+        return [any(verdict == "steady" and key in ran for key, verdict in verdicts(table).items())]
+
+    return count
+
+
 def differ_by_name(tables: list[pd.DataFrame]) -> list[bool]:
     """Whether a page of several studies says that they differ."""
     studies = by_name(tables)
@@ -214,6 +227,20 @@ def under_looks(table: pd.DataFrame) -> pd.DataFrame:
     from evenkeel.reports.table.trial_table import facts_of, with_facts
 
     return with_facts(table, replace(facts_of(table), looks=LOOKS))
+
+
+def going_finer(table: pd.DataFrame) -> pd.DataFrame:
+    """The trials of a study whose levels go finer, from three of nine."""
+    from evenkeel.reports.table.trial_table import facts_of, with_facts
+    from evenkeel.reports.verdict.looks import follow_looks, upto
+
+    facts = facts_of(table)
+    coarse = {
+        name: levels[:: (len(levels) - 1) // 2] for name, levels in next(iter(facts.losses.values())).levels.items()
+    }
+    losses = {label: replace(loss, coarse=coarse) for label, loss in facts.losses.items()}
+    asking = with_facts(table, replace(facts, losses=losses))
+    return upto(asking, follow_looks(asking).due)
 
 
 def given_up_too_early(table: pd.DataFrame) -> list[bool]:
@@ -314,6 +341,7 @@ def series() -> Iterator[Series]:
     yield from _other_sentences()
     yield from _advice()
     yield from _looks()
+    yield from _finer()
     yield from _pairs()
     yield from _found()
 
@@ -414,6 +442,20 @@ def _looks() -> Iterator[Series]:
     mixed = Truth(losses=2, changes={(0, 0, 4): -0.5, (0, 1, 4): -0.75, (1, 0, 4): -1.5})
     given_up = Claim(given_up_too_early, "1 of 5")
     yield Series("looks", lambda rng: World(mixed, rng).table(LOOKS[-1]), {"false/given-up": given_up})
+
+
+def _finer() -> Iterator[Series]:
+    """Levels go finer, from three of nine: one margin is lost at the last, or at three that may not run."""
+    for name in ("seeds", "rows-and-images"):
+        truth = replace(NOISES[name], losses=2, levels=9)
+        for place, levels in (("last", (8,)), ("between", (5, 6, 7))):
+            lost = {(loss, h, k): -1.0 for loss in range(2) for h in range(2) for k in levels}
+            claims = {
+                "false/steady-finer-levels": Claim(steady_over(levels)),
+                "false/sensitive-finer-levels": Claim(any_verdict("sensitive")),
+            }
+            study = fresh(changed(truth, lost))
+            yield Series(f"{place}-{name}", lambda rng, study=study: going_finer(study(rng)), claims)
 
 
 def _pairs() -> Iterator[Series]:

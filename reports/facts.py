@@ -60,6 +60,10 @@ class LossFacts:
     space: dict[str, ParameterFacts]
     levels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """The levels that the sweep plans, by hyperparameter; a level without trials is named on the page."""
+    coarse: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Of hyperparameters whose levels go finer where the curve falls the levels that run first."""
+    unfilled: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Of these the planned levels that are not due: what a page shows is over the others."""
     published: dict[str, Any] = field(default_factory=dict)
     """What was published of the hyperparameters that the study fixes at another value."""
     recipe: RecipeFacts = RecipeFacts()
@@ -162,6 +166,16 @@ class StudyFacts:
     def margin(self) -> float:
         """The margin of the metric that is shown."""
         return self.margins[self.metric]
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether what is recorded decides which trials of the sweep are due: seeds, or finer levels."""
+        return bool(self.looks) or any(loss.coarse for loss in self.losses.values())
+
+    @property
+    def num_first_seeds(self) -> int:
+        """How many seeds every level that runs has at least."""
+        return self.looks[0] if self.looks else len(self.seeds)
 
     @property
     def foreign(self) -> bool:

@@ -31,12 +31,10 @@ def multiples(
     num_entries: int,
     columns: int = MAX_COLUMNS,
 ) -> Drawing:
-    """Empty frames as of `frames`; the margin of a frame is its stripe, and all share the scale of y."""
+    """Empty frames as of `frames`; the margin of a frame is its stripe."""
     drawn = frames(titles, views, num_entries=num_entries, columns=columns)
     for i, margin in enumerate(margins):
         x, y = f"x{axis_number(i)}", f"y{axis_number(i)}"
-        if i:
-            drawn.update_layout({f"yaxis{y[1:]}": {"matches": "y"}})
         domain = {"xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "layer": "below"}
         drawn.add_shape(type="rect", y0=-margin, y1=margin, fillcolor=MARGIN, line_width=0, **domain)
         drawn.add_shape(type="line", y0=0, y1=0, line={"color": FAINT, "width": 1}, **domain)
@@ -44,7 +42,7 @@ def multiples(
 
 
 def frames(titles: Sequence[str], views: dict[str, str], *, num_entries: int = 0, columns: int) -> Drawing:
-    """Empty frames, one a title; frame i has the axes x{i} and y{i}. `views` maps a view to its title.
+    """Empty frames, one a title; frame i has the axes x{i} and y{i}, all y alike. `views` maps a view to its title.
 
     `num_entries` of the legend need room above; `columns` at most.
     """
@@ -56,6 +54,8 @@ def frames(titles: Sequence[str], views: dict[str, str], *, num_entries: int = 0
     for i, title in enumerate(titles):
         x, y = f"x{axis_number(i)}", f"y{axis_number(i)}"
         drawn.update_layout({f"xaxis{x[1:]}": {"anchor": y}, f"yaxis{y[1:]}": {"anchor": x}})
+        if i:
+            drawn.update_layout({f"yaxis{y[1:]}": {"matches": "y"}})
         drawn.add_annotation(
             text=f"<b>{title}</b>", xref=f"{x} domain", yref=f"{y} domain", x=0, y=1, xanchor="left", yanchor="bottom",
             align="left", yshift=2, showarrow=False, font={"size": 12},

@@ -163,32 +163,43 @@ def _area(sweep: Sweep) -> Area:
 
 
 def _areas(sweep: Sweep, left_out: set[object]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Areas by seed [S], and without each group of test images [G], of the levels that have seeds enough."""
-    kept = [k for k in sweep.moved if sweep.levels[k] not in left_out | _lacking(sweep)]
+    """Areas by seed [S], and without each group of test images [G], of the levels that have seeds enough.
+
+    Levels that ran because the curve falls beside them would count what it loses there more than once.
+    """
+    kept = [k for k in sweep.moved if sweep.levels[k] not in {*left_out, *_lacking(sweep)}]
     rows = [sweep.default, *(kept or sweep.moved)]
     images = None if sweep.images_LG is None else areas(sweep.images_LG[rows], 0)
     return areas(sweep.differences_LS[rows], 0), images
 
 
 def _lacking(sweep: Sweep) -> set[object]:
-    """Levels with few seeds, where others have enough: they would leave the loss without any seed."""
+    """Levels with few seeds, where others have enough: they would leave the loss without any seed; and finer levels."""
     enough = sweep.moved[rows_with_enough_seeds(sweep.differences_LS[sweep.moved])]
-    return {sweep.levels[k] for k in sweep.moved if k not in enough}
+    return {sweep.levels[k] for k in sweep.moved if k not in enough} | set(sweep.finer)
+
+
+def _compared_levels(a: Sweep, b: Sweep, left_out: set[object]) -> str:
+    """Whether both moved through the same levels, and which of them the areas leave out."""
+    finer = {*a.finer, *b.finer}
+    first, second = ([value for value in sweep.levels if value not in finer] for sweep in (a, b))
+    same_default = a.levels[a.default] == b.levels[b.default]
+    words = "differ" if first != second else "same" if same_default else "same, from other defaults"
+    lacking = [str(value) for value in left_out - finer]
+    words += "; without finer ones" if finer else ""
+    return f"{words}; without {listed(lacking)}, which lacks seeds" if lacking else words
 
 
 def _contrast(a: Sweep, b: Sweep) -> Contrast:
     left_out = _lacking(a) | _lacking(b)
     (first_S, first_G), (second_S, second_G) = _areas(a, left_out), _areas(b, left_out)
     error = 0.0 if first_G is None or second_G is None else float(jackknife_error(first_G - second_G))
-    levels = "differ" if a.levels != b.levels else "same" if a.default == b.default else "same, from other defaults"
-    if left_out:
-        levels += f"; without {listed([str(value) for value in left_out])}, which lacks seeds"
     differences = first_S - second_S
     return Contrast(
         a.loss,
         b.loss,
         a.name,
-        levels,
+        _compared_levels(a, b, left_out),
         differences,
         error,
         t_interval(differences, error=error, shared=a.shared, looks=a.looks),

@@ -60,8 +60,7 @@ class Pair:
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> PairNumbers:
         study = facts_of(table)
         losses = [judged for (_, names), judged in judge_grids(table).items() if names == self.names]
-        num_seeds = study.looks[0] if study.looks else len(study.seeds)
-        return PairNumbers(study.turned_title, self.names, study.margin, num_seeds, losses)
+        return PairNumbers(study.turned_title, self.names, study.margin, study.num_first_seeds, losses)
 
     def draw(self, info: PairNumbers) -> Drawing | None:
         """A frame a loss; its cells are the levels of the first hyperparameter across, of the second upwards."""

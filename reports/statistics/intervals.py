@@ -113,6 +113,7 @@ def worst_drop(
     *,
     shared: float = 0.0,
     looks: Looks = (),
+    num_unfilled: int = 0,
 ) -> Interval:
     """R5: the lowest mean over levels, min_k D0(k), with an interval that allows for the choice of the level.
 
@@ -120,13 +121,13 @@ def worst_drop(
     MIN_SEEDS finite seeds are left out while others have enough. The low end is the lowest of the levels' own t-limits
     (an intersection-union argument: safe for the claim "no level drops more"), the high end the lowest of their limits
     at a confidence corrected for the number of levels (safe for "some level drops more"). `image_errors_L` [L] holds
-    the `error` of each level; it, `shared` and `looks` as in t_interval.
+    the `error` of each level; it, `shared` and `looks` as in t_interval. `num_unfilled` levels more could have run.
     """
     kept = rows_with_enough_seeds(differences_LS)
     if not len(kept):
         return Interval(np.nan, np.nan, np.nan, 0)
     errors = np.zeros(len(differences_LS)) if image_errors_L is None else image_errors_L
-    corrected = 1 - (1 - confidence) / len(kept)
+    corrected = 1 - (1 - confidence) / (len(kept) + num_unfilled)
     own = [t_interval(differences_LS[k], confidence, errors[k], shared=shared, looks=looks) for k in kept]
     highs = [t_interval(differences_LS[k], corrected, errors[k], shared=shared, looks=looks).high for k in kept]
     lowest = min(own, key=lambda i: i.low)

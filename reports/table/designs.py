@@ -48,6 +48,10 @@ class Sweep:
     """Where a trial ended in an error that stayed; None where none did."""
     looks: Looks = ()
     """As in `StudyFacts`."""
+    finer: tuple[Any, ...] = ()
+    """Levels that ran because the curve falls beside them, or is open."""
+    num_unfilled: int = 0
+    """Planned levels that are not due, since it does neither."""
 
     @cached_property
     def differences_LS(self) -> np.ndarray:
@@ -171,7 +175,14 @@ def sweep_of(table: pd.DataFrame, loss: str, name: str) -> Sweep | None:
         sign=sign,
         failed_LS=failed.mask() if len(failed.rows_R) else None,
         looks=facts_of(table).looks,
+        **_finer_levels(facts_of(table).losses[loss], name, cut.levels),
     )
+
+
+def _finer_levels(facts: LossFacts, name: str, levels: list[Any]) -> dict[str, Any]:
+    coarse = facts.coarse.get(name, levels)
+    finer = tuple(level for level in levels if level not in coarse)
+    return {"finer": finer, "num_unfilled": len(facts.unfilled.get(name, ()))}
 
 
 class _SweepTrials(NamedTuple):
@@ -242,8 +253,9 @@ def trials_at_level(table: pd.DataFrame, loss: str, name: str) -> SeedGrid:
 
 
 def levels_of(facts: LossFacts, name: str, values: list[Any]) -> list[Any]:
-    """The levels of a hyperparameter in order: its default, those that are planned, and those that trials have."""
-    levels, options = [facts.defaults[name], *facts.levels.get(name, ()), *values], facts.space[name].options
+    """The levels of a hyperparameter in order: its default, those that are due, and those that trials have."""
+    due = [level for level in facts.levels.get(name, ()) if level not in facts.unfilled.get(name, ())]
+    levels, options = [facts.defaults[name], *due, *values], facts.space[name].options
     return [option for option in options if option in levels] if options else sorted(set(levels))
 
 

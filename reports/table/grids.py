@@ -111,7 +111,7 @@ def _grid(table: pd.DataFrame, loss: str, names: Names) -> Grid | None:
     levels, trials = _placed(table, rows, facts, names)
     states, column = column_values(table, "state")[trials.rows_R], f"test_{study.metric}"
     done, diverged = trials.only(states == DONE), trials.only(states == DIVERGED)
-    first = study.looks[0] if study.looks else len(study.seeds)
+    first = study.num_first_seeds
     shape = len(levels[0]), len(levels[1]), first
     images = done.images(table, column)
     return Grid(
@@ -131,6 +131,13 @@ def _placed(
 ) -> tuple[tuple[list[Any], list[Any]], SeedGrid]:
     """The levels of both, and the trials by setting (of the second hyperparameter within the first) and seed."""
     first, second = (column_values(table, f"hp.{name}")[rows_R].tolist() for name in names)
-    levels = levels_of(facts, names[0], first), levels_of(facts, names[1], second)
-    items_R = indices_of(first, levels[0]) * len(levels[1]) + indices_of(second, levels[1])
+    levels = _grid_levels(facts, names[0], first), _grid_levels(facts, names[1], second)
+    first_R, second_R = indices_of(first, levels[0]), indices_of(second, levels[1])
+    items_R = np.where((first_R < 0) | (second_R < 0), -1, first_R * len(levels[1]) + second_R)
     return levels, SeedGrid.place(table, rows_R, items_R, len(levels[0]) * len(levels[1]))
+
+
+def _grid_levels(facts: LossFacts, name: str, values: list[Any]) -> list[Any]:
+    """Pairs move over the levels that run first, whatever levels a sweep gets besides."""
+    levels = levels_of(facts, name, values)
+    return [level for level in levels if level in facts.coarse.get(name, levels)]

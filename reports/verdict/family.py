@@ -51,7 +51,7 @@ def family_of(table: pd.DataFrame) -> Family:
         steady=alpha,
         drop=alpha / 2 / max(1, num_units),
         better=alpha / 2,
-        num_levels=sum(len(sweep.moved) for sweep in sweeps.values()),
+        num_levels=sum(len(sweep.moved) + sweep.num_unfilled for sweep in sweeps.values()),
         noise=_noise(list(sweeps.values())),
         next_look=share_of_next_look(study.look),
     )
@@ -93,6 +93,8 @@ def worst_over(table: pd.DataFrame, losses: list[str], names: list[str]) -> dict
 
 def _worst_of(sweeps: list[Sweep], standard: Standard) -> WorstOver:
     estimates = [estimates_of(sweep, standard.noise) for sweep in sweeps]
+    num_moved, num_unfilled = (sum(len(s.moved) for s in sweeps), sum(s.num_unfilled for s in sweeps))
+    standard = standard.for_levels(num_moved, num_unfilled)
     worst = int(np.nanargmin([deciding_interval(estimate, standard).value for estimate in estimates]))
     return WorstOver(deciding_interval(joined(estimates), standard), sweeps[worst].name)
 

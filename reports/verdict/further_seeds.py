@@ -32,7 +32,7 @@ def levels_to_go_on(sweep: Sweep, judged: Judgement, margin: float, standard: St
     """Numbers of the levels of a sweep that get more seeds; none where its verdict stands, or is given up."""
     if judged.status in (STEADY, SENSITIVE, NOT_JUDGED):
         return []
-    estimates = estimates_of(sweep, standard.noise)
+    estimates, standard = estimates_of(sweep, standard.noise), standard.for_levels(len(sweep.moved), sweep.num_unfilled)
     few_K, above_K = estimates.num_seeds < MIN_SEEDS, estimates.lows(standard.steady) > -margin
     chances = chances_with(sweep.looks[-1], estimates, margin, standard)
     steady = 0.0 if judged.reasons and not few_K.any() else float(np.where(above_K, 1.0, chances.above_K).prod())

@@ -60,6 +60,10 @@ class Standard(NamedTuple):
     next_look: float = 1.0
     """What of these errors is left for a study that has grown by more seeds."""
 
+    def for_levels(self, num: int, num_unfilled: int) -> "Standard":
+        """Of sweeps with `num` levels away from the default: a drop is corrected for those that did not run as well."""
+        return self._replace(drop=self.drop * num / (num + num_unfilled)) if num_unfilled else self
+
 
 ALONE = Standard()
 """Of a verdict that is the only one."""
@@ -96,6 +100,7 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan, standard: Standard
     """
     floor = sweep.sign * floor  # as the scores of a sweep, higher is better
     moved, errors = sweep.differences_LS[sweep.moved], sweep.image_errors_L[sweep.moved]
+    standard = standard.for_levels(len(moved), sweep.num_unfilled)
     estimates = estimates_of(sweep, standard.noise)
     drop, needed, limit = deciding_interval(estimates, standard), None, ""
     costs = _divergence_costs(sweep, floor, standard)
@@ -107,7 +112,9 @@ def judge(sweep: Sweep, margin: float, floor: float = np.nan, standard: Standard
         errors_then = standard.steady * standard.next_look, standard.drop * standard.next_look
         needed = seeds_needed(estimates, margin, *errors_then)
         limit = "" if needed else limited_by(estimates, margin, *errors_then)
-    own = worst_drop(moved, image_errors_L=errors, shared=sweep.shared, looks=sweep.looks)
+    own = worst_drop(
+        moved, image_errors_L=errors, shared=sweep.shared, looks=sweep.looks, num_unfilled=sweep.num_unfilled
+    )
     return Judgement(
         status, drop, own, tuple(reasons), needed, limit, _better_levels(sweep, estimates, margin, standard)
     )
@@ -220,7 +227,7 @@ def _divergence_costs(sweep: Sweep, floor: float, standard: Standard) -> dict[in
 
 def _better_levels(sweep: Sweep, estimates: Estimates, margin: float, standard: Standard) -> tuple[BetterLevel, ...]:
     """Levels whose interval, corrected for the number of levels, lies above 0 and whose mean lies above the margin."""
-    alpha = standard.better / max(1, standard.num_levels or len(sweep.moved))
+    alpha = standard.better / max(1, standard.num_levels or len(sweep.moved) + sweep.num_unfilled)
     gains = [(sweep.levels[k], estimates.interval(i, alpha)) for i, k in enumerate(sweep.moved)]
     better = [BetterLevel(value, gain) for value, gain in gains if gain.low > 0 and gain.value > margin]
     return tuple(sorted(better, key=lambda b: -b.gain.value))

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from evenkeel.study.commands import data_summary
 from evenkeel.study.commands.try_trials import try_trials
 from evenkeel.study.errors import UserError
+from evenkeel.study.file.designs import LevelRange
 from evenkeel.study.file.locations import Storage
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
@@ -25,8 +26,9 @@ from evenkeel.study.terminal import print_table
 from evenkeel.trainables import TrainableError, Trial
 from evenkeel.trainables.trial import DESIGNS
 
-USUAL_SHARE = 0.03
-"""Of the trials that open verdicts might ask for, the share that they did ask for in benchmarks/verdict_cost.py."""
+USUAL_SHARES = {(True, False): 0.03, (False, True): 0.22, (True, True): 0.09}
+"""By whether seeds and whether levels go where they decide: of the trials that might be asked for, the share that was
+in benchmarks/verdict_cost.py and benchmarks/finer_levels.py."""
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     if images := images_words(config):
         write(f"images: {images}\n\n")
     _show_counts(planner, planned)
-    if config.looks:
+    if config.is_adaptive:
         write(_range(config, planner, len(planned), len(possible)))
     pack_size = config.resources.pack_size
     sizing = make_sizing(pack_size, one_by_one=runs_one_by_one(config.trainable))
@@ -99,11 +101,14 @@ def _seeds(config: StudyConfig) -> str:
 
 
 def _range(config: StudyConfig, planner: Planner, least: int, most: int) -> str:
-    """The least, the likely and the most trials of a study whose seeds go where they decide."""
+    """The least, the likely and the most trials of a study whose seeds or levels go where they decide."""
     searched = sum(sum(planner.num_search_trials(loss).values()) for loss in config.entries)
-    likely = least + USUAL_SHARE * (most - least)
+    levels = config.designs.sweep.levels if config.designs.sweep else None
+    finer = [f"{levels.first} to {levels.last} levels"] if isinstance(levels, LevelRange) else []
+    looks = [f"looks at {', '.join(map(str, config.looks))} seeds"] if config.looks else []
+    likely = least + USUAL_SHARES[bool(looks), bool(finer)] * (most - least)
     return (
-        f"\nlooks at {', '.join(map(str, config.looks))} seeds: at least {least + searched:,} trials, likely "
+        f"\n{', '.join(looks + finer)}: at least {least + searched:,} trials, likely "
         f"about {round(likely) + searched:,}, at most {most + searched:,}\n"
     )
 

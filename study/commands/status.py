@@ -31,7 +31,7 @@ def execute(options: argparse.Namespace) -> int:
     entries = ledger.entries().values()
     for entry in entries:
         tallies.setdefault(entry.label, Counter())[entry.state] += 1
-    looks = _read_looks(ledger) if facts.looks else None
+    looks = _read_looks(ledger) if facts.adaptive else None
     planned = {label: _num_planned(label, designs, looks) for label, designs in facts.planned.items()}
     rows = {label: _row(tally, planned.get(label, 0)) for label, tally in tallies.items()}
     total = {key: sum(row[key] for row in rows.values()) for key in (*STATES, "missing")}
@@ -57,7 +57,7 @@ def _at_work(storage: Storage) -> list[str]:
 
 
 class _LooksTold(NamedTuple):
-    """Of a study whose seeds go where they decide: trials of the sweep that are due, by loss, and what is settled."""
+    """Of a study whose seeds or levels go where they decide: trials of the sweep that are due, by loss, and words."""
 
     due: Counter[str]
     lines: list[str]

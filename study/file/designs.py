@@ -1,23 +1,92 @@
 """What a study runs: a sweep, Sobol points, a search."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
 from evenkeel.search_spaces.constraints import Constraint
 from evenkeel.study.file.pruning import refuse_pruner
 from evenkeel.study.file.seeds import MAX_SEED
 from evenkeel.trainables.settings import Settings
 
+MAX_LEVELS = 1001
+
+
+_ENDS: dict[str, Any] = {
+    "coarse": (
+        int,
+        Field(description="how many levels a number gets at first, its ends among them; the default beside them"),
+    ),
+    "to": (int, Field(description="how many it gets where the curve falls everywhere")),
+}
+_LevelEnds: Any = create_model("_LevelEnds", __base__=Settings, **_ENDS)  # as the ends of a range of seeds
+
+
+class LevelRange(_LevelEnds):
+    """Levels that go finer only between neighbours where the curve falls or is open."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if not 2 <= self.first < self.last <= MAX_LEVELS:
+            raise ValueError(
+                f"coarse must be at least 2, to more than that and at most {MAX_LEVELS:,}, got coarse {self.first} to "
+                f"{self.last}; write levels: {{coarse: 3, to: 9}}"
+            )
+        return self
+
+    @property
+    def first(self) -> int:
+        """How many levels a number gets at first: `coarse`."""
+        return int(vars(self)["coarse"])
+
+    @property
+    def last(self) -> int:
+        """How many it gets at most: `to`."""
+        return int(vars(self)["to"])
+
+
+def _read_levels(levels: Any) -> Any:
+    """A number of levels, or a range. Raises ValueError, pydantic's for a key of a range."""
+    if isinstance(levels, dict | LevelRange):
+        return LevelRange.model_validate(levels)
+    if type(levels) is not int or not 2 <= levels <= MAX_LEVELS:
+        raise ValueError(
+            f"must be a whole number from 2 to {MAX_LEVELS:,}, or {{coarse: 3, to: 9}}, got {levels!r}; write levels: 5"
+        )
+    return levels
+
+
+Levels = Annotated[
+    int | LevelRange,
+    BeforeValidator(_read_levels, json_schema_input_type=Annotated[int, Field(ge=2, le=MAX_LEVELS)] | LevelRange),
+]
+
 
 class SweepDesign(Settings):
     """One hyperparameter at a time through the default; pairs of them together where the study names some."""
 
-    levels: int = Field(7, ge=2, le=1001, description="how many levels a number gets, the default among them")
+    levels: Levels = Field(
+        7,
+        description="how many levels a number gets, the default among them; or `{coarse: 3, to: 9}`: "
+        "[finer where the curve falls](#finer-levels)",
+    )
     hyperparameters: list[str] | None = Field(None, description="all of each loss's space when left out")
     pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
         [], description="hyperparameters that also move together, as `[[clip, gamma_neg]]`: [pairs](#pairs)"
     )
+
+    @property
+    def num_levels(self) -> int:
+        """How many levels a number gets at most."""
+        return self.levels.last if isinstance(self.levels, LevelRange) else self.levels
+
+    def thin(self, levels: list[Any], defaults: list[Any]) -> list[Any]:
+        """Of a number's levels those that run first, both ends and the defaults among them; all where none go finer."""
+        if not isinstance(self.levels, LevelRange):
+            return levels
+        steps = self.levels.first - 1
+        kept = {round(i * (len(levels) - 1) / steps) for i in range(steps + 1)}
+        return [level for i, level in enumerate(levels) if i in kept or level in defaults]
 
 
 class SobolDesign(Settings):

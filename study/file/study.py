@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from evenkeel.search_spaces import Parameter, Space
-from evenkeel.study.file.designs import Designs
+from evenkeel.search_spaces import Choice, Parameter, Space
+from evenkeel.study.file.designs import Designs, LevelRange
 from evenkeel.study.file.header import DEFAULT_MARGIN, Name, Tracking, fill_margins
 from evenkeel.study.file.labels import MAX_ENTRIES
 from evenkeel.study.file.losses import LossEntry
@@ -33,9 +33,6 @@ from evenkeel.trainables.measures import (
 )
 from evenkeel.trainables.seeds import SOURCES, Source, in_order
 from evenkeel.trainables.settings import Settings, UrlText
-
-MAX_TRIALS = 10_000_000
-"""Of a study: ten times what its ledger was tried with."""
 
 Entry = LossEntry | MethodEntry
 """What a study compares."""
@@ -154,7 +151,6 @@ class StudyConfig(Settings):
             raise ValueError("designs: nothing to run; give at least one of sweep, sobol and search")
         for check in CHECKS:
             check(self)
-        self._check_size()
         check_own_settings(self.trainable, self.losses, self.spaces)
         search = self.designs.search
         if search and search.groups * search.seeds_per_group > len(self.all_seeds):
@@ -183,19 +179,6 @@ class StudyConfig(Settings):
     def margin_metrics(self) -> list[str]:
         """The metrics that a margin may be given for."""
         return list(dict.fromkeys((*HEADLINES, self.metric, *self.own_metrics)))
-
-    def _check_size(self) -> None:
-        sobol, search = self.designs.sobol, self.designs.search
-        settings = sum(sum(map(len, self.sweep_levels(entry).values())) for entry in self.entries)
-        settings += sum(self._num_pair_settings(entry) for entry in self.entries)
-        settings += len(self.entries) * (1 + (2**sobol.m if sobol else 0))
-        proposals = search.trials * search.groups * search.seeds_per_group if search else 0
-        num = settings * len(self.all_seeds) + len(self.entries) * proposals
-        if num > MAX_TRIALS:
-            raise ValueError(
-                f"designs: about {num:,} trials; at most {MAX_TRIALS:,} are planned; take fewer levels, points, "
-                "proposals or seeds"
-            )
 
     @property
     def own_code(self) -> list[str]:
@@ -257,20 +240,26 @@ class StudyConfig(Settings):
             return {}
         paired = {name for pair in self.pairs(loss) for name in pair}
         return {
-            name: loss.levels.get(name) or parameter.levels(sweep.levels, self._other_defaults(name, parameter))
+            name: loss.levels.get(name) or parameter.levels(sweep.num_levels, self._other_defaults(name, parameter))
             for name, parameter in self.axes(loss).parameters.items()
             if sweep.hyperparameters is None or name in {*sweep.hyperparameters, *loss.levels, *paired}
+        }
+
+    def coarse_levels(self, loss: Entry) -> dict[str, list[Any]]:
+        """Of these the levels that run whatever the curve does: all, or some evenly placed and the defaults."""
+        planned, axes = self.sweep_levels(loss), self.axes(loss).parameters
+        sweep = self.designs.sweep
+        return {
+            name: levels
+            if sweep is None or name in loss.levels or isinstance(axes[name], Choice)
+            else sweep.thin(levels, self._other_defaults(name, axes[name]))
+            for name, levels in planned.items()
         }
 
     def pairs(self, loss: Entry) -> list[list[str]]:
         """The pairs of hyperparameters that move together: those of which a loss has both."""
         pairs = self.designs.sweep.pairs if self.designs.sweep else []
         return [pair for pair in pairs if self.axes(loss).parameters.keys() >= set(pair)]
-
-    def _num_pair_settings(self, loss: Entry) -> int:
-        """How many settings leave the defaults of both hyperparameters of a pair."""
-        levels = self.sweep_levels(loss)
-        return sum((len(levels[first]) - 1) * (len(levels[second]) - 1) for first, second in self.pairs(loss))
 
     def _other_defaults(self, name: str, parameter: Parameter) -> list[Any]:
         """The defaults of all losses that have this hyperparameter over the same range."""
@@ -287,6 +276,12 @@ class StudyConfig(Settings):
     def all_seeds(self) -> list[int]:
         """Every seed that a trial may have."""
         return list_seeds(self.seeds)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether what is recorded decides which trials of the sweep are due: seeds, or finer levels."""
+        sweep = self.designs.sweep
+        return bool(self.looks) or (sweep is not None and isinstance(sweep.levels, LevelRange))
 
     @property
     def looks(self) -> tuple[int, ...]:

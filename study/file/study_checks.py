@@ -1,11 +1,13 @@
 """What the keys of a study file must be to each other; each check raises ValueError, naming key, value and way out."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from evenkeel.study.file.designs import LevelRange
 from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.pruning import check_pruner
 from evenkeel.study.file.search_checks import check_beside, check_constraints, check_starts
+from evenkeel.study.file.seeds import MIN_SEEDS, first_seeds
 from evenkeel.trainables import trainable
 from evenkeel.trainables.data.settings import without_validation
 from evenkeel.trainables.errors import TrainableError, nearest
@@ -16,6 +18,9 @@ from evenkeel.trainables.seeded_settings import SeededSettings
 
 if TYPE_CHECKING:
     from evenkeel.study.file.study import StudyConfig
+
+MAX_TRIALS = 10_000_000
+"""Of a study: ten times what its ledger was tried with."""
 
 
 def check_metric(study: "StudyConfig") -> None:
@@ -138,6 +143,36 @@ def check_pairs(study: "StudyConfig") -> None:
             raise ValueError(f"{place} {words} come twice; leave one out")
 
 
+def check_levels(study: "StudyConfig") -> None:
+    """Where levels go finer, intervals decide where."""
+    sweep, num = study.designs.sweep, len(first_seeds(study.seeds))
+    if sweep and isinstance(sweep.levels, LevelRange) and num < MIN_SEEDS:
+        raise ValueError(
+            f"designs.sweep.levels: finer levels go by intervals, which take {MIN_SEEDS} seeds, got {num}; give "
+            "seeds: 6, or one number of levels"
+        )
+
+
+def check_size(study: "StudyConfig") -> None:
+    """A study has no more trials than a ledger was tried with."""
+    sobol, search = study.designs.sobol, study.designs.search
+    settings = sum(sum(map(len, study.sweep_levels(entry).values())) for entry in study.entries)
+    settings += sum(_num_pair_settings(study.coarse_levels(entry), study.pairs(entry)) for entry in study.entries)
+    settings += len(study.entries) * (1 + (2**sobol.m if sobol else 0))
+    proposals = search.trials * search.groups * search.seeds_per_group if search else 0
+    num = settings * len(study.all_seeds) + len(study.entries) * proposals
+    if num > MAX_TRIALS:
+        raise ValueError(
+            f"designs: about {num:,} trials; at most {MAX_TRIALS:,} are planned; take fewer levels, points, "
+            "proposals or seeds"
+        )
+
+
+def _num_pair_settings(levels: dict[str, list[Any]], pairs: list[list[str]]) -> int:
+    """How many settings leave the defaults of both hyperparameters of a pair."""
+    return sum((len(levels[first]) - 1) * (len(levels[second]) - 1) for first, second in pairs)
+
+
 CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_logarithms,
     check_metric,
@@ -152,6 +187,8 @@ CHECKS: tuple[Callable[["StudyConfig"], None], ...] = (
     check_constraints,
     check_starts,
     check_pruner,
+    check_levels,
     check_measures,
+    check_size,
 )
 """In the order in which a study file is told of them."""

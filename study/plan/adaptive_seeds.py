@@ -1,7 +1,7 @@
-"""Seeds where they decide: the trials of a sweep that are due by what is recorded.
+"""Seeds and levels where they decide: the trials of a sweep that are due by what is recorded.
 
-Which levels are due more seeds is said by reports/verdict/looks.py, a function of the records alone. So nothing of it
-is stored: a run that was killed replays the looks and goes on where it stopped.
+Which levels are due, and how many seeds of them, is said by reports/verdict/looks.py, a function of the records alone.
+So nothing of it is stored: a run that was killed replays the looks and goes on where it stopped.
 """
 
 from collections.abc import Callable, Collection
@@ -36,7 +36,9 @@ class AdaptiveSeeds:
         self.order = {seed: i for i, seed in enumerate(config.all_seeds)}
         sweep = [trial for trial in planned if trial.design == "sweep"]
         self.possible = sorted(sweep, key=lambda trial: self.order[trial.seed])  # all levels of a seed, then the next
-        self.first = [trial for trial in self.possible if self.order[trial.seed] < len(first_seeds(config.seeds))]
+        num_first, coarse = len(first_seeds(config.seeds)), _coarse_places(config)
+        early = (trial for trial in self.possible if self.order[trial.seed] < num_first)
+        self.first = [trial for trial in early if trial.moved is None or place_of(trial) in coarse]
         self.read_table, self.on_look = read_table, on_look
         self.waiting: set[str] = set()
 
@@ -63,15 +65,27 @@ class AdaptiveSeeds:
         from evenkeel.reports.verdict.looks import follow_looks
 
         due = follow_looks(table).due
-        return [trial for trial in self.possible if self.order[trial.seed] < due[place_of(trial)]]
+        return [trial for trial in self.possible if self.order[trial.seed] < due.get(place_of(trial), 0)]
 
 
 def first_due(config: StudyConfig, planned: list[Trial]) -> list[Trial]:
     """Of all that are planned, those that are due before anything is recorded."""
-    if not config.looks:
+    if not config.is_adaptive:
         return planned
     first = AdaptiveSeeds(config, planned, lambda: None).first
     return [*first, *(trial for trial in planned if trial.design != "sweep")]
+
+
+def _coarse_places(config: StudyConfig) -> "set[Place]":
+    """The levels that run whatever the curve does."""
+    from evenkeel.reports.verdict.looks import Place
+
+    return {
+        Place(loss.label, name, level)
+        for loss in config.entries
+        for name, levels in config.coarse_levels(loss).items()
+        for level in levels
+    }
 
 
 def place_of(trial: Trial) -> "Place":

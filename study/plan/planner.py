@@ -90,7 +90,7 @@ class Planner:
 
     def _pair(self, loss: Entry) -> Iterator[Setting]:
         """Both of a pair away from their defaults, at each of their levels; where one is not, it is the sweep's."""
-        defaults, levels = self.config.defaults(loss), self.config.sweep_levels(loss)
+        defaults, levels = self.config.defaults(loss), self.config.coarse_levels(loss)
         for pair in self.config.pairs(loss):
             away = [[level for level in levels[name] if level != defaults[name]] for name in pair]
             yield from ((", ".join(pair), dict(zip(pair, values, strict=True))) for values in product(*away))

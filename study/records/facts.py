@@ -136,6 +136,7 @@ def _data_facts(facts: SplitFacts | DataFacts, metric: str) -> DataFacts:
 
 def _loss_facts(config: StudyConfig, loss: Entry) -> LossFacts:
     levels = {name: tuple(placed) for name, placed in config.sweep_levels(loss).items()}
+    coarse = {name: tuple(placed) for name, placed in config.coarse_levels(loss).items()}
     space = {name: _parameter_facts(parameter) for name, parameter in config.axes(loss).parameters.items()}
     settings, trainable = settings_of(config.trainable, loss), trainable_of(config.trainable, loss)
     recipe = trainable.recipe() if isinstance(trainable, SeededSettings) else Recipe()
@@ -145,8 +146,9 @@ def _loss_facts(config: StudyConfig, loss: Entry) -> LossFacts:
         config.defaults(loss) | settings,
         space,
         levels,
-        loss.departures(),
-        RecipeFacts(**asdict(recipe)),
+        {name: placed for name, placed in coarse.items() if placed != levels[name]},
+        published=loss.departures(),
+        recipe=RecipeFacts(**asdict(recipe)),
     )
 
 

@@ -69,7 +69,7 @@ class QueueDriver:
 
     def _make_adaptive(self) -> AdaptiveSeeds | None:
         prepared = self.prepared
-        if not prepared.config.looks or prepared.own_ids is not None:
+        if not prepared.config.is_adaptive or prepared.own_ids is not None:
             return None
         return follow_ledger(prepared.config, prepared.possible, prepared.ledger, self._show_look)
 

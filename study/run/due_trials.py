@@ -19,7 +19,7 @@ def find_due(planner: Planner, planned: list[Trial], ledger: Ledger, recorded: C
 
     It reads the trials themselves only where seeds go where they decide, and the first of them are recorded.
     """
-    if not planner.config.looks:
+    if not planner.config.is_adaptive:
         return planned
     adaptive = follow_ledger(planner.config, planned, ledger)
     return [*(trial for trial in planned if trial.design != "sweep"), *adaptive.find_due(recorded)]

@@ -67,7 +67,7 @@ def run_shard(config: StudyConfig, options: RunOptions, shard: Shard, display: D
 
 
 def _find_due(planner: Planner, ledger: Ledger) -> list[Trial]:
-    return find_due(planner, planner.planned(), ledger, ledger.entries() if planner.config.looks else ())
+    return find_due(planner, planner.planned(), ledger, ledger.entries() if planner.config.is_adaptive else ())
 
 
 def _execute(whole: PreparedRun, own: PreparedRun, stopping_file: str, display: Display, signals: Signals) -> RunResult:
@@ -117,7 +117,7 @@ def _complete_study(
 ) -> None:
     """Fill MLflow and tidy up, as a run does that finds nothing missing, when this shard ended last."""
     if not is_complete(planner, _find_due(planner, ledger), ledger.entries()):
-        display.say(WHO_GOES_ON if config.looks else WHO_SEARCHES if config.designs.search else WHO_FILLS)
+        display.say(WHO_GOES_ON if config.is_adaptive else WHO_SEARCHES if config.designs.search else WHO_FILLS)
         return
     deadline = time.monotonic() + LEASE_STALE_S
     while True:

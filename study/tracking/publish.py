@@ -47,10 +47,11 @@ def connect_tracker(
 
 def publish_summaries(tracker: Tracker, ledger: Ledger) -> None:
     """Numbers and verdicts of each loss, from what is recorded by now."""
+    from evenkeel.reports.verdict.looks import decided_part
     from evenkeel.study.records.table import table_from_ledger
     from evenkeel.study.tracking.summaries import summarize_losses
 
-    table = table_from_ledger(Ledger(ledger.storage, ledger.study))  # perhaps beside its reader
+    table = decided_part(table_from_ledger(Ledger(ledger.storage, ledger.study)))  # perhaps beside its reader
     tracker.summarize(summarize_losses(table))
     if len(table) > MANY_ROWS:
         del table
@@ -64,13 +65,14 @@ def publish_study(
 
     The folder must stay until all is tracked.
     """
+    from evenkeel.reports.verdict.looks import decided_part
     from evenkeel.study.records.table import table_from_ledger
     from evenkeel.study.tracking.attachments import write_attachments
     from evenkeel.study.tracking.summaries import summarize_losses
 
     experiment = tracker.experiment() if uri.is_server else None
     try:
-        table = table_from_ledger(ledger)
+        table = decided_part(table_from_ledger(ledger))
         tracker.summarize(summarize_losses(table))
         runs = experiment and make_trial_link(uri.address, experiment)
         tracker.attach(write_attachments(ledger.require_study(), table, planned, folder, runs))
