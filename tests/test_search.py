@@ -145,6 +145,18 @@ def test_a_start_that_is_added_later_is_proposed_next():
     assert settings(journal)[num]["clip"] == 0.07 and len(settings(journal)) > num + 1
 
 
+def test_a_search_that_was_made_shorter_asks_no_more_than_it_has():
+    journal, outcomes = MemoryJournal(), {}
+    run = Run(plan_of(trials=8), journal, outcomes)
+    while run.step():
+        pass
+    shorter = Run(plan_of(trials=5), journal, {})
+    while shorter.step():
+        pass
+    assert {t.proposal for t in shorter.searches.trials.values()} == {0, 1, 2, 3, 4, None}
+    assert len(shorter.outcomes) == 5 + 2
+
+
 def test_a_proposal_of_several_seeds_is_told_their_mean_once_all_are_there():
     plan = plan_of(trials=2, seeds_per_group=2)
     searches, outcomes = StudySearches(plan, MemoryJournal()), {}

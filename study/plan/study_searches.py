@@ -49,7 +49,7 @@ class StudySearches:
 
     def _repeat(self, event: Event) -> None:
         member, number = self.members.get(event["search"]), event["proposal"]
-        if member and "setting" in event:
+        if member and "setting" in event and number < member.settings.trials:  # a longer one was given up
             member.repeat(number, event["setting"])
             self._remember(member.proposals[number].trials)
         elif member and number in member.proposals:
