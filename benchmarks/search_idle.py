@@ -1,12 +1,13 @@
 """Does a search leave workers idle, and what does it cost it to know less?
 
-python -m benchmarks.search_idle [--trials 160] [--searches 60]        (make bench-search)
+python -m benchmarks.search_idle [--trials 88] [--searches 40]        (make bench-search)
 
-`busy`: real Ray, 8 workers, trials that sleep between one and ten seconds; the share of the workers' time that is spent
-in trials, from when all of them have begun until the last proposal is made. Beside it what workers do that wait for the
-slowest of each batch of eight, with the same trials in the same order (a simulation). `trials-to-same-best`: how many
-trials until a search is as good as a search in batches is in the middle of its cases at the end, by the same sampler on
-the same functions; trials end in an order drawn from the same lengths.
+`busy`: real Ray, 8 workers, trials that sleep between three and thirty seconds; the share of the workers' time that is
+spent in trials, from when all of them have begun until the last proposal is made. Beside it what workers do that wait
+for the slowest of each batch of eight, with the same trials in the same order (a simulation, in which nothing is lost
+between two trials). `trials-to-same-best`: how many trials until a search is as good as a search in batches is in the
+middle of its cases at the end, by the same sampler on the same functions; trials end in an order drawn from the same
+lengths.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from evenkeel.search_spaces import Float, Space
 from evenkeel.search_spaces.optuna_search import NUM_RANDOM, Proposals, Setting, distributions
 from evenkeel.study.records.ledger import Ledger
 
-WORKERS, SHORTEST_S, SPREAD, PROPOSALS = 8, 1.0, 10.0, 48
+WORKERS, SHORTEST_S, SPREAD, PROPOSALS = 8, 3.0, 10.0, 48
 STUDY = f"""
 name: idle
 data: {{name: digits-mlt}}
@@ -48,8 +49,8 @@ FUNCTIONS: dict[str, Callable[[list[float]], float]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=160)
-    parser.add_argument("--searches", type=int, default=60, help="searches of each function")
+    parser.add_argument("--trials", type=int, default=88)
+    parser.add_argument("--searches", type=int, default=40, help="searches of each function")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     busy(options.trials)
