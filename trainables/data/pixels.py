@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,8 @@ def pixels(file: ImageFile, size: int, grey: bool, window: Window = "full") -> n
             with opened(content) as image:
                 flat = _eight_bits(_upright(image), window)
         mode = "L" if grey else "RGB"
-        flat = flat if flat.mode == "L" else flat.convert(mode)  # grey is resized as such: once, not three times alike
-        resized = flat.resize((size, size), Image.Resampling.BILINEAR).convert(mode)
+        flat = _in_mode(flat, "L" if flat.mode == "L" else mode)  # grey is resized as such: once, not three times alike
+        resized = _in_mode(flat.resize((size, size), Image.Resampling.BILINEAR), mode)
     except Image.DecompressionBombError as error:
         number = next(iter(re.findall(r"\d{6,}", str(error))), "0")
         raise BadImage(f"has {int(number):,} pixels, more than are decoded; make it smaller") from error
@@ -113,10 +114,14 @@ def _upright(image: "Image.Image") -> "Image.Image":
     from PIL import ImageOps
 
     image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except FLAWS:
-        return image
+    with suppress(*FLAWS):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _in_mode(image: "Image.Image", mode: str) -> "Image.Image":
+    """The image in a mode; `convert` would copy one that has it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _eight_bits(image: "Image.Image", window: Window) -> "Image.Image":
