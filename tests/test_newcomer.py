@@ -50,6 +50,7 @@ ANSWERS = {
     "Which sections has the page, and in what order?": ("reports/sections/__init__.py", "SECTIONS"),
     "Where does `init` guess what a folder holds?": ("trainables/data/guess/guess.py", "def "),
     "Where is it decided which levels get more seeds?": ("reports/verdict/looks.py", "def "),
+    "Where is it decided where levels go finer?": ("reports/verdict/finer_levels.py", "def "),
     "Where is the HTML of the page?": ("reports/page/page.html", "<html"),
 }
 """Question -> the file that answers it, and what must stand there for the answer to be true."""
