@@ -11,6 +11,7 @@ from evenkeel.study.file.read import check_study, load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.process_setup import set_up
 from evenkeel.study.recorded_study import RecordedStudy
+from evenkeel.trainables.own_code import use_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ class Study:
 
         from evenkeel.study.plan.planner import make_planner
 
+        use_folders(self._python_path)
         words = ("trial_id", "loss", "design", "seed", "moved")
         rows = [
             dict(zip(words, (trial.id, trial.label, trial.design, trial.seed, trial.moved), strict=True))
@@ -88,6 +90,7 @@ class Study:
         from evenkeel.study.run.closing import closing_lines
         from evenkeel.study.run.runners import check_workers, runner_of
 
+        use_folders(self._python_path)
         check_workers(workers, address)
         display = _make_display()
         options = engine.RunOptions(

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import evenkeel
+
 LOSS = """
 from dataclasses import dataclass
 from evenkeel.search_spaces import Float, Space
@@ -54,6 +56,24 @@ def write_study_of_own(folder):
         (folder / f"{name}.py").write_text(f"open({str(folder / 'imported')!r}, 'a').write({name!r})\n")
 
 
+TRAIN = """
+from values import VALUE
+
+def train(seed):
+    import late
+    assert late.VALUE == VALUE
+    return {"val": {"accuracy": VALUE}, "test": {"accuracy": VALUE}}
+"""
+TWO = """
+name: {name}
+trainable: {{name: "train.py:train"}}
+methods: [{{name: only}}]
+designs: {{sweep: {{levels: 2}}}}
+seeds: 1
+metric: accuracy
+"""
+
+
 @pytest.mark.parametrize("command", [["plan"], ["run", "--serial"], ["status"], ["report"]], ids=lambda words: words[0])
 def test_no_module_is_imported_because_it_lies_in_the_folder(folder, command):
     words = [sys.executable, "-m", "evenkeel", command[0], "mine.yaml", *command[1:]]
@@ -67,9 +87,9 @@ def test_no_module_is_imported_because_it_lies_in_the_folder(folder, command):
 
 def test_what_is_named_and_what_it_imports_is_found(folder):
     code = (
-        "import sys\nfrom evenkeel.trainables.own_path import add_own_folders\n"
+        "import sys\nfrom evenkeel.trainables.own_path import set_own_folders\n"
         "from evenkeel.trainables.own_code import own_object\n"
-        f"add_own_folders([{str(folder)!r}])\n"
+        f"set_own_folders([{str(folder)!r}])\n"
         "import torch\nloss = own_object('loss', 'my_losses:Mine')()\n"
         "loss(torch.zeros(1, 2), torch.zeros(1, 2))\n"
         "assert {'helper', 'late_helper'} <= set(sys.modules)\n"
@@ -77,6 +97,20 @@ def test_what_is_named_and_what_it_imports_is_found(folder):
     )
     ended = subprocess.run([sys.executable, "-P", "-c", code], cwd="/", capture_output=True, text=True)
     assert ended.stdout.strip() == "numexpr", ended.stderr
+
+
+def test_two_studies_in_one_process_have_each_their_own_code(tmp_path, monkeypatch):
+    for name, value in (("first", 0.25), ("second", 0.75)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "values.py").write_text(f"VALUE = {value}\n")
+        (tmp_path / name / "late.py").write_text(f"VALUE = {value}\n")
+        (tmp_path / name / "train.py").write_text(TRAIN)
+        (tmp_path / name / "study.yaml").write_text(TWO.format(name=name))
+    monkeypatch.chdir(tmp_path)
+    studies = [evenkeel.load(f"{name}/study.yaml") for name in ("first", "second")]
+    for study, value in zip(studies, (0.25, 0.75), strict=True):
+        study.run(serial=True, track_later=True)
+        assert study.table["test_accuracy"].tolist() == [value]
 
 
 def test_mlflow_may_be_imported_first():

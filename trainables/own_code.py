@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from evenkeel.trainables.errors import TrainableError, nearest
-from evenkeel.trainables.own_path import add_own_folders
+from evenkeel.trainables.own_path import set_own_folders
 
 FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
 """What the packages were called before all of them were installed inside `evenkeel`."""
@@ -30,9 +30,12 @@ class ModuleRaised(ValueError):
 
 
 def use_folders(folders: Iterable[str]) -> None:
-    """Look for a user's files there. Their modules come behind all that is installed, so that nothing is shadowed."""
-    FOLDERS.extend(folder for folder in folders if folder not in FOLDERS)
-    add_own_folders(FOLDERS)
+    """Look for a user's files there, and no longer where those of another study lay.
+
+    Their modules come behind all that is installed, so that nothing is shadowed.
+    """
+    FOLDERS[:] = dict.fromkeys(folders)
+    set_own_folders(FOLDERS)
 
 
 def own_object(kind: str, reference: str) -> Any:

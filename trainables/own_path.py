@@ -48,13 +48,30 @@ class _Guard(MetaPathFinder):
 GUARD = _Guard()
 
 
-def add_own_folders(folders: Iterable[str]) -> None:
-    """Put folders at the end of the path, for modules that a study file names and what these import."""
+def set_own_folders(folders: Iterable[str]) -> None:
+    """Put folders at the end of the path, for modules that a study file names and what these import.
+
+    Those of another study leave it, and their modules are forgotten: two studies may each have a `model.py`.
+    """
+    sys.path[:] = path_of_installed()
     new = [folder for folder in folders if folder not in sys.path]
+    dropped = {Path(folder).resolve() for folder in GUARD.folders} - {Path(folder).resolve() for folder in new}
+    for name in [name for name, module in sys.modules.items() if _root_of(name, module) in dropped]:
+        del sys.modules[name]
     sys.path += new
-    GUARD.folders += new
+    GUARD.folders = new
     if PathFinder in sys.meta_path:
         sys.meta_path[sys.meta_path.index(PathFinder)] = GUARD
+
+
+def _root_of(name: str, module: ModuleType) -> Path | None:
+    """The folder of the path in which a module was found; None for one without a file."""
+    file = getattr(module, "__file__", None)
+    if not file:
+        return None
+    path = Path(file)
+    depth = name.count(".") + (path.name == "__init__.py")
+    return path.parents[depth] if depth < len(path.parents) else None
 
 
 def path_of_installed() -> list[str]:

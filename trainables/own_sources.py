@@ -48,10 +48,13 @@ def source_files(reference: str) -> list[Path]:
     return [*sources, *_companions(sources)]
 
 
-@cache
 def mentions(reference: str, word: str) -> bool:
     """Whether the sources that `source_fingerprint` reads hold a word; they are read once, as the module is."""
-    module = own_module(reference.partition(":")[0])
+    return _mentions(own_module(reference.partition(":")[0]), word)
+
+
+@cache
+def _mentions(module: ModuleType, word: str) -> bool:
     return any(word in _text(path) for path in _sources(module))
 
 

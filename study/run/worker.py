@@ -32,7 +32,7 @@ from evenkeel.trainables.data.split_facts import SplitFacts
 from evenkeel.trainables.epochs import judged_by
 from evenkeel.trainables.machine import machine_kind
 from evenkeel.trainables.measures.base import EVALUATED
-from evenkeel.trainables.own_code import use_folders
+from evenkeel.trainables.own_code import FOLDERS, use_folders
 from evenkeel.trainables.resources import MemoryUse, spare_bytes
 from evenkeel.trainables.result import Result
 from evenkeel.trainables.result_contract import checked_results
@@ -172,14 +172,16 @@ def check_metric(context: WorkerContext, result: Result) -> None:
 
 def prepare_worker(context: WorkerContext) -> tuple[Worker[Any], Prepared]:
     """The trainable's worker and what its trials share; found or made once a process."""
-    use_folders(context.python_path)
+    if context.python_path:
+        use_folders(context.python_path)
     data, settings = json.dumps(context.data), json.dumps(context.trainable)
-    return _prepare_worker(data, settings, context.cache, context.device, context.gpus, context.measures)
+    folders = tuple(FOLDERS)
+    return _prepare_worker(data, settings, folders, context.cache, context.device, context.gpus, context.measures)
 
 
 @lru_cache(maxsize=1)
 def _prepare_worker(
-    data: str, settings: str, cache: str, device: str, gpus: float, measures: tuple[str, ...]
+    data: str, settings: str, folders: tuple[str, ...], cache: str, device: str, gpus: float, measures: tuple[str, ...]
 ) -> tuple[Worker[Any], Prepared]:
     if device != "cpu":
         from evenkeel.trainables.device import check_device, share_gpu

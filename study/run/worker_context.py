@@ -28,7 +28,8 @@ STOPPING_FILE = "stopping"
 class WorkerContext:
     """What a worker needs besides the trials. None of it decides a result.
 
-    `data` and `trainable` are their settings as JSON, `python_path` the folders of a user's own modules, `gpus` a share
+    `data` and `trainable` are their settings as JSON, `python_path` the folders of a user's own modules
+    (empty: those that the process knows), `gpus` a share
     of one, `memory_gib` what a pack may take (None: what is free).
     """
 
