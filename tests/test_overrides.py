@@ -40,6 +40,16 @@ def test_other_words_stay_texts(text):
     assert read_yaml(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [("1:30", "sixty"), ("1:30.5", "sixty"), ("-2:00:00", "sixty"), ("010", "eight"), ("007", "eight")],
+)
+def test_a_number_that_a_person_would_read_otherwise_is_asked_for(text, base):
+    with pytest.raises(ValueError, match=f"line 1, column 4: YAML reads {text} as a number of base {base}; write a"):
+        read_yaml(f"a: {text}")
+    assert read_yaml(f"a: '{text}'") == {"a": text}
+
+
 def test_levels_and_fixed_values_may_have_exponents():
     study = load_study("demo", ["losses=[{loss: asl, fixed: {clip: 1e-1}, levels: {gamma_neg: [1e-1, 4.0, 1e1]}}]"])
     assert study.losses[0].levels["gamma_neg"] == [0.1, 4.0, 10.0] and study.losses[0].fixed["clip"] == 0.1

@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
 NUMBER = re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
 """What YAML 1.1 reads as text when it lacks the point or the sign."""
-
-
+OCTAL = re.compile(r"[-+]?0[0-7_]+$")
+"""What YAML 1.1 reads by base eight: 010 is 8."""
 MAX_NODES, MAX_DEPTH = 20_000, 50
 """Keys and values of a text, aliases counted where they are used, and how deep they may lie in each other."""
 MAX_DIGITS = 300
@@ -53,10 +54,26 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem=f"a number of {len(node.value):,} digits; at most {MAX_DIGITS}", problem_mark=node.start_mark
             )
-        return super().construct_yaml_int(node)
+        if OCTAL.match(node.value):
+            raise _ambiguous(node, "base eight")
+        return self._decimal(node, super().construct_yaml_int)
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        return self._decimal(node, super().construct_yaml_float)
+
+    def _decimal(self, node: yaml.ScalarNode, construct: Callable[[yaml.ScalarNode], Any]) -> Any:
+        if ":" in node.value:
+            raise _ambiguous(node, "base sixty")
+        return construct(node)
+
+
+def _ambiguous(node: yaml.ScalarNode, base: str) -> yaml.MarkedYAMLError:
+    problem = f"YAML reads {node.value} as a number of {base}; write a plain number, or put a text in quotes"
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
 
 
