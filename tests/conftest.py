@@ -1,6 +1,8 @@
 """Fixtures shared by the suite: a generator, a small study on real digits, a cache of its features."""
 
 import os
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -79,6 +81,43 @@ def tiny(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text(TINY)
     return path
+
+
+class NoTracker:
+    """Stands in for MLflow, whose import takes seconds, where a test is not about it."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_): ...
+
+    def finish(self):
+        return 0
+
+    def __getattr__(self, name):
+        return lambda *arguments: None
+
+
+@pytest.fixture
+def untracked(monkeypatch):
+    """Runs write nothing to MLflow."""
+    monkeypatch.setattr("evenkeel.study.run.engine.connect_tracker", lambda *_, **__: NoTracker())
+    monkeypatch.setattr("evenkeel.study.run.publish_run.publish_study", lambda *_: None)
+
+
+@pytest.fixture
+def mount_disk():
+    """Puts a small disk of its own in place of a folder, where the user may."""
+
+    def mount(folder, size):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "small", folder]
+        if os.geteuid() or subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
+            pytest.skip("a small disk needs leave to mount")
+        mounted.callback(subprocess.run, ["umount", "-l", folder], check=True)
+        return folder
+
+    with ExitStack() as mounted:
+        yield mount
 
 
 @pytest.fixture(scope="session")

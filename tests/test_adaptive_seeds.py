@@ -6,23 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evenkeel.reports.facts import DataFacts
 from evenkeel.reports.page.page import render
 from evenkeel.reports.statistics.error_model import Estimates
 from evenkeel.reports.statistics.spending import error_at, level_at, nominal_levels
 from evenkeel.reports.table.memo import with_cache
-from evenkeel.reports.table.trial_table import TrialRow, trial_table
 from evenkeel.reports.verdict.family import judgements
 from evenkeel.reports.verdict.looks import Place, decided_part, follow_looks, num_planned, say_looks, upto
 from evenkeel.study.cli import main
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.file.seeds import first_seeds
-from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds, first_due, place_of
-from evenkeel.study.plan.planner import Planner
-from evenkeel.study.records.facts import make_study_facts
-from evenkeel.study.run import engine, publish_run
-from tests.test_changes import NoTracker
+from evenkeel.study.plan.adaptive_seeds import first_due, place_of
+from tests.data.makers import write
+from tests.drawn_study import DrawnStudy, planner
 
 LOOKS = (6, 9, 13, 20)
 
@@ -86,14 +82,12 @@ def test_what_is_no_range_of_seeds_is_refused(seeds, said):
     assert said in str(error.value)
 
 
-def planner(*overrides):
-    small = ["losses=[asl, {loss: ral, fixed: {focusing: full}}]", "designs.search=null", "designs.sobol.m=1",
-             "designs.sweep={levels: 4, hyperparameters: [clip, gamma_neg]}", *overrides]  # fmt: skip
-    return Planner(load_study("demo", small), {"name": "digits-mlt"}, {"name": "x"})
+SMALL = ["designs.sobol.m=1", "designs.sweep={levels: 4, hyperparameters: [clip, gamma_neg]}"]
+ADAPTIVE = [*SMALL, "seeds={from: 6, to: 20}"]
 
 
 def test_trials_are_those_of_a_study_of_so_many_seeds():
-    adaptive, fixed = planner("seeds={from: 6, to: 20}"), planner("seeds=6")
+    adaptive, fixed = planner(*ADAPTIVE), planner(*SMALL, "seeds=6")
     possible, due = adaptive.planned(), first_due(adaptive.config, adaptive.planned())
     assert {trial.id for trial in due} == {trial.id for trial in fixed.planned()}
     assert {trial.seed for trial in possible if trial.design == "sobol"} == set(range(6))
@@ -102,54 +96,22 @@ def test_trials_are_those_of_a_study_of_so_many_seeds():
     assert seeds == sorted(seeds)
 
 
-class Study:
-    """A study whose trials score as drawn: levels of clip are steady, of gamma_neg sensitive for asl, near for ral."""
-
-    def __init__(self, seed=0, drops=(0.03, 0.0068)):
-        self.planner = planner("seeds={from: 6, to: 20}", "margin=0.01", "metric=map", "vary=[init, order]")
-        rng, slopes = np.random.default_rng(seed), dict(zip(("asl", "ral"), drops, strict=True))
-        self.sweep = [trial for trial in self.planner.planned() if trial.design == "sweep"]
-        self.scores = {
-            trial.id: 0.7 - slopes[trial.label] * (trial.moved == "gamma_neg") + 0.004 * rng.normal()
-            for trial in self.sweep
-        }
-        self.facts = make_study_facts(self.planner.config, DataFacts("none", floor={"map": 0.1}), {})
-
-    def table(self, trials):
-        rows = [
-            TrialRow(
-                trial_id=t.id, loss=t.label, loss_name=t.loss, design="sweep", seed=t.seed, moved=t.moved,
-                state="done", hyperparameters=t.setting, metrics={"test_map": self.scores[t.id]},
-            )
-            for t in trials
-        ]  # fmt: skip
-        return trial_table(rows, self.facts)
-
-    def run(self, order, recorded=(), stop_after=None):
-        """Ids in the order they were recorded; those that wait run in any order, until so many are recorded."""
-        done = {trial.id: trial for trial in self.sweep if trial.id in recorded}
-        looks = AdaptiveSeeds(self.planner.config, self.planner.planned(), lambda: self.table(done.values()))
-        waiting = [trial for trial in looks.find_due(done) if trial.id not in done]
-        while waiting and (stop_after is None or len(done) < stop_after):
-            trial = waiting.pop(order.integers(len(waiting)))
-            done[trial.id] = trial
-            waiting += looks.take(trial.id, done)
-        return list(done)
-
-
 @pytest.fixture(scope="module")
 def recorded_study():
-    study = Study(seed=1)
-    study.recorded = study.run(np.random.default_rng(0))
+    """Levels of clip are steady, of gamma_neg sensitive for asl, near for ral."""
+    rng, drops = np.random.default_rng(1), {"asl": 0.03, "ral": 0.0068}
+    study = DrawnStudy(
+        planner(*ADAPTIVE, "margin=0.01", "metric=map", "vary=[init, order]"),
+        lambda trial: 0.7 - drops[trial.label] * (trial.moved == "gamma_neg") + 0.004 * rng.normal(),
+    )
+    study.recorded = list(study.run(np.random.default_rng(0)))
     return study
 
 
 def test_the_trials_are_the_same_whatever_ends_first_and_wherever_it_is_killed(recorded_study):
-    whole, rng = set(recorded_study.recorded), np.random.default_rng(1)
+    whole = set(recorded_study.recorded)
     assert len(whole) == len(recorded_study.recorded) < len(recorded_study.sweep)
-    for stop_after in (3, 90):
-        part = recorded_study.run(rng, stop_after=stop_after)
-        assert set(recorded_study.run(rng, recorded=part)) == whole
+    assert recorded_study.resumed(3, 90) == [whole, whole]
 
 
 def test_more_seeds_go_to_open_levels_and_their_default(recorded_study):
@@ -210,12 +172,8 @@ margin: 0.02
 """
 
 
-def test_plan_run_and_status_say_how_far_it_is(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "connect_tracker", lambda *_, **__: NoTracker())
-    monkeypatch.setattr(publish_run, "publish_study", lambda *_: None)
-    (tmp_path / "train.py").write_text(FUNCTION)
-    (tmp_path / "study.yaml").write_text(FILE)
+def test_plan_run_and_status_say_how_far_it_is(tmp_path, monkeypatch, untracked, capsys):
+    monkeypatch.chdir(write(tmp_path, {"train.py": FUNCTION, "study.yaml": FILE}))
     main(["plan", "study.yaml"])
     assert "looks at 5, 8 seeds: at least 10 trials, likely about 10, at most 16" in capsys.readouterr().out
     assert main(["run", "study.yaml", "--serial", "--track-later"]) == 0

@@ -12,7 +12,6 @@ from evenkeel.study.plan.planner import make_planner
 from evenkeel.study.plan.study_searches import StudySearches
 from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.records.table import table_from_ledger
-from evenkeel.study.run import engine, publish_run
 from evenkeel.trainables.trial import identity_of
 from tests.test_engine import run, shown
 from tests.test_pack_queue import MemoryJournal
@@ -33,27 +32,6 @@ def study(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(STUDY)
     return path
-
-
-class NoTracker:
-    """Stands in for MLflow, whose import takes seconds, where a test is not about it."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_): ...
-
-    def finish(self):
-        return 0
-
-    def __getattr__(self, name):
-        return lambda *arguments: None
-
-
-@pytest.fixture
-def untracked(monkeypatch):
-    monkeypatch.setattr(engine, "connect_tracker", lambda *_, **__: NoTracker())
-    monkeypatch.setattr(publish_run, "publish_study", lambda *_: None)
 
 
 def ids(storage):

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evenkeel.reports.facts import DataFacts
 from evenkeel.reports.page.page import render
 from evenkeel.reports.sections.contrasts import Contrasts
 from evenkeel.reports.table.designs import sweep_of
 from evenkeel.reports.table.memo import with_cache
-from evenkeel.reports.table.trial_table import TrialRow, trial_table
 from evenkeel.reports.verdict.family import family_of, judgements
 from evenkeel.reports.verdict.finer_levels import chances_fallen
 from evenkeel.reports.verdict.looks import decided_part, follow_looks, num_planned, say_looks
@@ -19,30 +17,19 @@ from evenkeel.reports.verdict.verdict import ALONE, deciding_interval, estimates
 from evenkeel.study.cli import main
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
-from evenkeel.study.plan.adaptive_seeds import AdaptiveSeeds, first_due, place_of
-from evenkeel.study.plan.planner import Planner
-from evenkeel.study.records.facts import make_study_facts
-from evenkeel.study.run import engine, publish_run
-from tests.test_changes import NoTracker
+from evenkeel.study.plan.adaptive_seeds import first_due, place_of
+from tests.data.makers import write
+from tests.drawn_study import DrawnStudy, planner
 
 NAMES = "hyperparameters: [clip, gamma_neg]"
 FINER = f"designs.sweep={{levels: {{coarse: 3, to: 9}}, {NAMES}}}"
 FULL = f"designs.sweep={{levels: 9, {NAMES}}}"
+SMALL = ["designs.sobol=null", "seeds=6"]
 MARGIN = 0.01
 
 
-def planner(sweep, *overrides):
-    small = [
-        "losses=[asl, {loss: ral, fixed: {focusing: full}}]",
-        "designs.search=null",
-        "designs.sobol=null",
-        "seeds=6",
-    ]
-    return Planner(load_study("demo", [*small, sweep, *overrides]), {"name": "digits-mlt"}, {"name": "x"})
-
-
 def test_trials_are_among_those_of_a_full_sweep():
-    finer, full = planner(FINER), planner(FULL)
+    finer, full = (planner(*SMALL, sweep) for sweep in (FINER, FULL))
     assert [trial.id for trial in finer.planned()] == [trial.id for trial in full.planned()]
     due = first_due(finer.config, finer.planned())
     for loss in finer.config.losses:
@@ -93,44 +80,20 @@ def curve(label, name, level):
     return 0.0
 
 
-class Study:
-    """A study whose trials score as drawn."""
+def drawn_study(*overrides, noise=0.001):
+    rng = np.random.default_rng(0)
 
-    def __init__(self, *overrides, sweep=FINER, noise=0.001, seed=0):
-        self.planner = planner(sweep, f"margin={MARGIN}", "metric=map", "vary=[init, order]", *overrides)
-        self.sweep = [trial for trial in self.planner.planned() if trial.design == "sweep"]
-        rng = np.random.default_rng(seed)
-        self.scores = {
-            t.id: 0.7 + (curve(t.label, t.moved, t.setting[t.moved]) if t.moved else 0) + noise * rng.normal()
-            for t in self.sweep
-        }
-        self.facts = make_study_facts(self.planner.config, DataFacts("none", floor={"map": 0.1}), {})
+    def score(trial):
+        moved = curve(trial.label, trial.moved, trial.setting[trial.moved]) if trial.moved else 0
+        return 0.7 + moved + noise * rng.normal()
 
-    def table(self, trials):
-        rows = [
-            TrialRow(
-                trial_id=t.id, loss=t.label, loss_name=t.loss, design="sweep", seed=t.seed, moved=t.moved,
-                state="done", hyperparameters=t.setting, metrics={"test_map": self.scores[t.id]},
-            )
-            for t in trials
-        ]  # fmt: skip
-        return trial_table(rows, self.facts)
-
-    def run(self, order, recorded=(), stop_after=None):
-        """Trials by id as they were recorded; those that wait run in any order, until so many are recorded."""
-        done = {trial.id: trial for trial in self.sweep if trial.id in recorded}
-        looks = AdaptiveSeeds(self.planner.config, self.planner.planned(), lambda: self.table(done.values()))
-        waiting = [trial for trial in looks.find_due(done) if trial.id not in done]
-        while waiting and (stop_after is None or len(done) < stop_after):
-            trial = waiting.pop(order.integers(len(waiting)))
-            done[trial.id] = trial
-            waiting += looks.take(trial.id, done)
-        return done
+    own = [f"margin={MARGIN}", "metric=map", "vary=[init, order]", *overrides]
+    return DrawnStudy(planner(*SMALL, FINER, *own), score)
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    study = Study()
+    study = drawn_study()
     study.done = study.run(np.random.default_rng(0))
     return study
 
@@ -158,14 +121,12 @@ def test_levels_are_halved_down_to_where_the_curve_falls(recorded):
 
 
 def test_the_trials_are_the_same_whatever_ends_first_and_wherever_it_is_killed(recorded):
-    whole, rng = set(recorded.done), np.random.default_rng(1)
-    for stop_after in (3, len(whole) - 1):
-        part = recorded.run(rng, stop_after=stop_after)
-        assert set(recorded.run(rng, recorded=part)) == whole
+    whole = set(recorded.done)
+    assert recorded.resumed(3, len(whole) - 1) == [whole, whole]
 
 
 def test_seeds_and_levels_go_where_they_decide_together():
-    study = Study("seeds={from: 5, to: 9}", noise=0.008)
+    study = drawn_study("seeds={from: 5, to: 9}", noise=0.008)
     done = study.run(np.random.default_rng(0))
     assert set(done) == set(study.run(np.random.default_rng(1), recorded=list(done)[:70]))
     seeds = {}
@@ -224,7 +185,7 @@ def test_any_part_of_the_trials_gives_a_page(recorded, share):
 
 def test_the_chance_that_a_level_has_fallen_is_students(rng):
     """Of a sweep on its own, without what noise has in common."""
-    study = Study(noise=0.01)
+    study = drawn_study(noise=0.01)
     table = study.table(study.run(rng).values())
     sweep = sweep_of(decided_part(table), "ral", "clip")
     for k, chance in enumerate(chances_fallen(sweep, MARGIN, ALONE)):
@@ -253,13 +214,9 @@ margin: 0.02
 """
 
 
-def test_plan_run_and_status_say_how_far_it_is(tmp_path, monkeypatch, capsys):
+def test_plan_run_and_status_say_how_far_it_is(tmp_path, monkeypatch, untracked, capsys):
     """Levels at eighths: 0, 1/2 and 1, then 3/4, then 5/8, which has fallen beside 1/2."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "connect_tracker", lambda *_, **__: NoTracker())
-    monkeypatch.setattr(publish_run, "publish_study", lambda *_: None)
-    (tmp_path / "falling.py").write_text(FUNCTION)
-    (tmp_path / "study.yaml").write_text(FILE)
+    monkeypatch.chdir(write(tmp_path, {"falling.py": FUNCTION, "study.yaml": FILE}))
     main(["plan", "study.yaml"])
     assert "3 to 9 levels: at least 15 trials, likely about 22, at most 45" in capsys.readouterr().out
     assert main(["run", "study.yaml", "--serial", "--track-later"]) == 0

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-import os
-import subprocess
 import time
 from dataclasses import replace
 
@@ -245,12 +243,8 @@ class TestFull:
     """A disk without room: one line that names the place, and nothing left behind."""
 
     @pytest.fixture
-    def small(self, tmp_path):
-        """A disk of 1 MiB."""
-        if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", tmp_path]).returncode:
-            pytest.skip("a small disk needs leave to mount")
-        yield tmp_path
-        subprocess.run(["umount", "-l", tmp_path], check=True)
+    def small(self, tmp_path, mount_disk):
+        return mount_disk(tmp_path, "1m")
 
     def test_is_said_at_the_start(self, small):
         (small / "ballast").write_bytes(b"x" * 2**20)

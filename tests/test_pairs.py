@@ -19,10 +19,9 @@ from evenkeel.study.errors import UserError
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.adaptive_seeds import first_due
 from evenkeel.study.plan.planner import Planner
-from evenkeel.study.run import engine, publish_run
 from evenkeel.study.tracking.tags import make_params, make_run_name, make_trial_tags
+from tests.data.makers import write
 from tests.synthetic import SPACES, row, study
-from tests.test_changes import NoTracker
 
 SWEEP = "designs.sweep={levels: 3, hyperparameters: [alpha1], pairs: [[gamma_neg, clip]]}"
 SMALL = ["designs.search=null", "designs.sobol=null", "losses=[bce, {loss: ral, fixed: {focusing: full}}]"]
@@ -203,12 +202,8 @@ margin: 0.01
 """
 
 
-def test_a_study_of_a_function_is_planned_run_and_exported(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "connect_tracker", lambda *_, **__: NoTracker())
-    monkeypatch.setattr(publish_run, "publish_study", lambda *_: None)
-    (tmp_path / "product.py").write_text(FUNCTION)
-    (tmp_path / "study.yaml").write_text(FILE)
+def test_a_study_of_a_function_is_planned_run_and_exported(tmp_path, monkeypatch, untracked, capsys):
+    monkeypatch.chdir(write(tmp_path, {"product.py": FUNCTION, "study.yaml": FILE}))
     main(["plan", "study.yaml"])
     lines = capsys.readouterr().out.splitlines()
     head = next(line.split() for line in lines if "sweep" in line)

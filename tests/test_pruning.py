@@ -20,7 +20,6 @@ from evenkeel.study.run.serial_runner import SerialRunner
 from evenkeel.study.run.worker import run_pack
 from evenkeel.trainables import TRAINABLES, TrainableError
 from evenkeel.trainables.epochs import judged_by
-from tests.test_changes import untracked  # noqa: F401
 from tests.test_engine import run
 from tests.test_probe import trial
 from tests.test_trainables import SETTINGS, Squares
@@ -128,7 +127,7 @@ def records(storage):
     return list(Ledger(str(storage), "tiny").read_all().values())
 
 
-def test_only_proposals_end_early_and_winners_run_in_full(study, tmp_path, untracked):  # noqa: F811
+def test_only_proposals_end_early_and_winners_run_in_full(study, tmp_path, untracked):
     outcome, _ = run(study, tmp_path / "st")
     ended = records(tmp_path / "st")
     stopped = [r for r in ended if r.state == "censored"]
@@ -145,7 +144,7 @@ def test_only_proposals_end_early_and_winners_run_in_full(study, tmp_path, untra
     assert winner == max(proposed, key=lambda r: r.metrics["val_accuracy"]).trial.setting["rate"]
 
 
-def test_a_killed_search_keeps_what_was_stopped_and_the_sampler_is_told(study, tmp_path, untracked):  # noqa: F811
+def test_a_killed_search_keeps_what_was_stopped_and_the_sampler_is_told(study, tmp_path, untracked):
     class Dies(Exception): ...
 
     def run_some(num):

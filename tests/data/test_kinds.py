@@ -397,12 +397,16 @@ REFUSED = {
 }  # fmt: skip
 
 
+def check_refused(folder, files, keys, message):
+    """In one line, which begins with the key."""
+    with pytest.raises(TrainableError, match=message) as error:
+        read(write(six(folder), files), keys).describe()
+    assert "\n" not in str(error.value) and str(error.value).startswith("data")
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_would_have_to_be_guessed_is_refused_in_one_line(kind, tmp_path):
-    files, keys, message = REFUSED[kind]
-    with pytest.raises(TrainableError, match=message) as error:
-        read(write(six(tmp_path), files), keys).describe()
-    assert "\n" not in str(error.value) and str(error.value).startswith("data")
+    check_refused(tmp_path, *REFUSED[kind])
 
 
 class TestReaders:

@@ -28,6 +28,7 @@ from tests.data.test_kinds import (
     SPLIT_CODES,
     SPLITS,
     VALUES,
+    check_refused,
     coco,
     parquet,
     read,
@@ -186,10 +187,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_would_have_to_be_guessed_is_refused_in_one_line(kind, tmp_path):
-    files, keys, message = REFUSED[kind]
-    with pytest.raises(TrainableError, match=message) as error:
-        read(write(six(tmp_path), files), keys).describe()
-    assert "\n" not in str(error.value) and str(error.value).startswith("data.")
+    check_refused(tmp_path, *REFUSED[kind])
 
 
 def arrays():

@@ -138,12 +138,8 @@ class TestFull:
     """A disk without room is an error of one line, and nothing is left behind."""
 
     @pytest.fixture
-    def small(self, tmp_path):
-        """A disk of 256 KiB."""
-        if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "small", tmp_path]).returncode:
-            pytest.skip("a small disk needs leave to mount")
-        yield tmp_path
-        subprocess.run(["umount", "-l", tmp_path], check=True)
+    def small(self, tmp_path, mount_disk):
+        return mount_disk(tmp_path, "256k")
 
     @staticmethod
     def rows(path):
