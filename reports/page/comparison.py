@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -133,10 +133,6 @@ class SameVerdict:
     key: str = "verdicts"
     title: str = "Verdicts, by study"
     question: str = "Is a verdict the same in every study?"
-
-    @classmethod
-    def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> Cells:
         cells: dict[tuple[str, str], dict[str, verdicts.VerdictCell]] = {}

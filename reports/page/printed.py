@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.small_multiples import FRAME_HEIGHT
-from evenkeel.reports.sections import SECTIONS
+from evenkeel.reports.page.page import sections
 from evenkeel.reports.table.designs import losses_of, sweep_of, swept_hyperparameters, with_metric
 from evenkeel.reports.table.memo import with_cache
 from evenkeel.reports.table.trial_table import facts_of
@@ -46,7 +46,7 @@ def printed_drawings(table: pd.DataFrame, *, seed: int = 0) -> list[PrintedDrawi
     metric = facts_of(table).metric
     table = with_metric(with_cache(table, facts_of(table)), metric)
     printed = []
-    for section in [section for kind in SECTIONS for section in kind.for_study(table)]:
+    for section in sections(table):
         rng = np.random.default_rng([seed, zlib.crc32(f"{section.key} {metric}".encode())])
         drawing = section.draw(section.compute(table, rng))
         if drawing is not None:

@@ -3,7 +3,7 @@
 from evenkeel.reports.papers.figures_of_papers import FiguresOfPapers
 from evenkeel.reports.papers.numbers_of_papers import NumbersOfPapers
 from evenkeel.reports.sections.answer import Answer
-from evenkeel.reports.sections.base import Section
+from evenkeel.reports.sections.base import StudySection
 from evenkeel.reports.sections.budget import Budget
 from evenkeel.reports.sections.classes import Classes, DroppingClasses
 from evenkeel.reports.sections.contrasts import Contrasts
@@ -27,7 +27,7 @@ from evenkeel.reports.sections.verdicts import Verdicts
 from evenkeel.reports.sections.win_probability import WinProbability
 from evenkeel.reports.sections.worse_images import WorseImages
 
-SECTIONS: tuple[type[Section], ...] = (
+SECTIONS: tuple[type[StudySection], ...] = (
     Answer,
     Ranking,
     Overview,

@@ -11,11 +11,6 @@ from evenkeel.reports.figures.drawing import Drawing
 class Section(Protocol):
     """All numbers come from `compute`, which is tested; `draw`, `rows` and `answer` only show them."""
 
-    @classmethod
-    def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        """The sections of this kind that this study asks for: none, one, or one a hyperparameter."""
-        ...
-
     @property
     def key(self) -> str:
         """Short and unique: part of the page's anchors."""
@@ -39,4 +34,13 @@ class Section(Protocol):
 
     def answer(self, info: Any) -> str:
         """Sentences, a line each. Behind a blank line stand those that say a figure or table in words."""
+        ...
+
+
+class StudySection(Section, Protocol):
+    """A section of the page of one study."""
+
+    @classmethod
+    def for_study(cls, table: pd.DataFrame) -> list[Self]:
+        """The sections of this kind that this study asks for: none, one, or one a hyperparameter."""
         ...

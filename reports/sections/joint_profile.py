@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from evenkeel.reports.figures.drawing import Drawing
 from evenkeel.reports.figures.style import FAINT, faded, figure, looks, plain
-from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.intervals import Interval, of_share
 from evenkeel.reports.statistics.over_sets import MeanOverSets, mean_over_sets, share_within
 from evenkeel.reports.table.designs import Sweep, each_with_metric
 from evenkeel.reports.table.trial_table import facts_of
@@ -47,10 +47,6 @@ class JointProfile:
     key: str = "joint-profile"
     title: str = "Runs that lose little, over data sets"
     question: str = "When one hyperparameter is moved, what share of runs loses at most so many margins?"
-
-    @classmethod
-    def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> SharesNumbers:
         study, sets = facts_of(table), judged_sets(each_with_metric(self.studies, facts_of(table).metric))
@@ -102,20 +98,14 @@ def _profile(sets: JudgedSets, loss: str, names: list[str], colour: str, shared:
         )
         for d in judged
     ]
-    shares = [
-        _bounded(mean_over_sets([own[:, t] for own in shares_DST], shared=shared)) for t in range(len(LIMITS)) if judged
-    ]
-    return SharesOfLoss(loss, len(judged), shares, colour)
+    means = [mean_over_sets([own[:, t] for own in shares_DST], shared=shared) for t in range(len(LIMITS)) if judged]
+    return SharesOfLoss(loss, len(judged), [MeanOverSets(*map(of_share, mean)) for mean in means], colour)
 
 
 def _lost(sweep: Sweep, margin: float) -> np.ndarray:
     """What each run lost, in margins, [L, S]; infinite where it diverged."""
     lost = np.where(sweep.diverged_LS, np.inf, -sweep.differences_LS / margin)
     return lost[sweep.moved]
-
-
-def _bounded(mean: MeanOverSets) -> MeanOverSets:
-    return MeanOverSets(*(i._replace(low=float(np.clip(i.low, 0, 1)), high=float(np.clip(i.high, 0, 1))) for i in mean))
 
 
 def _add(drawn: Drawing, profile: SharesOfLoss) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,10 +42,6 @@ class JointSetting:
     key: str = "joint-setting"
     title: str = "One setting for all data sets"
     question: str = "What does a loss miss when it has one setting everywhere, and not the best of each data set?"
-
-    @classmethod
-    def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> SettingNumbers:
         tables = list(each_with_metric(self.studies, facts_of(table).metric).values())

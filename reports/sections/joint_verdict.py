@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.statistics.intervals import Interval
+from evenkeel.reports.statistics.intervals import complement
 from evenkeel.reports.table.designs import each_with_metric
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.text.wording import PERCENT, SIGNED, counted, listed, with_interval
@@ -38,10 +38,6 @@ class JointVerdict:
     key: str = "joint"
     title: str = "All studies together"
     question: str = "What holds over the data sets, and what can so many sets not say?"
-
-    @classmethod
-    def for_study(cls, table: pd.DataFrame) -> list[Self]:
-        return []
 
     def compute(self, table: pd.DataFrame, rng: np.random.Generator) -> JointNumbers:
         sets = judged_sets(each_with_metric(self.studies, facts_of(table).metric))
@@ -85,16 +81,11 @@ def _pair(pair: JointPair) -> str:
     first, second, num = pair.first, pair.second, pair.steadier
     if 2 * num < pair.num_sets:
         first, second, num = second, first, pair.num_sets - num
-    wins = pair.improvement if first == pair.first else _turned(pair)
+    wins = pair.improvement if first == pair.first else complement(pair.improvement)
     return (
         f"{first} is steadier than {second} on {num} of {counted(pair.num_sets, 'set')}; a seed of {first} loses less "
         f"than one of {second} in {with_interval(wins, PERCENT)} of cases."
     )
-
-
-def _turned(pair: JointPair) -> Interval:
-    share = pair.improvement
-    return share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low)
 
 
 def _limits(info: JointNumbers) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from evenkeel.reports.sections.profile import WORST_SHARE
 from evenkeel.reports.sections.tolerance import Pool, share_above
 from evenkeel.reports.statistics.error_model import error_of_look
-from evenkeel.reports.statistics.intervals import Interval, jackknife_error
+from evenkeel.reports.statistics.intervals import Interval, complement, jackknife_error
 from evenkeel.reports.statistics.random_settings import (
     RESAMPLES_AT_ONCE,
     ResampledValue,
@@ -160,6 +160,4 @@ class _Spreads:
 
 def _turned(win: Win) -> Win:
     """The same pair, the second named first."""
-    share = win.share
-    turned = share._replace(value=1 - share.value, low=1 - share.high, high=1 - share.low)
-    return win._replace(first=win.second, second=win.first, share=turned)
+    return win._replace(first=win.second, second=win.first, share=complement(win.share))

@@ -44,6 +44,17 @@ def turned(interval: Interval, sign: int) -> Interval:
     return interval._replace(value=-interval.value, low=-interval.high, high=-interval.low)
 
 
+def of_share(interval: Interval) -> Interval:
+    """The interval of a share or probability, which has no ends beyond 0 and 1."""
+    low, high = np.clip((interval.low, interval.high), 0, 1)
+    return interval._replace(low=float(low), high=float(high))
+
+
+def complement(interval: Interval) -> Interval:
+    """The interval of 1 minus the value."""
+    return interval._replace(value=1 - interval.value, low=1 - interval.high, high=1 - interval.low)
+
+
 def t_interval(
     values: np.ndarray, confidence: float = CONFIDENCE, error: float = 0.0, *, shared: float = 0.0, looks: Looks = ()
 ) -> Interval:

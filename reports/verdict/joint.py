@@ -15,7 +15,7 @@ import pandas as pd
 
 from evenkeel.reports.statistics.curves import areas
 from evenkeel.reports.statistics.error_model import ALPHA, Estimates
-from evenkeel.reports.statistics.intervals import CONFIDENCE, MIN_SEEDS, Interval, t_interval
+from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, of_share, t_interval
 from evenkeel.reports.table.designs import Sweep
 from evenkeel.reports.table.trial_table import facts_of
 from evenkeel.reports.verdict.family import Family, Key, family_of, judgements
@@ -142,11 +142,8 @@ def joint_pairs(sets: JudgedSets) -> list[JointPair]:
             sweeps = [[[family.sweeps[loss, n] for n in names] for loss in (first, second)] for family in judged]
             worst_D2 = np.array([[min(map(_worst, part)) for part in pair] for pair in sweeps])
             better_D = np.array([_improvement(*map(_lost, pair)) for pair in sweeps])
-            improvement = t_interval(better_D, CONFIDENCE)
-            low, high = np.clip((improvement.low, improvement.high), 0, 1)
-            bounded = improvement._replace(low=float(low), high=float(high))
             steadier = int((worst_D2[:, 0] > worst_D2[:, 1]).sum())
-            pairs.append(JointPair(first, second, len(judged), steadier, bounded))
+            pairs.append(JointPair(first, second, len(judged), steadier, of_share(t_interval(better_D))))
     return pairs
 
 
