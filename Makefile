@@ -54,7 +54,7 @@ lint: $(READY)  ## ruff and mypy, as CI runs them
 	$(BIN)/mypy
 
 bench: $(READY)  ## trials a minute, against plain scripts
-	$(BIN)/python benchmarks/trials_per_minute.py
+	$(BIN)/python -m benchmarks.trials_per_minute
 
 bench-scale: $(READY)  ## the platform's own cost: up to 100,000 trials, up to eight nodes (about a quarter of an hour)
 	$(BIN)/python -m benchmarks.engine_scale

@@ -9,7 +9,6 @@ environment, and the ratio of both times is printed: absolute times differ by th
 """
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.former_code import tree_of
 from evenkeel.reports.facts import StudyFacts
 from evenkeel.reports.table.trial_table import DESIGNS, metric_columns
 from evenkeel.study.file.read import load_study
@@ -69,16 +69,10 @@ def measure(m: int) -> float:
 
 
 def measure_commit(commit: str, m: int) -> float:
-    """Seconds per 1e5 trials by this benchmark as it stands at a commit, run in a work tree that is removed after."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder, "tree")
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], check=True)
-        try:
-            command = [sys.executable, "-m", "benchmarks.report_scale", "--m", str(m)]
-            environment = os.environ | {"PYTHONPATH": str(tree)}
-            ended = subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", tree], check=True)
+    """Seconds per 1e5 trials by this benchmark as it stands at a commit."""
+    with tree_of(commit) as (tree, environment):
+        command = [sys.executable, "-m", "benchmarks.report_scale", "--m", str(m)]
+        ended = subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return next(float(line.split()[-1]) for line in ended.stdout.splitlines() if line.startswith(SECONDS))
 
 

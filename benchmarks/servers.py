@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import psutil
 
+from evenkeel.study.commands.ui import NO_JOBS
+
 START_LIMIT_S = 120
 POSTGRESQL = Path("/usr/lib/postgresql")
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -58,7 +60,7 @@ class MlflowServer:
         places = {"BACKEND_STORE_URI": self.backend, "ARTIFACTS_DESTINATION": str(self.folder / "artifacts")}
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mlflow", "server", *address],
-            env=os.environ | {f"MLFLOW_{name}": place for name, place in places.items()},
+            env=NO_JOBS | os.environ | {f"MLFLOW_{name}": place for name, place in places.items()},
             cwd=self.folder,
             start_new_session=True,
             **QUIET,

@@ -11,10 +11,13 @@ Features are computed before, for both. Run: make bench  (about nine minutes on 
 
 `--image-groups` measures instead what it costs to record each metric without each group of test images: CPU time of the
 64 trials in one process and thread with it, in that without it, in turn (a minute).
+`--against COMMIT` measures instead what the platform has come to cost: CPU time of `evenkeel run --serial` with 256
+trials, MLflow included, by this code and by that of a commit, in turn (some minutes).
 """
 
 import argparse
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -29,6 +32,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from benchmarks.former_code import tree_of
 from evenkeel.study.file.read import load_study
 from evenkeel.study.plan.planner import Planner
 from evenkeel.study.records.ledger import Ledger
@@ -52,7 +56,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="of (b) with 64 trials; the fastest counts")
     parser.add_argument("--image-groups", action="store_true", help="only what groups of test images cost a trial")
+    parser.add_argument("--against", metavar="COMMIT", help="only the CPU time of a run, against the code of a commit")
     options = parser.parse_args()
+    if options.against:
+        print(f"ratio run/cpu-vs-{options.against} {_against(options.against, options.repeats):.3f}")
+        return
     if options.image_groups:
         print(f"ratio image-groups/time-of-a-probe-trial {_image_groups(options.repeats):.2f}")
         return
@@ -102,6 +110,31 @@ def _image_groups(repeats: int) -> float:
             with patch.object(DataSplits, "image_groups", return_value=None):
                 plain.append(seconds())
         return min(tuned) / min(plain)
+
+
+def _against(commit: str, repeats: int) -> float:
+    """The fastest of each counts; the first of each makes the features and compiles."""
+    current, former = [], []
+    with tree_of(commit) as (tree, environment), tempfile.TemporaryDirectory() as name:
+        own = os.environ | {"PYTHONPATH": str(Path.cwd())}
+        for number in range(repeats + 1):
+            former.append(_cpu_of_run(Path(name, f"former{number}"), tree, environment))
+            current.append(_cpu_of_run(Path(name, f"current{number}"), Path.cwd(), own))
+    return min(current[1:]) / min(former[1:])
+
+
+def _cpu_of_run(storage: Path, tree: Path, environment: dict[str, str]) -> float:
+    """Seconds of user and system of one run and its processes, the cache beside those of its like."""
+    study = storage.parent / "bench.yaml"
+    study.write_text(STUDY)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    package = "evenkeel.study" if (tree / "evenkeel").exists() else "study"  # its name up to 0.2.0
+    command = [sys.executable, "-c", f"from {package}.cli import main; raise SystemExit(main())", "run", str(study)]
+    command += ["--serial", "--storage", str(storage), "--set", "designs.sobol.m=8"]
+    environment = environment | {"EVENKEEL_CACHE": str(storage.with_name(f"cache-{storage.name[:-1]}"))}
+    subprocess.run(command, cwd=tree, env=environment, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _features(study: Path, folder: Path) -> Path:

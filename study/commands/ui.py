@@ -20,6 +20,8 @@ from evenkeel.study.records.ledger import Ledger
 from evenkeel.study.tracking.artifact_places import refuse_remote_artifacts
 
 ANSWER_S, POLL_S = 2.0, 0.25
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""MLflow's server starts eight processes more for evaluations of language models, which no study has."""
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -59,7 +61,7 @@ def _say(text: str) -> None:
 def _start_mlflow(uri: TrackingUri, port: int) -> "subprocess.Popen[bytes]":
     """MLflow's server, in one process: four of them share a small database worse than one."""
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"MLFLOW_BACKEND_STORE_URI": uri.raw, "PYTHONSAFEPATH": "1"}
+    environment = NO_JOBS | os.environ | {"MLFLOW_BACKEND_STORE_URI": uri.raw, "PYTHONSAFEPATH": "1"}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server ends with this process
     # In another folder, or the server would import what lies in this one; its first words are no address.
     return subprocess.Popen(command, env=environment, cwd="/", stdout=subprocess.DEVNULL)
