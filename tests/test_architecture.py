@@ -195,6 +195,7 @@ TABLE_CHAIN = (
     "row_values",
     "merging",
     "joining",
+    "sentences",
     "splitting",
     "class_lists",
     "listing",

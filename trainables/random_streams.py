@@ -15,6 +15,7 @@ Stream = Literal[
     "order",  # of the train rows; number: the epoch
     "augmentation",  # of the images of an epoch; number: the epoch
     "step",  # augmentation and dropout; numbers: where the step stands
+    "captions",  # which sentence of each image; number: the epoch
     "loss",  # of a loss that draws
     "split",  # validation rows carved from train
     "train_rows",  # their bootstrap

@@ -48,12 +48,12 @@ def summarise_data(config: StudyConfig) -> DataSummary | None:
 
     Raises UserError for data that cannot be read.
     """
+    look = getattr(config.trainable, "data_oddities", None)
     try:
         summary = config.data.describe()
+        return replace(summary, odd=[*summary.odd, *look(summary)]) if summary and look else summary
     except TrainableError as error:
         raise UserError(str(error)) from error
-    look = getattr(config.trainable, "data_oddities", None)
-    return replace(summary, odd=[*summary.odd, *look(summary)]) if summary and look else summary
 
 
 def images_words(config: StudyConfig) -> str | None:

@@ -84,6 +84,18 @@ def coco(rows):
     })  # fmt: skip
 
 
+def sentences(rows):
+    """COCO's file of captions: two of each image, as annotations without a category."""
+    return json.dumps({
+        "info": {"year": 2017},
+        "images": [{"id": 70 + i, "file_name": IDS[i], "width": 12} for i in rows],
+        "annotations": [
+            {"image_id": 70 + i, "id": 9 * i + n, "caption": f"Picture {i},\n {word}. "}
+            for n, word in enumerate(("bright", "dark")) for i in rows
+        ],
+    })  # fmt: skip
+
+
 VALUES = [(i, c, SIX_TARGETS[i, c]) for i in range(6) for c in range(2)]
 PICTURES = [shade(40 * i) for i in range(6)]
 SAMPLES = {
@@ -569,6 +581,10 @@ PAGE_FILES = {
     "COCO's annotations": lambda: (
         {f"annotations/instances_{side}2017.json": coco(rows) for side, rows in (("train", TRAIN), ("val", TEST))}
         | pictures(lambda i, side: f"{'train2017' if side == 'train' else 'val2017'}/im{i}.png")
+    ),
+    "COCO's captions": lambda: (
+        PAGE_FILES["COCO's annotations"]()
+        | {f"annotations/captions_{side}2017.json": sentences(rows) for side, rows in (("train", TRAIN), ("val", TEST))}
     ),
     "YOLO": lambda: (
         {

@@ -36,6 +36,7 @@ class ImageSet:
     `label_order` [N] are the class numbers of each row in the order in which the data lists them; None without one.
     `label_mask` [N, C] bool is False where a label is missing (None: none is): such an entry, whose target is 0,
     has no part in a loss or a metric. `skipped` says which rows were left out because their image cannot be had.
+    `captions` [N] are the sentences that describe each image, as the data has them; None where it has none.
     """
 
     images: ImageArray
@@ -46,10 +47,18 @@ class ImageSet:
     label_mask: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
     label_order: list[list[int]] | None = None
+    captions: list[list[str]] | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers [M] of one split, ascending."""
         return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def training_captions(self, validation: Validation | None) -> list[list[str]] | None:
+        """The sentences of each row that may be trained on: of the train split, and of val where it is carved anew."""
+        if self.captions is None:
+            return None
+        rows = self.split != SPLITS.index("test") if validation else self.split == SPLITS.index("train")
+        return [self.captions[row] for row in np.flatnonzero(rows)]
 
     def keep_classes(self, kept: np.ndarray) -> "ImageSet":
         """The same rows with some of the classes; `kept` is a mask [C]."""

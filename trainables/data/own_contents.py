@@ -83,6 +83,9 @@ def _rules(loaded: ImageSet, side: int) -> list[tuple[str, str, Callable[[], boo
         ("label_order", f"None or {num_rows} lists of numbers of classes",
          lambda: loaded.label_order is None or (len(loaded.label_order) == num_rows
                  and all(0 <= number < num_classes for row in loaded.label_order for number in row))),
+        ("captions", f"None or {num_rows} lists of texts",
+         lambda: loaded.captions is None or (len(loaded.captions) == num_rows
+                 and all(isinstance(text, str) for row in loaded.captions for text in row))),
     ]  # fmt: skip
 
 
@@ -105,7 +108,8 @@ def _describe(value: object) -> str:
 def _hash_parts(data: ImageSet) -> dict[str, str]:
     """A hash of each part; of the images, of a sample of rows [M] spread over all."""
     rows = np.unique(np.linspace(0, max(0, len(data.images) - 1), MAX_HASHED_IMAGES).astype(int))[: len(data.images)]
-    texts = {"classes": data.classes, "label_order": data.label_order, "group": _texts(data.group)}
+    texts: dict[str, object] = {"classes": data.classes, "label_order": data.label_order, "group": _texts(data.group)}
+    texts |= {} if data.captions is None else {"captions": data.captions}
     arrays = {"targets": data.targets, "split": data.split, "label_mask": data.label_mask}
     hashed = {name: np.ascontiguousarray(array).tobytes() for name, array in arrays.items() if array is not None}
     hashed |= {name: json.dumps(text, default=str).encode() for name, text in texts.items()}

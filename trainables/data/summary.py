@@ -30,7 +30,8 @@ class DataSummary:
     """Tables as read, images, rows by split, classes, labels an image -> images, the first rows, what looks odd.
 
     A first row is its file, its labels and its split. `refusal` says why `load` will refuse, where that is
-    known. `label_sets` are the labels that train rows have together, with their number.
+    known. `label_sets` are the labels that train rows have together, with their number; `captions` the sentences of
+    each row that may be trained on, None where the data has none.
     """
 
     tables: list[str]
@@ -43,3 +44,4 @@ class DataSummary:
     odd: list[Oddity]
     refusal: str | None = None
     label_sets: dict[tuple[str, ...], int] = field(default_factory=dict)
+    captions: list[list[str]] | None = None

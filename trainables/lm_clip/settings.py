@@ -9,7 +9,7 @@ from evenkeel.trainables.data.image_set import DataSet
 from evenkeel.trainables.data.settings import Sampling
 from evenkeel.trainables.data.summary import DataSummary, Oddity
 from evenkeel.trainables.measures import Needs
-from evenkeel.trainables.models.caption_length import cut_captions
+from evenkeel.trainables.models.caption_length import cut_captions, cut_sentences
 from evenkeel.trainables.models.captions import Captions
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_settings import Clip, Normalisation
@@ -91,8 +91,14 @@ class LmClip(SeededSettings):
         return self
 
     def data_oddities(self, summary: DataSummary) -> list[Oddity]:
-        """What captions lose where the text tower cuts them."""
-        oddity = cut_captions(self.captions, summary.label_sets) if self.contrastive_weight and self.epochs else None
+        """What captions lose where the text tower cuts them. Raises TrainableError for rows without a sentence."""
+        self.captions.refuse(summary.captions)
+        if not (self.contrastive_weight and self.epochs):
+            return []
+        if self.captions.source == "data":
+            oddity = cut_sentences(summary.captions or [])
+        else:
+            oddity = cut_captions(self.captions, summary.label_sets)
         return [oddity] if oddity else []
 
     def identity(self, data: DataSet) -> dict[str, Any]:
@@ -137,4 +143,5 @@ class LmClip(SeededSettings):
         """Where what trials share lies or will lie."""
         from evenkeel.trainables.models.clip_store import ClipStore
 
-        return ClipStore(self.model, self.image_size, self.normalisation, self, data, cache, device)
+        model, size, normalisation = self.model, self.image_size, self.normalisation
+        return ClipStore(model, size, normalisation, self, data, cache, device, self.captions)

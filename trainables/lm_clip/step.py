@@ -57,7 +57,7 @@ class ClipGradients:
         total = LmClipLoss(bal_weight=settings.bal_weight, contrastive_weight=settings.contrastive_weight, loss=loss)
         targets, mask = self.data.targets["train"][rows], self.data.label_mask.get("train")
         labelled = None if mask is None else mask[rows]
-        tokens, caption_of = texts.captions_of(rows)
+        tokens, caption_of = texts.captions_of(rows, self.seed, self.progress.epoch)
         encoders: dict[str, tuple[Forward, Tensor]] = {"images": (model.encode_images, pixels)}
         if settings.contrastive_weight:
             encoders["captions"] = texts.encoder.encode, tokens

@@ -46,6 +46,19 @@ def cut_captions(
     )
 
 
+def cut_sentences(sentences: list[list[str]], length: Lengths | None = None) -> Oddity | None:
+    """What sentences of train rows lose by the cut, None when nothing; `length` as above."""
+    length = length or clip_length
+    long = {text for texts in sentences for text in texts if len(text) > NUM_TOKENS - 2}
+    lengths = [num + 2 for text in long if (num := length(text)) > NUM_TOKENS - 2]
+    if not lengths:
+        return None
+    text = (
+        f"{plural(len(lengths), 'sentence')} of up to {max(lengths)} tokens, cut at {NUM_TOKENS}: their ends are lost"
+    )
+    return Oddity(text, "captions", part="trainable")
+
+
 def _lost(labels: tuple[str, ...], length: Lengths) -> list[str]:
     """The labels of a caption that do not fit whole."""
     return [name for n, name in enumerate(labels, 1) if length(caption(labels[:n])) + 2 > NUM_TOKENS]

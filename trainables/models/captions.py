@@ -1,22 +1,28 @@
-"""Texts made of labels: one prompt a class, one caption an image (LM-CLIP paper, sections III.A and IV.B)."""
+"""What a CLIP model reads: a prompt a class, and captions of images (LM-CLIP paper, sections III.A and IV.B)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evenkeel.trainables.data.image_set import ImageSet
+from evenkeel.trainables.data.phrases import plural
 from evenkeel.trainables.errors import TrainableError
-from evenkeel.trainables.settings import Settings
+from evenkeel.trainables.settings import SWITCH, Settings
 
 Label = TypeVar("Label", int, str)
 TEMPLATE = "a photo of a {}"
 
 
 class Captions(Settings):
-    """How the labels of an image become its caption."""
+    """What the caption of an image is: its labels, or sentences that the data has."""
 
+    source: Annotated[Literal["labels", "data"], SWITCH] = Field(
+        "labels",
+        description="labels: the names of an image's classes; data: sentences of data.caption_column or caption_table, "
+        "one drawn in each epoch",
+    )
     order: Literal["classes", "published"] = Field(
         "classes",
         description="of the labels: that of the classes, or that of the data's own list, as published code has it",
@@ -25,22 +31,49 @@ class Captions(Settings):
         None, ge=1, description="a caption names at most so many labels, those with the fewest train rows; all if none"
     )
 
-    def texts(self, images: ImageSet, rows: np.ndarray) -> list[str]:
-        """The caption of each of some rows [B], with the label counts of these rows.
+    @model_validator(mode="after")
+    def _of_labels(self) -> "Captions":
+        if self.source == "data" and (self.order != "classes" or self.most_labels):
+            raise ValueError("source: data takes sentences as they are; order and most_labels are for those of labels")
+        return self
 
-        Raises TrainableError for the published order of data that has none.
+    def refuse(self, sentences: list[list[str]] | None) -> None:
+        """Raises TrainableError where captions are to be sentences and rows that may be trained on have none.
+
+        `sentences` are those of each such row; None where the data has none.
         """
+        if self.source == "labels":
+            return
+        if sentences is None:
+            raise TrainableError(
+                "trainable.captions.source: the data has no sentences; name them with data.caption_column or "
+                "data.caption_table, or take labels"
+            )
+        if lonely := sum(not texts for texts in sentences):
+            raise TrainableError(
+                f"trainable.captions.source: {plural(lonely, 'train image')} of {len(sentences):,} without a sentence; "
+                "remove their rows, or take labels"
+            )
+
+    def texts(self, images: ImageSet, rows: np.ndarray) -> list[list[str]]:
+        """The captions of each of some rows [B], those of labels with the label counts of these rows.
+
+        Raises TrainableError for the published order of data that has none, and for rows without a sentence.
+        """
+        if self.source == "data":
+            sentences = images.captions and [images.captions[row] for row in rows]
+            self.refuse(sentences)
+            return sentences or []
         if self.order == "published" and images.label_order is None:
             raise TrainableError(
                 "trainable.captions.order: the data lists labels in no order of its own; take classes, or a data set "
-                "of "
-                "published lists (voc-mlt, coco-mlt)"
+                "of published lists (voc-mlt, coco-mlt)"
             )
         targets = images.targets[rows]
         lists = [images.label_order[row] for row in rows] if self.order == "published" and images.label_order else None
         lists = lists or [np.flatnonzero(row).tolist() for row in targets]
         counts = targets.sum(0, dtype=np.int64)
-        return [caption([images.classes[c] for c in self.kept(numbers, counts)]) for numbers in lists]
+        return [[caption([images.classes[c] for c in self.kept(numbers, counts)])] for numbers in lists]
 
     def kept(self, labels: Sequence[Label], counts: Any) -> list[Label]:
         """The labels of an image (classes by number or by name) that its caption names; `counts[label]` train rows."""

@@ -20,7 +20,7 @@ from evenkeel.trainables.data.load import load
 from evenkeel.trainables.data.settings import ClassGroups
 from evenkeel.trainables.data.split_facts import DataSplits, SplitFacts
 from evenkeel.trainables.device import all_threads
-from evenkeel.trainables.models.captions import captions
+from evenkeel.trainables.models.captions import Captions, captions
 from evenkeel.trainables.models.clip import ClipModel, build_clip
 from evenkeel.trainables.models.clip_files import ClipFiles
 from evenkeel.trainables.models.clip_pretraining import pretrain
@@ -41,6 +41,7 @@ class ClipStore:
     data: DataSet
     cache: Path
     device: str = "cpu"
+    captions: Captions = Captions()
 
     @cached_property
     def images(self) -> ImageSet:
@@ -53,7 +54,8 @@ class ClipStore:
         return DataSplits.of(self.data.name, self.images, self.data.validation, self.cuts)
 
     def describe(self, seeds: list[int]) -> SplitFacts:
-        """The facts of the data."""
+        """The facts of the data. Raises TrainableError for rows that have no caption of the kind that is wanted."""
+        self.captions.texts(self.images, self.images.rows("train"))
         return self.splits.describe(seeds)
 
     def model(self, seed: int) -> ClipModel:

@@ -37,6 +37,14 @@ class SplitTable(Settings):
     split: str = Field(description="column of the split")
 
 
+class CaptionTable(Settings):
+    """A table that says for each image what sentences describe it: a row a sentence, or lists of them in its cells."""
+
+    file: str = Field(description="under root, several by `*`")
+    image: str = Field(description="column of the image id, as image_column writes it")
+    caption: str = Field("caption", description="column of the sentences")
+
+
 class Join(Settings):
     """A table whose columns are added to the rows of `tables`: to each row those of its partner."""
 

@@ -52,5 +52,7 @@ class CsvTable(CsvSettings):
 
     def _image_set(self, rows: Rows, images: ImageArray) -> ImageSet:
         labels = rows.labels
-        loaded = ImageSet(images, labels.targets, rows.split, rows.group, labels.classes, labels.label_mask)
+        loaded = ImageSet(
+            images, labels.targets, rows.split, rows.group, labels.classes, labels.label_mask, captions=rows.captions
+        )
         return loaded.keep_classes(loaded.train_counts() > 0) if self.drop_empty_classes else loaded

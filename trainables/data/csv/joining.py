@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from evenkeel.trainables.data.csv.columns import Join
 from evenkeel.trainables.data.csv.dialects import Dialect
@@ -133,26 +134,39 @@ def cells_by_image(data: CsvSettings, key: str, columns: tuple[str, str], ids: l
     things, and when it says something of none.
     """
     path = data.path(getattr(data, key).file, f"{key}.file")
+    stated, table = cells_of_images(data, key, path, columns, ids)
+    for name, cells in zip(ids, stated, strict=True):
+        if len(cells) > 1:
+            raise TrainableError(
+                f"data.{key}: {path} gives image {name!r} the {key.removesuffix('_table')}s "
+                f"{first_few(map(repr, sorted(cells)))}; keep one, or write folders as the tables do"
+            )
+    refuse_strangers(key, table, columns[0], ids, stated)
+    return [cells[0] if cells else "" for cells in stated], table
+
+
+def cells_of_images(
+    data: CsvSettings, key: str, path: Path, columns: tuple[str, str], ids: list[str]
+) -> tuple[list[list[str]], Table]:
+    """For each image id the cells that a table has of it, each once, in its order. Raises TrainableError."""
     image, column = columns
-    noun = key.removesuffix("_table")
     table = read_table(path, f"{key}.file", Dialect(encoding=data.encoding), {image, column}).row_an_item(image)
-    images = table.column(image, f"{key}.image")
-    homes = defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
-    for name, cell in zip(images, table.column(column, f"{key}.{noun}"), strict=True):
-        homes[id_key(name)][name].add(cell)
-    cells = []
+    homes = defaultdict[str, dict[str, dict[str, None]]](lambda: defaultdict(dict))
+    cells = table.column(column, f"{key}.{key.removesuffix('_table')}")
+    for name, cell in zip(table.column(image, f"{key}.image"), cells, strict=True):
+        homes[id_key(name)][name][cell] = None
+    stated = []
     for name in ids:
         alike = homes.get(id_key(name), {})
-        options = sorted({cell for other in meant(name, alike) for cell in alike[other]})
-        if len(options) > 1:
-            raise TrainableError(
-                f"data.{key}: {path} gives image {name!r} the {noun}s {first_few(map(repr, options))}; keep one, or "
-                "write folders as the tables do"
-            )
-        cells.append(options[0] if options else "")
-    if not any(cells):
+        stated.append(list(dict.fromkeys(cell for other in meant(name, alike) for cell in alike[other])))
+    return stated, table
+
+
+def refuse_strangers(key: str, table: Table, image: str, ids: list[str], stated: list[list[str]]) -> None:
+    """Raises TrainableError where a table says nothing of any image."""
+    if not any(any(cells) for cells in stated):
         raise TrainableError(
-            f"data.{key}: {path} speaks of none of the images, but of images such as {shortened(images[0])!r}; give "
-            f"the column in which ids are written as in the tables ({ids[0]!r})"
+            f"data.{key}: {table.path} speaks of none of the images, but of images such as "
+            f"{shortened(table.column(image, key)[0])!r}; give the column in which ids are written as in the tables "
+            f"({ids[0]!r})"
         )
-    return cells, table

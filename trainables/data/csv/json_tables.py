@@ -127,10 +127,10 @@ def _table_of_columns(path: Path, key: str, value: dict[str, Any]) -> Table:
 def _refuse_captions(path: Path, key: str, value: dict[str, Any], names: set[str]) -> None:
     """Raises TrainableError where labels are wanted of a file of sentences."""
     sentences = bool(value["annotations"]) and CAPTION in value["annotations"][0]
-    if sentences and names & {CATEGORY, CAPTION}:
+    if sentences and key == "tables" and names & {CATEGORY, CAPTION}:
         raise TrainableError(
             f"data.{key}: {path} holds sentences (captions of COCO), no labels; give the file of instances "
-            "(instances_*.json) with label_column: category. Texts of lm-clip and prompt are made of labels"
+            "(instances_*.json) with label_column: category, and this one as caption_table, for lm-clip"
         )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from evenkeel.trainables.data.csv.columns import AllBut, ClassesTable, Readers
+from evenkeel.trainables.data.csv.columns import AllBut, CaptionTable, ClassesTable, Readers
 from evenkeel.trainables.data.csv.labels import CellMeanings, Meaning
 from evenkeel.trainables.settings import SWITCH, Settings
 
@@ -56,6 +56,11 @@ class LabelSettings(Settings):
         None, description="whose opinion a row is, where a reader has several rows of an image"
     )
 
+    caption_column: Annotated[str | None, SWITCH] = Field(
+        None, description="holds the sentences that describe an image, for `captions: {source: data}` of lm-clip"
+    )
+    caption_table: Annotated[CaptionTable | None, SWITCH] = None
+
     @field_validator("label_columns", mode="before")
     @classmethod
     def _all_but(cls, value: Any) -> Any:
@@ -100,6 +105,8 @@ class LabelSettings(Settings):
     def label_problem(self) -> str | None:
         """Which keys do not go together, if any do not."""
         by_column = bool(self.label_columns)
+        if self.caption_column and self.caption_table:
+            return "caption_column and caption_table exclude each other; give one"
         for key in ("none_labels", "label_pattern"):
             if by_column and getattr(self, key):
                 way = "leave the column out of label_columns instead" if key == "none_labels" else "leave it out"

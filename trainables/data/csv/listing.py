@@ -7,6 +7,7 @@ from evenkeel.trainables.data.csv.class_lists import read_class_lists
 from evenkeel.trainables.data.csv.dialects import Dialect
 from evenkeel.trainables.data.csv.joining import JoinedTable, cells_by_image, with_joins
 from evenkeel.trainables.data.csv.rows import Listing
+from evenkeel.trainables.data.csv.sentences import sentences_of
 from evenkeel.trainables.data.csv.settings import CsvSettings
 from evenkeel.trainables.data.csv.splitting import split_names
 from evenkeel.trainables.data.csv.table import Table, found_by
@@ -32,6 +33,8 @@ def list_images(data: CsvSettings) -> Listing:
     ids = [name for _, table in tables for name in _ids(data, table)]
     listing = Listing(tables, list(map(str, joined)), parts_N, lines, ids, [], [])
     listing = _with_split_cells(data, listing)
+    captions, lines_of_tables = sentences_of(data, listing)
+    listing = replace(listing, captions=captions, joined=[*listing.joined, *lines_of_tables])
     return replace(listing, files=_files(data, listing, sources))
 
 

@@ -46,6 +46,7 @@ def merged(rows: Rows, lines: list[str], rule: MergeRule) -> Rows:
     What says the same again is counted. Raises TrainableError for contradictions.
     """
     images = _rows_of_images(rows)
+    rows = _with_all_captions(rows, images)
     if rule.row_per_label or rule.readers:
         _refuse_contradictions(replace(rows, labels=rows.labels.take(np.zeros(0, int))), images, lines, rule)
         return _with_votes(rows, images, lines, rule)
@@ -64,6 +65,18 @@ def _rows_of_images(rows: Rows) -> list[list[int]]:
     for row, (file, name) in enumerate(zip(rows.files, rows.ids, strict=True)):
         by_image[file if isinstance(file, ImageFile) else (name, file)].append(row)
     return list(by_image.values())
+
+
+def _with_all_captions(rows: Rows, images: list[list[int]]) -> Rows:
+    """The rows, each with the sentences of all rows of its image, each once."""
+    if rows.captions is None:
+        return rows
+    captions: list[list[str]] = [[]] * len(rows.ids)
+    for numbers in images:
+        together = list(dict.fromkeys(sentence for row in numbers for sentence in rows.captions[row]))
+        for row in numbers:
+            captions[row] = together
+    return replace(rows, captions=captions)
 
 
 def _refuse_contradictions(rows: Rows, images: list[list[int]], lines: list[str], rule: MergeRule) -> None:

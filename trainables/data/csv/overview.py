@@ -33,7 +33,7 @@ def describe_rows(
     values, unusable = look_at([file for file in rows.files if isinstance(file, ImageFile)], data.intensity)
     rows = replace(rows, odd=[*rows.odd, unusable]) if unusable else rows
     summary = summary_of(listing, rows, len(absent), validation, refusal, values)
-    return replace(summary, label_sets=_label_sets(targets))
+    return replace(summary, label_sets=_label_sets(targets), captions=targets.training_captions(validation))
 
 
 def _label_sets(targets: ImageSet) -> dict[tuple[str, ...], int]:

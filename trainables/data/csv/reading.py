@@ -35,7 +35,8 @@ def read_rows(data: CsvSettings, listing: Listing) -> Rows:
     labels, odd = _labels(data, listing)
     split, split_odd = official(data, listing)
     group = groups_of(data, listing)
-    rows = Rows(listing.ids, listing.files, labels, split, group, [*odd, *split_odd, *_table_oddities(data, listing)])
+    odd += [*split_odd, *_table_oddities(data, listing)]
+    rows = Rows(listing.ids, listing.files, labels, split, group, odd, listing.captions)
     kept = np.flatnonzero(split != LEFT_OUT)
     rule = _merge_rule(data, listing).take(kept)
     rows = merged(rows.take(kept), [listing.lines[row] for row in kept], rule)
@@ -90,7 +91,8 @@ def _label_columns(data: CsvSettings, table: Table) -> list[str]:
         if name not in table.columns:
             hint = nearest(name, filter(None, table.columns))
             raise TrainableError(f"data.label_columns: {table.path} has no column {name!r} to leave out; {hint}")
-    used = {data.image_column, data.split_column, data.group_column, data.reader_column, *columns.all_but, ""}
+    named = {data.image_column, data.split_column, data.group_column, data.reader_column, data.caption_column}
+    used = {*named, *columns.all_but, ""}
     return [name for name in table.columns if name not in used]
 
 

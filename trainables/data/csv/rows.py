@@ -22,7 +22,7 @@ class Listing:
     """All rows of all tables in order, [N] each: name of the table, its line, image id, file (or why there is none).
 
     `tables` go by the part they belong to, `joined` says of each table that was joined how many rows found a partner
-    there. `split_cells` are as they are written, none without a split column.
+    there. `split_cells` are as they are written, none without a split column; `captions` are each row's sentences.
     """
 
     tables: list[tuple[str, Table]]
@@ -32,6 +32,7 @@ class Listing:
     ids: list[str]
     split_cells: list[str]
     files: list[ImageFile | str]
+    captions: list[list[str]] | None = None
 
     def cells(self, column: str, key: str, remarks: Mapping[str, str] | None = None) -> list[str]:
         """The cells of a column in all tables, [N]; `remarks` say more where the table of a part lacks it.
@@ -44,7 +45,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Rows:
-    """One row an image: id, file (or why there is none), labels [N, C], split [N], group [N], what looked odd."""
+    """One row an image: id, file (or why there is none), labels [N, C], split [N], group [N], what looked odd.
+
+    `captions` [N] are the sentences that describe each, None where no column holds them.
+    """
 
     ids: list[str]
     files: list[ImageFile | str]
@@ -52,14 +56,15 @@ class Rows:
     split: np.ndarray
     group: np.ndarray | None
     odd: list[Oddity]
+    captions: list[list[str]] | None = None
 
     def take(self, numbers: np.ndarray) -> "Rows":
         """Some of the rows, by their numbers [M], in the order of these."""
         ids, files = [self.ids[i] for i in numbers], [self.files[i] for i in numbers]
         group = None if self.group is None else self.group[numbers]
-        return replace(
-            self, ids=ids, files=files, labels=self.labels.take(numbers), split=self.split[numbers], group=group
-        )
+        captions = self.captions and [self.captions[i] for i in numbers]
+        labels, split = self.labels.take(numbers), self.split[numbers]
+        return replace(self, ids=ids, files=files, labels=labels, split=split, group=group, captions=captions)
 
 
 def with_min_positives(rows: Rows, least: Mapping[Any, int]) -> Rows:

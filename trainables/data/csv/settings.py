@@ -127,7 +127,7 @@ class CsvSettings(SplitSettings, LabelSettings, ImageFileSettings):
         single = (self.image_column, self.label_column, self.split_column, self.group_column, self.values_in)
         labels = self.label_columns
         listed = labels.all_but if isinstance(labels, AllBut) else labels or []
-        return {name for name in (*single, self.reader_column, *listed) if name}
+        return {name for name in (*single, self.reader_column, self.caption_column, *listed) if name}
 
     def path(self, name: str, key: str) -> Path:
         """A file or folder under the root. Raises TrainableError when it is not there."""
@@ -171,8 +171,8 @@ class CsvSettings(SplitSettings, LabelSettings, ImageFileSettings):
         """Every table and list that the settings name, with the key that does, in a fixed order."""
         paths = [(path, "tables") for inside in self.table_paths().values() for path in inside]
         paths += [(path, "split_lists") for path in self.list_paths().values()]
-        for key in ("classes_table", "group_table", "split_table"):
+        for key in ("classes_table", "group_table", "split_table", "caption_table"):
             if table := getattr(self, key):
-                paths.append((self.path(table.file, f"{key}.file"), f"{key}.file"))
+                paths += [(path, f"{key}.file") for path in self.matching(table.file, f"{key}.file")]
         paths += [(self.path(join.file, "join"), "join") for join in self.join]
         return paths + [(self.path(name, "image_lists"), "image_lists") for name in self.image_lists.values()]
