@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from evenkeel.trainables.result import Result
 from evenkeel.trainables.result_contract import checked_results, declared_metrics
 from tests.test_trainables import SETTINGS, TRAINABLES, Squares, trial
 
+PLACE = Path("/data/working")
 TRIALS = [trial(seed=seed) for seed in range(3)]
 GOOD = Result(state="done", metrics={"val_f1": 0.5, "test_map_tail": None}, curves={"train_loss": [1.0, None]})
 
@@ -26,7 +28,7 @@ def received(*pairs):
     """(ids of the results that come through, the complaint)"""
     ids, complaint = [], ""
     try:
-        for member, _ in checked_results(Worker(), TRIALS, iter(pairs), ALWAYS):
+        for member, _ in checked_results(Worker(), TRIALS, iter(pairs), ALWAYS, PLACE):
             ids.append(member.id)
     except TrainableError as error:
         complaint = str(error)
@@ -70,7 +72,12 @@ def test_a_bad_result_costs_its_own_trial_and_is_named_in_a_line(case):
 
 def test_a_trial_is_recorded_as_it_was_given_whatever_its_worker_made_of_it():
     pairs = ((replace(t, label="another"), GOOD) for t in TRIALS)
-    assert [member for member, _ in checked_results(Worker(), TRIALS, pairs, ALWAYS)] == TRIALS
+    assert [member for member, _ in checked_results(Worker(), TRIALS, pairs, ALWAYS, PLACE)] == TRIALS
+
+
+def test_a_file_below_the_place_may_be_named_either_way():
+    for path in ("one/scores.npz", "/data/working/one/scores.npz"):
+        assert received(*((t, replace(GOOD, files={"scores": path})) for t in TRIALS))[1] == ""
 
 
 def test_numbers_that_are_not_finite_are_left_to_the_record():

@@ -1,6 +1,7 @@
 """What one trial gave, and the states in which it can end."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 State = Literal["done", "diverged", "failed", "censored"]
@@ -35,3 +36,8 @@ class Result:
     loss_path: str = ""
     note: str | None = None
     files: dict[str, str] = field(default_factory=dict)
+
+
+def is_below(place: Path, path: str) -> bool:
+    """Whether a path, relative to a folder or absolute, leads to somewhere in the folder, links followed."""
+    return (place / path).resolve().is_relative_to(place.resolve())

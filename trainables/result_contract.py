@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 from evenkeel.trainables.errors import TrainableError, nearest
 from evenkeel.trainables.measures import METRICS, columns
-from evenkeel.trainables.result import MAX_NUMBER, STATES, Result
+from evenkeel.trainables.result import MAX_NUMBER, STATES, Result, is_below
 from evenkeel.trainables.trial import Trial
 
 TRAINABLE_PAGE = "docs/adding_a_trainable.md"
@@ -15,9 +15,13 @@ MAX_SHOWN = 60
 
 
 def checked_results(
-    worker: object, trials: Sequence[Trial], results: Iterable[tuple[Trial, Result]], measures: Sequence[str]
+    worker: object,
+    trials: Sequence[Trial],
+    results: Iterable[tuple[Trial, Result]],
+    measures: Sequence[str],
+    place: Path,
 ) -> Iterator[tuple[Trial, Result]]:
-    """The results that keep to the rules, as they come.
+    """The results that keep to the rules, as they come; `place` is the folder that the worker was given.
 
     Raises TrainableError at the end, naming the worker's class and the rule, where one was doubled, not asked for, of
     wrong types, or left out; what `results` raises is passed on.
@@ -25,7 +29,7 @@ def checked_results(
     missing, complaints = {trial.id: trial for trial in trials}, []
     declared = declared_metrics(measures)
     for pair in results:
-        problem = _pair_problem(pair, missing) or _problem(pair[1], declared)
+        problem = _pair_problem(pair, missing) or _problem(pair[1], declared, place)
         if problem:
             complaints.append(problem)
         else:
@@ -56,7 +60,7 @@ def _pair_problem(pair: Any, missing: dict[str, Trial]) -> str | None:
     return None
 
 
-def _problem(result: Result, declared: set[str]) -> str | None:
+def _problem(result: Result, declared: set[str], place: Path) -> str | None:
     """What is wrong with a result, in words; None when nothing is."""
     if result.state not in STATES:
         return f"gave the state {result.state!r}, not one of {', '.join(STATES)} (rule 5)"
@@ -73,7 +77,7 @@ def _problem(result: Result, declared: set[str]) -> str | None:
         for name, values in getattr(result, field).items():
             if not isinstance(values, list) or not all(map(_is_number, values)):
                 return f"gave {field}[{name!r}] that is no list of numbers (rule 5)"
-    if outside := [path for path in result.files.values() if not _is_inside(path)]:
+    if outside := [path for path in result.files.values() if not path or not is_below(place, path)]:
         return f"gave the file {_short(outside[0])}, not a path below its own place (rule 7)"
     return None
 
@@ -105,11 +109,6 @@ RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("files", "paths by name", lambda value: _has_names(value) and all(map(_is_text, value.values()))),
 )
 """Field, what it must be, whether it is."""
-
-
-def _is_inside(path: str) -> bool:
-    parts = PurePath(path)
-    return bool(path) and not parts.is_absolute() and ".." not in parts.parts
 
 
 def _short(value: object) -> str:

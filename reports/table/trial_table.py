@@ -250,8 +250,8 @@ def _hyperparameters(losses: list[str], settings: np.ndarray, study: StudyFacts)
     numbers_N = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=int)
     _, first = np.unique(numbers_N, return_index=True)
     whole = [defaults.get(losses[i], {}) | settings[i] for i in first]
-    for own in whole:
-        if nested := next((name for name, value in own.items() if isinstance(value, list | dict)), None):
+    for i, own in zip(first, whole, strict=True):
+        if nested := next((name for name in defaults.get(losses[i], ()) if isinstance(own[name], list | dict)), None):
             raise ValueError(
                 f"hyperparameter {nested} of a trial is {own[nested]!r:.60}, not a number, a text or a truth"
             )

@@ -17,7 +17,7 @@ from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.records.study_folder import StudyFolder
 from evenkeel.study.records.typed_json import parse_json
-from evenkeel.trainables.result import State
+from evenkeel.trainables.result import State, is_below
 
 T = TypeVar("T")
 
@@ -264,7 +264,7 @@ class Ledger(StudyFolder):
 def _check_inside(place: Path, path: str) -> None:
     """Raises FileNotFoundError, and ValueError for what a record must not take away from elsewhere."""
     (place / path).stat()
-    if not (place / path).resolve().is_relative_to(place.resolve()) or not (place / path).is_file():
+    if not is_below(place, path) or not (place / path).is_file():
         raise ValueError(f"the file {path!r} of a result is no file below its place, {place}")
 
 

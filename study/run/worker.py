@@ -208,10 +208,10 @@ def _train(
     missing = {trial.id: trial for trial in trials}
     try:
         seconds = context.trial_limit and context.trial_limit * len(trials)
-        outcome: Any = worker.run(trials, prepared, _place(context))
+        outcome: Any = worker.run(trials, prepared, place := _place(context))
         pairs = iter(outcome if isinstance(outcome, Iterable) else [outcome])
         results = limit_time(pairs, seconds, context.trial_limit)
-        for trial, result in checked_results(worker, trials, results, context.measures):
+        for trial, result in checked_results(worker, trials, results, context.measures, place):
             del missing[trial.id]
             yield trial, result
     except (MemoryError, RuntimeError) as error:
