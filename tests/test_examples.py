@@ -22,6 +22,9 @@ SMALL = {
     "any_language": ["designs.sweep.levels=2", "designs.sobol.m=1"],
 }
 """What a test leaves out of each."""
+MARKED = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.long] if path.name == "plain_timm" else []) for path in EXAMPLES
+]
 
 
 def evenkeel(folder, *words):
@@ -31,7 +34,7 @@ def evenkeel(folder, *words):
     return done.stdout
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("example", MARKED)
 def test_an_example_is_tried_run_and_reported(example, tmp_path):
     folder = tmp_path / example.name
     shutil.copytree(example, folder)
@@ -80,6 +83,7 @@ def test_the_sweep_of_optuna_on_the_page_runs(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_sweep_of_ray_tune_on_the_page_runs(tmp_path):
     shutil.copy(ROOT / "examples" / "scikit_learn" / "train.py", tmp_path)
     script = (BESIDE / "ray_tune_sweep.py").read_text().replace("range(5)", "range(1)").replace(", 10, 13, 16]", "]")

@@ -76,6 +76,7 @@ def planned(study, *settings):
     return sorted(trial.id for trial in make_planner(load_study(str(study), list(settings))).planned())
 
 
+@pytest.mark.long
 def test_halves_of_declared_gpus_each_seen_by_its_workers_alone(grid, study, tmp_path):
     """Four halves of two GPUs, all at work at once."""
     half = ["resources.gpus=0.5", "resources.cpus=0.5", "resources.device=cpu", "trainable.meet=4"]

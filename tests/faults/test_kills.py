@@ -7,7 +7,7 @@ import pytest
 from benchmarks.faults import Bench, undisturbed
 from benchmarks.kills import STUDY, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 SIZES = {"levels": 2, "seeds": 2}
 
 

@@ -29,8 +29,8 @@ seeds: 1
 """
 
 
-def start(study, storage):
-    command = [sys.executable, "-m", "evenkeel", "run", str(study), "--storage", str(storage), "--workers", "1"]
+def start(study, storage, *how):
+    command = [sys.executable, "-m", "evenkeel", "run", str(study), "--storage", str(storage), *how]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -67,14 +67,14 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_with_the_same_numbers(tmp_p
     """SIGKILL: no step is taken again that a checkpoint holds, and every number is that of an undisturbed run."""
     study, whole, cut = tmp_path / "long.yaml", tmp_path / "whole", tmp_path / "cut"
     study.write_text(STUDY)
-    finish(start(study, whole))
-    driver = start(study, cut)
+    finish(start(study, whole, "--serial"))
+    driver = start(study, cut, "--workers", "1")
     wait_for(lambda: (step_of(cut) or 0) > 20)
     worker_of(driver).kill()
     reached, seen = step_of(cut), []
     while driver.poll() is None:
         seen.append(step_of(cut))
-        time.sleep(0.02)
+        time.sleep(0.1)
     finish(driver)
     after = [step for step in seen if step is not None]
     assert reached > 20 and min(after) >= reached and max(after) > reached

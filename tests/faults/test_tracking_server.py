@@ -78,6 +78,7 @@ def outages(said):
     return [text for text in said if not text.startswith("still to be tracked")]
 
 
+@pytest.mark.long
 def test_two_processes_say_an_outage_once_and_so_its_end(tmp_path):
     assert {assign_process(item.id, 2) for item in SOME} == {0, 1}
     server = MlflowServer(own_database_uri(tmp_path), tmp_path)
@@ -92,7 +93,7 @@ def test_two_processes_say_an_outage_once_and_so_its_end(tmp_path):
     assert states(own_database_uri(tmp_path)) == ONCE
 
 
-@pytest.mark.parametrize("status", [500, 429])
+@pytest.mark.parametrize("status", [500, pytest.param(429, marks=pytest.mark.long)])
 def test_a_server_that_refuses_is_asked_again(server, proxy, begin, status):
     tracker, said = begin(proxy.uri, f"refused with {status}")
     proxy.refuses = status
@@ -118,6 +119,7 @@ def test_what_was_done_though_its_answer_was_lost_is_not_done_twice(server, prox
     assert states(server.uri, "lost answers") == ONCE
 
 
+@pytest.mark.long
 def test_two_drivers_of_two_studies_stay_apart(server, begin):
     first, second = begin(server.uri, "first"), begin(server.uri, "second")
     for item in SOME[4:]:
