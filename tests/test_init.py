@@ -102,6 +102,22 @@ def test_a_function_is_read_and_not_run(tmp_path):
     }
 
 
+def test_the_metric_is_what_the_function_returns_and_not_what_its_source_mentions(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(own_code, "FOLDERS", [str(tmp_path)])
+    source = "def train(seed, alpha=0.0001):\n    loss = 'log_loss'\n"
+    source += "    return {split: {'rmse': 1.0, 'accuracy': 0.5} for split in ('val', 'test')}\n"
+    look = look_at_function(write(tmp_path, {"both_scores.py": source}) / "both_scores.py")
+    assert look.metric == "accuracy" and look.spaces == {"alpha": {"low": 1e-5, "high": 0.001, "log": True}}
+    write(tmp_path, {"own_score.py": source.replace(", 'accuracy': 0.5", "")})
+    assert main(["init", str(tmp_path / "own_score.py")]) == 0
+    assert "study.yaml: 2 lines to check; then: evenkeel plan" in capsys.readouterr().out
+    assert main(["plan", str(tmp_path / "study.yaml"), "--try"]) == 0
+    out = capsys.readouterr().out
+    assert "rmse 1 on test" in out and "seed 0: the default" in out
+    study = load_study(str(tmp_path / "study.yaml"))
+    assert study.metric == "rmse" and study.measures[-1].better == "lower"
+
+
 def test_images_in_one_zip_have_the_folder_as_their_class(tmp_path):
     names = [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(8)]
     write(tmp_path, {"pets.zip": zipped({name: shade(200) for name in names})})

@@ -6,9 +6,11 @@ from typing import Any
 import yaml
 
 from evenkeel.study.commands.presets import SCHEMA_LINE
+from evenkeel.study.exchange.columns import better
 from evenkeel.study.plain_text import visible
 from evenkeel.trainables.data.guess.guess import Guess
 from evenkeel.trainables.function.first_look import FirstLook
+from evenkeel.trainables.measures import METRICS
 
 CHECK = "# check: "
 """Begins a comment on what was guessed."""
@@ -59,11 +61,17 @@ def function_study(name: str, look: FirstLook, guess: Guess | None) -> str:
     if look.spaces:
         lines.append(f"{CHECK}ranges about the defaults of the signature\nspaces:\n")
         lines += [f"  {key}: {_flow(space)}\n" for key, space in look.spaces.items()]
-    lines.append(DESIGN)
+    return "".join([*lines, DESIGN, *_metric(look)])
+
+
+def _metric(look: FirstLook) -> Iterator[str]:
+    """What the function returns; a score that is none of ours with its direction, by its name."""
     if look.metric is None:
-        lines.append(f"{CHECK}any metric of predictions, or one that the function returns\n")
-    lines.append(f"metric: {look.metric or 'accuracy'}\n")
-    return "".join(lines)
+        yield f"{CHECK}any metric of predictions, or one that the function returns\n"
+    elif look.metric not in METRICS:
+        yield f"{CHECK}a score of the function's own; is higher or lower better?\n"
+        yield f"measures: [{{name: {_flow(look.metric)}, better: {better(look.metric) or 'higher'}}}]\n"
+    yield f"metric: {_flow(look.metric or 'accuracy')}\n"
 
 
 def _function(look: FirstLook) -> Iterator[str]:

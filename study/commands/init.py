@@ -35,8 +35,9 @@ def execute(options: argparse.Namespace) -> int:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"-o {output}: cannot be written ({error.strerror}); give -o FILE elsewhere") from error
-    num_checks = text.count(CHECK)
-    sys.stdout.write(f"{visible(output)}: {num_checks} lines to check; then: evenkeel plan {visible(output)}\n")
+    num, tried = text.count(CHECK), " --try" if script.exists() else ""
+    checks = f"{num} line{'s' if num != 1 else ''} to check"
+    sys.stdout.write(f"{visible(output)}: {checks}; then: evenkeel plan {visible(output)}{tried}\n")
     return 0
 
 

@@ -44,7 +44,8 @@ def execute(options: argparse.Namespace) -> int:
     def write(text: str) -> None:
         sys.stdout.write(visible_lines(text))
 
-    write(f"{config.name}: {config.data.name}, {_seeds(config)} seeds, metric {config.metric}\n\n")
+    data = getattr(config.data, "title", config.data.name)
+    write(f"{config.name}: {data}, {_seeds(config)} seeds, metric {config.metric}\n\n")
     _show_data(config)
     if images := images_words(config):
         write(f"images: {images}\n\n")
@@ -55,21 +56,26 @@ def execute(options: argparse.Namespace) -> int:
     sizing = make_sizing(pack_size, one_by_one=runs_one_by_one(config.trainable))
     packs = sizing.cut(planned, config.resources.workers or 1)
     largest = max(map(len, packs), default=0)
-    cut = (
-        f"{len(packs)} packs of at most {largest} trials"
-        if pack_size
-        else f"first {largest} trials per batch, later adapted to speed,"
-    )
-    write(f"\n{cut} for sweep and Sobol; trials of a search follow its proposals\n")
+    searched = "; trials of a search follow its proposals" if config.designs.search else ""
+    write(f"\n{_cut(config, len(packs), largest)}{searched}\n")
     for trial in planned[:3]:
         settings = ", ".join(f"{key} {value}" for key, value in trial.setting.items())
-        write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'no hyperparameters'}\n")
+        write(f"  {trial.id}  {trial.label}, {trial.design}, seed {trial.seed}: {settings or 'the default'}\n")
     write("".join(f"\n{line}\n" for line in _list_seedless(config)))
     if options.tried is not None:
         write(try_trials(config, planner, options.tried, options.storage))
     if options.measure or options.price is not None:
         write(_measured(config, planner, packs, options))
     return 0
+
+
+def _cut(config: StudyConfig, num_packs: int, largest: int) -> str:
+    """How many trials a worker is given at once."""
+    if config.resources.pack_size:
+        return f"{num_packs} packs of at most {largest} trials for sweep and Sobol"
+    if runs_one_by_one(config.trainable):
+        return "a worker runs trials one after the other"
+    return f"first {largest} trials per batch, later adapted to speed, for sweep and Sobol"
 
 
 def _show_data(config: StudyConfig) -> None:

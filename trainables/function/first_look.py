@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,26 +10,37 @@ from typing import Any
 from evenkeel.trainables.errors import TrainableError
 from evenkeel.trainables.function.signature import SUPPLIED
 from evenkeel.trainables.measures import METRICS
+from evenkeel.trainables.measures.base import EVALUATED
 
 NOT_SWEPT = re.compile(
     r"epochs?|batch(_size)?|.*steps?|.*iter(ation)?s?|.*workers|n_jobs|verbose|patience|image_size|.*seed"
 )
 SHARES = re.compile(r".*(drop|moment|fraction|ratio|prob|share|beta|smoothing|features|alpha|mixup|cutmix)")
 """Settings between 0 and 1, by their names."""
+SMALLEST_SHARE = 0.01
+"""A default below it (`alpha=0.0001`) is varied by powers of ten, whatever its name."""
+PREDICTIONS = ("scores", "targets")
+"""What a function returns beside scores of its own."""
 
 
 @dataclass
 class FirstLook:
     """A function by `file.py:name`, what it takes of ours, and ranges for its settings by their defaults.
 
-    `required` are settings without a default; `metric` is one that its source names, None where it names none.
+    `required` are settings without a default. `scores` are the names under which it returns scores, as far as its
+    source writes them down; `metric` is the first of them that is a metric of ours, else the first, None for none.
     """
 
     reference: str
     supplied: list[str]
     spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
-    metric: str | None = None
+    scores: list[str] = field(default_factory=list)
+
+    @property
+    def metric(self) -> str | None:
+        """What a first study judges by."""
+        return next((name for name in self.scores if name in METRICS), next(iter(self.scores), None))
 
 
 def look_at_function(path: Path) -> FirstLook:
@@ -61,9 +73,25 @@ def _first_look(reference: str, node: ast.FunctionDef) -> FirstLook:
             look.required.append(name)
         elif name not in SUPPLIED and (space := _space(name, default)):
             look.spaces[name] = space
-    texts = [item.value for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    look.metric = next((text for text in texts if text in METRICS), None)
+    look.scores = [name for name in dict.fromkeys(_returned_names(node)) if name not in PREDICTIONS]
     return look
+
+
+def _returned_names(node: ast.FunctionDef) -> Iterator[str]:
+    """The keys of `{"val": {"f1": ...}}` and of `{split: {"f1": ...} for split in ...}`."""
+    for item in ast.walk(node):
+        if isinstance(item, ast.DictComp):
+            yield from _keys(item.value)
+        elif isinstance(item, ast.Dict):
+            for key, value in zip(item.keys, item.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value in EVALUATED:
+                    yield from _keys(value)
+
+
+def _keys(node: ast.expr) -> list[str]:
+    """The texts that are keys of a dictionary in the source."""
+    keys = node.keys if isinstance(node, ast.Dict) else []
+    return [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
 
 
 def _space(name: str, default: ast.expr | None) -> dict[str, Any] | None:
@@ -76,6 +104,6 @@ def _space(name: str, default: ast.expr | None) -> dict[str, Any] | None:
         return None
     if isinstance(value, int):
         return {"low": max(1, value // 2), "high": 2 * value}
-    if SHARES.match(name) and value <= 1:
+    if SHARES.match(name) and SMALLEST_SHARE <= value < 1:
         return {"low": round(value / 2, 6), "high": round(min(1, 1.5 * value), 6)}
     return {"low": float(f"{value / 10:.6g}"), "high": float(f"{value * 10:.6g}"), "log": True}
