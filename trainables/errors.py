@@ -5,10 +5,23 @@ from collections.abc import Iterable
 
 MAX_NAMES = 60
 """Names that a message lists; libraries of models know thousands."""
+MAX_WORDS = 160
+"""Characters that a message repeats of another's."""
 
 
 class TrainableError(ValueError):
     """A mistake in data or settings. The message names the place, the value, the rule and the way out."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """`ValueError: no such file`, of what a user's code raised."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_WORDS]
+
+
+def shown(value: object, most: int) -> str:
+    """A value as a message shows it, in so many characters."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError, in_one_line
 from evenkeel.trainables.packing import make_loss, travels_alone
 
 LOSS_PAGE = "docs/adding_a_loss.md"
@@ -159,7 +159,7 @@ class _LossCheck:
         except TrainableError:
             raise
         except (Exception, SystemExit) as error:
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+            words = in_one_line(error)
             if isinstance(error, RuntimeError | IndexError) and UNFIT.search(words):
                 tried = f"raises {words}, tried with {self.num_classes} classes"
                 raise self._refusal(rule, tried, _UnfitShape) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.errors import TrainableError, in_one_line, nearest
 from evenkeel.trainables.own_path import set_own_folders
 
 FORMER_NAMES = ("study", "trainables", "search_spaces", "reports")
@@ -97,8 +97,8 @@ def _raising() -> Iterator[None]:
     except (ImportError, TrainableError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ModuleRaised(f"it raises {words}{'' if isinstance(error, SyntaxError) else own_place(error)}") from error
+        place = "" if isinstance(error, SyntaxError) else own_place(error)
+        raise ModuleRaised(f"it raises {in_one_line(error)}{place}") from error
 
 
 def own_place(error: BaseException) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError, in_one_line
 
 PLAIN_JSON = "numbers, texts, lists and None only"
 
@@ -16,8 +16,7 @@ def json_of(owner: str, method: str, call: Callable[[], Any]) -> str:
     except TrainableError:
         raise
     except Exception as error:  # a user's code may raise anything
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        raise TrainableError(f"{owner}: {method}() must give {PLAIN_JSON} ({words})") from error
+        raise TrainableError(f"{owner}: {method}() must give {PLAIN_JSON} ({in_one_line(error)})") from error
 
 
 def own_identity(owner: str, identity: Callable[[], Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import hashlib
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +28,31 @@ OURS = "evenkeel"
 """What a user's code imports of evenkeel decides by its version, not by its source."""
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A file, read and parsed once. Its text raises ValueError for what is not in the encoding that it says it has, its
+    tree for what is no Python: a helper that is imported late may be so."""
+
+    path: Path
+
+    @cached_property
+    def text(self) -> str:
+        """As Python reads it."""
+        try:
+            with tokenize.open(self.path) as file:
+                return file.read()
+        except (SyntaxError, UnicodeDecodeError) as error:
+            raise ValueError(f"{self.path}: cannot be read ({error}); save it as UTF-8") from error
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All of its tree."""
+        try:
+            return list(ast.walk(ast.parse(self.text)))
+        except (SyntaxError, RecursionError) as error:
+            raise ValueError(f"{self.path}: {error}; correct it") from error
+
+
 def source_fingerprint(reference: str) -> str:
     """16 hexadecimal digits of the source of the module that `reference` names and of its neighbours that it imports.
 
@@ -35,8 +61,8 @@ def source_fingerprint(reference: str) -> str:
     """
     sources = _sources(own_module(reference.partition(":")[0]))
     hashed = hashlib.sha256()
-    for path in sources:
-        hashed.update(f"{path.name}\n{_normalised(path)}\n".encode())
+    for source in sources:
+        hashed.update(f"{source.path.name}\n{_normalised(source)}\n".encode())
     for path in _companions(sources):
         hashed.update(f"{path.name}\n".encode() + path.read_bytes())
     return hashed.hexdigest()[:16]
@@ -45,7 +71,7 @@ def source_fingerprint(reference: str) -> str:
 def source_files(reference: str) -> list[Path]:
     """The files that `source_fingerprint` reads: where a study goes they must go too."""
     sources = _sources(own_module(reference.partition(":")[0]))
-    return [*sources, *_companions(sources)]
+    return [*(source.path for source in sources), *_companions(sources)]
 
 
 def mentions(reference: str, word: str) -> bool:
@@ -55,64 +81,48 @@ def mentions(reference: str, word: str) -> bool:
 
 @cache
 def _mentions(module: ModuleType, word: str) -> bool:
-    return any(word in _text(path) for path in _sources(module))
+    return any(word in source.text for source in _sources(module))
 
 
-def _text(path: Path) -> str:
-    """The source as Python reads it. Raises ValueError for what is not in the encoding that it says it has."""
-    try:
-        with tokenize.open(path) as file:
-            return file.read()
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); save it as UTF-8") from error
-
-
-def _tree(path: Path) -> ast.Module:
-    """Raises ValueError for what is no Python: a helper that is imported late may be so."""
-    try:
-        return ast.parse(_text(path))
-    except (SyntaxError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}; correct it") from error
-
-
-def _sources(module: ModuleType) -> list[Path]:
+def _sources(module: ModuleType) -> list[_Source]:
     """The module's file, and those of its folder or package that it imports, directly or not, in order of names."""
     path = Path(module.__file__ or "")
     if path.suffix != ".py":
         return []
     base = path.parents[module.__name__.count(".") + (path.name == "__init__.py")]
-    sources, waiting = {path}, [path]
+    sources, waiting = {path: _Source(path)}, [path]
     while waiting:
-        for neighbour in _imported(waiting.pop(), base):
+        for neighbour in _imported(sources[waiting.pop()], base):
             if neighbour not in sources:
-                sources.add(neighbour)
+                sources[neighbour] = _Source(neighbour)
                 waiting.append(neighbour)
-    return sorted(sources)
+    return [source for _, source in sorted(sources.items())]
 
 
-def _companions(sources: Iterable[Path]) -> list[Path]:
+def _companions(sources: Collection[_Source]) -> list[Path]:
     """Small files beside sources that hold their names as a text: `Path(__file__).parent / "train.sh"` names one."""
-    named = {path.parent / text for path in sources for text in _texts(path)}
-    scripts = (path for path in named - {*sources} if path.suffix.lower() in SCRIPTS and path.is_file())
-    return sorted(path for path in scripts if path.stat().st_size <= MAX_COMPANION_BYTES)
+    named = {source.path.parent / text for source in sources for text in _texts(source)}
+    scripts = named - {source.path for source in sources}
+    files = (path for path in scripts if path.suffix.lower() in SCRIPTS and path.is_file())
+    return sorted(path for path in files if path.stat().st_size <= MAX_COMPANION_BYTES)
 
 
-def _texts(path: Path) -> set[str]:
+def _texts(source: _Source) -> set[str]:
     """The texts of a source that may be names of files in its folder."""
-    constants = (node for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant))
-    return {node.value for node in constants if isinstance(node.value, str) and FILE_NAME.fullmatch(node.value)}
+    values = (node.value for node in source.nodes if isinstance(node, ast.Constant))
+    return {value for value in values if isinstance(value, str) and FILE_NAME.fullmatch(value)}
 
 
-def _imported(path: Path, base: Path) -> Iterator[Path]:
+def _imported(source: _Source, base: Path) -> Iterator[Path]:
     """Files that a file imports from its folder or package, and the packages in which it lies.
 
     `base` is where the dotted name of the user's module begins: a folder may be a package without `__init__.py`. What
     is installed beside a file does not belong to it.
     """
-    root = _root(path)
+    path, root = source.path, _root(source.path)
     yield from _files(root, ".".join(path.relative_to(root).parts[:-1]))
     own_package = path.relative_to(root).parts[0] if INSTALLED & set(root.parts) else None
-    for node in ast.walk(_tree(path)):
+    for node in source.nodes:
         for folder, name in _names(node, path, root):
             first = name.partition(".")[0]
             if first != OURS and (own_package is None or folder != root or first == own_package):
@@ -154,17 +164,16 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
                 yield path
 
 
-def _normalised(path: Path) -> str:
+def _normalised(source: _Source) -> str:
     """Source without comments, docstrings, blank lines and trailing blanks; the same under every version of Python."""
-    text = _text(path)
-    lines = text.splitlines()
-    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    lines = source.text.splitlines()
+    tokens = list(tokenize.generate_tokens(io.StringIO(source.text).readline))
     in_strings = _rows_in_strings(tokens)
     for token in tokens:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(_tree(path)):
+    for node in source.nodes:
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             docstring = node.body[0]
             if not lines[docstring.lineno - 1][: docstring.col_offset].strip():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.errors import TrainableError, nearest, shown
 from evenkeel.trainables.measures import METRICS, columns
 from evenkeel.trainables.result import MAX_NUMBER, STATES, Result, is_below
 from evenkeel.trainables.trial import Trial
@@ -67,18 +67,18 @@ def _problem(result: Result, declared: set[str], place: Path) -> str | None:
     for field, rule, is_kept in RULES:
         value = getattr(result, field)
         if not is_kept(value):
-            return f"gave {field} = {_short(value)}, not {rule} (rule 5)"
+            return f"gave {field} = {shown(value, MAX_SHOWN)}, not {rule} (rule 5)"
     for name, number in result.metrics.items():
         if name not in declared:
             return f"gave the metric {name!r}, which no measure declares; {nearest(name, declared)} (rule 6)"
         if not _is_number(number):
-            return f"gave {name} = {_short(number)}, not a number up to {MAX_NUMBER:g} or None (rule 5)"
+            return f"gave {name} = {shown(number, MAX_SHOWN)}, not a number up to {MAX_NUMBER:g} or None (rule 5)"
     for field in ("per_class", "images", "curves"):
         for name, values in getattr(result, field).items():
             if not isinstance(values, list) or not all(map(_is_number, values)):
                 return f"gave {field}[{name!r}] that is no list of numbers (rule 5)"
     if outside := [path for path in result.files.values() if not path or not is_below(place, path)]:
-        return f"gave the file {_short(outside[0])}, not a path below its own place (rule 7)"
+        return f"gave the file {shown(outside[0], MAX_SHOWN)}, not a path below its own place (rule 7)"
     return None
 
 
@@ -109,8 +109,3 @@ RULES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("files", "paths by name", lambda value: _has_names(value) and all(map(_is_text, value.values()))),
 )
 """Field, what it must be, whether it is."""
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

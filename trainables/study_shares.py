@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -55,24 +56,25 @@ def sharing(shares: StudyShares) -> Iterator[None]:
         _current.remove(shares)
 
 
-def made_once_a_study(path: Path, make: Callable[[Path], object], *, resumes: bool = False) -> Path:
+def made_once_a_study(path: Path, make: Callable[[Path], object]) -> Path:
     """Where a file or folder lies that is the same for all trials of the study: `path`, or beside it what others made.
 
-    `make` writes it as for `made_once`, and is called only where the study has none yet, or has lost it.
+    `make` writes it as for `made_once`, which resumes, and is called only where the study has none yet, or has lost it.
     """
+    make_own = partial(made_once, path, make, resumes=True)
     if not _current:
-        return made_once(path, make, resumes=resumes)
+        return make_own()
     shares = _current[-1]
     if (fixed := shares.fixed(path.name)) is None:
-        own = made_once(path, make, resumes=resumes)
+        own = make_own()
         fixed = shares.offer(path.name, own, content_hash(own))
     if path.exists() and content_hash(path) == fixed:
-        return made_once(path, make, resumes=resumes)
+        return make_own()
     try:
         beside = path.with_name(f"{path.stem}-{fixed}{path.suffix}")
         return made_once(beside, lambda target: shares.fetch(fixed, target))
     except SharesLost:
-        own = made_once(path, make, resumes=resumes)
+        own = make_own()
         shares.replace(path.name, own, content_hash(own))
         return own
 

@@ -13,7 +13,7 @@ from evenkeel.study.file.losses import LossEntry
 from evenkeel.study.file.methods import MethodEntry
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.file.text import read_yaml
-from evenkeel.trainables.errors import nearest
+from evenkeel.trainables.errors import nearest, shown
 from evenkeel.trainables.settings import Written, at_home
 
 M = TypeVar("M", StudyConfig, StudyHeader)
@@ -196,13 +196,8 @@ def _lines(error: ValidationError, prefix: tuple[int | str, ...] = ()) -> Iterat
         message, value = problem["msg"].removeprefix("Value error, "), problem.get("input")
         message = PLAIN.get(problem["type"], message)
         if problem["type"] == "string_type":
-            yield f"{'.'.join(map(str, location))}: must be a text, got {_shown(value)}; put it in quotes"
+            yield f"{'.'.join(map(str, location))}: must be a text, got {shown(value, MAX_SHOWN)}; put it in quotes"
             continue
         plain = isinstance(value, dict | list) or problem["type"] == "value_error"
-        text = message if plain else f"{message}, got {_shown(value)}"
+        text = message if plain else f"{message}, got {shown(value, MAX_SHOWN)}"
         yield f"{'.'.join(map(str, location))}: {text}" if location else text
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import numpy as np
 
-from evenkeel.trainables.errors import TrainableError
+from evenkeel.trainables.errors import TrainableError, in_one_line
 from evenkeel.trainables.measures.base import Column, Evidence, Measured, Needs
 from evenkeel.trainables.own_code import own_object
 
@@ -86,8 +86,8 @@ def call_measure(
     try:
         value = function(scores_NC, targets_NC)
     except Exception as error:  # a user's code may raise anything
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        raise MeasureRaised(f"measure {reference!r} raises {words} (rule 1 of {MEASURE_PAGE})") from error
+        problem = f"measure {reference!r} raises {in_one_line(error)} (rule 1 of {MEASURE_PAGE})"
+        raise MeasureRaised(problem) from error
     if isinstance(value, bool) or np.ndim(value) or not isinstance(value, SupportsFloat):
         words = " ".join(str(value).split())[:80]
         raise TrainableError(f"measure {reference!r}: must return one number, got {words!r} (rule 2 of {MEASURE_PAGE})")

@@ -69,7 +69,7 @@ class ClipStore:
 
     def embeddings(self, seed: int) -> np.ndarray:
         """Unit-norm embeddings [N, D] float32 of all images by the model of `seed`, made once."""
-        path = made_once_a_study(self._files.embeddings(seed), lambda path: self._embed(path, seed), resumes=True)
+        path = made_once_a_study(self._files.embeddings(seed), lambda path: self._embed(path, seed))
         return np.load(path, mmap_mode="r")
 
     def shared_hash(self, seed: int) -> str:
@@ -77,7 +77,7 @@ class ClipStore:
         return content_hash(self._pretrained_weights(seed)) if self.clip.pretraining else ""
 
     def _pretrained_weights(self, seed: int) -> Path:
-        return made_once_a_study(self._files.model(seed), lambda path: self._pretrained(path, seed), resumes=True)
+        return made_once_a_study(self._files.model(seed), lambda path: self._pretrained(path, seed))
 
     @property
     def _files(self) -> ClipFiles:

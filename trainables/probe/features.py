@@ -83,9 +83,7 @@ class FeatureStore:
     def of_seed(self, seed: int) -> Features:
         """The features that trials of `seed` train on, made on first use. Raises TrainableError."""
         fitted = self._fitted_seed(seed)
-        return Features(
-            made_once_a_study(self._folder(fitted), lambda folder: self._make(folder, fitted), resumes=True)
-        )
+        return Features(made_once_a_study(self._folder(fitted), lambda folder: self._make(folder, fitted)))
 
     def shared_hash(self, seed: int) -> str:
         """Of the features that trials of `seed` train on."""

@@ -58,14 +58,15 @@ def _ask_for_values(data: CsvSettings, column: str, listing: Listing) -> None:
     used = {*data.named_columns(), column, ""}
     for _, table in listing.tables:
         for name in (name for name in table.columns if name not in used and table.columns.count(name) == 1):
-            codes = Counter(map(meaning_of, table.column(name, "value_column")))
+            cells = table.column(name, "value_column")
+            codes = Counter(map(meaning_of, cells))
             if codes[NEGATIVE] and codes[POSITIVE] and set(codes) <= {NEGATIVE, POSITIVE, UNCERTAIN, BLANK}:
                 raise TrainableError(
                     f"data.value_column: {table.path} has a row a label and a column {name!r} of 0 and 1, which is 0 "
                     f"in {plural(codes[NEGATIVE], 'row')}; give data.value_column: {name} if 0 says that the label is "
                     "not there, data.value_column: none if it says something else"
                 )
-            if span := confidence_span(name, table.column(name, "value_column")):
+            if span := confidence_span(name, cells):
                 raise TrainableError(
                     f"data.value_column: {table.path} has a row a label and a column {name!r} of numbers from "
                     f"{span[0]:g} to {span[1]:g}; give data.value_column: {name} with data.value_from: 0.5 (or more) "
