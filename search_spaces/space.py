@@ -125,8 +125,8 @@ class Choice:
     source: str
 
     def __post_init__(self) -> None:
-        if odd := next((o for o in self.options if not isinstance(o, str | int | float | None)), None):
-            raise ValueError(f"options must be numbers, texts, truths or None, got {odd!r}")
+        if odd := [option for option in self.options if not isinstance(option, str | int | float | None)]:
+            raise ValueError(f"options must be numbers, texts, truths or None, got {odd[0]!r}")
         _check_default(self)
 
     @property

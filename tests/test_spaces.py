@@ -68,6 +68,12 @@ def test_a_value_of_no_such_type_is_refused():
         Choice(options=("a", "b"), default="a", symbol="x", source="-").typed("c")
 
 
+@pytest.mark.parametrize("odd", [(), {}, [1]])
+def test_an_option_is_a_plain_value(odd):
+    with pytest.raises(ValueError, match="options must be numbers, texts, truths or None, got"):
+        Choice(options=("a", odd), default="a", symbol="x", source="-")
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_defaults_and_placed_levels_have_the_type_of_their_parameter(name):
     for parameter in SPACES[name].parameters.values():

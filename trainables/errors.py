@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 MAX_NAMES = 60
 """Names that a message lists; libraries of models know thousands."""
-MAX_WORDS = 160
-"""Characters that a message repeats of another's."""
+MAX_WORDS, MAX_SHOWN = 160, 60
+"""Characters that a message repeats of another's, and of a value."""
 
 
 class TrainableError(ValueError):
@@ -18,7 +18,7 @@ def in_one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:MAX_WORDS]
 
 
-def shown(value: object, most: int) -> str:
+def shown(value: object, most: int = MAX_SHOWN) -> str:
     """A value as a message shows it, in so many characters."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -11,7 +11,6 @@ from evenkeel.trainables.result import MAX_NUMBER, STATES, Result, is_below
 from evenkeel.trainables.trial import Trial
 
 TRAINABLE_PAGE = "docs/adding_a_trainable.md"
-MAX_SHOWN = 60
 
 
 def checked_results(
@@ -67,18 +66,18 @@ def _problem(result: Result, declared: set[str], place: Path) -> str | None:
     for field, rule, is_kept in RULES:
         value = getattr(result, field)
         if not is_kept(value):
-            return f"gave {field} = {shown(value, MAX_SHOWN)}, not {rule} (rule 5)"
+            return f"gave {field} = {shown(value)}, not {rule} (rule 5)"
     for name, number in result.metrics.items():
         if name not in declared:
             return f"gave the metric {name!r}, which no measure declares; {nearest(name, declared)} (rule 6)"
         if not _is_number(number):
-            return f"gave {name} = {shown(number, MAX_SHOWN)}, not a number up to {MAX_NUMBER:g} or None (rule 5)"
+            return f"gave {name} = {shown(number)}, not a number up to {MAX_NUMBER:g} or None (rule 5)"
     for field in ("per_class", "images", "curves"):
         for name, values in getattr(result, field).items():
             if not isinstance(values, list) or not all(map(_is_number, values)):
                 return f"gave {field}[{name!r}] that is no list of numbers (rule 5)"
     if outside := [path for path in result.files.values() if not path or not is_below(place, path)]:
-        return f"gave the file {shown(outside[0], MAX_SHOWN)}, not a path below its own place (rule 7)"
+        return f"gave the file {shown(outside[0])}, not a path below its own place (rule 7)"
     return None
 
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from evenkeel.search_spaces.constraints import Constraint
+from evenkeel.study.file.ends import make_ends
 from evenkeel.study.file.pruning import refuse_pruner
 from evenkeel.study.file.seeds import MAX_SEED
 from evenkeel.trainables.settings import Settings
@@ -12,14 +13,12 @@ from evenkeel.trainables.settings import Settings
 MAX_LEVELS = 1001
 
 
-_ENDS: dict[str, Any] = {
-    "coarse": (
-        int,
-        Field(description="how many levels a number gets at first, its ends among them; the default beside them"),
-    ),
-    "to": (int, Field(description="how many it gets where the curve falls everywhere")),
-}
-_LevelEnds: Any = create_model("_LevelEnds", __base__=Settings, **_ENDS)  # as the ends of a range of seeds
+_LevelEnds: Any = make_ends(
+    {
+        "coarse": "how many levels a number gets at first, its ends among them; the default beside them",
+        "to": "how many it gets where the curve falls everywhere",
+    }
+)
 
 
 class LevelRange(_LevelEnds):
@@ -33,16 +32,6 @@ class LevelRange(_LevelEnds):
                 f"{self.last}; write levels: {{coarse: 3, to: 9}}"
             )
         return self
-
-    @property
-    def first(self) -> int:
-        """How many levels a number gets at first: `coarse`."""
-        return int(vars(self)["coarse"])
-
-    @property
-    def last(self) -> int:
-        """How many it gets at most: `to`."""
-        return int(vars(self)["to"])
 
 
 def _read_levels(levels: Any) -> Any:

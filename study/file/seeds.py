@@ -3,9 +3,9 @@
 from math import log
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, create_model, model_validator
+from pydantic import BeforeValidator, model_validator
 
-from evenkeel.trainables.settings import Settings
+from evenkeel.study.file.ends import make_ends
 
 MIN_SEEDS = 5
 """With fewer the page shows no interval, so that nothing could be decided."""
@@ -15,14 +15,15 @@ MAX_SEEDS = 10_000
 MAX_SEED = 2**32 - 1
 """The largest seed that every generator takes."""
 
-_ENDS: dict[str, Any] = {
-    "from": (int, Field(description="how many seeds every level of every loss gets")),
-    "to": (int, Field(description="how many a level gets at most, while it keeps a verdict open")),
-}
-_Ends: Any = create_model("_Ends", __base__=Settings, **_ENDS)  # `from` is a word of Python's
+_SeedEnds: Any = make_ends(
+    {
+        "from": "how many seeds every level of every loss gets",
+        "to": "how many a level gets at most, while it keeps a verdict open",
+    }
+)
 
 
-class SeedRange(_Ends):
+class SeedRange(_SeedEnds):
     """Seeds where they decide: more go only to the levels that keep a verdict open."""
 
     @model_validator(mode="after")
@@ -40,16 +41,6 @@ class SeedRange(_Ends):
         growth, first = self.last / self.first, self.first
         num_steps = max(1, round(log(growth) / log(GROWTH)))
         return tuple(round(first * growth ** (i / num_steps)) for i in range(num_steps + 1))
-
-    @property
-    def first(self) -> int:
-        """How many every level gets: `from`."""
-        return int(vars(self)["from"])
-
-    @property
-    def last(self) -> int:
-        """How many a level gets at most: `to`."""
-        return int(vars(self)["to"])
 
 
 def _read(seeds: Any) -> Any:

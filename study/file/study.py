@@ -1,6 +1,7 @@
 """A study file: what varies, on which data, with how many seeds. Checked before anything starts."""
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
@@ -263,8 +264,16 @@ class StudyConfig(Settings):
 
     def _other_defaults(self, name: str, parameter: Parameter) -> list[Any]:
         """The defaults of all losses that have this hyperparameter over the same range."""
-        parameters = (self.axes(entry).parameters.get(name) for entry in self.entries)
-        return [p.default for p in parameters if p and p.span == parameter.span]
+        return self._defaults_by_range[name, parameter.span]
+
+    @cached_property
+    def _defaults_by_range(self) -> dict[tuple[str, tuple[object, ...]], list[Any]]:
+        """By hyperparameter and range: two hundred losses would else be asked by each of them."""
+        defaults: dict[tuple[str, tuple[object, ...]], list[Any]] = {}
+        for entry in self.entries:
+            for name, parameter in self.axes(entry).parameters.items():
+                defaults.setdefault((name, parameter.span), []).append(parameter.default)
+        return defaults
 
     @property
     def fresh_seeds(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -99,10 +100,16 @@ class Planner:
         sobol = self.config.designs.sobol
         if sobol is None:
             return
-        from evenkeel.search_spaces.sobol import shared_axes, sobol_points
+        from evenkeel.search_spaces.sobol import sobol_points
 
-        axes = shared_axes(self.config.axes(other) for other in self.config.entries)
-        yield from ((None, point) for point in sobol_points(self.config.axes(loss), axes, m=sobol.m, seed=sobol.seed))
+        points = sobol_points(self.config.axes(loss), self._shared_axes, m=sobol.m, seed=sobol.seed)
+        yield from ((None, point) for point in points)
+
+    @cached_property
+    def _shared_axes(self) -> list[str]:
+        from evenkeel.search_spaces.sobol import shared_axes
+
+        return shared_axes(self.config.axes(loss) for loss in self.config.entries)
 
     def num_search_trials(self, loss: Entry) -> dict[Design, int]:
         """How many searched and confirming trials a loss will get; a loss without hyperparameters is not searched."""

@@ -72,6 +72,7 @@ class LossSearch:
         )
         self.starts = [start for start in self._list_starts() if self._is_valid(start)]
         self.proposals: dict[int, Proposal] = {}
+        self.next_number = 0
         self.answers: dict[int, Reply] = {}
 
     @property
@@ -102,10 +103,6 @@ class LossSearch:
         """Whether all proposals were made, and told."""
         return not self.num_left and not self.num_running
 
-    @property
-    def _next_number(self) -> int:
-        return next(number for number in range(len(self.proposals) + 1) if number not in self.proposals)
-
     def _list_starts(self) -> list[Setting]:
         """The published default, then those of the user's that name what this loss varies, in its types."""
         own = [start for start in self.settings.start if start.keys() <= self.default.keys()]
@@ -118,7 +115,7 @@ class LossSearch:
 
     def ask(self) -> Proposal:
         """The next proposal: what to start from first. Raises ValueError where constraints leave nothing."""
-        number = self._next_number
+        number = self.next_number
         if not self.starts:
             return self._note(number, self.sampling.ask(number))
         self.sampling.add(number, self.starts[0])
@@ -134,6 +131,8 @@ class LossSearch:
     def _note(self, number: int, setting: Setting) -> Proposal:
         trials = [self._make_trial(setting, seed, number) for seed in self.seeds]
         self.proposals[number] = Proposal(number, setting, trials)
+        while self.next_number in self.proposals:
+            self.next_number += 1
         self.starts = [start for start in self.starts if start != setting]
         return self.proposals[number]
 
@@ -150,7 +149,7 @@ class LossSearch:
             return None
         same = (proposal.number for proposal in self.proposals.values() if proposal.setting == setting)
         own = trial.proposal
-        free = self._next_number if own is None or own in self.proposals else own
+        free = self.next_number if own is None or own in self.proposals else own
         self.repeat(number := next(same, free), setting)
         return self.proposals[number]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evenkeel.trainables.errors import TrainableError, nearest
+from evenkeel.trainables.errors import TrainableError, nearest, shown
 from evenkeel.trainables.measures import METRICS
 from evenkeel.trainables.result import MAX_NUMBER
 
@@ -54,7 +54,7 @@ def returned(reference: str, value: Any, own: Collection[str]) -> Returned:
     Raises TrainableError for anything else, saying what to return.
     """
     if not isinstance(value, Mapping):
-        raise TrainableError(f"{reference} returned {_short(value)}; return scores by split, as {SHAPE}")
+        raise TrainableError(f"{reference} returned {shown(value)}; return scores by split, as {SHAPE}")
     for split in value:
         if split not in RETURNED_SPLITS:
             raise TrainableError(f"{reference} returned {split!r}; {nearest(str(split), RETURNED_SPLITS)}")
@@ -73,7 +73,7 @@ def _part(reference: str, split: str, part: Any, own: Collection[str]) -> tuple[
         part = dict(zip(PREDICTED, part, strict=True))
     if not isinstance(part, Mapping):
         raise TrainableError(
-            f"{reference} returned {_short(part)} for {split!r}; return numbers by name, or a pair (scores, targets)"
+            f"{reference} returned {shown(part)} for {split!r}; return numbers by name, or a pair (scores, targets)"
         )
     scores = {name: _score(reference, split, name, x, own) for name, x in part.items() if name not in PREDICTED}
     keys = [name for name in PREDICTED if name in part]
@@ -91,7 +91,7 @@ def _score(reference: str, split: str, name: Any, value: Any, own: Collection[st
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise TrainableError(f"{reference} returned {_short(value)} as {split} {name}; return a number") from error
+        raise TrainableError(f"{reference} returned {shown(value)} as {split} {name}; return a number") from error
     return number
 
 
@@ -143,8 +143,3 @@ def _check_same(reference: str, scores: dict[str, dict[str, float]], predictions
         raise TrainableError(f"{reference} returned {one_sided!r} for {split!r} only; return it for val and for test")
     if len(predictions) == 1:
         raise TrainableError(f"{reference} returned predictions for {next(iter(predictions))!r} only; return both")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
