@@ -34,8 +34,10 @@ def folds_of_search(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], str] 
     )
     if BUDGET not in frame:
         return rows, [note], ""
-    budget, dropped = frame[BUDGET].max(), int((frame[BUDGET] < frame[BUDGET].max()).sum())
-    halving = f"halving: {dropped:,} settings trained on less than {BUDGET} {budget:g} count as stopped early"
+    dropped = int((settings.state == "pruned").sum())
+    halving = (
+        f"halving: {dropped:,} settings trained on less than {BUDGET} {frame[BUDGET].max():g} count as stopped early"
+    )
     return rows, [note, halving], HALVED
 
 

@@ -76,9 +76,13 @@ def understand(runs: ForeignRuns) -> Understanding:
 def _is_conditional(runs: ForeignRuns, settings: list[str], method: str | None) -> bool:
     """Whether finished runs of one method set other hyperparameters than others of it."""
     done = runs.frame[[state == "done" for state in runs.states]]
-    is_set = done[settings].notna()
-    groups = [is_set] if method is None else [rows for _, rows in is_set.groupby(done[method])]
-    return any(((rows.sum() > 0) & ~rows.all()).any() for rows in groups)
+    is_set = [rows[settings].notna() for _, rows in _by_method(done, method)]
+    return any(((rows.sum() > 0) & ~rows.all()).any() for rows in is_set)
+
+
+def _by_method(rows: pd.DataFrame, method: str | None) -> list[tuple[str, pd.DataFrame]]:
+    """Each method with its runs; all of them under the empty name where no column says the method."""
+    return [("", rows)] if method is None else [(str(name), own) for name, own in rows.groupby(method, sort=False)]
 
 
 def _drop_idle_questions(result: Understanding) -> None:
@@ -177,9 +181,8 @@ def _understand_metrics(result: Understanding, runs: ForeignRuns, metrics: dict[
 def _default(result: Understanding, frame: pd.DataFrame, name: str, method: str | None, *, conditional: bool) -> Any:
     """The default by method where methods differ. Levels that are about as frequent are a question, and so is any where
     some runs set other hyperparameters than others: then the frequent ones need not be defaults."""
-    groups = [("", frame)] if method is None else [(str(m), r) for m, r in frame.groupby(method, sort=False)]
     defaults = {}
-    for label, rows in groups:
+    for label, rows in _by_method(frame, method):
         default, rivals = guess_default(rows[name])
         if default is None:
             continue
@@ -213,10 +216,9 @@ def _understand_design(
 
 def _common_design(frame: pd.DataFrame, settings: list[str], defaults: dict[str, Any], method: str | None) -> str:
     """The design that the runs of every method have."""
-    groups = [("", frame)] if method is None else [(str(m), rows) for m, rows in frame.groupby(method, sort=False)]
     designs = {
         guess_design(rows, settings, {name: _default_of(default, label) for name, default in defaults.items()})
-        for label, rows in groups
+        for label, rows in _by_method(frame, method)
     }
     return designs.pop() if len(designs) == 1 else "adaptive"
 

@@ -92,8 +92,8 @@ def _read_run(path: Path) -> tuple[dict[str, Any], dict[str, Any], str]:
     for content in _records(path):
         record = Record()
         record.ParseFromString(content)
-        config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
-        config |= {item.key: json.loads(item.value_json) for item in record.config.update}
+        for update in (record.run.config.update, record.config.update):
+            config |= {item.key: json.loads(item.value_json) for item in update}
         summary |= {
             item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update
         }
