@@ -16,7 +16,7 @@ from evenkeel.study.file.read import load_study
 from evenkeel.study.file.study import StudyConfig
 from evenkeel.study.plain_text import visible_lines
 from evenkeel.study.plan.adaptive_seeds import first_due
-from evenkeel.study.plan.own_code import check_own_code, check_own_losses, check_own_measures
+from evenkeel.study.plan.own_code import check_own_code, check_with_classes
 from evenkeel.study.plan.planner import Planner, make_planner
 from evenkeel.study.run.data_facts import images_words, summarise_data
 from evenkeel.study.run.pack_sizing import make_sizing
@@ -85,9 +85,7 @@ def _show_data(config: StudyConfig) -> None:
         data_summary.show_data(summary)
         if summary.refusal:
             raise UserError(summary.refusal)
-    num_classes = (summary and len(summary.classes)) or None
-    check_own_losses(config, num_classes)
-    check_own_measures(config, num_classes)
+    check_with_classes(config, len(summary.classes) if summary else 0)
 
 
 def _list_seedless(config: StudyConfig) -> list[str]:

@@ -14,7 +14,7 @@ MOVED_SHARES = (0.25, 0.75)
 
 def check_own_code(config: StudyConfig) -> None:
     """Raises UserError, one line, for code that does not keep to its contract; without such code imports nothing."""
-    check_own_losses(config, None)
+    _check_losses(config, None)
     if ":" not in f"{config.data.name}{config.trainable.name}":
         return
     from evenkeel.trainables.contract import check_data_set, check_trainable
@@ -28,8 +28,13 @@ def check_own_code(config: StudyConfig) -> None:
         raise UserError(str(error)) from error
 
 
-def check_own_losses(config: StudyConfig, num_classes: int | None) -> None:
-    """The same for losses, with so many classes as the data have (None: not known). Raises UserError."""
+def check_with_classes(config: StudyConfig, num_classes: int) -> None:
+    """The same for losses and measures, with so many classes as the data have (0: not known). Raises UserError."""
+    _check_losses(config, num_classes or None)
+    _check_measures(config, num_classes or None)
+
+
+def _check_losses(config: StudyConfig, num_classes: int | None) -> None:
     losses = [loss for loss in config.losses if ":" in loss.loss]
     if not losses:
         return
@@ -42,8 +47,7 @@ def check_own_losses(config: StudyConfig, num_classes: int | None) -> None:
         raise UserError(str(error)) from error
 
 
-def check_own_measures(config: StudyConfig, num_classes: int | None) -> None:
-    """The same for measures, with so many classes as the data have (None: not known). Raises UserError."""
+def _check_measures(config: StudyConfig, num_classes: int | None) -> None:
     own = [name for name in config.all_measures if isinstance(measure(name), OwnMeasure)]
     if not own:
         return

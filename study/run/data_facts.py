@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.file.study import StudyConfig
-from evenkeel.study.plan.own_code import check_own_losses, check_own_measures
+from evenkeel.study.plan.own_code import check_with_classes
 from evenkeel.study.records.folder import storage_error
 from evenkeel.study.run.interfaces import Display, Runner
 from evenkeel.study.run.worker import describe_data
@@ -32,8 +32,7 @@ def find_facts(config: StudyConfig, context: WorkerContext, runner: Runner, disp
         display.say(f"data: {facts.skipped}")
     refuse_several_labels(config, facts.labels_per_image)
     refuse_metric(config, facts)
-    check_own_losses(config, len(facts.classes) or None)
-    check_own_measures(config, len(facts.classes))
+    check_with_classes(config, len(facts.classes))
     return facts
 
 

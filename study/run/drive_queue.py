@@ -12,7 +12,8 @@ from evenkeel.study.run.prepare_run import PreparedRun
 from evenkeel.study.run.progress_lines import ProgressLines
 from evenkeel.study.run.recorder import RunRecorder
 from evenkeel.study.run.resume import heal
-from evenkeel.study.run.searched_trials import make_judge, make_searches, read_outcomes
+from evenkeel.study.run.search_judge import EndedCurve
+from evenkeel.study.run.searched_trials import make_judge, make_outcomes, make_searches, read_curves
 from evenkeel.study.run.signals import Signals
 from evenkeel.study.run.worker_context import WorkerContext
 from evenkeel.trainables import Trial
@@ -35,17 +36,18 @@ class QueueDriver:
     def run_missing(self) -> PackQueue:
         """Run until nothing is missing, or the run is stopped; returns the last queue."""
         for _ in range(MAX_ROUNDS):
-            queue = self._make_queue()
+            curves = read_curves(self.prepared.config, self.prepared.ledger, self.recorder.entries)
+            queue = self._make_queue(curves)
             if queue.done:
                 break
-            self._drive(queue)
+            self._drive(queue, curves)
             if queue.stopping:
                 break
             entries = heal(self.prepared.ledger, self.prepared.config.searched, self.display.say)
             self.recorder.reset(self.prepared.keep_own(entries))
         return queue
 
-    def _make_queue(self) -> PackQueue:
+    def _make_queue(self, curves: list[EndedCurve]) -> PackQueue:
         prepared, config, entries = self.prepared, self.prepared.config, self.recorder.entries
         adaptive, searches = self._make_adaptive(), None
         if self._has_searches:
@@ -54,7 +56,7 @@ class QueueDriver:
             self._find_planned(adaptive),
             searches,
             self.recorder,
-            outcomes=read_outcomes(config, prepared.ledger, entries),
+            outcomes=make_outcomes(entries, curves),
             pack_size=config.resources.pack_size,
             retries=config.resources.retries,
             keep_going=self.prepared.options.keep_going,
@@ -84,13 +86,12 @@ class QueueDriver:
             return planned
         return [*(trial for trial in planned if trial.design != "sweep"), *adaptive.find_due(self.recorder.entries)]
 
-    def _drive(self, queue: PackQueue) -> None:
+    def _drive(self, queue: PackQueue, curves: list[EndedCurve]) -> None:
         def stop() -> None:
             queue.stop()
             self.prepared.ledger.folder.write(self.context.stopping_file, b"")
 
-        prepared = self.prepared
-        judge = make_judge(prepared.config, prepared.ledger, self.recorder.entries) if self._has_searches else None
+        judge = make_judge(self.prepared.config, curves) if self._has_searches else None
         ask = partial(self.runner.call_on_every_node, read_host_status, self.context.cache, self.context.storage)
         queue.repack(self.runner.workers)
         with self.signals.stopping(stop), ProgressLines(queue, self.display.say, self.prepared.total, ask):

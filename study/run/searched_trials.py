@@ -1,6 +1,6 @@
 """The searches of a study as a run finds them: what they asked, the curves of what ended, who judges what runs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from evenkeel.study.file.pruning import epoch_score, epoch_sign, num_epochs
@@ -28,26 +28,29 @@ def make_searches(planner: Planner, ledger: Ledger, entries: Mapping[str, IndexE
     return searches
 
 
-def read_outcomes(config: StudyConfig, ledger: Ledger, entries: Mapping[str, IndexEntry]) -> dict[str, Outcome]:
+def read_curves(config: StudyConfig, ledger: Ledger, entries: Mapping[str, IndexEntry]) -> list[EndedCurve]:
+    """The epochs of searched trials in the order in which these ended: of those that were stopped, and of all that
+    ended where others may still be stopped by them."""
+    search, score = config.designs.search, epoch_score(config)
+    states = ("done", "censored") if search and search.pruner else ("censored",)
+    ids = {i for i, e in entries.items() if score and e.design == "search" and e.state in states}
+    records = sorted(_read(ledger, ids), key=lambda record: record.ended)
+    return [EndedCurve(r.trial, r.curves.get(score or "", []), r.state == "censored") for r in records]
+
+
+def make_outcomes(entries: Mapping[str, IndexEntry], curves: Iterable[EndedCurve]) -> dict[str, Outcome]:
     """What is recorded, by id; of trials that were stopped also the curve by which they were."""
-    score = epoch_score(config)
-    stopped = {i for i, e in entries.items() if score and e.state == "censored" and e.design == "search"}
-    curves = {record.id: tuple(record.curves.get(score or "", ())) for record in _read(ledger, stopped)}
-    return {i: Outcome(entry.state, entry.scores, curves.get(i, ())) for i, entry in entries.items()}
+    stopped = {curve.trial.id: tuple(curve.values) for curve in curves if curve.stopped}
+    return {i: Outcome(entry.state, entry.scores, stopped.get(i, ())) for i, entry in entries.items()}
 
 
-def make_judge(config: StudyConfig, ledger: Ledger, entries: Mapping[str, IndexEntry]) -> SearchJudge | None:
+def make_judge(config: StudyConfig, curves: Iterable[EndedCurve]) -> SearchJudge | None:
     """Who judges the epochs of searched trials, by the curves of those that ended; None where none ends early."""
     search, score = config.designs.search, epoch_score(config)
     if search is None or search.pruner is None or score is None:
         return None
-    records = _read(ledger, {i for i, e in entries.items() if e.design == "search" and e.state in ("done", "censored")})
-    curves = [
-        EndedCurve(record.trial, record.curves[score], record.state == "censored")
-        for record in sorted(records, key=lambda record: record.ended)
-        if record.trial.proposal is not None and record.curves.get(score)
-    ]
-    return SearchJudge(search.pruner, score, epoch_sign(config, score), num_epochs(config), curves)
+    own = [curve for curve in curves if curve.trial.proposal is not None and curve.values]
+    return SearchJudge(search.pruner, score, epoch_sign(config, score), num_epochs(config), own)
 
 
 def _read(ledger: Ledger, trial_ids: Collection[str]) -> list[TrialRecord]:
