@@ -5,7 +5,8 @@ exit, in one run of this script, in turn:
 (a) `evenkeel run`: ledger and MLflow included;
 (b) a Ray Tune script after Ray's documentation: function API, one configuration a trial;
 (c) an Optuna script: joblib's processes on one study in an sqlite file, and in a journal file.
-Nobody can do more than ten trials a second and worker: the printed ceiling.
+Nobody can do more than ten trials a second and worker: the printed ceiling. Sixteen trials and many tell the start from
+what each trial costs beyond the function's own time.
 The function waits 0.1 s, as one does that waits for a GPU or another machine, or counts for 0.1 s of processor time
 (`--busy`). Run: python -m benchmarks.function_trials  (a few minutes)
 """
@@ -79,6 +80,7 @@ print(len(optuna.load_study(study_name="waiting", storage=STORAGE).trials))
 STORAGES = {"sqlite": '"sqlite:///optuna.db"', "journal": 'JournalStorage(JournalFileBackend("optuna.log"))'}
 """Where Optuna's processes meet: its usual database, and the file that its documentation names for many of them."""
 NUM_SEEDS = 8
+FEWEST_POINTS = 1
 TRIAL_S = 0.1
 
 
@@ -89,36 +91,47 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--busy", action="store_true", help="count for 0.1 s of processor time in place of waiting")
     options = parser.parse_args()
-    workers, num, few = options.workers, NUM_SEEDS * 2**options.points, NUM_SEEDS * 2**options.ray_points
+    print(f"{options.workers} workers; ceiling {60 * options.workers / TRIAL_S:.0f} trials/min")
+    rates = {}
+    for name in ("evenkeel", "ray-tune", *(f"optuna-{storage}" for storage in STORAGES)):
+        points = options.ray_points if name == "ray-tune" else options.points
+        few, few_s = _timed(name, FEWEST_POINTS, options)
+        num, took_s = _timed(name, points, options)
+        rates[name], each_s = 60 * num / took_s, (took_s - few_s) / (num - few)
+        beyond_ms = 1000 * (each_s - TRIAL_S / options.workers)
+        print(
+            f"{name}: {num} trials in {took_s:.1f} s, {rates[name]:.0f} trials/min; start and end "
+            f"{few_s - few * each_s:.1f} s, each further trial {beyond_ms:.0f} ms beyond the function's share"
+        )
+    for name in list(rates)[1:]:
+        print(f"ratio function-trials/{name} {rates['evenkeel'] / rates[name]:.1f}")
+
+
+def _timed(name: str, points: int, options: argparse.Namespace) -> tuple[int, float]:
+    """How many trials, and the seconds of the whole command for them in a folder of its own."""
+    num, workers = NUM_SEEDS * 2**points, options.workers
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         clock, wait = ("time.process_time", "pass") if options.busy else ("time.monotonic", "time.sleep(0.01)")
         (folder / "train.py").write_text(FUNCTION.format(clock=clock, wait=wait))
-        (folder / "study.yaml").write_text(STUDY % (options.points, NUM_SEEDS))
-        (folder / "ray_tune.py").write_text(RAY_TUNE % (NUM_SEEDS, few, workers))
-        for name, storage in STORAGES.items():
-            script = OPTUNA % (storage, NUM_SEEDS - 1, workers, num // workers, workers)
-            (folder / f"optuna_{name}.py").write_text(script)
-        ours = _per_minute(folder, num, "-m", "evenkeel", "run", "study.yaml", "--workers", str(workers))
-        ray = _per_minute(folder, few, "ray_tune.py")
-        optuna = {name: _per_minute(folder, num, f"optuna_{name}.py") for name in STORAGES}
-    rivals = {"ray-tune": ray} | {f"optuna-{name}": rate for name, rate in optuna.items()}
-    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in {"evenkeel": ours, **rivals}.items())
-    print(f"trials/min {rates} ({workers} workers, {num} trials; ceiling {60 * workers / TRIAL_S:.0f})")
-    for name, rate in rivals.items():
-        print(f"ratio function-trials/{name} {ours / rate:.1f}")
+        (folder / "study.yaml").write_text(STUDY % (points, NUM_SEEDS))
+        (folder / "ray-tune.py").write_text(RAY_TUNE % (NUM_SEEDS, num, workers))
+        for storage, source in STORAGES.items():
+            script = OPTUNA % (source, NUM_SEEDS - 1, workers, num // workers, workers)
+            (folder / f"optuna-{storage}.py").write_text(script)
+        ours = ("-m", "evenkeel", "run", "study.yaml", "--workers", str(workers))
+        return num, _seconds(folder, *(ours if name == "evenkeel" else (f"{name}.py",)))
 
 
-def _per_minute(folder: Path, num_trials: int, *command: str) -> float:
-    """Trials a minute of a whole command."""
+def _seconds(folder: Path, *command: str) -> float:
+    """From start to exit."""
     paths = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(folder))))
     environment = {**os.environ, "PYTHONPATH": paths, "HOME": str(folder)}
     started = time.perf_counter()
     done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
-    took_s = time.perf_counter() - started
     if done.returncode != 0:
         raise SystemExit(f"{command}: {done.stderr[-2000:]}")
-    return 60 * num_trials / took_s
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

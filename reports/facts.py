@@ -157,6 +157,8 @@ class StudyFacts:
     """The metric by which winners were chosen, when the page shows another."""
     beside: str | None = None
     """The second metric of a search that looks for settings that are good in two."""
+    folds: int = 0
+    """Into how many parts cross-validation cut the rows, where a seed is one of its folds; else 0."""
 
     def __deepcopy__(self, memo: object) -> Self:
         """pandas deep-copies what hangs on a frame with every operation; this never changes, so it is shared."""
@@ -207,19 +209,22 @@ class StudyFacts:
 
     @property
     def resampled(self) -> bool:
-        """Whether each seed trains on its own bootstrap of the train rows, which stands for another training set."""
-        return "train_rows" in self.varied
+        """Whether each seed trains on rows of its own: a bootstrap of the train rows, or the other folds."""
+        return bool(self.folds) or "train_rows" in self.varied
 
     @property
     def shared(self) -> float:
         """What of the variance over seeds another training set moves alike for all of them, of differences paired by
-        seed of the metric that is shown; 0 without bootstraps."""
+        seed of the metric that is shown; 0 where all train on the same. Of folds, test rows by train rows: Nadeau and
+        Bengio 2003."""
+        if self.folds:
+            return 1 / (self.folds - 1)
         return self.resampled * (self.measures[self.metric].shared if self.metric in self.measures else SHARED)
 
     @property
     def shared_alone(self) -> float:
         """The same of scores on their own."""
-        return self.resampled * SHARED_ALONE
+        return self.shared if self.folds else self.resampled * SHARED_ALONE
 
     @property
     def floor(self) -> float:

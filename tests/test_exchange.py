@@ -11,6 +11,7 @@ import yaml
 
 from evenkeel.reports.table.designs import losses_of, sweep_of
 from evenkeel.reports.table.trial_table import IMAGES, facts_of
+from evenkeel.reports.verdict.family import rests_on
 from evenkeel.reports.verdict.frame import verdict_frame
 from evenkeel.reports.verdict.verdict import STEADY
 from evenkeel.study.cli import main
@@ -211,7 +212,7 @@ def test_the_export_of_a_wandb_chart_is_read_by_the_names_of_its_runs(tmp_path):
 def test_the_cv_results_of_a_scikit_learn_search_are_read_fold_by_fold(tmp_path, search):
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+    from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV
 
     space = {"C": [0.01, 0.1, 1.0], "fit_intercept": [True, False]}
     kind = GridSearchCV if search == "grid" else lambda *w, **k: RandomizedSearchCV(*w, **k, n_iter=4, random_state=0)
@@ -225,6 +226,27 @@ def test_the_cv_results_of_a_scikit_learn_search_are_read_fold_by_fold(tmp_path,
     means = table.groupby(["hp.C", "hp.fit_intercept"]).test_score.mean()
     for setting, mean in zip(done.cv_results_["params"], done.cv_results_["mean_test_score"], strict=True):
         assert means[setting["C"], setting["fit_intercept"]] == pytest.approx(mean)
+    train, test = next(KFold(5).split(np.zeros(150)))
+    assert facts_of(table).shared == len(test) / len(train)  # Nadeau and Bengio 2003
+
+
+def test_the_folds_of_a_repeated_cross_validation_are_asked_for_and_widen_its_intervals(tmp_path):
+    rng, rows = np.random.default_rng(0), []
+    for depth in (2, 4, 8):
+        scores = {f"split{i}_test_score": x for i, x in enumerate(rng.normal(0.8, 0.02, 20))}
+        rows.append({"param_depth": depth, "params": str({"depth": depth})} | scores)
+    pd.DataFrame(rows).to_csv(tmp_path / "cv.csv")
+    runs = read_runs(str(tmp_path / "cv.csv"), None)
+    known = understand(runs)
+    assert known.mapping["folds"] == 20 and any(line.startswith("folds: into how many") for line in known.questions)
+    widths = []
+    for folds in (None, 5):
+        settled = {"folds": folds, "hyperparameters": {"depth": 4}, "design": "sweep"}
+        table, _ = runs_table(runs, RunsMapping.model_validate(known.mapping | settled))
+        (row,) = verdict_frame(table, "score").to_dict("records")
+        widths.append(row["high"] - row["low"])
+        assert ("train rows and test images only" in rests_on(table)) == (folds is None)
+    assert widths[1] / widths[0] == pytest.approx(((1 / 20 + 1 / 4) / (1 / 20)) ** 0.5)  # test rows by train rows: 1/4
 
 
 def test_a_search_of_two_models_is_asked_for_no_default(tmp_path):

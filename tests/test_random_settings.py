@@ -65,7 +65,7 @@ def test_the_tail_covers(rng):
 
 def test_a_low_quantile_of_few_points_has_no_low_end(rng):
     assert quantile_interval(draw(rng, num_points=16), 0.1, rng).low == -np.inf
-    assert "give sobol.m at least 6" in few_settings_warning([64, 16]) and few_settings_warning([64, 128]) == ""
+    assert "give at least 64 (sobol.m 6)" in few_settings_warning([64, 16]) and few_settings_warning([64, 128]) == ""
 
 
 def test_points_that_were_never_scored_do_not_count(rng):

@@ -96,7 +96,7 @@ def _steadiest(info: AnswerNumbers) -> str:
     """The first sentence: the steadiest loss, or why there is none."""
     ranked = [s for s in info.ranking.standings if s.judged]
     if not info.verdicts.cells:
-        return "No sweep has finished, so that no loss can be judged yet."
+        return "There is no sweep with finished trials, so that no loss can be judged."
     if info.num_seeds < MIN_SEEDS:
         return (
             f"With {counted(info.num_seeds, 'seed')} no interval can be trusted, so nothing is called steady or "

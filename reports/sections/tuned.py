@@ -135,7 +135,7 @@ class Tuned:
 
     def answer(self, info: TunedNumbers) -> str:
         if not info.winners:
-            return "The study has no finished search."
+            return "No search has a winner that was trained on fresh seeds."
         gains = [f"{_name(w)} {with_interval(w.gain, SIGNED)}" for w in info.winners]
         return (
             f"{_best_words(info)} Gain over the default: {'; '.join(gains)}. Winners were chosen by "

@@ -21,6 +21,8 @@ def covered(study: StudyFacts, images: bool) -> str:
         f"What differs from seed to seed: {listed([SOURCES.get(s, s) for s in study.varied])}. " if study.varied else ""
     )
     same = f"The same for all seeds: {listed([SOURCES.get(s, s) for s in study.constant])}. " if study.constant else ""
+    if study.folds:
+        return f"{differ}{same}{_FOLDS.format(c=study.shared)}"
     rows = _train_rows(study) if study.resampled else "Intervals hold other seeds, not another training set."
     return f"{differ}{same}{rows} {_IMAGES[images]}{_few_positives(study) if images else ''}"
 
@@ -51,6 +53,11 @@ def _few_positives(study: StudyFacts) -> str:
 
 FEW_TEST_POSITIVES, MAX_NAMED = 10, 5
 """Positives below which a jackknife over images says too little of a class's average precision; classes named."""
+_FOLDS = (
+    "Intervals of curves, drops, areas and defaults hold other rows to train and to test on: {c:.0%} of the variance "
+    "over folds is added, which does not shrink with the number of folds, since these share training rows. Intervals "
+    "of tolerance, quantiles and best of B hold the choice of settings and other folds."
+)
 _IMAGES = {
     True: "Those of curves, drops, areas, defaults and winners also hold the choice of the test images (each metric "
     "without each of a number of fixed groups of images, the jackknife, paired like the seeds): half the width is the "
@@ -94,7 +101,8 @@ METHODS = (
         "s √(c + 1/n) in place of s / √n; c is ¾ for a score, ½ for a paired difference, of F1 ¼, of tuned F1 ⅒",
         "a bagged share of right answers varies over training sets by half the variance of its bootstraps: Bühlmann "
         "and Yu 2002; by more where the score is linear in the rows, by less where it is noise of few images or of a "
-        "threshold, drawn anew with each bootstrap: measured",
+        "threshold, drawn anew with each bootstrap: measured; of folds c is test rows by train rows: Nadeau and Bengio "
+        "2003",
     ),
     Method(
         "worst drop",

@@ -77,7 +77,8 @@ def few_settings_warning(numbers: Iterable[int]) -> str:
     least = min(numbers, default=MIN_SETTINGS)
     if least >= MIN_SETTINGS:
         return ""
-    return f" With {least} settings the intervals are wide: give sobol.m at least {MIN_SETTINGS.bit_length() - 1}."
+    points = MIN_SETTINGS.bit_length() - 1
+    return f" With {least} settings the intervals are wide: give at least {MIN_SETTINGS} (sobol.m {points})."
 
 
 def of_methods(text: str, names: Iterable[str]) -> str:

@@ -104,7 +104,11 @@ def rests_on(table: pd.DataFrame) -> str:
     study, family = facts_of(table), family_of(table)
     lacking = [
         *([] if study.resampled else ["train rows"]),
-        *([] if any(sweep.images_LSG is not None for sweep in family.sweeps.values()) else ["test images"]),
+        *(
+            []
+            if study.folds or any(sweep.images_LSG is not None for sweep in family.sweeps.values())
+            else ["test images"]
+        ),
     ]
     alone = f" for these {listed(lacking)} only" if lacking else ""
     lines = [f"Of such pages at most {ALPHA:.0%} call anything steady that is not, or sensitive that is not{alone}."]

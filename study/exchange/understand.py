@@ -28,7 +28,9 @@ from evenkeel.study.exchange.guess_design import DESIGN_WORDS, guess_default, gu
 from evenkeel.study.file.header import DEFAULT_MARGIN
 
 METHOD_NAMES = ("loss", "method", "study", "algorithm", "model", "estimator", "optimizer")
-SEED_NAMES = ("seed", "random_seed", "random_state", "rng_seed", "replicate", "repeat", "fold")
+FOLD, MAX_FOLDS = "fold", 10
+"""A seed's column of that name holds folds; more of them are those of a repeated cross-validation."""
+SEED_NAMES = ("seed", "random_seed", "random_state", "rng_seed", "replicate", "repeat", FOLD)
 MAX_WORDS = 3
 """Words that are others in every run are names of runs, unless there are so few."""
 OWN_DESIGNS = {"sweep", "pair", "sobol", "search", "confirm"}
@@ -108,6 +110,16 @@ def _understand_seed(result: Understanding, frame: pd.DataFrame, seed: str | Non
         result.questions.append(
             f"seed: {missing} runs have no {seed}; fill them in, or write seed: null to number the runs of each setting"
         )
+    if seed and last_part(seed) == FOLD and (num := frame[seed].nunique()) > 1:
+        _understand_folds(result, num)
+
+
+def _understand_folds(result: Understanding, num: int) -> None:
+    result.mapping["folds"] = num
+    if num > MAX_FOLDS:
+        result.questions.append(f"folds: into how many parts were the rows cut at a time? there are {num} splits")
+    else:
+        result.lines.append(f"folds: {num}; write how many parts the rows were cut into if that was repeated")
 
 
 def _methods(frame: pd.DataFrame, method: str | None) -> str:
