@@ -106,6 +106,21 @@ def test_the_study_file_has_the_last_word(tmp_path, model):
     assert "by trainable.backbone.mean and std" in whole.images_words(32) and whole.identity()["std"] == [0.5]
 
 
+@pytest.mark.parametrize(
+    ("keys", "argument"),
+    [
+        ({"name": NAME}, "pretrained_cfg_overlay"),
+        ({"name": "RN50", "library": "open_clip"}, "force_preprocess_cfg"),
+    ],
+)
+def test_what_is_passed_to_the_library_is_what_plan_says(keys, argument):
+    backbone = Backbone(**keys, model_args={argument: {"mean": MEAN, "std": STD}})
+    words = f"mean 0.1 0.2 0.3, std 0.4 0.5 0.6, by trainable.backbone.model_args.{argument}"
+    assert words in backbone.images_words(32)
+    if backbone.library == "timm":
+        assert build(backbone, 3, "cpu").mean.flatten().tolist() == pytest.approx(MEAN)
+
+
 def test_a_file_alone_takes_what_all_published_weights_of_the_model_have(tmp_path, model):
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     backbone = Backbone(name=NAME, weights=str(tmp_path / "model.safetensors"))

@@ -93,6 +93,14 @@ def test_run_says_which_images_it_leaves_out(tmp_path, capsys, monkeypatch):
     assert re.search("data: 1 image left out: image 'im1': .*im1.png cannot be decoded", capsys.readouterr().err)
 
 
+def test_a_class_that_every_test_image_has_is_named(tmp_path):
+    """Its ROC AUC is undefined there. The six have a cat in test twice, a dog once."""
+    odd = csv_table(six(tmp_path)).describe().odd
+    assert [str(each) for each in odd if "every image" in str(each)] == [
+        "every image of test is cat: nothing can be told apart there (data.min_positives)"
+    ]
+
+
 def test_classes_that_a_carved_validation_lacks_are_named(tmp_path):
     found = csv_table(six(tmp_path), validation={"fraction": 0.25}).describe()
     assert any("1 class without a positive in the validation that seed 0 carves" in str(odd) for odd in found.odd)

@@ -56,11 +56,21 @@ def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file
 
     Raises TrainableError for weights `from_file` of a model whose published weights differ, where nothing says which.
     """
-    if backbone.mean and backbone.std:
-        return Preprocessing(tuple(backbone.mean), tuple(backbone.std), "", f"{key}.mean and std")
+    given, source = _given(backbone, key)
+    if given["mean"] and given["std"]:
+        return Preprocessing(tuple(given["mean"]), tuple(given["std"]), "", source)
     from_file = from_file or bool(backbone.weights)
     stated = _of_model(backbone, from_file, key, f"give {key}.mean and {key}.std")
-    return stated and replace(stated, mean=tuple(backbone.mean or stated.mean), std=tuple(backbone.std or stated.std))
+    return stated and replace(stated, mean=tuple(given["mean"] or stated.mean), std=tuple(given["std"] or stated.std))
+
+
+def _given(backbone: Backbone, key: str) -> tuple[dict[str, Any], str]:
+    """Mean and std that the study gives, as keys or in what it passes to the library, and where it does."""
+    argument = {"timm": "pretrained_cfg_overlay", "open_clip": "force_preprocess_cfg"}[backbone.library]
+    passed = backbone.model_args.get(argument)
+    passed = passed if isinstance(passed, Mapping) else {}
+    source = f"{key}.mean and std" if backbone.mean or backbone.std else f"{key}.model_args.{argument}"
+    return {name: getattr(backbone, name) or passed.get(name) for name in ("mean", "std")}, source
 
 
 def _of_model(backbone: Backbone, from_file: bool, key: str, ways: str) -> Preprocessing | None:

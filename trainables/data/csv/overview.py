@@ -94,6 +94,7 @@ def _split_oddities(rows: Rows, counts: dict[str, np.ndarray], validation: Valid
     classes = rows.labels.classes
     official_splits = [name for name in ("val", "test") if (rows.split == SPLITS.index(name)).any()]
     odd = [_unscored(classes, counts[name], name, "min_positives") for name in official_splits]
+    odd += [_undivided(rows, rows.split == SPLITS.index(name), name) for name in official_splits]
     if validation and (official := int((rows.split == SPLITS.index("val")).sum())):
         anew = "there is no val" if without_validation(validation) else "val is carved anew"
         odd.append(Oddity(f"the {official:,} val rows of the tables join train, {anew}", "validation"))
@@ -105,8 +106,19 @@ def _split_oddities(rows: Rows, counts: dict[str, np.ndarray], validation: Valid
                 Oddity(f"{plural(len(carved), 'validation row')} where {num_wanted:,} were asked for", "validation")
             )
         positives = rows.labels.targets[carved].sum(0, dtype=np.int64)
-        odd.append(_unscored(classes, positives, "the validation that seed 0 carves", "validation"))
+        part = "the validation that seed 0 carves"
+        odd += [_unscored(classes, positives, part, "validation"), _undivided(rows, carved, part)]
     return [oddity for oddity in odd if oddity]
+
+
+def _undivided(rows: Rows, part: np.ndarray, name: str) -> Oddity | None:
+    """What to say of classes that every image of a part of the rows (numbers or a mask) has, and not every image."""
+    labels = rows.labels.take(part)
+    full = labels.targets.any(0) & ~labels.negatives.any(0) & rows.labels.negatives.any(0)
+    if not full.any():
+        return None
+    names = first_few(np.array(rows.labels.classes)[full])
+    return Oddity(f"every image of {name} is {names}: nothing can be told apart there", "min_positives")
 
 
 def _unscored(classes: list[str], positives: np.ndarray, rows: str, key: str) -> Oddity | None:
