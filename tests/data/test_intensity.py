@@ -149,7 +149,7 @@ DICOMS = {
 def test_dicom_is_rescaled_windowed_and_inverted(name, tmp_path):
     """LINEAR by equation C.11-1 of DICOM PS3.3: 40 and 400 show -160 to 239."""
     tags, intensity, (low, high) = DICOMS[name]
-    image, _ = loaded(tmp_path, dicom(RAMP, **tags), "im0.dcm", intensity=intensity)
+    image, _ = loaded(tmp_path, dicom(RAMP, **tags), "im0.dicom", intensity=intensity)
     values = RAMP if low < high else 4095 - RAMP.astype(int)
     assert np.abs(image - stretched(values, min(low, high), max(low, high))).max() <= 1
 

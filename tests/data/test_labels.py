@@ -158,7 +158,8 @@ def test_what_looks_odd_is_said_with_the_key_that_settles_it(name, tmp_path):
 @pytest.mark.parametrize("cells", [joined(";"), ["cat;dog;owl", "owl;dog", "cat", "", "owl;cat", "dog"]])
 def test_ordinary_tables_are_not_odd(cells, tmp_path):
     write(six(tmp_path), {"labels.csv": table(cells)})
-    assert [o for o in csv_table(tmp_path).describe().odd if "positive in" not in str(o)] == []
+    few = ("positive in", "every image of test")  # of two rows
+    assert [o for o in csv_table(tmp_path).describe().odd if not any(text in str(o) for text in few)] == []
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)

@@ -57,6 +57,20 @@ def arrow(frame):
     return buffer.getvalue()
 
 
+def hub_objects():
+    """Boxes as the library `datasets` writes them: an object of lists, with names noted for the class numbers."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    boxes = [{"bbox": [[0.0, 1.0]] * len(row), "category": [CLASSES.index(n) for n in row]} for row in LABELS]
+    noted = {"bbox": {"dtype": "float32"}, "category": {"names": CLASSES, "_type": "ClassLabel"}}
+    info = {"info": {"features": {"objects": {"feature": noted, "_type": "Sequence"}, "file": {"_type": "Value"}}}}
+    table = pa.table({"file": IDS, "objects": boxes, "split": SPLITS})
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({b"huggingface": json.dumps(info).encode()}), buffer)
+    return buffer.getvalue()
+
+
 def paths_alone():
     """A column of bytes and path, without bytes: images lie in files."""
     import pyarrow as pa
@@ -74,6 +88,30 @@ KINDS = {
     "objects of Python": (cells([str({"labels": row}) for row in LABELS]), CELLS),
     "a path in objects of Python": (
         cells([str({"a": {"b": row}, "c": 1}) for row in LABELS]), CELLS | {"label_column": "tags.a.b"},
+    ),
+    "null beside lists": (
+        {"t.csv": FRAME.assign(tags=list(map(json.dumps, LABELS))).to_csv(index=False) + "im6.png,null,train\n"},
+        CELLS | {"on_bad_image": "skip"},
+    ),
+    "a key with points in it": (
+        {"t.jsonl": "\n".join(json.dumps({"file": i, "tags": [{"name": n} for n in t], "of": {"a.org/use": s}})
+                              for i, t, s in zip(IDS, LABELS, SPLITS, strict=True))},
+        {"tables": {"all": "t.jsonl"}, "image_column": "file", "label_column": "tags.name",
+         "split_column": "of.a.org/use"},
+    ),
+    "COCO's panoptic segments": (
+        {"t.json": json.dumps(json.loads(coco(range(6))) | {"annotations": [
+            {"image_id": 70 + i, "file_name": f"{i}.png",
+             "segments_info": [{"id": 5, "category_id": 17 + CLASSES.index(n)} for n in LABELS[i]]}
+            for i in range(6)]}),
+         "p.json": json.dumps(BY_SPLIT)},
+        {"tables": {"all": "t.json"}, "image_column": "file_name", "label_column": "category",
+         "split_table": {"file": "p.json", "image": "value", "split": "key"}},
+    ),
+    "objects of a hub, whose class numbers have names": (
+        {"t.parquet": hub_objects()},
+        {"tables": {"all": "t.parquet"}, "image_column": "file", "label_column": "objects.category",
+         "split_column": "split"},
     ),
     "JSON in texts of JSON": (cells([json.dumps(json.dumps(row)) for row in LABELS]), CELLS),
     "flags by name": (cells([json.dumps({n: n in row for n in CLASSES}) for row in LABELS]), CELLS),
@@ -142,6 +180,18 @@ REFUSED = {
     "a confidence that is not named": (
         {"t.csv": SURE}, ROW_A_LABEL,
         "column 'confidence' of numbers from 0.2 to 0.7; give data.value_column: confidence with data.value_from: 0.5",
+    ),
+    "a confidence in percents": (
+        {"t.csv": SURE.replace("0.2", "20").replace("0.7", "70")}, ROW_A_LABEL,
+        "column 'confidence' of numbers from 20 to 70; give data.value_column: confidence with data.value_from: 50",
+    ),
+    "-1 for what is absent": (
+        {"t.csv": SURE.replace("confidence", "there").replace("0.2", "-1").replace("0.7", "1")}, ROW_A_LABEL,
+        "column 'there' of -1 and 1, which is -1 in 4 rows; give data.value_column: there if -1 says",
+    ),
+    "objects of which one key holds names": (
+        cells([json.dumps([{"x": 1, "boxlabels": [n]} for n in row]) for row in LABELS]), CELLS,
+        "an object of JSON with the keys 'x', 'boxlabels'; .*as data.label_column: tags.boxlabels",
     ),
     "a confidence in words": (
         {"t.csv": SURE.replace("0.7", "high")}, ROW_A_LABEL | {"value_column": "confidence", "value_from": 0.5},

@@ -16,6 +16,7 @@ from evenkeel.trainables.errors import TrainableError
 SUFFIXES = (
     "", ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jfif", ".jpe", ".jp2", ".ppm", ".pgm",
     ".dcm",
+    ".dicom",
 )  # fmt: skip
 """What may be added to an id, in this order, in any case."""
 

@@ -7,6 +7,7 @@ A record's keys are columns. What is inside a value is asked for by a path, as `
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,13 @@ def _table_of_columns(path: Path, key: str, value: dict[str, Any]) -> Table:
     return record_table(path, records, list(range(1, num + 1)))
 
 
+def _annotations(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """COCO's annotations; of panoptic ones, which hold the segments of an image, one a segment."""
+    for annotation in value["annotations"]:
+        for segment in annotation.get("segments_info") or [{}]:
+            yield annotation | segment
+
+
 def _refuse_captions(path: Path, key: str, value: dict[str, Any], names: set[str]) -> None:
     """Raises TrainableError where labels are wanted of a file of sentences."""
     sentences = bool(value["annotations"]) and CAPTION in value["annotations"][0]
@@ -148,7 +156,7 @@ def coco_table(path: Path, key: str, value: dict[str, Any]) -> Table:
         )
     ids = {image["id"] for image in value["images"]}
     columns: dict[str, dict[Any, list[str]]] = {CATEGORY: defaultdict(list), CAPTION: defaultdict(list)}
-    for number, annotation in enumerate(value["annotations"], 1):
+    for number, annotation in enumerate(_annotations(value), 1):
         image, category = annotation.get("image_id"), annotation.get("category_id")
         if image not in ids or (category is not None and category not in names):
             missing = f"category {category!r}" if image in ids else f"image {image!r}"

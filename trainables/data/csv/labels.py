@@ -64,6 +64,9 @@ def label_lists(cells: list[str], key: str, separator: str | None) -> tuple[list
     """
     cells = flat_cells([_unwrapped(cell) for cell in cells], key)
     filled = [cell for cell in cells if cell]
+    if any(cell[0] == "[" for cell in filled):  # `null` beside lists is what a program prints of none
+        cells = ["" if is_blank(cell) else cell for cell in cells]
+        filled = [cell for cell in cells if cell]
     quoted = [cell for cell in filled if re.fullmatch(r"""[\[({]\s*['"].*['"]\s*,?\s*[\])}]""", cell)]
     literal = bool(filled) and all(cell[0] == "[" and cell[-1] == "]" for cell in filled)
     if quoted and not literal:
@@ -229,7 +232,8 @@ def _flat(cell: str, key: str) -> str:
     labels = [labels] if isinstance(labels, str) else labels
     if names and names[0] in LABEL_KEYS and isinstance(labels, list) and all(isinstance(n, str) for n in labels):
         return json.dumps(labels, ensure_ascii=False)
-    example = next((name for name in names if name in LABEL_KEYS), names[0] if names else "labels")
+    likely = (name for name in names if re.search("label|choice|class|categor|tag|name", name, flags=re.I))
+    example = next(likely, names[0] if names else "labels")
     raise TrainableError(
         f"data.label_column: {key} has {shortened(cell)!r}, an object of JSON with the keys "
         f"{first_few(map(repr, names), 8)}; say "

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from evenkeel.trainables.data.csv.table import Table, cell_of
 from evenkeel.trainables.data.image_archives import ParquetPictures
 from evenkeel.trainables.errors import TrainableError
+
+ClassNames: TypeAlias = "list[str] | dict[str, ClassNames] | None"
+"""The names of class numbers; of an object with several fields by field."""
 
 
 def read_parquet(path: Path, key: str) -> Table:
@@ -78,21 +81,32 @@ def picture_names(file: Any, path: Path, column: str) -> list[str]:
     return [f"{path.stem}/{row}/{Path(name).name}" if name else f"{path.stem}/{row}" for row, name in enumerate(names)]
 
 
-def class_labels(schema: Any) -> dict[str, list[str]]:
+def class_labels(schema: Any) -> dict[str, ClassNames]:
     """Column -> names of its class numbers, as the library `datasets` notes them in a schema."""
     noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = noted.get("info", {}).get("features", {})
-    names = {}
-    for column, feature in features.items():
-        inner = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
-        if isinstance(inner, dict) and inner.get("_type") == "ClassLabel" and inner.get("names"):
-            names[column] = inner["names"]
-    return names
+    return {column: names for column, feature in features.items() if (names := _class_names(feature))}
 
 
-def _named(value: Any, names: list[str] | None) -> Any:
+def _class_names(feature: Any) -> ClassNames:
+    """The names that a feature notes: of a list those of its items, of an object by its keys."""
+    if isinstance(feature, list):
+        return _class_names(feature[0]) if feature else None
+    if not isinstance(feature, dict):
+        return None
+    if feature.get("_type") == "ClassLabel":
+        return feature.get("names") or None
+    if isinstance(feature.get("feature"), dict | list):
+        return _class_names(feature["feature"])
+    named: dict[str, ClassNames] = {key: names for key, inner in feature.items() if (names := _class_names(inner))}
+    return named or None
+
+
+def _named(value: Any, names: ClassNames) -> Any:
     if names is None or value is None:
         return value
     if isinstance(value, list):
         return [_named(item, names) for item in value]
+    if isinstance(names, dict):
+        return {k: _named(v, names.get(k)) for k, v in value.items()} if isinstance(value, dict) else value
     return names[value] if isinstance(value, int) and 0 <= value < len(names) else value

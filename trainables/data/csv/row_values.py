@@ -60,22 +60,25 @@ def _ask_for_values(data: CsvSettings, column: str, listing: Listing) -> None:
         for name in (name for name in table.columns if name not in used and table.columns.count(name) == 1):
             cells = table.column(name, "value_column")
             codes = Counter(map(meaning_of, cells))
-            if codes[NEGATIVE] and codes[POSITIVE] and set(codes) <= {NEGATIVE, POSITIVE, UNCERTAIN, BLANK}:
+            no = "0" if codes[NEGATIVE] else "-1"
+            num_no = codes[NEGATIVE] or codes[UNCERTAIN]
+            if num_no and codes[POSITIVE] and set(codes) <= {NEGATIVE, POSITIVE, UNCERTAIN, BLANK}:
                 raise TrainableError(
-                    f"data.value_column: {table.path} has a row a label and a column {name!r} of 0 and 1, which is 0 "
-                    f"in {plural(codes[NEGATIVE], 'row')}; give data.value_column: {name} if 0 says that the label is "
+                    f"data.value_column: {table.path} has a row a label and a column {name!r} of {no} and 1, which is "
+                    f"{no} in {plural(num_no, 'row')}; give data.value_column: {name} if {no} says that the label is "
                     "not there, data.value_column: none if it says something else"
                 )
             if span := confidence_span(name, cells):
                 raise TrainableError(
                     f"data.value_column: {table.path} has a row a label and a column {name!r} of numbers from "
-                    f"{span[0]:g} to {span[1]:g}; give data.value_column: {name} with data.value_from: 0.5 (or more) "
-                    "if a label is there from that on, data.value_column: none if all rows say that it is"
+                    f"{span[0]:g} to {span[1]:g}; give data.value_column: {name} with data.value_from: "
+                    f"{likely_cut(span)} (or more) if a label is there from that on, data.value_column: none if all "
+                    "rows say that it is"
                 )
 
 
 def confidence_span(name: str, cells: list[str]) -> tuple[float, float] | None:
-    """The ends of a column of confidences, numbers in 0 to 1; None of another column, and where all are 1."""
+    """The ends of a column of confidences, in 0 to 1 or percents; None of another column, and where all are 1."""
     if not CONFIDENCE.search(name):
         return None
     try:
@@ -83,4 +86,9 @@ def confidence_span(name: str, cells: list[str]) -> tuple[float, float] | None:
     except ValueError:
         return None
     low, high = min(values, default=1.0), max(values, default=1.0)
-    return (low, high) if 0 <= low < 1 and high <= 1 else None
+    return (low, high) if low >= 0 and high <= 100 and (low < high or high < 1) else None
+
+
+def likely_cut(span: tuple[float, float]) -> float:
+    """From which confidence on a label seems to be there: the half, of percents too."""
+    return 0.5 if span[1] <= 1 else 50

@@ -170,4 +170,5 @@ def _gathered(value: Any, path: list[str]) -> Any:
         return [leaf for item in items for leaf in (item if isinstance(item, list) else [item]) if leaf is not None]
     if not path or not isinstance(value, dict):
         return None if path else value
-    return _gathered(value.get(path[0]), path[1:])
+    num = next((n for n in range(len(path), 0, -1) if ".".join(path[:n]) in value), 0)  # a key may have points itself
+    return _gathered(value[".".join(path[:num])], path[num:]) if num else None

@@ -9,7 +9,7 @@ from evenkeel.trainables.data.csv.data_set import CsvTable
 from evenkeel.trainables.data.csv.label_oddities import NONE_WORDS, likely_separator
 from evenkeel.trainables.data.csv.labels import BLANK, NEGATIVE, UNCERTAIN, label_lists, meaning_of
 from evenkeel.trainables.data.csv.listing import FOLDER_COLUMN
-from evenkeel.trainables.data.csv.row_values import confidence_span
+from evenkeel.trainables.data.csv.row_values import confidence_span, likely_cut
 from evenkeel.trainables.data.csv.table import is_blank
 from evenkeel.trainables.data.guess import columns as meaning
 from evenkeel.trainables.data.guess.contents import Contents, look_into, split_of
@@ -222,10 +222,11 @@ def _rows_of_an_image(guess: Guess, main: MainTables, name: str, columns: dict[s
     guess.keys["row_per"] = "label"
     guess.doubt("row_per", "images come in several rows: a row for each label")
     values = [other for other in meaning.binary_columns(columns) if other != name]
-    sure = [other for other, cells in columns.items() if other != name and confidence_span(other, cells)]
+    spans = {other: span for other, cells in columns.items() if (span := confidence_span(other, cells))}
+    sure = [other for other in spans if other != name]
     guess.keys["value_column"] = [*values, *sure, "none"][0]
     if sure and not values:
-        guess.keys["value_from"] = 0.5
+        guess.keys["value_from"] = likely_cut(spans[sure[0]])
         guess.doubt("value_from", "from how much on a label counts as there")
     guess.doubt("value_column", "the column that says whether the label is there")
 
