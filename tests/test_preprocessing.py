@@ -202,6 +202,10 @@ def test_plan_and_doctor_say_it(tmp_path):
             "timm has no weights 'c3_in2k' of resnet10t.c3_in2k; one of",
         ),
         (
+            Backbone(name="resnet50.a1_in1k", pretrained="a2_in1k"),
+            "backbone.pretrained: resnet50.a1_in1k names its weights already; give pretrained: true",
+        ),
+        (
             Backbone(library="open_clip", name="ViT-B-16", pretrained="opanai"),
             "open_clip has no weights 'opanai'.*openai",
         ),

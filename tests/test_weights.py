@@ -68,6 +68,10 @@ FORMS = {
         {k: v for k, v in state.items() if not k.startswith("fc.")}
         | {"fc.0.weight": torch.ones(2, 2), "fc.2.bias": torch.ones(2)}
     ),
+    "by DeepSpeed": lambda state: {"module": state, "optimizer": None, "global_steps": 7},
+    "averaged over checkpoints, counters too": lambda state: {
+        k: v.float() if k.endswith("num_batches_tracked") else v for k, v in state.items()
+    },
     "of an old torch": lambda state: {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")},
 }
 """How a checkpoint holds the weights: a new form is a line."""

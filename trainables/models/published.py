@@ -27,6 +27,8 @@ def check_name(backbone: Backbone, key: str = "trainable.backbone") -> None:
     name, _, tag = backbone.name.partition(".")
     if name not in timm.list_models():
         raise TrainableError(f"{key}.name: timm has no model {name!r}; {nearest(name, timm.list_models())}")
+    if tag and isinstance(backbone.pretrained, str):
+        raise TrainableError(f"{key}.pretrained: {backbone.name} names its weights already; give pretrained: true")
     tag = backbone.pretrained if isinstance(backbone.pretrained, str) else tag
     tags = [other.partition(".")[2] for other in timm.list_pretrained(f"{name}.*")]
     if tag and tag not in tags:
@@ -56,12 +58,13 @@ def preprocessing(backbone: Backbone, key: str = "trainable.backbone", from_file
 
     Raises TrainableError for weights `from_file` of a model whose published weights differ, where nothing says which.
     """
-    given, source = _given(backbone, key)
-    if given["mean"] and given["std"]:
-        return Preprocessing(tuple(given["mean"]), tuple(given["std"]), "", source)
+    statistics, source = _given(backbone, key)
+    mean, std = statistics["mean"], statistics["std"]
+    if mean and std:
+        return Preprocessing(tuple(mean), tuple(std), "", source)
     from_file = from_file or bool(backbone.weights)
     stated = _of_model(backbone, from_file, key, f"give {key}.mean and {key}.std")
-    return stated and replace(stated, mean=tuple(given["mean"] or stated.mean), std=tuple(given["std"] or stated.std))
+    return stated and replace(stated, mean=tuple(mean or stated.mean), std=tuple(std or stated.std))
 
 
 def _given(backbone: Backbone, key: str) -> tuple[dict[str, Any], str]:

@@ -18,7 +18,7 @@ from evenkeel.trainables.errors import TrainableError
 
 INSIDE = (
     "state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema", "ema", "net", "teacher", "student",
-    "checkpoint", "weights", "params",
+    "checkpoint", "weights", "params", "module", "network", "backbone",
 )  # fmt: skip
 """Where checkpoints keep the weights."""
 
@@ -93,11 +93,14 @@ def _is_of(name: str, modules: Collection[str]) -> bool:
 
 
 def _other_kinds(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
-    """Whole numbers for a layer of real ones (quantised weights), which would be taken as they are; in words."""
+    """Whole numbers for a layer of real ones (quantised weights), which would be taken as they are; in words.
+
+    How many batches a batch norm has seen may be a real number, as averaging over checkpoints leaves it.
+    """
     names = [
         f"{name} {str(state[name].dtype).removeprefix('torch.')}"
         for name, value in expected.items()
-        if name in state and state[name].is_floating_point() != value.is_floating_point()
+        if name in state and name in _needed(expected) and state[name].is_floating_point() != value.is_floating_point()
     ]
     return f"of another kind: {_some(names)}" if names else ""
 
