@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from benchmarks.servers import free_port
 from evenkeel.study.file.locations import own_database_uri
 from evenkeel.study.records.table import make_row
+from evenkeel.study.tracking.artifacts import log_data_set
 from evenkeel.study.tracking.database import client, make_database
 from evenkeel.study.tracking.message_queue import MessageQueue
 from evenkeel.study.tracking.messages import Attach, Notice, OpenExperiment, Outage, Setup, StudyDescription
@@ -442,3 +444,21 @@ def test_what_an_older_version_logged_is_read_and_then_logged_again(tmp_path, re
     said = filled(tmp_path, [record], start=replace(START, identity="0" * 16), study="old")
     assert said == ["1 runs of an earlier evenkeel in MLflow are logged again"]
     assert [run.data.metrics["test/f1"] for run in runs(tmp_path, "old")[1]] == [0.25]
+
+
+def test_a_data_set_that_another_process_logs_at_once_is_logged_to_both_runs(tmp_path):
+    """As MLflow answers then: findings/mlflow_same_data_set_at_once.sh sees it with real processes."""
+    real, refusals = client(own_database_uri(tmp_path)), ["(sqlite3.IntegrityError) UNIQUE constraint failed: datasets"]
+
+    class Raced:
+        def log_inputs(self, run, inputs):
+            if refusals:
+                raise MlflowException(refusals.pop())
+            real.log_inputs(run, inputs)
+
+    run = real.create_run(real.create_experiment("raced")).info.run_id
+    log_data_set(Raced(), run, record().trial)
+    assert len(real.get_run(run).inputs.dataset_inputs) == 1
+    refusals.append("the database is locked")
+    with pytest.raises(MlflowException, match="locked"):
+        log_data_set(Raced(), run, record().trial)

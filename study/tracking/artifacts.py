@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+TAKEN = ("IntegrityError", "UniqueViolation")
+"""What databases say of a row that two processes make at once: MLflow looks for a data set, then inserts it."""
+
 
 def log_file(client: "MlflowClient", run: str, url: str) -> None:
     """Copy a file that fsspec opens to where MLflow keeps those of a run."""
@@ -28,11 +31,18 @@ def log_file(client: "MlflowClient", run: str, url: str) -> None:
 def log_data_set(client: "MlflowClient", run: str, trial: Trial) -> None:
     """The data set as MLflow shows it: name, digest of its identity, splits."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
 
     source = json.dumps(trial.data, sort_keys=True)
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]
     data = Dataset(str(trial.data.get("name", "data")), digest, "evenkeel", source)
-    client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "train, val, test")])])
+    inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "train, val, test")])]
+    try:
+        client.log_inputs(run, inputs)
+    except MlflowException as error:
+        if not any(name in str(error) for name in TAKEN):
+            raise
+        client.log_inputs(run, inputs)  # another process named it first: now it is there
 
 
 def delete_with_files(client: "MlflowClient", run: "Run") -> None:
