@@ -230,17 +230,10 @@ def under_looks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def going_finer(table: pd.DataFrame) -> pd.DataFrame:
-    """The trials of a study whose levels go finer, from three of nine."""
-    from evenkeel.reports.table.trial_table import facts_of, with_facts
-    from evenkeel.reports.verdict.looks import follow_looks, upto
+    """The trials of a study whose levels go finer, from three of nine; a version that is measured may have none."""
+    from benchmarks import finer_levels
 
-    facts = facts_of(table)
-    coarse = {
-        name: levels[:: (len(levels) - 1) // 2] for name, levels in next(iter(facts.losses.values())).levels.items()
-    }
-    losses = {label: replace(loss, coarse=coarse) for label, loss in facts.losses.items()}
-    asking = with_facts(table, replace(facts, losses=losses))
-    return upto(asking, follow_looks(asking).due)
+    return finer_levels.going_finer(table)
 
 
 def given_up_too_early(table: pd.DataFrame) -> list[bool]:

@@ -25,7 +25,7 @@ from evenkeel.reports.verdict.finer_levels import chances_fallen
 from evenkeel.reports.verdict.looks import follow_looks, upto
 from evenkeel.reports.verdict.verdict import SENSITIVE, STEADY
 
-NUM_LEVELS, COARSE = 9, (0.0, 4.0, 8.0)
+NUM_LEVELS = 9
 STUDY = {"losses": 3, "hyperparameters": 3, "levels": NUM_LEVELS}
 KINDS = {
     "seeds": Truth(**STUDY),
@@ -80,9 +80,12 @@ BOUNDS = {"finer": (3 * 7 * 10, 3 * 25 * 10), "finer-and-seeds": (3 * 7 * LOOKS[
 
 
 def going_finer(table: pd.DataFrame, **more: object) -> pd.DataFrame:
-    """The trials that a study whose levels go finer asks for."""
+    """The trials that a study whose levels go finer, from both ends and the middle, asks for."""
     facts: StudyFacts = facts_of(table)
-    losses = {label: replace(loss, coarse=dict.fromkeys(loss.levels, COARSE)) for label, loss in facts.losses.items()}
+    losses = {
+        label: replace(loss, coarse={name: levels[:: len(levels) // 2] for name, levels in loss.levels.items()})
+        for label, loss in facts.losses.items()
+    }
     asking = with_facts(table, replace(facts, losses=losses, **more))  # type: ignore[arg-type]
     return upto(asking, follow_looks(asking).due)
 

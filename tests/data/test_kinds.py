@@ -328,16 +328,21 @@ def read(folder, keys):
     return data_set({"name": "csv", "root": str(folder), "images": {"all": "images"}} | keys)
 
 
+def check_six(data, cache):
+    """Classes, labels and splits of the six images, by their shades, which are returned."""
+    loaded = load(data, 8, cache)
+    order = np.argsort(loaded.images[:, 4, 4, 0])
+    assert loaded.classes == CLASSES and loaded.label_mask is None
+    assert loaded.targets[order].tolist() == SIX_TARGETS.tolist()
+    assert loaded.split[order].tolist() == [0, 0, 1, 1, 2, 2]
+    return loaded.images[order, 4, 4, 0].tolist()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_read_as_what_it_says(kind, tmp_path):
     files, keys = KINDS[kind]
     data = read(write(six(tmp_path), files), keys)
-    loaded = load(data, 8, tmp_path / "cache")
-    order = np.argsort(loaded.images[:, 4, 4, 0])
-    assert loaded.classes == CLASSES and loaded.label_mask is None
-    assert loaded.images[order, 4, 4, 0].tolist() == [0, 40, 80, 120, 160, 200]
-    assert loaded.targets[order].tolist() == SIX_TARGETS.tolist()
-    assert loaded.split[order].tolist() == [0, 0, 1, 1, 2, 2]
+    assert check_six(data, tmp_path / "cache") == [0, 40, 80, 120, 160, 200]
     assert data.describe().refusal is None and data.fingerprint() == data.fingerprint()
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from evenkeel.trainables import TrainableError
-from evenkeel.trainables.data.load import load
 from tests.data.makers import SIX_TARGETS, shade, six, write
 from tests.data.test_kinds import (
     CLASSES,
@@ -29,6 +28,7 @@ from tests.data.test_kinds import (
     SPLITS,
     VALUES,
     check_refused,
+    check_six,
     coco,
     parquet,
     read,
@@ -156,12 +156,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_read_as_what_it_says(kind, tmp_path):
     files, keys = KINDS[kind]
-    data = read(write(six(tmp_path), files), keys)
-    loaded = load(data, 8, tmp_path / "cache")
-    order = np.argsort(loaded.images[:, 4, 4, 0])
-    assert loaded.classes == CLASSES and loaded.label_mask is None
-    assert loaded.targets[order].tolist() == SIX_TARGETS.tolist()
-    assert loaded.split[order].tolist() == [0, 0, 1, 1, 2, 2]
+    check_six(read(write(six(tmp_path), files), keys), tmp_path / "cache")
 
 
 def other(content, name="t.csv"):
