@@ -1,13 +1,14 @@
 """What the keys of a search must be to the rest of a study file; checks raise ValueError, as in study_checks.py."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from evenkeel.search_spaces import Choice
 from evenkeel.search_spaces.constraints import is_possible, obeys
 from evenkeel.trainables.errors import nearest
 from evenkeel.trainables.measures import METRICS, measure_of_metric
 
 if TYPE_CHECKING:
-    from evenkeel.study.file.study import StudyConfig
+    from evenkeel.study.file.study import Entry, StudyConfig
 
 
 def check_beside(study: "StudyConfig") -> None:
@@ -34,11 +35,19 @@ def check_constraints(study: "StudyConfig") -> None:
         for name in constraint.names:
             if name not in valid:
                 raise ValueError(f"designs.search.constraints: no loss has {name!r}; {nearest(name, valid)}")
-            if any(isinstance(setting.get(name), str) for setting in settings.values()):
-                raise ValueError(f"designs.search.constraints: {name} is no number; compare numbers")
+            listed = [value for entry in study.entries for value in _listed_values(study, entry, name)]
+            if odd := [value for value in listed if not isinstance(value, int | float)]:
+                raise ValueError(f"designs.search.constraints: {name} may be {odd[0]!r}, no number; compare numbers")
     for entry in study.entries:
         if constraints and not is_possible(constraints, study.axes(entry), settings[entry.label]):
             raise ValueError(f"designs.search.constraints: leave nothing of {entry.label}'s space; loosen them")
+
+
+def _listed_values(study: "StudyConfig", entry: "Entry", name: str) -> list[Any]:
+    """The default of a hyperparameter, and its options where it has any; nothing of a loss that has no such."""
+    parameter, defaults = study.axes(entry).parameters.get(name), study.defaults(entry)
+    options = parameter.options if isinstance(parameter, Choice) else ()
+    return [defaults[name], *options] if name in defaults else []
 
 
 def check_starts(study: "StudyConfig") -> None:
