@@ -25,7 +25,7 @@ class Constraint:
 
     @classmethod
     def parse(cls, text: str) -> "Constraint":
-        """Raises ValueError for another form."""
+        """The constraint that a text such as `a >= b` or `clip < 0.2` means. Raises ValueError for another form."""
         if (match := FORM.fullmatch(text)) is None:
             raise ValueError(f"must compare two hyperparameters, or one with a number, as a >= b; got {text!r}")
         return cls(_side(match[1]), match[2], _side(match[3]))
@@ -36,7 +36,7 @@ class Constraint:
         return [side for side in (self.left, self.right) if isinstance(side, str)]
 
     def holds(self, setting: Mapping[str, Any]) -> bool:
-        """Whether a setting obeys; one that lacks a hyperparameter of it does."""
+        """Whether a setting, whose values that are compared are numbers, obeys; one that lacks such a value does."""
         if any(name not in setting for name in self.names):
             return True
         left, right = (setting[side] if isinstance(side, str) else side for side in (self.left, self.right))
@@ -56,7 +56,7 @@ def obeys(constraints: Collection[Constraint], setting: Mapping[str, Any]) -> bo
 
 
 def is_possible(constraints: Collection[Constraint], space: Space, fixed: Mapping[str, Any]) -> bool:
-    """Whether any of many random settings of a space, beside what is fixed, obeys."""
+    """Whether any of NUM_TRIED random settings of a space, beside what is fixed, obeys; the same ones every time."""
     rng = random.Random(0)
     drawn = ({name: p.at(rng.random()) for name, p in space.parameters.items()} for _ in range(NUM_TRIED))
     return any(obeys(constraints, {**fixed, **setting}) for setting in drawn)

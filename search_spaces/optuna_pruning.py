@@ -50,7 +50,10 @@ class CurvePruner:
         self.curves: list[EpochCurve] = []
 
     def report(self, number: int, epoch: int, value: float) -> Stop | None:
-        """Whether the trial ends at this epoch; one that was stopped there before, and runs again, is so again."""
+        """Why the trial ends after this epoch (from 1) with a `value` that is to be high; None when it goes on.
+
+        One that was stopped there before, and runs again, is so again.
+        """
         curve = self._curve(number)
         if curve.is_over or epoch in curve.values:
             return curve.stop if curve.stop and curve.stop.epoch == epoch else None

@@ -65,7 +65,8 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 class Proposals:
     """The proposals of one search, numbered by whoever asks; `allowed` says which settings obey its constraints.
 
-    Each is told so many values, which are to be high.
+    `sampler` is a name of SAMPLERS, `seed` a text from which, with the number, each proposal draws. Each is told
+    `num_values` values, which are to be high.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Proposals:
         raise ValueError(f"{MAX_ATTEMPTS} settings were drawn and none of them obeys the constraints; loosen them")
 
     def repeat(self, number: int, setting: Setting) -> None:
-        """Go on from what an earlier run asked."""
+        """Go on from what an earlier run asked under this number; another setting that is drawn now is given up."""
         if self.sampler in SEES_ALL and self.ask(number) == setting:
             return
         if number in self.numbers:  # another version of Optuna proposes something else

@@ -19,8 +19,8 @@ class Float:
     """A real hyperparameter in [low, high], both included; levels are even in it, or in its logarithm when `log`.
 
     `default` is the published value, which every other one is compared with; `symbol` is what the paper calls it
-    ("γ+"), `source` where the default stands ("ASL, section 3.2"). Raises ValueError for an empty range, and for `log`
-    with low <= 0.
+    ("γ+"), `source` where the default stands ("ASL, section 3.2"). Raises ValueError for an empty range and for `log`
+    with low <= 0, DefaultError, which is one, for a default outside.
     """
 
     low: float
@@ -69,7 +69,10 @@ class Float:
 
 @dataclass(frozen=True, kw_only=True)
 class Int:
-    """A whole-number hyperparameter in [low, high], both included; `default`, `symbol` and `source` as of Float."""
+    """A whole-number hyperparameter in [low, high], both included; `default`, `symbol` and `source` as of Float.
+
+    Raises ValueError for an empty range and for ends that are not whole, DefaultError for a default outside.
+    """
 
     low: int
     high: int
@@ -116,7 +119,8 @@ class Int:
 class Choice:
     """A hyperparameter that takes one of `options`, without order: a sweep tries all of them, `default` is one of them.
 
-    `symbol` and `source` are those of Float.
+    `symbol` and `source` are those of Float. Raises ValueError for an option that is no number, text, truth or None,
+    DefaultError for a default that is no option.
     """
 
     options: tuple[Any, ...]

@@ -48,8 +48,9 @@ class Study:
     def plan(self) -> "pd.DataFrame":
         """One row a planned trial: its id, loss, design, seed, what moved, and every setting as `hp.<name>`.
 
-        Trials that a search will propose are not known yet; those of `seeds: {from, to}` are all that may come to run.
-        Starts nothing.
+        Trials that a search will propose are not known yet; those of `seeds: {from, to}` and of `levels: {coarse, to}`
+        are all that may come to run. Starts nothing. Raises UserError for files of the data or of weights that are
+        missing.
         """
         import pandas as pd
 
@@ -118,20 +119,20 @@ class Study:
 
     @property
     def table(self) -> "pd.DataFrame":
-        """The recorded trials, one row each; see `RecordedStudy.table`."""
+        """The recorded trials, one row each; see `RecordedStudy.table`. Raises UserError before the first run."""
         return self.recorded.table
 
     @property
     def verdicts(self) -> "pd.DataFrame":
-        """The verdicts by now; see `RecordedStudy.verdicts`."""
+        """The verdicts by now; see `RecordedStudy.verdicts`. Raises UserError before the first run."""
         return self.recorded.verdicts
 
     def figure(self, name: str, metric: str | None = None) -> "go.Figure":
-        """A figure of the report; see `RecordedStudy.figure`."""
+        """A figure of the report; see `RecordedStudy.figure`. Raises UserError before the first run too."""
         return self.recorded.figure(name, metric)
 
     def report(self, path: str | PathLike[str] | None = None) -> Path:
-        """Write the page and return its path; see `RecordedStudy.report`."""
+        """Write the page and return its path; see `RecordedStudy.report`. Raises UserError before the first run too."""
         return self.recorded.report(path)
 
     def _repr_html_(self) -> str:

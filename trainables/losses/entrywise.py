@@ -33,7 +33,10 @@ FOCUSING = one_of("full", "held")
 
 
 class Loss:
-    """Base of all losses here: a frozen dataclass whose fields are its hyperparameters."""
+    """Base of all losses here: a frozen dataclass whose fields are its hyperparameters.
+
+    Raises ValueError for a number or name outside of its `domain`.
+    """
 
     domain: ClassVar[dict[str, Rule]] = {}
     """What numbers and names must keep to; tensors were checked by their space when planned."""
