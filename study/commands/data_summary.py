@@ -1,6 +1,7 @@
 """What was understood of a study's data, as `plan` and `doctor STUDY` print it."""
 
 from evenkeel.study.terminal import make_console, print_table
+from evenkeel.trainables.data.phrases import plural
 from evenkeel.trainables.data.summary import ClassCount, DataSummary
 
 NUM_CLASSES = 12
@@ -18,7 +19,8 @@ def show_data(summary: DataSummary) -> None:
     if summary.num_missing:
         out.print(f"{summary.num_missing:,} labels are missing: left out of losses and metrics")
     out.print()
-    print_table([f"{len(summary.classes):,} classes", "train", "val", "test"], _largest_and_smallest(summary.classes))
+    number = plural(len(summary.classes), "class", "classes")
+    print_table([number, "train", "val", "test"], _largest_and_smallest(summary.classes))
     out.print()
     print_table(["first rows", "labels", "split"], summary.first_rows, num_words=3)
     out.print()

@@ -66,10 +66,11 @@ def summary_of(
             )
         )
     values_text = f"; {values}" if values and not values.usual else ""
-    sources = {str(file.source.path) for file in rows.files if isinstance(file, ImageFile)}
+    sources = sorted({str(file.source.path) for file in rows.files if isinstance(file, ImageFile)})
+    place = f" in {', '.join(sources)}" if sources else ""
     return DataSummary(
         tables=[*(_table_line(table) for _, table in listing.tables), *listing.joined],
-        images=f"{plural(len(rows.ids) - num_absent, 'image')} in {', '.join(sorted(sources))}{values_text}",
+        images=f"{plural(len(rows.ids) - num_absent, 'image')}{place}{values_text}",
         rows={name: int((rows.split == code).sum()) for code, name in enumerate(SPLITS)},
         classes=classes,
         labels_per_image=dict(sorted(Counter(labels.targets.sum(1, dtype=np.int64).tolist()).items())),
