@@ -110,7 +110,7 @@ def test_every_number_of_the_page_has_its_formula(rng):
     """The columns of its tables, as far as they are statistics."""
     explained = {name for method in METHODS for name in method.name.split(", ")}
     assert explained >= {
-        "worst drop", "span", "size", "seed noise", "p (flat)", "area", "floor-scored", "quantiles", "best of B",
+        "worst change", "span", "size", "seed noise", "p (flat)", "area", "floor-scored", "quantiles", "best of B",
         "shares of variance", "which loss wins", "gap", "overtuning", "sensitivity", "dimensionality",
     }  # fmt: skip
 
@@ -271,14 +271,14 @@ class TestSensitivity:
         info = section.compute(table(rng, flat, change=diverge, noise=1e-4), rng)
         rows = section.rows(info).set_index("loss")
         default = 0.5 + 0.02 * np.mean(np.sin(range(6)))
-        assert float(rows["worst drop, floor-scored"]["ral"]) == pytest.approx(0.1 - default, abs=1e-3)
-        assert rows["worst drop, floor-scored"]["apl"] == rows["worst drop"]["apl"].split(" ")[0]
+        assert float(rows["worst change, floor-scored"]["ral"]) == pytest.approx(0.1 - default, abs=1e-3)
+        assert rows["worst change, floor-scored"]["apl"] == rows["worst change"]["apl"].split(" ")[0]
         assert info.curves[1].judged.drop.value == pytest.approx(0, abs=1e-3)
         marks = [
             t for t in section.draw(info).data if t.get("name", "").startswith("floor-scored") and t["x"] != [None]
         ]
         assert [(t["x"], t["meta"]) for t in marks] == [([12], {"loss": "ral"})]
-        assert "worst drop, floor-scored" not in section.rows(section.compute(table(rng, flat), rng))
+        assert "worst change, floor-scored" not in section.rows(section.compute(table(rng, flat), rng))
 
     def test_the_size_of_a_curve_is_the_root_of_products_of_different_seeds(self, rng):
         section = Sensitivity("gamma_neg")

@@ -161,7 +161,7 @@ def _open(info: AnswerNumbers) -> list[str]:
         [c.judged.status for c in unsettled].count(SIZE_OPEN),
     )
     parts = [
-        f"{drops} real drops, not surely above the margin of {info.ranking.margin:g}" if drops else "",
+        f"{counted(drops, 'real drop')}, not surely above the margin of {info.ranking.margin:g}" if drops else "",
         f"{len(unsettled) - drops} open, too noisy or incomplete" if len(unsettled) > drops else "",
     ]
     return [f"Of {counted(num, 'verdict')}: {'; '.join(part for part in parts if part)}."]

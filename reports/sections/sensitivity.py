@@ -123,12 +123,12 @@ class Sensitivity:
         if not info.curves:
             return None
         curves, broken = info.curves, any(curve.broken for curve in info.curves)
-        floor_scored = {"worst drop, floor-scored": [_floor_scored(c) for c in curves]} if broken else {}
+        floor_scored = {"worst change, floor-scored": [_floor_scored(c) for c in curves]} if broken else {}
         rows = pd.DataFrame(
             {
                 "loss": [c.sweep.loss for c in curves],
                 "verdict": [c.judged.status for c in curves],
-                "worst drop": [with_interval(c.judged.drop, SIGNED) for c in curves],
+                "worst change": [with_interval(c.judged.drop, SIGNED) for c in curves],
                 "± seeds": [number(c.judged.drop.seed_half_width, "{:.4f}") for c in curves],
                 "± images": [number(c.judged.drop.image_half_width or np.nan, "{:.4f}") for c in curves],
                 "seeds": [c.judged.drop.n for c in curves],
@@ -226,7 +226,7 @@ def _explain(drawn: Drawing, broken: bool) -> None:
 
 
 def _floor_scored(curve: SensitivityCurve) -> str:
-    """The worst drop with diverged seeds at the constant predictor's score; the same drop where nothing diverged."""
+    """The worst change with diverged seeds at the constant predictor's score; the same drop where nothing diverged."""
     moved = curve.sweep.floor_scored[curve.sweep.moved]
     return number(float(np.nanmin(moved)) if np.isfinite(moved).any() else np.nan, SIGNED)
 
@@ -249,8 +249,8 @@ def _sentence(curve: SensitivityCurve) -> str:
     if judged.status == NOT_JUDGED:
         return f"{loss} is not judged: {'; '.join(judged.reasons)}."
     if drop.n < MIN_SEEDS:
-        return f"{loss}: worst drop {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n}).{more}"
-    measured = f"worst drop {with_interval(drop, SIGNED)}, n = {drop.n}"
+        return f"{loss}: worst change {number(drop.value, SIGNED)}, too few seeds for an interval (n = {drop.n}).{more}"
+    measured = f"worst change {with_interval(drop, SIGNED)}, n = {drop.n}"
     if judged.status == TOO_NOISY:
         return f"{loss} is too noisy to judge ({measured}; {settles(judged)}).{more}"
     words = "has a real drop, not surely above the margin" if judged.status == SIZE_OPEN else f"is {judged.status}"

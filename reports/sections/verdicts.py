@@ -86,11 +86,11 @@ class Verdicts:
         )
 
     def draw(self, info: VerdictsNumbers) -> Drawing | None:
-        """A forest plot: a row a loss and hyperparameter, worst drops with their intervals."""
+        """A forest plot: a row a loss and hyperparameter, worst changes with their intervals."""
         return _forest(info) if info.cells else None
 
     def rows(self, info: VerdictsNumbers) -> pd.DataFrame | None:
-        """Hyperparameters by losses, the longer list downwards; a cell holds the verdict and the worst drop."""
+        """Hyperparameters by losses, the longer list downwards; a cell holds the verdict and the worst change."""
         if not info.cells:
             return None
         names = [f"{name} ({info.symbols[name]})" for name in info.names]
@@ -119,7 +119,7 @@ def _forest(info: VerdictsNumbers) -> Drawing:
     # A gap between hyperparameters, rows from above.
     place = {(c.loss, c.name): -i - FOREST_GAP * info.names.index(c.name) for i, c in enumerate(rows)}
     lowest = min(place.values()) - 1
-    title = f"worst drop in {info.title}"
+    title = f"worst change in {info.title}"
     drawn = figure(x_title=title, y_title="", height=int(FOREST_ROW_HEIGHT * (1 - lowest)) + 110)
     drawn.add_vrect(x0=-info.margin, x1=info.margin, fillcolor=MARGIN, line_width=0, layer="below")
     drawn.add_vline(x=0, line={"color": FAINT, "width": 1})
@@ -196,7 +196,7 @@ def _sentence(loss: str, cells: list[VerdictCell]) -> str:
         worst = min(sensitive, key=_value)
         most = f", most in {worst.name}" if len(sensitive) > 1 else ""
         parts.append(
-            f"is sensitive in {_names(sensitive)}{most} (worst drop {with_interval(worst.judged.drop, SIGNED)})"
+            f"is sensitive in {_names(sensitive)}{most} (worst change {with_interval(worst.judged.drop, SIGNED)})"
         )
     if near := _of(cells, SIZE_OPEN):
         parts.append(f"has a real drop, not surely above the margin, in {_names(near)}")
@@ -215,11 +215,12 @@ def settles(judged: Judgement) -> str:
         return "levels are incomplete"
     if judged.seeds_needed:
         return f"about {counted(judged.seeds_needed, 'seed')} would settle it"
-    return f"no number of seeds would settle it, {_why(judged.limited_by)}"
+    return f"more seeds will not settle it: {_why(judged.limited_by, 1)}"
 
 
-def _why(limit: str) -> str:
-    return f"it takes more {limit}" if limit else "its drop is too close to the margin"
+def _why(limit: str, num: int) -> str:
+    near = "its drop is" if num == 1 else "their drops are"
+    return f"it takes more {limit}" if limit else f"{near} too close to the margin"
 
 
 def _name_and_seeds(cell: VerdictCell) -> str:
@@ -232,7 +233,7 @@ def _stuck(info: VerdictsNumbers) -> list[str]:
     named: dict[str, list[str]] = {}
     for cell in cells:
         named.setdefault(cell.judged.limited_by, []).append(f"{cell.loss} {cell.name}")
-    return [f"More seeds will not settle {listed(names)}: {_why(limit)}." for limit, names in named.items()]
+    return [f"More seeds will not settle {listed(names)}: {_why(limit, len(names))}." for limit, names in named.items()]
 
 
 def _cells_of(info: VerdictsNumbers, loss: str) -> list[VerdictCell]:

@@ -1,4 +1,4 @@
-"""What a sensitivity curve says beside its reference curve and worst drop.
+"""What a sensitivity curve says beside its reference curve and worst change.
 
 Letters: L levels, S seeds, H settings, G groups of test images. R-numbers are those of docs/reading.md. Scores and
 differences are in the unit of their metric; `default` is the number of the default's level.
@@ -163,7 +163,7 @@ def span(differences_LS: np.ndarray, images_LG: np.ndarray | None = None, *, sha
     """R5: the highest minus the lowest mean of the reference curve [L, S], with an interval that allows for the choice.
 
     The low end is that of the best pair of levels at a confidence corrected for the number of pairs (0 when no pair
-    surely differs), the high end the highest of the pairs' own limits: both safe, as for the worst drop. `images_LG`
+    surely differs), the high end the highest of the pairs' own limits: both safe, as for the worst change. `images_LG`
     [L, G] are the means without each group of test images. Levels with few seeds are left out while others have enough.
     """
     kept = rows_with_enough_seeds(differences_LS)

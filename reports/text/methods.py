@@ -105,15 +105,15 @@ METHODS = (
         "2003",
     ),
     Method(
-        "worst drop",
+        "worst change",
         "smallest D0(k) over k other than the default",
         "low end: lowest of the levels' limits; high end: lowest of limits corrected for the number of levels; in "
         "verdicts corrected for all that the page judges",
     ),
-    Method("steady", "low end of the worst drop's interval above −margin", "non-inferiority, one-sided (Schuirmann "
+    Method("steady", "low end of the worst change's interval above −margin", "non-inferiority, one-sided (Schuirmann "
            "1987; a gain is not limited); false on at most 5% of pages: Hochberg 1988; every planned level has five "
            "finite seeds, nothing diverged, and what failed changes nothing at the floor"),
-    Method("sensitive", "high end of the worst drop's interval below −margin", "or divergence alone costs more: low "
+    Method("sensitive", "high end of the worst change's interval below −margin", "or divergence alone costs more: low "
            "end of its rate's Wilson interval times the fall to the floor"),
     Method("real drop, size open", "high end below 0, not below −margin", "a drop, not surely above the margin"),
     Method("family", "drops and comparisons of a page: 5% / (cells + pairs) each", "one metric, one page; another "
@@ -128,8 +128,8 @@ METHODS = (
     Method("floor", "best score of a constant predictor, which ignores the image", "F1 of “always”, AP = prevalence, "
            "AUC = ½"),
     Method("divergence rate", "k of n, Wilson interval", "Wilson 1927; a diverged seed enters no interval as a score"),
-    Method("floor-scored", "as the worst drop, a diverged seed scored as the constant predictor",
-           "beside the worst drop of the finite seeds, never in its interval"),
+    Method("floor-scored", "as the worst change, a diverged seed scored as the constant predictor",
+           "beside the worst change of the finite seeds, never in its interval"),
     Method("the default is not the best", "D0(k) > margin, low end > 0", "interval corrected for the number of levels"),
     Method("span", "largest − smallest D0(k)", "interval over all pairs of levels, corrected for their number"),
     Method("size", "√ of the mean over levels of Dᵣ(k) Dₛ(k), r ≠ s", "0 on average when nothing matters, whatever the "

@@ -5,7 +5,7 @@ seed's score at the default:
 
 * not judged: the default diverged or has too few seeds, or it is not surely better than a constant predictor: the
   interval of its score (seeds, train rows, test images) reaches the floor plus the margin;
-* sensitive: the interval of the worst drop lies below -margin, or divergence alone costs more than that;
+* sensitive: the interval of the worst change lies below -margin, or divergence alone costs more than that;
 * steady: the interval lies above -margin (non-inferiority, a one-sided test: gains are not limited), every planned
   level has enough finite seeds, nothing diverged, and what failed would change nothing at the floor;
 * real drop, size open: surely a drop (the interval lies below 0, or something diverged), but not surely one above the
@@ -81,9 +81,9 @@ class Judgement(NamedTuple):
 
     status: str
     drop: Interval
-    """The worst drop, with the interval that the verdict is read off."""
+    """The worst change, with the interval that the verdict is read off."""
     own: Interval
-    """The worst drop with its 95 % interval, as if nothing else were judged."""
+    """The worst change with its 95 % interval, as if nothing else were judged."""
     reasons: tuple[str, ...]
     """What else keeps the loss from being steady or judged."""
     seeds_needed: int | None

@@ -17,8 +17,8 @@ RESAMPLING_SEED = 0
 
 
 def summarize_losses(table: pd.DataFrame) -> dict[str, Summary]:
-    """By loss: the score at its default with its interval, the worst drop and verdict of each hyperparameter, the best
-    tuned score. Undefined numbers are left out."""
+    """By loss: the score at its default with its interval, the worst change and verdict of each hyperparameter, the
+    best tuned score. Undefined numbers are left out."""
     rng = np.random.default_rng(RESAMPLING_SEED)
     by_loss = {loss: Summary(_default(table, loss)) for loss in losses_of(table)}
     for cell in Verdicts().compute(table, rng).cells.values():
