@@ -163,7 +163,7 @@ class DroppingClasses:
             return f"No class surely loses more than the margin of {info.margin:g}, on these test images."
         parts = [f"{m.loss} in {m.name} ({len(m.lost)} of {len(m.drops)}: {_named(info, m)})" for m in lost[:MAX_NAMED]]
         return (
-            f"Most classes surely lose more than the margin of {info.margin:g}, on these test images, for "
+            f"Classes that surely lose more than the margin of {info.margin:g}, on these test images, most first: "
             f"{'; '.join(parts)}. Intervals hold together over all classes and levels of the page."
         )
 
