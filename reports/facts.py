@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-MAX_MARGIN = 1e100
-"""As of scores: what is larger cannot be squared."""
+MAX_NUMBER = 1e100
+"""Of scores and margins: what is larger cannot be squared and summed."""
 SHARED = 0.5
 """Variance of a bagged score over training sets, in the variance of its bootstraps: 1/2 where the score is an indicator
 that could as well be otherwise (Bühlmann and Yu 2002), as F1, AP and AUC are means of indicators of images or of pairs;
@@ -275,7 +275,7 @@ class StudyFacts:
             if name not in self.margins:
                 yield f"{name!r} has no margin"
         for name, margin in self.margins.items():
-            if not 0 <= margin <= MAX_MARGIN:
+            if not 0 <= margin <= MAX_NUMBER:
                 yield f"{name!r} has the margin {margin}"
         if list(self.looks) != sorted({look for look in self.looks if look > 0}):
             yield f"the looks are at {', '.join(map(str, self.looks))} seeds"

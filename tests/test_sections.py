@@ -20,7 +20,7 @@ from evenkeel.reports.sections.importance import Importance
 from evenkeel.reports.sections.profile import Profile
 from evenkeel.reports.sections.sensitivity import Sensitivity
 from evenkeel.reports.sections.tolerance import Tolerance
-from evenkeel.reports.sections.tuned import Tuned
+from evenkeel.reports.sections.tuned import Tuned, is_beaten
 from evenkeel.reports.sections.verdicts import Verdicts
 from evenkeel.reports.sections.win_probability import WinProbability
 from evenkeel.reports.table.designs import best_of, sobol_points_of, sweep_of, swept_hyperparameters, with_metric
@@ -403,6 +403,13 @@ class TestJoint:
         answer = Tuned().answer(Tuned().compute(table(rng, sharp, change=score, facts=facts), rng))
         front = ", ".join(f"{0.3 + 0.01 * n:.3f} and {0.9 - 0.1 * n:.3f}" for n in (7, 6, 5, 4, 3))
         assert f"apl: {front}; ral: {front}." in answer
+
+    @pytest.mark.parametrize("num", [0, 1, 40])
+    def test_a_front_is_what_looking_at_every_two_proposals_gives(self, num, rng):
+        """Few values, so that many are equal in one score or in both."""
+        scores = rng.integers(0, 8, (num, 2)).astype(float)
+        beaten = [any((other >= own).all() and (other > own).any() for other in scores) for own in scores]
+        assert is_beaten(scores).tolist() == beaten and (num < 2 or 0 < sum(beaten) < num)
 
     def test_tuned_counts_proposals_that_were_stopped_early_and_uses_none(self, rng):
         def stop(row):

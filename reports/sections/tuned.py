@@ -313,10 +313,16 @@ def _front(rows: pd.DataFrame, names: list[str]) -> str:
 
 
 def is_beaten(scores_P2: np.ndarray) -> np.ndarray:
-    """Whether another proposal is as good in both scores and better in one, [P]."""
-    as_good = (scores_P2[:, None] >= scores_P2[None]).all(-1)
-    better = (scores_P2[:, None] > scores_P2[None]).any(-1)
-    return np.asarray((as_good & better).any(0))
+    """Whether another proposal is as good in both scores and better in one, [P]; scores [P, 2] are finite and high.
+
+    By values of the first score, the best first: each needs only the best second score at it and above it.
+    """
+    first_P, second_P = scores_P2.T
+    values, place_P = np.unique(-first_P, return_inverse=True)
+    best = np.full(len(values), -np.inf)
+    np.maximum.at(best, place_P, second_P)
+    above = np.concatenate([[-np.inf], np.maximum.accumulate(best)[:-1]])
+    return (second_P < best[place_P]) | (second_P <= above[place_P])
 
 
 def _proposals(winner: Winner) -> str:

@@ -12,14 +12,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from evenkeel.reports.facts import StudyFacts
+from evenkeel.reports.facts import MAX_NUMBER, StudyFacts
 
 DONE, DIVERGED, FAILED, CENSORED = STATES = ("done", "diverged", "failed", "censored")
 IMAGES, CLASSES = "images.", "classes."
-MOST_NAMED = 5
-MAX_NUMBER = 1e100
-"""What is larger cannot be squared and summed: it counts as not known."""
 """Columns of arrays: a score without each group of test images, and that of each class."""
+MOST_NAMED = 5
 SWEEP, PAIR, SOBOL, SEARCH, CONFIRM = DESIGNS = ("sweep", "pair", "sobol", "search", "confirm")
 
 
@@ -202,7 +200,7 @@ def _fitting(name: str, arrays: Sequence[np.ndarray | None], num_classes: int) -
 
 
 def _are_large(values_N: np.ndarray) -> np.ndarray:
-    """Which numbers [N] no statistic can square, [N]; those in single precision are infinite then."""
+    """Which numbers [N] no statistic can square, [N]: they count as not known; in single precision infinite ones."""
     return np.abs(values_N) > min(MAX_NUMBER, float(np.finfo(values_N.dtype).max))
 
 
