@@ -1,6 +1,7 @@
 """The texts of a trial as tokens: class prompts, and the captions of every training row."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -43,8 +44,14 @@ class Texts:
 
         Of several captions each row has another in each epoch, drawn from the seed.
         """
-        generator = torch.Generator().manual_seed(stream_seed(seed, "captions", epoch))
-        drawn = torch.rand(len(self.num), generator=generator, dtype=torch.float64).to(self.num.device)
-        place = self.first[rows] + (drawn[rows] * self.num[rows]).long()
+        drawn = _draw(len(self.num), seed, epoch, self.num.device)[rows]
+        place = self.first[rows] + (drawn * self.num[rows]).long()
         which, caption_of_row = self.numbers[place].unique(return_inverse=True)
         return self.captions[which], caption_of_row
+
+
+@lru_cache(maxsize=1)
+def _draw(num_rows: int, seed: int, epoch: int, device: torch.device) -> Tensor:
+    """A number in [0, 1) a row [N], the same in every step of an epoch."""
+    generator = torch.Generator().manual_seed(stream_seed(seed, "captions", epoch))
+    return torch.rand(num_rows, generator=generator, dtype=torch.float64).to(device)
