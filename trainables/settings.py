@@ -107,6 +107,9 @@ def decisive(settings: BaseModel) -> dict[str, Any]:
             del contents[name]
         elif isinstance(value, BaseModel):
             contents[name] = decisive(value)
+        elif isinstance(value, list):
+            inner = contents[name]
+            contents[name] = [decisive(v) if isinstance(v, BaseModel) else inner[n] for n, v in enumerate(value)]
     return contents
 
 

@@ -89,6 +89,23 @@ KINDS = {
     "a path in objects of Python": (
         cells([str({"a": {"b": row}, "c": 1}) for row in LABELS]), CELLS | {"label_column": "tags.a.b"},
     ),
+    "CelebA's own lists: the number of rows, and names of all columns but the first": (
+        {"t.txt": "6\ncat dog \n" + "".join(
+            f"{IDS[i]}  {' '.join(f'{2 * v - 1:2d}' for v in SIX_TARGETS[i])}\n" for i in range(6)),
+         "p.txt": "".join(f"{IDS[i]} {SPLIT_CODES[SPLITS[i]]}\n" for i in range(6))},
+        {"tables": {"all": "t.txt"}, "label_columns": CLASSES, "uncertain": "negative",
+         "split_table": {"file": "p.txt", "header": ["image", "part"], "image": "image", "split": "part"},
+         "split_values": {0: "train", 1: "val", 2: "test"}},
+    ),
+    "numbers of images, names and splits in lists without headers (CUB)": (
+        {"t.csv": "number,tags\n" + "".join(f"{i + 1},{'|'.join(LABELS[i])}\n" for i in range(6)),
+         "images.txt": "".join(f"{i + 1} {IDS[i]}\n" for i in range(6)),
+         "split.txt": "".join(f"{i + 1} {SPLITS[i]}\n" for i in range(6))},
+        {"tables": {"all": "t.csv"}, "image_column": "name", "label_column": "tags", "separator": "|",
+         "split_column": "part",
+         "join": [{"file": "images.txt", "header": ["id", "name"], "by": {"number": "id"}},
+                  {"file": "split.txt", "header": ["id", "part"], "by": {"number": "id"}}]},
+    ),
     "null beside lists": (
         {"t.csv": FRAME.assign(tags=list(map(json.dumps, LABELS))).to_csv(index=False) + "im6.png,null,train\n"},
         CELLS | {"on_bad_image": "skip"},
@@ -187,6 +204,15 @@ REFUSED = {
     "objects of which one key holds names": (
         cells([json.dumps([{"x": 1, "boxlabels": [n]} for n in row]) for row in LABELS]), CELLS,
         "an object of JSON with the keys 'x', 'boxlabels'; .*as data.label_column: tags.boxlabels",
+    ),
+    "rows of -1 and 1": (
+        cells([str((2 * row.astype(int) - 1).tolist()) for row in SIX_TARGETS]), CELLS,
+        "tags has rows of -1, 1 .*a place a class; give a column a class with data.label_columns",
+    ),
+    "one name too few in some rows": (
+        {"t.csv": "cat,dog\nim0.png,1,0\nim1.png,1\n"}, {"tables": {"all": "t.csv"}, "label_columns": CLASSES,
+                                                       "test_fraction": 0.3},
+        "line 2 has 3 fields, 2 expected",
     ),
     "a confidence in words": (
         {"t.csv": SURE.replace("0.7", "high")}, ROW_A_LABEL | {"value_column": "confidence", "value_from": 0.5},

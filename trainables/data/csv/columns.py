@@ -1,10 +1,10 @@
 """What a study file says about columns of tables, and about tables that belong to others."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from evenkeel.trainables.settings import Settings
+from evenkeel.trainables.settings import SWITCH, Settings
 
 Readers = Literal["any", "majority", "all"]
 """Who must say so, of several readers, for an image to have a label."""
@@ -21,7 +21,19 @@ class ClassesTable(Settings):
     name: str = Field("name", description="column of the label as it is shown")
 
 
-class GroupTable(Settings):
+class TableBeside(Settings):
+    """A table that belongs to others."""
+
+    header: Annotated[list[str] | None, SWITCH] = Field(
+        None, description="names of its columns, where it has no header line"
+    )
+
+    def names(self) -> tuple[str, ...] | None:
+        """The names of its columns, where the study gives them."""
+        return tuple(self.header) if self.header else None
+
+
+class GroupTable(TableBeside):
     """A table that says for each image to which group it belongs; images that it lacks are groups of their own."""
 
     file: str = Field(description="under root")
@@ -29,7 +41,7 @@ class GroupTable(Settings):
     group: str = Field(description="column of the group")
 
 
-class SplitTable(Settings):
+class SplitTable(TableBeside):
     """A table that says for each image to which split it belongs; `split_values` explains its cells."""
 
     file: str = Field(description="under root")
@@ -37,7 +49,7 @@ class SplitTable(Settings):
     split: str = Field(description="column of the split")
 
 
-class CaptionTable(Settings):
+class CaptionTable(TableBeside):
     """A table that says for each image what sentences describe it: a row a sentence, or lists of them in its cells."""
 
     file: str = Field(description="under root, several by `*`")
@@ -45,7 +57,7 @@ class CaptionTable(Settings):
     caption: str = Field("caption", description="column of the sentences")
 
 
-class Join(Settings):
+class Join(TableBeside):
     """A table whose columns are added to the rows of `tables`: to each row those of its partner."""
 
     file: str = Field(description="under root")

@@ -35,11 +35,15 @@ BYTE_ORDER_MARKS = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a user may say of a table: its delimiter, its encoding, its column names if it has no header line."""
+    """What a user may say of a table: its delimiter, its encoding, its column names if it has no header line.
+
+    `first` is what its first column is called where the header names all but that one.
+    """
 
     delimiter: str | None = None
     encoding: str | None = None
     columns: tuple[str, ...] | None = None
+    first: str | None = None
 
 
 def table_of_text(path: Path, key: str, text: str, dialect: Dialect, names: Iterable[str]) -> Table:
@@ -50,12 +54,15 @@ def table_of_text(path: Path, key: str, text: str, dialect: Dialect, names: Iter
     if kind := next((kind for begins, kind in NO_TABLE.items() if re.match(rf"\s*{begins}", text, flags=re.I)), None):
         raise TrainableError(f"data.{key}: {path} is {kind}, not a table; give a table as CSV (UTF-8)")
     separator, text, skipped = _separator_line(text)
+    text, skipped = _without_count(text, skipped)
     explicit = DELIMITERS.get(dialect.delimiter or "", dialect.delimiter) or separator
     delimiter = explicit or _found_delimiter(path, key, text, dialect.columns, set(names))
     records = list(_records(path, key, text, delimiter, skipped))
     if not records:
         raise TrainableError(f"data.{key}: {path} is empty; give a table with a header line and a row an image")
     header = list(dialect.columns or _trimmed(records.pop(0)[1], 0))
+    if dialect.first and not dialect.columns and dialect.first not in header and _names_all_but_one(header, records):
+        header = [dialect.first, *header]
     return _checked(path, key, header, records, delimiter)
 
 
@@ -166,6 +173,21 @@ def _separator_line(text: str) -> tuple[str | None, str, int]:
     """The delimiter of a first line `sep=;`, as spreadsheets write it, the text after it, and the lines left out."""
     match = re.match(r'"?sep=(.)"?[ \t]*\r?\n', text)
     return (match[1], text[match.end() :], 1) if match else (None, text, 0)
+
+
+def _without_count(text: str, skipped: int) -> tuple[str, int]:
+    """The text without a first line that holds the number of its rows (CelebA's lists), and the lines left out."""
+    match = re.match(r"\s*(\d+)[ \t]*\r?\n", text)
+    if not match:
+        return text, skipped
+    num_lines = sum(bool(line.strip()) for line in text[match.end() :].splitlines())
+    counts = int(match[1]) in (num_lines, num_lines - 1)  # with and without a header line
+    return (text[match.end() :], skipped + text.count("\n", 0, match.end())) if counts else (text, skipped)
+
+
+def _names_all_but_one(header: list[str], records: list[tuple[int, list[str]]]) -> bool:
+    """Whether each row has one field more than there are names, as R writes the names of rows."""
+    return bool(records) and all(len(_trimmed(fields, len(header))) == len(header) + 1 for _, fields in records)
 
 
 def _found_delimiter(path: Path, key: str, text: str, columns: tuple[str, ...] | None, names: set[str]) -> str:

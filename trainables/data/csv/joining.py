@@ -38,7 +38,8 @@ def with_joins(data: CsvSettings, tables: list[Table]) -> tuple[list[Table], lis
     for number, join in enumerate(data.join):
         key = f"join.{number}"
         path = data.path(join.file, key)
-        partner = read_table(path, key, Dialect(data.delimiter, data.encoding), {*join.by.values()})
+        dialect = Dialect(data.delimiter, data.encoding, join.names())
+        partner = read_table(path, key, dialect, {*join.by.values()})
         rows = partners_by_columns(data, join, tables, partner, key)
         if join.without_partner == "skip":
             tables = [
@@ -150,7 +151,8 @@ def cells_of_images(
 ) -> tuple[list[list[str]], Table]:
     """For each image id the cells that a table has of it, each once, in its order. Raises TrainableError."""
     image, column = columns
-    table = read_table(path, f"{key}.file", Dialect(encoding=data.encoding), {image, column}).row_an_item(image)
+    dialect = Dialect(encoding=data.encoding, columns=getattr(data, key).names())
+    table = read_table(path, f"{key}.file", dialect, {image, column}).row_an_item(image)
     homes = defaultdict[str, dict[str, dict[str, None]]](lambda: defaultdict(dict))
     cells = table.column(column, f"{key}.{key.removesuffix('_table')}")
     for name, cell in zip(table.column(image, f"{key}.image"), cells, strict=True):

@@ -91,6 +91,7 @@ def from_lists(
     TrainableError for a label that `names` lacks; `lines` [N] say where each row stands.
     """
     lists = _of_vectors(lists, key, names)
+    _refuse_signs(lists, key)
     labels = names or {label: label for label in sorted({label for labels in lists for label in labels})}
     present = {label for row_labels in lists for label in row_labels}
     labels = labels | {label: label for label in none if label in present and label not in labels}
@@ -123,6 +124,16 @@ def _of_vectors(lists: list[list[str]], key: str, names: dict[str, str] | None) 
             f"{width} classes with data.classes_table, or give a column a class"
         )
     return [[label for label, digit in zip(names, row, strict=True) if digit == "1"] for row in lists]
+
+
+def _refuse_signs(lists: list[list[str]], key: str) -> None:
+    """Raises TrainableError for rows of -1, 0 and 1, of which the numbers are no classes."""
+    signs = {label for row in lists for label in row}
+    if "-1" in signs and signs <= {"-1", "0", "1"}:
+        raise TrainableError(
+            f"data.label_column: {key} has rows of {', '.join(sorted(signs))} ({next(row for row in lists if row)}), a "
+            "place a class; give a column a class with data.label_columns, and data.uncertain for -1"
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def list_images(data: CsvSettings) -> Listing:
 def _tables(data: CsvSettings) -> list[tuple[str, Table]]:
     if data.class_lists:
         return [(part, read_class_lists(data, part)) for part in data.tables]
-    dialect = Dialect(data.delimiter, data.encoding, tuple(data.columns) if data.columns else None)
+    columns = tuple(data.columns) if data.columns else None
+    dialect = Dialect(data.delimiter, data.encoding, columns, data.image_column)
     paths = [(part, path) for part, inside in data.table_paths().items() for path in inside]
     read = [(part, read_table(path, "tables", dialect, data.named_columns())) for part, path in paths]
     return [(part, table.row_an_item(data.image_column)) for part, table in read]
