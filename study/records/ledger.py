@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from evenkeel.study.errors import UserError
 from evenkeel.study.records import parquet
+from evenkeel.study.records.hashed_names import is_intact, number_in
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.record import TrialRecord
 from evenkeel.study.records.study_folder import StudyFolder
@@ -182,7 +183,7 @@ class Ledger(StudyFolder):
 
     def _pack(self, records: list[TrialRecord]) -> None:
         if records:
-            numbers = [int(_id(name).partition("-")[0]) for name in self.folder.names("packed", ".parquet")]
+            numbers = [int(number_in(name)) for name in self.folder.names("packed", ".parquet")]
             content = parquet.pack_records(records)
             self.folder.fs.makedirs(self.folder.path_of("packed"), exist_ok=True)
             self.folder.write(f"packed/{parquet.file_name(max(numbers, default=0) + 1, content)}", content)
@@ -192,7 +193,7 @@ class Ledger(StudyFolder):
         for name in self.folder.names("packed", ".parquet"):
             try:
                 content = self.folder.read(name)
-                if not parquet.is_intact(name, content):
+                if not is_intact(name, content):
                     raise ValueError("its contents are not those that were written")
                 yield name, list(read(content))
             except FileNotFoundError:

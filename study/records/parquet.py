@@ -5,7 +5,6 @@ trial is (`label`, `seed`, `setting`, ...), and in `metrics.NAME`, `images.NAME`
 report needs. A file is named by its number and the hash of its contents, and never changes.
 """
 
-import hashlib
 import io
 import json
 from collections.abc import Collection, Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evenkeel.study.records.hashed_names import hashed_name
 from evenkeel.study.records.index_entry import IndexEntry
 from evenkeel.study.records.record import TrialRecord, finite
 from evenkeel.study.records.typed_json import parse_json
@@ -154,13 +154,8 @@ def _arrays(lists: Any) -> list[np.ndarray | None]:
 
 
 def file_name(number: int, content: bytes) -> str:
-    """Number, then the hash by which damage shows."""
-    return f"{number:06d}-{_hash(content)}.parquet"
-
-
-def is_intact(name: str, content: bytes) -> bool:
-    """Whether a file holds what was written under its name."""
-    return name.rpartition("/")[2].removesuffix(".parquet").rpartition("-")[2] == _hash(content)
+    """What the file of this number and these contents is called."""
+    return hashed_name(f"{number:06d}", content, ".parquet")
 
 
 def read_entries(content: bytes, scores: Collection[str] = ()) -> list[IndexEntry]:
@@ -226,7 +221,3 @@ def salvage(content: bytes) -> list[TrialRecord]:
 def _all(texts: Iterable[str]) -> list[Any]:
     """Many JSON texts read as one, so that equal keys are one string in memory."""
     return parse_json(f"[{','.join(texts)}]")
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

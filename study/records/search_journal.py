@@ -4,7 +4,6 @@ It is written before any trial of those proposals runs. A file that cannot be re
 known by the records of the trials that ended.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evenkeel.study.records.folder import Folder
+from evenkeel.study.records.hashed_names import hashed_name, is_intact, number_in
 
 JOURNAL_FOLDER = "searches"
 MAX_FILES = 1000
@@ -47,7 +47,7 @@ class SearchJournal:
     def read(self) -> list[dict[str, Any]]:
         """All events in order, as they were written."""
         names, events = self.folder.names(JOURNAL_FOLDER, ".json"), list[dict[str, Any]]()
-        self.number = max(map(_number, names), default=0)
+        self.number = max((int(number_in(name), 16) for name in names), default=0)
         for name, content in self.folder.read_many(names).items():
             if part := self._parse(name, content):
                 events = [*([] if part.whole else events), *(e.model_dump(exclude_unset=True) for e in part.events)]
@@ -64,13 +64,13 @@ class SearchJournal:
         self.number += 1
         content = json.dumps({"events": events, "whole": whole}, allow_nan=False).encode()
         self.folder.fs.makedirs(self.folder.path_of(JOURNAL_FOLDER), exist_ok=True)
-        self.folder.write(f"{JOURNAL_FOLDER}/{self.number:08x}-{_hash(content)}.json", content)
+        self.folder.write(f"{JOURNAL_FOLDER}/{hashed_name(f'{self.number:08x}', content, '.json')}", content)
 
     def _parse(self, name: str, content: bytes | Exception) -> JournalPart | None:
         try:
             if isinstance(content, Exception):
                 raise content
-            if not name.endswith(f"-{_hash(content)}.json"):
+            if not is_intact(name, content):
                 raise ValueError("its contents are not those that were written")
             return JournalPart.model_validate_json(content)
         except (OSError, ValueError) as error:
@@ -78,11 +78,3 @@ class SearchJournal:
             self.say(f"{self.folder.location}/{name}: cannot be read ({why}); moved to set-aside/")
             self.folder.move(name, f"set-aside/{name.rpartition('/')[2]}")
             return None
-
-
-def _number(name: str) -> int:
-    return int(name.rpartition("/")[2].partition(".")[0].partition("-")[0], 16)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
