@@ -13,7 +13,7 @@ from evenkeel.reports.sections.ranking import Ranking, RankingNumbers, Standing,
 from evenkeel.reports.sections.verdicts import VerdictCell, Verdicts, VerdictsNumbers
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
 from evenkeel.reports.table.trial_table import facts_of
-from evenkeel.reports.text.wording import SIGNED, counted, listed, loses, number, with_interval
+from evenkeel.reports.text.wording import SIGNED, counted, listed, loses, number, with_interval, with_symbol
 from evenkeel.reports.verdict.looks import num_planned
 from evenkeel.reports.verdict.verdict import SIZE_OPEN
 
@@ -73,7 +73,7 @@ class Answer:
         losses = [s.loss for s in info.ranking.standings if s.loss in verdicts.losses]
         return pd.DataFrame(
             [
-                {"hyperparameter": f"{name} ({verdicts.symbols[name]})"}
+                {"hyperparameter": with_symbol(name, verdicts.symbols[name])}
                 | {loss: _grid_cell(verdicts.cells.get((loss, name))) for loss in losses}
                 for name in verdicts.names
             ]

@@ -14,7 +14,7 @@ from evenkeel.reports.statistics.curves import chosen_by_others, cross_fitted_cu
 from evenkeel.reports.statistics.intervals import Interval, jackknife_error, nan_mean, t_interval
 from evenkeel.reports.table.designs import Sweep, losses_of, sweep_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
-from evenkeel.reports.text.wording import level, listed
+from evenkeel.reports.text.wording import level, listed, with_symbol
 
 REFERENCE, CROSS_FITTED, NAIVE_VIEW = VIEWS = (
     "difference from default",
@@ -85,7 +85,7 @@ class Overview:
     def draw(self, info: OverviewNumbers) -> Drawing | None:
         if not info.lines:
             return None
-        titles = [f"{name} ({info.symbols[name]})".replace(": ", ":<br>") for name in info.frames]
+        titles = [with_symbol(name, info.symbols[name]).replace(": ", ":<br>") for name in info.frames]
         views = {view: f"{info.title}: {view}" for view in VIEWS}
         losses = list(dict.fromkeys(line.loss for line in info.lines))
         drawn = multiples(titles, views, margins=info.margins, num_entries=len(losses), columns=info.columns)

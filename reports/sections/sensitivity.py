@@ -22,7 +22,7 @@ from evenkeel.reports.statistics.curves import (
 from evenkeel.reports.statistics.intervals import MIN_SEEDS, Interval, nan_mean, wilson
 from evenkeel.reports.table.designs import Sweep, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
-from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, p_value, with_interval
+from evenkeel.reports.text.wording import PERCENT, SIGNED, level, number, p_value, with_interval, with_symbol
 from evenkeel.reports.verdict.family import family_of, judgements, sweeps_of
 from evenkeel.reports.verdict.verdict import NOT_JUDGED, SIZE_OPEN, TOO_NOISY, Judgement
 
@@ -105,7 +105,7 @@ class Sensitivity:
         if not info.curves:
             return None
         drawn = figure(
-            x_title=f"{info.name} ({info.symbol})", y_title=f"difference in {info.title}<br>from the default"
+            x_title=with_symbol(info.name, info.symbol), y_title=f"difference in {info.title}<br>from the default"
         )
         drawn.add_hrect(y0=-info.margin, y1=info.margin, fillcolor=MARGIN, line_width=0, layer="below")
         drawn.add_hline(y=0, line={"color": FAINT, "width": 1})

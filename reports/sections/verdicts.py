@@ -11,7 +11,7 @@ from evenkeel.reports.figures.style import FAINT, MARGIN, bars, figure, looks, p
 from evenkeel.reports.statistics.intervals import MIN_SEEDS
 from evenkeel.reports.table.designs import losses_of, swept_hyperparameters
 from evenkeel.reports.table.trial_table import facts_of
-from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval
+from evenkeel.reports.text.wording import SIGNED, counted, level, listed, number, with_interval, with_symbol
 from evenkeel.reports.verdict.family import WorstOver, judgements, rests_on, worst_over
 from evenkeel.reports.verdict.looks import say_looks
 from evenkeel.reports.verdict.verdict import (
@@ -93,7 +93,7 @@ class Verdicts:
         """Hyperparameters by losses, the longer list downwards; a cell holds the verdict and the worst change."""
         if not info.cells:
             return None
-        names = [f"{name} ({info.symbols[name]})" for name in info.names]
+        names = [with_symbol(name, info.symbols[name]) for name in info.names]
         grid = pd.DataFrame(
             [[_cell_text(info.cells.get((loss, name))) for loss in info.losses] for name in info.names],
             index=pd.Index(names, name="hyperparameter"),

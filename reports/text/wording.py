@@ -48,6 +48,11 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def with_symbol(name: str, symbol: str) -> str:
+    """`gamma_neg (γ−)`, and the name alone where the symbol is no other."""
+    return name if symbol == name else f"{name} ({symbol})"
+
+
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(names) < 2:
