@@ -47,10 +47,13 @@ def cut_captions(
 
 
 def cut_sentences(sentences: list[list[str]], length: Lengths | None = None) -> Oddity | None:
-    """What sentences of train rows lose by the cut, None when nothing; `length` as above."""
+    """What sentences of train rows lose by the cut, None when nothing; `length` as above.
+
+    No token spans a blank, so that words, which come again and again, are tokenised once each.
+    """
     length = length or clip_length
     long = {text for texts in sentences for text in texts if len(text) > NUM_TOKENS - 2}
-    lengths = [num + 2 for text in long if (num := length(text)) > NUM_TOKENS - 2]
+    lengths = [num + 2 for text in long if (num := sum(map(length, text.split()))) > NUM_TOKENS - 2]
     if not lengths:
         return None
     text = (
