@@ -9,6 +9,7 @@ from sklearn import metrics as reference
 from evenkeel.trainables import TrainableError, Trial, trainable
 from evenkeel.trainables.data import data_set
 from evenkeel.trainables.function.returned import returned
+from evenkeel.trainables.function.signature import signature_of
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def run(name, *trials, data=None, measures=("headline", "rise"), place=None, **s
 
 SCORES = """
 def train(seed, depth=3, rate=0.5):
-    return {s: {'accuracy': rate, 'kappa': depth + seed} for s in ('val', 'test')}
+    return {s: {'accuracy': rate, 'log_loss': depth + seed} for s in ('val', 'test')}
 """
 
 
@@ -49,7 +50,7 @@ def test_scores_are_recorded_by_split(beside, tmp_path):
     name = beside(SCORES)
     (result,) = run(name, trial(name, seed=2, settings={"depth": 5}), place=tmp_path, rate=1)
     assert result.state == "done"
-    assert result.metrics == {"val_accuracy": 1, "val_kappa": 7, "test_accuracy": 1, "test_kappa": 7}
+    assert result.metrics == {"val_accuracy": 1, "val_log_loss": 7, "test_accuracy": 1, "test_log_loss": 7}
 
 
 def test_settings_are_those_of_the_signature(beside):
@@ -145,12 +146,12 @@ def test_a_loss_of_ours_is_given_as_its_mean(beside, tmp_path):
         "    x = torch.linspace(-2, 2, 12).view(4, 3).requires_grad_()\n"
         "    value = loss.at(0.5)(x, torch.tensor([0, 1, 2, 0]))\n    value.backward()\n"
         "    p = loss.probabilities(x)\n    assert p.dtype == torch.float64 and x.grad.abs().sum() > 0\n"
-        "    return {s: {'accuracy': value.item(), 'kappa': gamma_neg} for s in ('val', 'test')}\n"
+        "    return {s: {'accuracy': value.item(), 'log_loss': gamma_neg} for s in ('val', 'test')}\n"
     )
     (result,) = run(name, trial(name, loss="asl", gamma_neg=2.0, gamma_pos=0.0, clip=0.05), place=tmp_path)
     x, y = torch.linspace(-2, 2, 12).view(4, 3), torch.eye(3)[torch.tensor([0, 1, 2, 0])]
     expected = float(Asl(gamma_neg=2.0, gamma_pos=0.0, clip=0.05)(x, y).mean())
-    assert result.metrics["test_accuracy"] == pytest.approx(expected, rel=1e-5) and result.metrics["val_kappa"] == 2
+    assert result.metrics["test_accuracy"] == pytest.approx(expected, rel=1e-5) and result.metrics["val_log_loss"] == 2
 
 
 def test_a_loss_that_is_annotated_as_text_is_given_by_name(beside, tmp_path):
@@ -179,7 +180,7 @@ def test_generators_start_from_the_seed(beside, tmp_path):
     name = beside(
         "import random, torch\nimport numpy as np\n\ndef train():\n"
         "    drawn = random.random() + np.random.rand() + float(torch.rand(()))\n"
-        "    return {s: {'accuracy': drawn} for s in ('val', 'test')}\n"
+        "    return {s: {'accuracy': drawn / 3} for s in ('val', 'test')}\n"
     )
     one, other, again = run(name, trial(name), trial(name, seed=1), trial(name), place=tmp_path)
     assert one.metrics == again.metrics != other.metrics
@@ -194,6 +195,8 @@ MISTAKES = {
     "{'val': {'acuracy': 1}, 'test': {'acuracy': 1}}": "returned 'acuracy', which is no metric; did you mean 'acc",
     "{'val': {'rmse': 1}, 'test': {'rmse': 1}}": "declare a score of your own: measures: [{name: rmse",
     "{'val': {'accuracy': 'good'}, 'test': {'accuracy': 1}}": "returned 'good' as val accuracy; return a number",
+    "{'val': {'accuracy': 93}, 'test': {'accuracy': 92}}": "returned 93 as val accuracy, which lies from 0 to 1",
+    "{'val': {'kappa': -2}, 'test': {'kappa': 0}}": "returned -2 as val kappa, which lies from -1 to 1; return a share",
     "{'val': 1, 'test': 1}": "returned 1 for 'val'; return numbers by name, or a pair (scores, targets)",
     "{'val': {'scores': [[1, 0]]}, 'test': {'scores': [[1, 0]]}}": "returned scores of 'val' alone; return",
     "{'val': ([[2.5, 0]], [0]), 'test': ([[1, 0]], [0])}": "a score of 2.5; return probabilities in [0, 1]",
@@ -216,7 +219,7 @@ def test_a_mistake_in_what_is_returned_is_one_line(value, message):
     ("text", "message"),
     [
         ("def train(seed):\n    return {s: {'accuracy': 1} | ({'map': 1} if seed else {}) for s in ('val', 'test')}\n",
-         "returned accuracy, map for trial .*, and others before"),
+         "returned accuracy, map for trial .*, and accuracy before"),
         ("def train(seed):\n    return {s: ([[.5, .5], [1, 0]], [seed, 0]) for s in ('val', 'test')}\n",
          "returned other test targets for trial .* .seed 1. than before"),
         ("def train(lr):\n    return {}\n", "needs lr: give a default in its signature"),
@@ -226,6 +229,24 @@ def test_what_comes_and_goes_between_trials_is_one_line(beside, tmp_path, text, 
     name = beside(text)
     with pytest.raises(TrainableError, match=message):
         run(name, trial(name), trial(name, seed=1), place=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("async def train(seed): ...\n", "must return its scores; write a plain def"),
+        ("def train(seed):\n    yield {}\n", "must return its scores; write a plain def"),
+        ("def _plain(*a, **k): ...\ntrain = _plain\n", r"takes \*a, which has no names; .* functools.wraps"),
+    ],
+)
+def test_a_function_that_cannot_be_called_for_its_scores_is_refused(beside, text, message):
+    with pytest.raises(ValueError, match=message):
+        signature_of(beside(text))
+
+
+def test_a_function_of_a_notebook_is_told_to_move_into_a_file():
+    with pytest.raises(ValueError, match=r"has no file for workers to read; .* name own.py:fit"):
+        signature_of("__main__:fit")
 
 
 def test_a_declared_score_must_be_returned(beside, tmp_path):

@@ -44,6 +44,11 @@ def own_object(kind: str, reference: str) -> Any:
     Raises ValueError for a reference that leads nowhere, and for a module that cannot be imported.
     """
     module, _, attribute = reference.partition(":")
+    if module == "__main__":
+        raise ValueError(
+            f"the {kind} {reference!r}: what a notebook or the running script defines has no file for workers to read; "
+            f"write it into a file (%%writefile own.py) and name own.py:{attribute}"
+        )
     loaded = _load(kind, reference, module)
     if not hasattr(loaded, attribute):
         own = [name for name, value in vars(loaded).items() if getattr(value, "__module__", "") == loaded.__name__]

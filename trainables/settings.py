@@ -133,8 +133,11 @@ def make_settings(kind: str, settings: Any, registry: Mapping[str, Any]) -> Any:
     if isinstance(settings, Settings):
         return settings
     if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
-        raise ValueError(f"give a name, one of {', '.join(registry)}, or a module:Class of your own")
+        raise ValueError(f"give a name, one of {', '.join(registry)}, or file.py:function or module:Class of your own")
     model = look_up(kind, settings["name"], registry)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise ValueError(f"{settings['name']!r} must be a class of settings, a pydantic model, to be a {kind}")
+        function = "a function or " if kind == "trainable" else ""
+        raise ValueError(
+            f"{settings['name']!r} must be {function}a class of settings, a pydantic model, to be a {kind}"
+        )
     return model.model_validate(settings)

@@ -1,5 +1,6 @@
 """What a training function returned, checked once: scores by split, or predictions by split."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from evenkeel.trainables.errors import TrainableError, nearest, shown
-from evenkeel.trainables.measures import METRICS
+from evenkeel.trainables.measures import METRICS, UNBOUNDED
 from evenkeel.trainables.result import MAX_NUMBER
 
 RETURNED_SPLITS = ("val", "test")
 SHAPE = "{'val': {'accuracy': 0.9}, 'test': {'accuracy': 0.9}}"
 PREDICTED = ("scores", "targets")
+LOWEST, ROUNDING = {"kappa": -1.0}, 1e-6
+"""Where a metric of ours may lie below 0, and how far above 1 by its arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,19 @@ def _score(reference: str, split: str, name: Any, value: Any, own: Collection[st
         number = float(value)
     except (TypeError, ValueError) as error:
         raise TrainableError(f"{reference} returned {shown(value)} as {split} {name}; return a number") from error
+    if name in METRICS and name not in UNBOUNDED:
+        _check_bounds(f"{reference} returned {number:g} as {split} {name}", name, number)
     return number
+
+
+def _check_bounds(words: str, name: str, number: float) -> None:
+    """Percents would be judged by the margin of a share."""
+    lowest = LOWEST.get(name, 0.0)
+    if math.isfinite(number) and not lowest <= number <= 1 + ROUNDING:
+        raise TrainableError(
+            f"{words}, which lies from {lowest:g} to 1; return a share, or another name that the study declares: "
+            f"measures: [{{name: my_{name}, better: higher}}]"
+        )
 
 
 def _hint(name: str) -> str:

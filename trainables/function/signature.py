@@ -10,6 +10,8 @@ from evenkeel.trainables.own_code import own_object
 
 SUPPLIED = ("seed", "loss", "data", "rows", "device", "checkpoint_dir", "report")
 """Arguments that evenkeel makes, for a function that names them."""
+DEFERRED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+"""Functions that return nothing when they are called."""
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -64,9 +66,17 @@ def training_function(reference: str) -> Callable[..., Any]:
 
 def signature_of(reference: str) -> Signature:
     """Raises ValueError for a function that is not there, or whose arguments cannot be passed by name."""
-    parameters = inspect.signature(training_function(reference)).parameters
+    function = training_function(reference)
+    if any(is_kind(function) for is_kind in DEFERRED):
+        raise ValueError(f"training function {reference!r}: must return its scores; write a plain def without yield")
+    parameters = inspect.signature(function).parameters
     for name, parameter in parameters.items():
-        if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            raise ValueError(
+                f"training function {reference!r}: takes *{name}, which has no names; name its parameters (a decorator "
+                "keeps them by functools.wraps)"
+            )
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             raise ValueError(f"training function {reference!r}: {name} must be passed by position; name it plainly")
     named = {name: p for name, p in parameters.items() if p.kind in BY_NAME}
     settings = {name: p for name, p in named.items() if name not in SUPPLIED}

@@ -88,14 +88,15 @@ class FunctionWorker:
 
     def _check(self, reference: str, result: Returned, own: list[str], trial: Trial, shared: Shared) -> None:
         """Raises TrainableError for what is not there, and for what was another thing in an earlier trial."""
+        former = ", ".join(shared.memory.get("layout", ()))
         for name in own:
             if name not in result.scores["test"]:
                 raise TrainableError(f"{reference} returned no {name!r}, which the study declares; return it always")
         shared.same(
             "layout",
             result.layout,
-            f"{reference} returned {', '.join(result.layout)} for trial {trial.id}, and others before; return the same "
-            "scores for every setting and seed",
+            f"{reference} returned {', '.join(result.layout)} for trial {trial.id}, and {former} before; return the "
+            "same scores for every setting and seed",
         )
         if result.predictions:
             digest = hashlib.sha256(result.predictions["test"].targets.tobytes()).hexdigest()
