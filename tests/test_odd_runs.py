@@ -1,6 +1,7 @@
 """Runs as real tools leave them in their corners: nothing that could change a verdict is guessed in silence."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,21 @@ def test_types_of_parquet_are_those_of_python(tmp_path):
 def understood_of(frame: pd.DataFrame, folder: Path) -> dict:
     frame.to_parquet(folder / "runs.parquet")
     return understood(folder / "runs.parquet")[1].mapping
+
+
+def test_a_table_with_decimal_commas_holds_numbers(tmp_path):
+    frame = pd.DataFrame({"lr": [0.1, 0.1, 1.0, 1.0], "seed": [0, 1, 0, 1], "acc": [0.8, math.inf, 0.7, 0.71]})
+    frame.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
+    runs = read_runs(str(tmp_path / "t.csv"), None)
+    pd.testing.assert_frame_equal(runs.frame, frame)
+    assert not any(question.startswith("margin") for question in understand(runs).questions)  # inf is no score
+
+
+def test_runs_of_which_none_finished_are_told_so(tmp_path):
+    pd.DataFrame({"lr": [0.1, 1.0], "state": ["failed", "crashed"]}).to_csv(tmp_path / "t.csv", index=False)
+    assert "metrics: none of 2 runs finished" in " ".join(
+        understand(read_runs(str(tmp_path / "t.csv"), None)).questions
+    )
 
 
 def test_missing_seeds_are_asked_for(tmp_path):

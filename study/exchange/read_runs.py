@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -20,6 +21,8 @@ from evenkeel.study.exchange.wandb_history import runs_of_history
 
 MAX_RESULT_BYTES, MAX_TABLE_BYTES = 2**28, 2**32
 STATUS_COLUMNS = ("state", "status")
+DECIMAL_COMMA = re.compile(rb"(^|;)-?\d+,\d+(;|\r?$)", re.MULTILINE)
+"""A cell as `0,25` between semicolons."""
 NUM_LINES_SNIFFED = 20
 OPTUNA_SUFFIXES = (".db", ".sqlite", ".sqlite3", ".log", ".journal")
 MLFLOW = "mlflow:"
@@ -73,7 +76,9 @@ def read_table(path: Path) -> ForeignRuns:
             frame = pd.read_parquet(path)
         else:
             content = _table_content(path)
-            frame = pd.read_csv(BytesIO(content), sep=_delimiter(content), encoding="utf-8-sig", low_memory=False)
+            sep = _delimiter(content)
+            decimal = "," if sep == ";" and DECIMAL_COMMA.search(content) else "."
+            frame = pd.read_csv(BytesIO(content), sep=sep, decimal=decimal, encoding="utf-8-sig", low_memory=False)
     except (ValueError, OSError, EOFError, zlib.error, ImportError) as error:
         raise UserError(f"--runs {path}: no table of CSV or Parquet ({str(error).splitlines()[0]})") from error
     if frame.empty:

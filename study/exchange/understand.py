@@ -4,6 +4,7 @@ A guess is printed before a page is made; one that could change a verdict (which
 default, the margin) and is not sure becomes a question, and no page is made until runs.yaml answers it.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,6 +174,11 @@ def _understand_metrics(result: Understanding, runs: ForeignRuns, metrics: dict[
         result.mapping["metrics"][name] = {"column": column, "validation": validation, "better": better or "higher"}
         if better is None:
             result.questions.append(f"metrics.{name}.better: higher or lower?")
+    if not metrics and "done" not in runs.states:
+        result.questions.append(
+            f"metrics: none of {len(runs.states):,} runs finished, so that there is no score to judge"
+        )
+        return
     if not metrics:
         result.questions.append("metrics: no column looks like a score; name one as NAME: {column: ..., better: ...}")
         return
@@ -181,7 +187,7 @@ def _understand_metrics(result: Understanding, runs: ForeignRuns, metrics: dict[
     if len(metrics) > 1 and len(objective) != 1:
         result.questions.append(f"metric: which of {', '.join(metrics)} is judged first?")
     column = result.mapping["metrics"][result.mapping["metric"]]["column"]
-    values = pd.to_numeric(runs.frame[column], errors="coerce")
+    values = pd.to_numeric(runs.frame[column], errors="coerce").replace([math.inf, -math.inf], math.nan)
     result.mapping["margin"] = DEFAULT_MARGIN
     if values.min() < 0 or values.max() > 1:
         spread = f"it goes from {values.min():g} to {values.max():g}"
