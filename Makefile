@@ -18,7 +18,7 @@ test-fast: $(READY)  ## unit and contract tests: no Ray, no browser, no whole st
 test: $(READY)  ## the suite, real Ray, MLflow and browser included
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
-test-long: $(READY)  ## what make test leaves out: compiled training steps, a study under eight signals
+test-long: $(READY)  ## what make test leaves out: long tests that have a shorter neighbour there
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 test-oldest-mlflow: $(READY)  ## tracking with the lowest MLflow that pyproject.toml allows (which wants SQLAlchemy 2.0)

@@ -37,6 +37,7 @@ def test_every_verdict_has_its_picture():
     assert set(TRUTHS) == set(VERDICTS) and all(any(verdict in t for t in titles) for verdict in VERDICTS)
 
 
+@pytest.mark.long
 def test_a_short_form_of_the_coverage_runs_for_real(tmp_path, capsys):
     """Two data sets, composed, trained and judged; the figures are those of the intervals that were found."""
     size = coverage.Size(sets=2, seeds=5, former_seeds=5, levels=3, m=1, epochs=1, warm_epochs=1)

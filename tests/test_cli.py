@@ -365,6 +365,7 @@ def test_examples_of_the_help_parse(example):
     assert _parser().parse_args(example.split()[1:])
 
 
+@pytest.mark.long
 def test_nothing_that_lies_about_is_run(tmp_path, tiny):
     """A module of a library's name in the working folder, or beside the study, shadows nothing."""
     for folder in (tmp_path, tiny.parent):
@@ -475,6 +476,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(tiny, tmp_path, monkeypatch,
     assert line.startswith("evenkeel: the cache /proc/none/here (EVENKEEL_CACHE): cannot be written (No such file")
 
 
+@pytest.mark.long
 def test_the_preset_of_gradient_norms_ends_on_the_page(tmp_path):
     """lm-clip-fig2 with a smaller pre-training and one loss: its file lies beside the record, the page draws it."""
     smaller = ["trainable.model.pretraining.num_pairs=64", "trainable.model.pretraining.epochs=1", "losses=[bal]"]

@@ -30,6 +30,7 @@ def possible() -> bool:
     return subprocess.run([*ALONE, *tried], capture_output=True).returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not possible(), reason="no networks of one's own here")
 def test_a_study_runs_on_nodes_with_networks_and_files_of_their_own():

@@ -112,6 +112,7 @@ def test_more_than_any_node_has_is_refused(grid, study, tmp_path):
     assert "--workers" in error
 
 
+@pytest.mark.long
 def test_one_node_joins_and_one_dies_during_a_study(grid, study, tmp_path):
     """The three workers that there are wait for a fourth, which only the new node can give."""
     process = start(grid, study, tmp_path, "resources.pack_size=2", "trainable.meet=4", "trainable.trial_s=0.3")

@@ -93,6 +93,7 @@ def test_a_search_waits_for_no_trial_and_is_what_it_was_after_a_kill(tmp_path):
     assert min(first.ended, second.ended) <= third.started < max(first.ended, second.ended)
 
 
+@pytest.mark.long
 def test_workers_ask_one_judge_whether_a_trial_ends_early(tmp_path):
     """Two workers, curves that never cross: what is stopped was worse than what others had at that epoch."""
     (tmp_path / "train.py").write_text(

@@ -223,6 +223,7 @@ def run(study, *options):
     return main(["run", str(study), "--storage", str(study.parent / "storage"), *options])
 
 
+@pytest.mark.long
 def test_shards_of_a_plan_that_grew_run_what_is_missing(study, capsys):
     for k in (1, 2):
         assert run(study, "--shard", f"{k}/2", "--set", "trainable.trial_s=0") == EXIT_OK

@@ -63,6 +63,7 @@ def worker_of(driver):
     return worker
 
 
+@pytest.mark.long
 def test_a_killed_worker_goes_on_from_its_checkpoint_with_the_same_numbers(tmp_path):
     """SIGKILL: no step is taken again that a checkpoint holds, and every number is that of an undisturbed run."""
     study, whole, cut = tmp_path / "long.yaml", tmp_path / "whole", tmp_path / "cut"
