@@ -134,11 +134,18 @@ def halving(micro: int, step: Callable[[int], Tensor], module: nn.Module) -> tup
 @contextmanager
 def own_randomness(deterministic: bool) -> Iterator[None]:
     """The generators and the determinism of torch are afterwards as they were."""
-    before = torch.are_deterministic_algorithms_enabled()
+    before, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
-        torch.use_deterministic_algorithms(deterministic or before, warn_only=True)
+        _set_deterministic(deterministic or before, warn_only=deterministic or before)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before)
+            _set_deterministic(before, warn_only=warns)
+
+
+def _set_deterministic(mode: bool, *, warn_only: bool) -> None:
+    """Only what differs is set: torch's function imports its compiler, which takes more than a second."""
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now != (mode, warn_only):
+        torch.use_deterministic_algorithms(mode, warn_only=warn_only)
