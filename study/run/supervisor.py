@@ -49,8 +49,10 @@ def run_supervised(work: Callable[[], int], *, notes_faults: bool = False) -> in
     memory_kills = num_memory_kills()
     alive, parent_end = os.pipe()
     code_read, code_write = os.pipe()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _forwarded())  # until it is known what they do: none comes between
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(parent_end)
         os.close(code_read)
         if notes_faults:
@@ -65,7 +67,7 @@ def run_supervised(work: Callable[[], int], *, notes_faults: bool = False) -> in
         _end_at_once(code)
     os.close(alive)
     os.close(code_write)
-    return _wait(child, code_read, folder, memory_kills)
+    return _wait(child, code_read, folder, memory_kills, mask)
 
 
 def supervised_folder() -> Path | None:
@@ -94,15 +96,20 @@ def _end_with_parent(alive: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _wait(child: int, code_read: int, folder: Path, memory_kills: int) -> int:
+def _forwarded() -> set[signal.Signals]:
+    return {getattr(signal, name) for name in FORWARDED}
+
+
+def _wait(child: int, code_read: int, folder: Path, memory_kills: int, mask: set[int]) -> int:
     forwarded: list[int] = []
 
     def forward(number: int, _: object) -> None:
         forwarded.append(number)
         _send(child, number)
 
-    for name in FORWARDED:
-        signal.signal(getattr(signal, name), forward)
+    for number in _forwarded():
+        signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     _, status = os.waitpid(child, 0)
     _end_session(child)
     code, fault, last_words = _read_code(code_read), _read_fault(folder), read_last_words(folder / NATIVE_ERRORS_FILE)
