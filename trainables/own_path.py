@@ -56,8 +56,9 @@ def set_own_folders(folders: Iterable[str]) -> None:
     sys.path[:] = path_of_installed()
     new = [folder for folder in folders if folder not in sys.path]
     dropped = {Path(folder).resolve() for folder in GUARD.folders} - {Path(folder).resolve() for folder in new}
-    for name in [name for name, module in sys.modules.items() if _root_of(name, module) in dropped]:
-        del sys.modules[name]
+    if dropped:  # asked for with every pack, while thousands of modules are loaded
+        for name in [name for name, module in sys.modules.items() if _root_of(name, module) in dropped]:
+            del sys.modules[name]
     sys.path += new
     GUARD.folders = new
     if PathFinder in sys.meta_path:
